@@ -1,0 +1,160 @@
+package flow
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+)
+
+// Time is event time: milliseconds since the epoch, UTC.
+type Time int64
+
+// Op is a row's weight: a relation changes by rows that come (+1) and rows that go (-1).
+// An update is a Retract of the old row directly followed by an Insert of the new one.
+type Op int8
+
+// The two weights.
+const (
+	Insert  Op = +1
+	Retract Op = -1
+)
+
+// The names of the pseudo-columns. A scan appends those a query needs after the declared columns; the first is always there.
+const (
+	RowTime      = "ROWTIME"      // BIGINT, the row's event time in ms
+	RowPartition = "ROWPARTITION" // INTEGER
+	RowOffset    = "ROWOFFSET"    // BIGINT
+	Headers      = "HEADERS"      // ARRAY<STRUCT<KEY STRING, VALUE BYTES>>
+	WindowStart  = "WINDOWSTART"  // BIGINT, ms
+	WindowEnd    = "WINDOWEND"    // BIGINT, ms
+	StreamTime   = "$STREAMTIME"  // BIGINT, the task's running maximum of event time at this row: lateness is decided by it
+)
+
+// Schema describes the columns of a batch. Key lists the columns that identify a row: empty, and the relation is a stream of
+// independent rows. Time is the column that holds event time (-1: none), Clock the one that holds stream time (-1: none).
+type Schema struct {
+	*arrow.Schema
+	Key   []int
+	Time  int
+	Clock int
+}
+
+// NewSchema makes a schema of the fields; Time and Clock are found by the names of the pseudo-columns.
+func NewSchema(fields []arrow.Field, key ...int) *Schema {
+	s := &Schema{Schema: arrow.NewSchema(fields, nil), Key: key, Time: -1, Clock: -1}
+	for i, f := range fields {
+		switch f.Name {
+		case RowTime:
+			s.Time = i
+		case StreamTime:
+			s.Clock = i
+		}
+	}
+	return s
+}
+
+// Batch is a slice of a changing relation: columns of equal length, and a weight for each row (Ops nil: all inserts).
+// Batches are immutable once emitted and need no release: buffers belong to the garbage collector.
+type Batch struct {
+	arrow.Record
+	Schema *Schema
+	Ops    []Op
+}
+
+// NewBatch makes a batch of rows rows. ops may be nil.
+func NewBatch(schema *Schema, cols []arrow.Array, rows int, ops []Op) *Batch {
+	return &Batch{Record: array.NewRecord(schema.Schema, cols, int64(rows)), Schema: schema, Ops: ops}
+}
+
+// Rows is the number of rows.
+func (b *Batch) Rows() int { return int(b.NumRows()) }
+
+// Op is the weight of a row.
+func (b *Batch) Op(row int) Op {
+	if b.Ops == nil {
+		return Insert
+	}
+	return b.Ops[row]
+}
+
+// Times is the event-time column.
+func (b *Batch) Times() []int64 { return b.Column(b.Schema.Time).(*array.Int64).Int64Values() }
+
+// With returns the same rows and weights under other columns.
+func (b *Batch) With(schema *Schema, cols []arrow.Array) *Batch {
+	return NewBatch(schema, cols, b.Rows(), b.Ops)
+}
+
+// Slice returns rows [from, to) without copying.
+func (b *Batch) Slice(from, to int) *Batch {
+	if from == 0 && to == b.Rows() {
+		return b
+	}
+	out := &Batch{Record: b.Record.NewSlice(int64(from), int64(to)), Schema: b.Schema}
+	if b.Ops != nil {
+		out.Ops = b.Ops[from:to]
+	}
+	return out
+}
+
+// Where returns the rows for which keep is true (NULL is not true). All rows: b itself.
+func (b *Batch) Where(keep *array.Boolean) *Batch {
+	rows := make([]int32, 0, b.Rows())
+	for i, n := 0, keep.Len(); i < n; i++ {
+		if keep.Value(i) && keep.IsValid(i) {
+			rows = append(rows, int32(i))
+		}
+	}
+	return b.Take(rows)
+}
+
+// Take returns the rows named by index, in that order.
+func (b *Batch) Take(rows []int32) *Batch {
+	if len(rows) == b.Rows() && ascending(rows) {
+		return b
+	}
+	cols := make([]arrow.Array, b.NumCols())
+	for i := range cols {
+		cols[i] = Take(b.Column(i), rows)
+	}
+	var ops []Op
+	if b.Ops != nil {
+		ops = make([]Op, len(rows))
+		for i, r := range rows {
+			ops[i] = b.Ops[r]
+		}
+	}
+	return NewBatch(b.Schema, cols, len(rows), ops)
+}
+
+func ascending(rows []int32) bool {
+	for i, r := range rows {
+		if int(r) != i {
+			return false
+		}
+	}
+	return true
+}
+
+// Text prints the batch for tests and debugging: a line per row, weights as + and -.
+func (b *Batch) Text() string {
+	var out strings.Builder
+	for row := 0; row < b.Rows(); row++ {
+		sign := "+"
+		if b.Op(row) == Retract {
+			sign = "-"
+		}
+		out.WriteString(sign)
+		for c := 0; c < int(b.NumCols()); c++ {
+			v := "NULL"
+			if b.Column(c).IsValid(row) {
+				v = fmt.Sprint(Value(b.Column(c), row))
+			}
+			fmt.Fprintf(&out, " %s=%s", b.ColumnName(c), v)
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}

@@ -1,0 +1,186 @@
+// Package topic holds the nouns of everything that is read or written: a Kafka topic, an archive, a directory of files and a
+// generator are all ordered, partitioned and replayable by offset. It has interfaces and no implementation.
+package topic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/apache/arrow/go/v15/arrow"
+)
+
+// Offset is a record's place in its partition, from 0.
+type Offset int64
+
+// End as a Span's To means: follow the partition as it grows.
+const End Offset = math.MaxInt64
+
+// Partition is one ordered log of a topic.
+type Partition struct {
+	Topic string
+	ID    int32
+}
+
+func (p Partition) String() string { return fmt.Sprintf("%s[%d]", p.Topic, p.ID) }
+
+// Span is the offsets [From, To) of a partition.
+type Span struct {
+	Partition
+	From, To Offset
+}
+
+// Header is one header of a record; keys may repeat.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Record is a record to be written. Key and Value nil are null; Time is event time in ms since the epoch.
+type Record struct {
+	Key, Value []byte
+	Time       int64
+	Headers    []Header
+}
+
+// Bytes is a column of byte strings: row i is Data[Spans[2i]:Spans[2i+1]], null when Spans[2i] is negative. Rows may share bytes.
+type Bytes struct {
+	Data  []byte
+	Spans []int32
+}
+
+// Len is the number of rows.
+func (b *Bytes) Len() int { return len(b.Spans) / 2 }
+
+// At is row i; nil is null, an empty value is not.
+func (b *Bytes) At(i int) []byte {
+	from, to := b.Spans[2*i], b.Spans[2*i+1]
+	if from < 0 {
+		return nil
+	}
+	return b.Data[from:to:to]
+}
+
+// Append adds a row, copying v.
+func (b *Bytes) Append(v []byte) {
+	if v == nil {
+		b.Spans = append(b.Spans, -1, -1)
+		return
+	}
+	from := int32(len(b.Data))
+	b.Data = append(b.Data, v...)
+	b.Spans = append(b.Spans, from, int32(len(b.Data)))
+}
+
+// Fetch is what a reader brought of one partition: all that [From, Next) holds, as columns of equal length. Offsets may have
+// holes (control records, aborted rows, compaction). Either Key and Value hold bytes for a codec, or Decoded the finished columns.
+// A fetch is read-only and stays valid.
+type Fetch struct {
+	Partition
+	From, Next Offset
+	Offsets    []Offset
+	Times      []int64 // record time, ms
+	Key, Value Bytes
+	Headers    [][]Header   // nil: no row has any
+	Decoded    arrow.Record // columns by name; nil: Key and Value are to be decoded
+}
+
+// Rows is the number of rows.
+func (f *Fetch) Rows() int { return len(f.Offsets) }
+
+// Reader brings the rows of its spans.
+type Reader interface {
+	// Poll returns what has come; it blocks until there is something or ctx ends. io.EOF: all spans are exhausted.
+	Poll(ctx context.Context) ([]Fetch, error)
+	Close() error
+}
+
+// Topic is what Describe knows: the offsets each partition holds now, [From, To).
+type Topic struct {
+	Name       string
+	ID         string // changes when a topic is deleted and made again under the same name
+	Partitions []Span
+}
+
+// Source is anything that can be read.
+type Source interface {
+	// Describe returns ErrUnknownTopic (wrapped) when there is no such topic.
+	Describe(ctx context.Context, name string) (Topic, error)
+	Open(ctx context.Context, spans []Span) (Reader, error)
+}
+
+// Txn is one atomic change: records written and input positions moved. It is used by one goroutine and ends with Commit or Abort.
+type Txn interface {
+	Write(p Partition, records ...Record) error
+	// Commit makes everything visible at once. read holds, per input partition, the next offset to be read.
+	Commit(ctx context.Context, read map[Partition]Offset) error
+	Abort(ctx context.Context) error
+}
+
+// Sink begins transactions. Writers with one id fence one another: the newest wins.
+type Sink interface {
+	Begin(ctx context.Context, id string) (Txn, error)
+}
+
+// Assignment is what a member of a group works on until the next one.
+type Assignment struct {
+	Partitions []Partition
+	Committed  map[Partition]Offset // the group's positions, where it has any
+}
+
+// Member is one worker's place in a consumer group.
+type Member interface {
+	Next(ctx context.Context) (Assignment, error)
+	Close() error
+}
+
+// Broker is a place where topics live.
+type Broker interface {
+	Source
+	Sink
+	Join(ctx context.Context, group string, topics ...string) (Member, error)
+	Close() error
+}
+
+// Config is how a topic is made. RetentionMs -1: keep for ever; Compact: keep the newest record of each key.
+type Config struct {
+	Partitions  int32
+	RetentionMs int64
+	Compact     bool
+}
+
+// Admin manages topics (optional, found by assertion).
+type Admin interface {
+	Topics(ctx context.Context) ([]Topic, error)
+	Create(ctx context.Context, name string, c Config) error // ErrTopicExists, wrapped, when it is there
+	Delete(ctx context.Context, name string) error
+}
+
+// Timed finds offsets by time (optional): the first offset whose record time is >= ms, or the partition's end.
+type Timed interface {
+	OffsetAt(ctx context.Context, p Partition, ms int64) (Offset, error)
+}
+
+// Keeper is a Txn that takes state into its own atomic change (optional; the embedded broker has it, so it needs no changelog).
+// Keys are complete keys of the store the broker shares with state; a nil Value deletes.
+type Keeper interface {
+	Txn
+	Keep(state ...Record) error
+}
+
+// Errors that mean the same everywhere. They are wrapped with the topic's name.
+var (
+	ErrUnknownTopic  = errors.New("no such topic")
+	ErrTopicExists   = errors.New("the topic exists")
+	ErrTopicReplaced = errors.New("the topic was deleted and made again")
+	ErrFenced        = errors.New("a newer writer with the same id has taken over")
+	ErrLocked        = errors.New("the directory is in use by another process")
+)
+
+// ErrGap says that offsets [From, To) of a partition are wanted and no longer there.
+type ErrGap struct{ Span }
+
+func (e ErrGap) Error() string {
+	return fmt.Sprintf("offsets %d to %d of %s are no longer there", e.From, e.To, e.Partition)
+}
