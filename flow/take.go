@@ -3,7 +3,6 @@ package flow
 import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/bitutil"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
@@ -59,29 +58,6 @@ func Take(a arrow.Array, rows []int32) arrow.Array {
 	return b.NewArray()
 }
 
-// Nulls makes the validity bitmap of n rows from a predicate; nil when no row is null.
-func Nulls(n int, isNull func(int) bool) (*memory.Buffer, int) {
-	var bits []byte
-	count := 0
-	for i := range n {
-		if !isNull(i) {
-			continue
-		}
-		if bits == nil {
-			bits = make([]byte, bitutil.BytesForBits(int64(n)))
-			for j := range bits {
-				bits[j] = 0xff
-			}
-		}
-		bitutil.ClearBit(bits, i)
-		count++
-	}
-	if bits == nil {
-		return nil, 0
-	}
-	return memory.NewBufferBytes(bits), count
-}
-
 func takeFixed[T any](a arrow.Array, in []T, rows []int32, raw func([]T) []byte) arrow.Array {
 	out := make([]T, len(rows))
 	for i, r := range rows {
@@ -90,30 +66,29 @@ func takeFixed[T any](a arrow.Array, in []T, rows []int32, raw func([]T) []byte)
 	return Fixed(a.DataType(), out, raw, takeNulls(a, rows))
 }
 
-// Validity is a validity bitmap (nil: all valid) with its number of nulls.
-type Validity struct {
-	Bits  *memory.Buffer
-	Nulls int
-}
-
 func takeNulls(a arrow.Array, rows []int32) Validity {
+	v := Valid(len(rows))
 	if a.NullN() == 0 {
-		return Validity{}
+		return v
 	}
-	bits, n := Nulls(len(rows), func(i int) bool { return a.IsNull(int(rows[i])) })
-	return Validity{bits, n}
+	for i, r := range rows {
+		if a.IsNull(int(r)) {
+			v.Clear(i)
+		}
+	}
+	return v
 }
 
 // Fixed makes a column of a fixed-width type over a slice, without copying it.
 func Fixed[T any](t Type, values []T, raw func([]T) []byte, v Validity) arrow.Array {
-	data := array.NewData(t, len(values), []*memory.Buffer{v.Bits, memory.NewBufferBytes(raw(values))}, nil, v.Nulls, 0)
+	data := array.NewData(t, len(values), []*memory.Buffer{v.buffer(), memory.NewBufferBytes(raw(values))}, nil, v.nulls, 0)
 	return array.MakeFromData(data)
 }
 
 // Text makes a STRING column over offsets (one more than rows) and bytes, without copying them.
 func Text(offsets []int32, bytes []byte, v Validity) *array.String {
-	buffers := []*memory.Buffer{v.Bits, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(bytes)}
-	return array.NewStringData(array.NewData(String, len(offsets)-1, buffers, nil, v.Nulls, 0))
+	buffers := []*memory.Buffer{v.buffer(), memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)), memory.NewBufferBytes(bytes)}
+	return array.NewStringData(array.NewData(String, len(offsets)-1, buffers, nil, v.nulls, 0))
 }
 
 func takeText(a *array.String, rows []int32) arrow.Array {
