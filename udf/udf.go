@@ -1,0 +1,196 @@
+// Package udf holds SQL functions: scalar, aggregate and table functions, each declared once with its manual entry and examples,
+// and the lifting of plain Go functions to them. An Engine clones the built-ins, so nothing global changes after start.
+package udf
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/flow"
+)
+
+// Fail reports that a function failed on a row: the row's result is NULL, and the query's errors gain an entry.
+type Fail func(row int, err error)
+
+// Kernel computes a result column of rows rows from argument columns of the same length. It reports failed rows and makes them NULL.
+type Kernel func(args []arrow.Array, rows int, fail Fail) arrow.Array
+
+// Signature is a function bound to the types of its arguments: the engine casts the arguments to Args, then calls the kernel.
+type Signature struct {
+	Args   []flow.Type
+	Result flow.Type
+	Kernel Kernel
+	// Volatile functions are never folded and are evaluated for every row (RANDOM, UUID).
+	Volatile bool
+}
+
+// Example is a tested line of the manual: an expression and its result as SQL prints it.
+type Example struct{ SQL, Want string }
+
+// Scalar is a function of one row.
+type Scalar struct {
+	Name, Doc string
+	// Bind chooses the signature for argument types (flow.Null: a NULL literal). Errors say what the function takes.
+	Bind     func(args []flow.Type) (Signature, error)
+	Examples []Example
+}
+
+// Accumulator computes an aggregate over a state of bytes, which the engine keeps in a keyspace and commits with the offsets.
+// Its own fields hold nothing but parameters, so one serves all groups.
+type Accumulator interface {
+	// Size is the number of bytes of a state, which starts as zeros and is changed in place; -1: the state starts empty and may
+	// grow, so Add returns it.
+	Size() int
+	// Add puts a row of the arguments into the state (weight Insert) or takes it out (Retract) and returns the state.
+	Add(state []byte, args []arrow.Array, row int, weight flow.Op) ([]byte, error)
+	// Value appends the aggregate's present value.
+	Value(state []byte, to array.Builder) error
+}
+
+// Merger is an Accumulator that can combine two states (optional): session windows and panes need it.
+type Merger interface {
+	Accumulator
+	Merge(into, from []byte) ([]byte, error)
+}
+
+// Bound is an aggregate bound to the types of its arguments. Const marks arguments that must be literals; they are handed to
+// New as Go values and are not evaluated per row.
+type Bound struct {
+	Args   []flow.Type
+	Result flow.Type
+	New    func() Accumulator
+	// Retracts says whether the aggregate can take rows out again, as an aggregate over a table must.
+	Retracts bool
+}
+
+// Aggregate is a function of a group of rows. Bind gets the types of all arguments and, where an argument is a literal, its
+// value (else nil).
+type Aggregate struct {
+	Name, Doc string
+	Bind      func(args []flow.Type, literals []any) (Bound, error)
+	Examples  []Example
+}
+
+// TableFunc turns a row of arguments into rows: it appends to the builder and returns how many it appended.
+type TableFunc func(args []arrow.Array, row int, to array.Builder) int
+
+// Table is a table function in a SELECT list (EXPLODE): it makes zero or more rows of one column out of a row.
+type Table struct {
+	Name, Doc string
+	Bind      func(args []flow.Type) (in []flow.Type, result flow.Type, f TableFunc, err error)
+	Examples  []Example
+}
+
+// Registry finds functions by name, without case.
+type Registry struct {
+	scalars    map[string]*Scalar
+	aggregates map[string]*Aggregate
+	tables     map[string]*Table
+}
+
+var builtins = &Registry{scalars: map[string]*Scalar{}, aggregates: map[string]*Aggregate{}, tables: map[string]*Table{}}
+
+// Builtins returns a copy of the built-in functions.
+func Builtins() *Registry {
+	r := &Registry{scalars: map[string]*Scalar{}, aggregates: map[string]*Aggregate{}, tables: map[string]*Table{}}
+	for k, v := range builtins.scalars {
+		r.scalars[k] = v
+	}
+	for k, v := range builtins.aggregates {
+		r.aggregates[k] = v
+	}
+	for k, v := range builtins.tables {
+		r.tables[k] = v
+	}
+	return r
+}
+
+// Add registers a Scalar, Aggregate or Table. A name may be both scalar and aggregate only if the kinds differ.
+func (r *Registry) Add(f any) error {
+	switch f := f.(type) {
+	case Scalar:
+		return put(r.scalars, f.Name, &f)
+	case Aggregate:
+		return put(r.aggregates, f.Name, &f)
+	case Table:
+		return put(r.tables, f.Name, &f)
+	}
+	return fmt.Errorf("a function is a udf.Scalar, udf.Aggregate or udf.Table, not a %T", f)
+}
+
+func put[T any](m map[string]*T, name string, f *T) error {
+	key := strings.ToUpper(name)
+	if _, taken := m[key]; taken {
+		return fmt.Errorf("function %s exists", key)
+	}
+	m[key] = f
+	return nil
+}
+
+// builtin registers a function at start; it panics on a name given twice, which is a mistake of ours.
+func builtin(f any) bool {
+	if err := builtins.Add(f); err != nil {
+		panic(err)
+	}
+	return true
+}
+
+// Scalar, Aggregate and Table find a function by name.
+func (r *Registry) Scalar(name string) (*Scalar, bool) {
+	f, ok := r.scalars[strings.ToUpper(name)]
+	return f, ok
+}
+
+// Aggregate finds an aggregate function by name.
+func (r *Registry) Aggregate(name string) (*Aggregate, bool) {
+	f, ok := r.aggregates[strings.ToUpper(name)]
+	return f, ok
+}
+
+// Table finds a table function by name.
+func (r *Registry) Table(name string) (*Table, bool) {
+	f, ok := r.tables[strings.ToUpper(name)]
+	return f, ok
+}
+
+// Entry is a line of SHOW FUNCTIONS.
+type Entry struct{ Name, Kind, Doc string }
+
+// All lists the functions in the order of their names.
+func (r *Registry) All() []Entry {
+	var out []Entry
+	for k, f := range r.scalars {
+		out = append(out, Entry{k, "SCALAR", f.Doc})
+	}
+	for k, f := range r.aggregates {
+		out = append(out, Entry{k, "AGGREGATE", f.Doc})
+	}
+	for k, f := range r.tables {
+		out = append(out, Entry{k, "TABLE", f.Doc})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Name != out[j].Name {
+			return out[i].Name < out[j].Name
+		}
+		return out[i].Kind < out[j].Kind
+	})
+	return out
+}
+
+// Examples returns the examples of a function of any kind.
+func (r *Registry) Examples(name string) []Example {
+	if f, ok := r.Scalar(name); ok {
+		return f.Examples
+	}
+	if f, ok := r.Aggregate(name); ok {
+		return f.Examples
+	}
+	if f, ok := r.Table(name); ok {
+		return f.Examples
+	}
+	return nil
+}
