@@ -30,6 +30,8 @@ func Value(a arrow.Array, row int) any {
 		return nil
 	}
 	switch a := a.(type) {
+	case *array.Null:
+		return nil
 	case *array.Boolean:
 		return a.Value(row)
 	case *array.Int32:

@@ -56,8 +56,11 @@ func (b *Bytes) Len() int { return len(b.Spans) / 2 }
 // At is row i; nil is null, an empty value is not.
 func (b *Bytes) At(i int) []byte {
 	from, to := b.Spans[2*i], b.Spans[2*i+1]
-	if from < 0 {
+	switch {
+	case from < 0:
 		return nil
+	case from == to: // empty, which is not null, also where Data is nil
+		return []byte{}
 	}
 	return b.Data[from:to:to]
 }

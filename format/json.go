@@ -1,0 +1,152 @@
+package format
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/topic"
+)
+
+var _ = builtin("JSON", openJSON)
+
+// jsonCodec reads and writes a record as a JSON object with a member for each field, or, unwrapped, as the one field's value.
+//
+// Reading is directed by the schema: a value goes from the record's bytes into its column and nothing is made in between. Members
+// nobody asked for are skipped by their structure, but never unseen: a record that breaks off is bad whatever was asked for.
+type jsonCodec struct {
+	spec   Spec
+	cols   []*column // all fields; those not wanted stay empty
+	root   *object
+	active []*column // by field: the column, or nil when it is not wanted
+	parser parser
+	writer writer
+}
+
+func openJSON(s Spec) (Codec, error) {
+	c := &jsonCodec{spec: s, cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
+	for i, f := range s.Fields {
+		col, err := newColumn(f, "")
+		if err != nil {
+			return nil, err
+		}
+		if err := prepareJSON(col, 2); err != nil {
+			return nil, err
+		}
+		c.cols[i] = col
+	}
+	c.root = newObject(c.cols)
+	c.writer = newWriter(s)
+	return c, nil
+}
+
+// prepareJSON gives every STRUCT its object and refuses what JSON cannot hold.
+func prepareJSON(c *column, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("column %s nests deeper than %d", c.path, maxDepth)
+	}
+	if m, ok := c.typ.(*arrow.MapType); ok && m.KeyType().ID() != arrow.STRING {
+		return fmt.Errorf("column %s is a MAP whose keys are not STRING, which is %w", c.path, ErrUnsupported)
+	}
+	for _, kid := range c.kids {
+		if err := prepareJSON(kid, depth+1); err != nil {
+			return err
+		}
+	}
+	if c.kind == arrow.STRUCT {
+		c.object = newObject(c.kids)
+		c.object.active = c.kids
+	}
+	return nil
+}
+
+func (c *jsonCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, error) {
+	rows := in.Len()
+	clear(c.active)
+	for _, f := range want {
+		c.active[f] = c.cols[f]
+		c.cols[f].start(rows)
+	}
+	c.root.active = c.active
+	var bad []Bad
+	p := &c.parser
+	for row := range rows {
+		record, ok := recordAt(in, row)
+		if !ok {
+			c.end(want, row)
+			continue
+		}
+		if !c.record(p, record, row) {
+			for _, f := range want {
+				c.cols[f].cut(row)
+			}
+			c.end(want, row)
+			bad = append(bad, Bad{row, p.err})
+		}
+	}
+	p.buf = nil
+	return finish(c.cols, want, bad)
+}
+
+// end fills the wanted columns up to row with nulls.
+func (c *jsonCodec) end(want []int, row int) {
+	for _, f := range want {
+		if c.cols[f].n == row {
+			c.cols[f].addNull()
+		}
+	}
+}
+
+func finish(all []*column, want []int, bad []Bad) ([]arrow.Array, []Bad, error) {
+	cols := make([]arrow.Array, len(want))
+	for i, f := range want {
+		var err error
+		if cols[i], err = all[f].finish(); err != nil {
+			return nil, nil, err
+		}
+	}
+	return cols, bad, nil
+}
+
+func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
+	if len(record) > maxRecord {
+		return p.fail("the record has %d bytes, the limit is 16 MiB", len(record))
+	}
+	p.begin(record)
+	if len(record) > 5 && record[0] == 0 { // a schema registry's frame: a zero byte and a schema id stand before the JSON
+		p.pos = 5
+	}
+	p.blanks()
+	switch {
+	case p.pos == len(record):
+		return p.fail("the record is empty")
+	case c.spec.Unwrapped:
+		if col := c.active[0]; col != nil {
+			if !p.value(col) {
+				return false
+			}
+		} else if !p.skip() {
+			return false
+		}
+	case p.peek() == 'n':
+		if !p.word("null") {
+			return false
+		}
+		for _, col := range c.active {
+			if col != nil {
+				col.addNull()
+			}
+		}
+	case p.peek() != '{':
+		return p.fail("the record is %s, not an object", p.kind())
+	default:
+		if !p.object(c.root, row) {
+			return false
+		}
+	}
+	p.blanks()
+	if p.pos != len(record) {
+		return p.fail("byte %d: something follows the value", p.pos)
+	}
+	return true
+}

@@ -1,0 +1,371 @@
+package format
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/flow"
+)
+
+// value reads one value into the end of a column, converting what has an exact meaning there: numbers and their text into any number,
+// any scalar, array or object into its text. Nothing else is guessed.
+func (p *parser) value(c *column) bool {
+	first := p.peek()
+	if first == 'n' {
+		if !p.word("null") {
+			return false
+		}
+		c.addNull()
+		return true
+	}
+	switch c.kind {
+	case arrow.FLOAT64, arrow.FLOAT32:
+		return p.double(c, first)
+	case arrow.INT32, arrow.INT64, arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP:
+		return p.integer(c, first)
+	case arrow.STRING:
+		return p.string(c, first)
+	case arrow.BOOL:
+		return p.bool(c, first)
+	case arrow.DECIMAL128:
+		return p.decimal(c, first)
+	case arrow.BINARY:
+		return p.bytes(c, first)
+	case arrow.STRUCT:
+		if first != '{' {
+			return p.mismatch(c)
+		}
+		if !p.object(c.object, c.n) {
+			return false
+		}
+		c.grown()
+		return true
+	case arrow.LIST:
+		return p.array(c, first)
+	default:
+		return p.mapping(c, first)
+	}
+}
+
+// mismatch is a value of the wrong kind, or none.
+func (p *parser) mismatch(c *column) bool {
+	at := p.pos
+	if !p.skip() { // what is no JSON is told as that
+		return false
+	}
+	p.pos = at
+	return p.fail("column %s is %s, the value is %s", c.path, flow.TypeName(c.typ), p.kind())
+}
+
+// refuse is a value of the right kind that is none of the column's.
+func (p *parser) refuse(c *column, text []byte, err error) bool {
+	p.err = refusal(c, text, err)
+	return false
+}
+
+func refusal(c *column, text []byte, err error) error {
+	tail := ""
+	if len(text) > 60 {
+		text, tail = text[:60], ".."
+	}
+	return fmt.Errorf("column %s is %s: %q%s %w", c.path, flow.TypeName(c.typ), text, tail, err)
+}
+
+// content reads a string and gives what it means, valid until the next call.
+func (p *parser) content() ([]byte, bool) {
+	raw, escaped, ok := p.text()
+	if escaped {
+		p.scratch = appendUnescaped(p.scratch[:0], raw)
+		raw = p.scratch
+	}
+	return raw, ok
+}
+
+func (p *parser) double(c *column, first byte) bool {
+	if first == '"' {
+		text, ok := p.content()
+		if !ok {
+			return false
+		}
+		v, err := parseDouble(text)
+		if err != nil {
+			return p.refuse(c, text, err)
+		}
+		return p.addDouble(c, v, text)
+	}
+	if first != '-' && !isDigit(first) {
+		return p.mismatch(c)
+	}
+	from := p.pos
+	n, end := scanNumber(p.buf, from)
+	if end < 0 {
+		return p.badNumber()
+	}
+	p.pos = end
+	text := p.buf[from:end]
+	v, err := n.double(text)
+	if err != nil {
+		return p.refuse(c, text, err)
+	}
+	return p.addDouble(c, v, text)
+}
+
+func (p *parser) addDouble(c *column, v float64, text []byte) bool {
+	if c.kind == arrow.FLOAT32 && overflows32(v) {
+		return p.refuse(c, text, errOutOfRange)
+	}
+	c.addDouble(v)
+	return true
+}
+
+// overflows32 reports whether a finite v would be infinite as a FLOAT.
+func overflows32(v float64) bool {
+	wide := v-v == 0
+	narrow := float32(v)
+	return wide && narrow-narrow != 0
+}
+
+func (p *parser) integer(c *column, first byte) bool {
+	var v int64
+	var text []byte
+	var err error
+	if first == '"' {
+		var ok bool
+		if text, ok = p.content(); !ok {
+			return false
+		}
+		v, err = parseInteger(text)
+	} else {
+		if first != '-' && !isDigit(first) {
+			return p.mismatch(c)
+		}
+		n, body, ok := p.number()
+		if !ok {
+			return false
+		}
+		text = body
+		v, err = n.integer(body)
+	}
+	if err == nil && !c.inRange(v) {
+		err = errOutOfRange
+	}
+	if err != nil {
+		return p.refuse(c, text, err)
+	}
+	c.addInt(v)
+	return true
+}
+
+func (p *parser) string(c *column, first byte) bool {
+	switch {
+	case first == '"':
+		raw, escaped, ok := p.text()
+		if !ok {
+			return false
+		}
+		if escaped {
+			c.data = appendUnescaped(c.data, raw)
+		} else {
+			c.data = append(c.data, raw...)
+		}
+	case first == '{' || first == '[':
+		from := p.pos
+		if !p.skip() {
+			return false
+		}
+		c.data = appendCompact(c.data, p.buf[from:p.pos])
+	default:
+		from := p.pos
+		if !p.skip() {
+			return false
+		}
+		c.data = append(c.data, p.buf[from:p.pos]...)
+	}
+	c.addedText()
+	return true
+}
+
+// appendCompact appends JSON without the blanks between its tokens.
+func appendCompact(dst, text []byte) []byte {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quoted && c == '\\':
+			dst = append(dst, c)
+			i++
+			c = text[i]
+		case c == '"':
+			quoted = !quoted
+		case !quoted && isBlank(c):
+			continue
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func (p *parser) bool(c *column, first byte) bool {
+	switch first {
+	case 't':
+		if !p.word("true") {
+			return false
+		}
+		c.addBool(true)
+	case 'f':
+		if !p.word("false") {
+			return false
+		}
+		c.addBool(false)
+	default:
+		return p.mismatch(c)
+	}
+	return true
+}
+
+func (p *parser) decimal(c *column, first byte) bool {
+	var text []byte
+	var ok bool
+	switch {
+	case first == '"':
+		text, ok = p.content()
+		text = trimBlanks(text)
+	case first == '-' || isDigit(first):
+		_, text, ok = p.number()
+	default:
+		return p.mismatch(c)
+	}
+	if !ok {
+		return false
+	}
+	t := c.typ.(*arrow.Decimal128Type)
+	v, err := parseDecimal(text, t.Precision, t.Scale)
+	if err != nil {
+		return p.refuse(c, text, err)
+	}
+	c.addDecimal(v)
+	return true
+}
+
+var errBase64 = errors.New("is not base64")
+
+func (p *parser) bytes(c *column, first byte) bool {
+	if first != '"' {
+		return p.mismatch(c)
+	}
+	text, ok := p.content()
+	if !ok {
+		return false
+	}
+	if c.data, ok = appendBase64(c.data, text); !ok {
+		return p.refuse(c, text, errBase64)
+	}
+	c.addedText()
+	return true
+}
+
+func appendBase64(dst, text []byte) ([]byte, bool) {
+	out, err := base64.StdEncoding.AppendDecode(dst, text)
+	if err != nil {
+		return dst, false
+	}
+	return out, true
+}
+
+func (p *parser) array(c *column, first byte) bool {
+	if first != '[' {
+		return p.mismatch(c)
+	}
+	for more := p.open(']'); more; more = p.comma(']') {
+		if !p.count() || !p.value(c.kids[0]) {
+			return false
+		}
+	}
+	if p.err != nil {
+		return false
+	}
+	c.addedItems()
+	return true
+}
+
+// pair is a member of an object read as a MAP: its key in scratch or in the record, and where its value begins.
+type pair struct {
+	key   []byte
+	value int
+}
+
+// fewPairs are compared one by one when a key may have come before; more go through an index.
+const fewPairs = 16
+
+// mapping reads an object as a MAP. It goes over the members first, because the last of equal keys gives the value.
+func (p *parser) mapping(c *column, first byte) bool {
+	if first != '{' {
+		return p.mismatch(c)
+	}
+	base := len(p.pairs)
+	if !p.members(base) {
+		return false
+	}
+	end := p.pos
+	p.depth++
+	for i, n := base, len(p.pairs); i < n; i++ {
+		m := p.pairs[i]
+		p.pos = m.value
+		c.kids[0].addText(m.key)
+		if !p.count() || !p.value(c.kids[1]) {
+			return false
+		}
+	}
+	p.depth--
+	p.pos, p.pairs = end, p.pairs[:base]
+	c.addedItems()
+	return true
+}
+
+// members lists the members of the object at the parser's place in pairs, from base on.
+func (p *parser) members(base int) bool {
+	var index map[string]int
+	elements := p.elements
+	for more := p.open('}'); more; more = p.comma('}') {
+		key, escaped, ok := p.text()
+		if !ok || !p.colon() {
+			return false
+		}
+		if escaped {
+			key = appendUnescaped(nil, key)
+		}
+		at := -1
+		if known := p.pairs[base:]; len(known) <= fewPairs {
+			for i := range known {
+				if string(known[i].key) == string(key) {
+					at = base + i
+				}
+			}
+		} else {
+			if index == nil {
+				index = make(map[string]int, 2*fewPairs)
+				for i := range known {
+					index[string(known[i].key)] = base + i
+				}
+			}
+			if i, ok := index[string(key)]; ok {
+				at = i
+			} else {
+				index[string(key)] = len(p.pairs)
+			}
+		}
+		if at < 0 {
+			p.pairs = append(p.pairs, pair{key, p.pos})
+		} else {
+			p.pairs[at].value = p.pos
+		}
+		if !p.count() || !p.skip() {
+			return false
+		}
+	}
+	p.elements = elements // they are counted again as they are read
+	return p.err == nil
+}

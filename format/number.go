@@ -1,0 +1,406 @@
+package format
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/bits"
+	"strconv"
+	"unsafe"
+
+	"github.com/apache/arrow/go/v15/arrow/decimal128"
+)
+
+// The limits on the text of a number: beyond them no work is done.
+const (
+	maxDigits   = 1000
+	maxExponent = 400 // of a DOUBLE; also what a DECIMAL's text may name
+)
+
+var (
+	errNotNumber  = errors.New("is not a number")
+	errIntegral   = errors.New("is not a whole number")
+	errOutOfRange = errors.New("is out of range")
+	errRounding   = errors.New("does not fit without rounding")
+	errTooLong    = errors.New("has more than 1000 digits")
+	errExponent   = errors.New("has an exponent beyond 400")
+)
+
+// number is a scanned decimal: (-1)^neg * mant * 10^exp. many: there were more digits than mant holds, so only the text is exact.
+type number struct {
+	mant      uint64
+	exp       int32
+	power     int32 // the exponent as written
+	neg, many bool
+	whole     bool // neither a fraction nor an exponent was written
+}
+
+// scanNumber reads a number of JSON's grammar at i; end < 0: there is none, or it is beyond the limits.
+func scanNumber(b []byte, i int) (n number, end int) {
+	if i < len(b) && b[i] == '-' {
+		n.neg = true
+		i++
+	}
+	start := i
+	n.mant, i = scanDigits(b, i, 0)
+	digits := i - start
+	if digits == 0 || digits > 1 && b[start] == '0' {
+		return n, -1
+	}
+	n.whole = true
+	if i < len(b) && b[i] == '.' {
+		n.whole = false
+		from := i + 1
+		n.mant, i = scanDigits(b, from, n.mant)
+		if i == from {
+			return n, -1
+		}
+		n.exp = int32(from - i)
+		digits += i - from
+	}
+	if digits > 19 {
+		if digits > maxDigits {
+			return n, -1
+		}
+		n.many = !leadingZeros(b[start:i], digits-19)
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		n.whole = false
+		i++
+		minus := false
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			minus = b[i] == '-'
+			i++
+		}
+		from, e := i, int32(0)
+		for ; i < len(b) && isDigit(b[i]); i++ {
+			e = min(e*10+int32(b[i]-'0'), 1<<20)
+		}
+		if i == from {
+			return n, -1
+		}
+		if minus {
+			e = -e
+		}
+		n.exp, n.power = n.exp+e, e
+	}
+	return n, i
+}
+
+// leadingZeros reports whether the first n digits of text (which may hold one point) are zeros.
+func leadingZeros(text []byte, n int) bool {
+	for _, c := range text {
+		if n == 0 {
+			return true
+		}
+		if c == '.' {
+			continue
+		}
+		if c != '0' {
+			return false
+		}
+		n--
+	}
+	return true
+}
+
+func isDigit(c byte) bool { return c-'0' < 10 }
+
+// scanDigits reads digits, eight at a time while there are as many (the eight are summed in three multiplications; cf. Lemire,
+// "Number parsing at a gigabyte per second", 2021). The sum wraps beyond 19 digits.
+func scanDigits(b []byte, i int, sum uint64) (uint64, int) {
+	for i+8 <= len(b) {
+		v := binary.LittleEndian.Uint64(b[i:])
+		if (v&0xF0F0F0F0F0F0F0F0)|((v+0x0606060606060606)&0xF0F0F0F0F0F0F0F0)>>4 != 0x3333333333333333 {
+			break
+		}
+		v -= 0x3030303030303030
+		v = v*10 + v>>8
+		v = ((v&0x000000FF000000FF)*(100+1000000<<32) + (v>>16&0x000000FF000000FF)*(1+10000<<32)) >> 32
+		sum = sum*100000000 + v
+		i += 8
+	}
+	for i < len(b) {
+		d := b[i] - '0'
+		if d > 9 {
+			break
+		}
+		sum = sum*10 + uint64(d)
+		i++
+	}
+	return sum, i
+}
+
+// skipNumber is where scanNumber ends at i, found without the number's value.
+func skipNumber(b []byte, i int) int {
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	start := i
+	i = digitsEnd(b, i)
+	digits := i - start
+	if digits == 0 || digits > 1 && b[start] == '0' {
+		return -1
+	}
+	if i < len(b) && b[i] == '.' {
+		from := i + 1
+		if i = digitsEnd(b, from); i == from {
+			return -1
+		}
+		digits += i - from
+	}
+	if digits > maxDigits {
+		return -1
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		i++
+		if i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		from := i
+		if i = digitsEnd(b, i); i == from {
+			return -1
+		}
+	}
+	return i
+}
+
+// digitsEnd is where the digits from i on end.
+func digitsEnd(b []byte, i int) int {
+	for i+8 <= len(b) {
+		v := binary.LittleEndian.Uint64(b[i:]) ^ 0x3030303030303030
+		if other := ((v & 0x7F7F7F7F7F7F7F7F) + 0x7676767676767676 | v) & 0x8080808080808080; other != 0 {
+			return i + bits.TrailingZeros64(other)>>3
+		}
+		i += 8
+	}
+	for i < len(b) && isDigit(b[i]) {
+		i++
+	}
+	return i
+}
+
+// integer is the value of a number whose text is given; 1.0 and 1e3 are whole, 1.5 is not.
+func (n number) integer(text []byte) (int64, error) {
+	if !n.whole || n.many {
+		return wideInteger(text)
+	}
+	if n.neg {
+		if n.mant > 1<<63 {
+			return 0, errOutOfRange
+		}
+		return -int64(n.mant), nil
+	}
+	if n.mant > math.MaxInt64 {
+		return 0, errOutOfRange
+	}
+	return int64(n.mant), nil
+}
+
+func wideInteger(text []byte) (int64, error) {
+	d, err := parseDecimal(text, 38, 0)
+	switch {
+	case err == errRounding:
+		return 0, errIntegral
+	case err != nil:
+		return 0, err
+	case d.HighBits() != int64(d.LowBits())>>63:
+		return 0, errOutOfRange
+	}
+	return int64(d.LowBits()), nil
+}
+
+// double is the nearest float64 of a number whose text is given. What overflows is out of range, not infinite.
+func (n number) double(text []byte) (float64, error) {
+	if !n.many {
+		if n.mant < 1<<53 && n.exp >= -22 && n.exp <= 22 { // both are exact, so one operation rounds once
+			v := float64(n.mant)
+			if n.exp < 0 {
+				v /= exact10[-n.exp]
+			} else {
+				v *= exact10[n.exp]
+			}
+			if n.neg {
+				v = -v
+			}
+			return v, nil
+		}
+		if v, ok := nearest64(n.mant, int(n.exp)); ok {
+			if n.neg {
+				v = -v
+			}
+			return v, nil
+		}
+	}
+	if n.power > maxExponent || n.power < -maxExponent {
+		return 0, errExponent
+	}
+	v, err := strconv.ParseFloat(view(text), 64)
+	if err != nil {
+		return 0, errOutOfRange
+	}
+	return v, nil
+}
+
+var exact10 = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+	1e19, 1e20, 1e21, 1e22}
+
+// view is a string over bytes that do not change while it is used.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// parseDecimal reads a decimal number as precision and scale ask. Digits that do not fit the scale are an error and not rounded
+// away, unless they are zeros: a DECIMAL is exact.
+func parseDecimal(text []byte, precision, scale int32) (decimal128.Num, error) {
+	i, neg, zero := 0, false, decimal128.Num{}
+	if i < len(text) && (text[i] == '-' || text[i] == '+') {
+		neg = text[i] == '-'
+		i++
+	}
+	from, point, digits := i, -1, 0
+	for ; i < len(text); i++ {
+		if text[i] == '.' && point < 0 {
+			point = i
+			continue
+		}
+		if !isDigit(text[i]) {
+			break
+		}
+		digits++
+	}
+	end, exp := i, 0
+	if digits == 0 {
+		return zero, errNotNumber
+	}
+	if digits > maxDigits {
+		return zero, errTooLong
+	}
+	if i < len(text) && text[i]|0x20 == 'e' {
+		v, err := strconv.ParseInt(view(text[i+1:]), 10, 32)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			return zero, errNotNumber
+		}
+		if err != nil || v > maxExponent || v < -maxExponent {
+			return zero, errExponent
+		}
+		exp, i = int(v), len(text)
+	}
+	if i != len(text) {
+		return zero, errNotNumber
+	}
+	if point >= 0 {
+		exp -= end - point - 1
+	}
+	// The value is the digits times 10^exp; kept are the first len - drop of them, followed by pad zeros.
+	drop, pad := max(0, -(exp+int(scale))), max(0, exp+int(scale))
+	keep := max(0, digits-drop)
+	var hi, lo uint64
+	seen := 0
+	for _, c := range text[from:end] {
+		if c == '.' {
+			continue
+		}
+		if seen++; seen > keep {
+			if c != '0' {
+				return zero, errRounding
+			}
+			continue
+		}
+		var over bool
+		if hi, lo, over = timesTen(hi, lo, uint64(c-'0')); over {
+			return zero, errOutOfRange
+		}
+	}
+	for ; pad > 0 && hi|lo != 0; pad-- {
+		var over bool
+		if hi, lo, over = timesTen(hi, lo, 0); over {
+			return zero, errOutOfRange
+		}
+	}
+	if digits10(hi, lo) > int(precision) {
+		return zero, errOutOfRange
+	}
+	d := decimal128.New(int64(hi), lo)
+	if neg {
+		d = d.Negate()
+	}
+	return d, nil
+}
+
+// timesTen is 10 times a 128-bit number plus a digit; over: it left the 127 bits that a DECIMAL has.
+func timesTen(hi, lo, digit uint64) (uint64, uint64, bool) {
+	carry, low := bits.Mul64(lo, 10)
+	low, c := bits.Add64(low, digit, 0)
+	top, high := bits.Mul64(hi, 10)
+	high, c2 := bits.Add64(high, carry, c)
+	return high, low, top != 0 || c2 != 0 || high>>63 != 0
+}
+
+// parseInteger reads a whole number from text, blanks around it allowed, as a column of text delivers it.
+func parseInteger(text []byte) (int64, error) {
+	n, body := textNumber(text)
+	if body == nil {
+		return 0, errNotNumber
+	}
+	return n.integer(body)
+}
+
+// parseDouble reads a number from text; Java's spellings of what is no number are values too.
+func parseDouble(text []byte) (float64, error) {
+	n, body := textNumber(text)
+	if body != nil {
+		return n.double(body)
+	}
+	switch string(text) {
+	case "NaN":
+		return math.NaN(), nil
+	case "Infinity":
+		return math.Inf(1), nil
+	case "-Infinity":
+		return math.Inf(-1), nil
+	}
+	body = trimBlanks(text)
+	for _, c := range body { // what JSON's grammar does not know: +1, .5, 1., 007
+		if !isDigit(c) && c != '.' && c != '-' && c != '+' && c|0x20 != 'e' {
+			return 0, errNotNumber
+		}
+	}
+	if len(body) > maxDigits {
+		return 0, errTooLong
+	}
+	v, err := strconv.ParseFloat(view(body), 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return 0, errOutOfRange
+	}
+	if err != nil {
+		return 0, errNotNumber
+	}
+	return v, nil
+}
+
+// textNumber is scanNumber over the whole text but for blanks and a plus or zeros in front; nil: it is no such number.
+func textNumber(text []byte) (number, []byte) {
+	body := trimBlanks(text)
+	if len(body) > 1 && body[0] == '+' && isDigit(body[1]) {
+		body = body[1:]
+	}
+	for len(body) > 1 && len(body) <= maxDigits && body[0] == '0' && isDigit(body[1]) {
+		body = body[1:]
+	}
+	n, end := scanNumber(body, 0)
+	if end != len(body) {
+		return n, nil
+	}
+	return n, body
+}
+
+func trimBlanks(b []byte) []byte {
+	for len(b) > 0 && isBlank(b[0]) {
+		b = b[1:]
+	}
+	for len(b) > 0 && isBlank(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

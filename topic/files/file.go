@@ -1,0 +1,199 @@
+package files
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/streamql/streamql/topic"
+)
+
+// file is one partition. What is known of it is shared by its readers: where every few thousandth row begins.
+type file struct {
+	path   string
+	lines  bool // every line break ends a record
+	delim  byte
+	header bool
+	fields []string
+
+	mu    sync.Mutex
+	marks []mark // by row; every record before a mark ended with a line break
+	named bool   // the header has been read; what follows is valid
+	body  int64  // where the first record begins
+	width int    // columns in the header
+	order []int  // by declared column: its place in the file, or -1; nil: records stay as they are
+}
+
+type mark struct {
+	row topic.Offset
+	at  int64
+}
+
+// check opens the file once, so that what cannot be read is told before anything runs.
+func (f *file) check() error {
+	h, err := os.Open(f.path)
+	if err != nil {
+		return unreadable(f.path, err)
+	}
+	defer h.Close()
+	info, err := h.Stat()
+	if err != nil {
+		return unreadable(f.path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("cannot read %s: it is no regular file", f.path)
+	}
+	if f.header {
+		_, _, err = f.readHeader()
+	}
+	return err
+}
+
+// start learns where the records begin; false: a header is still to be written.
+func (f *file) start(h *os.File) (bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.named {
+		return true, nil
+	}
+	var bom [3]byte
+	if n, err := h.ReadAt(bom[:], 0); err != nil && err != io.EOF {
+		return false, unreadable(f.path, err)
+	} else if n == 3 && string(bom[:]) == "\xEF\xBB\xBF" {
+		f.body = 3
+	}
+	if f.header {
+		names, at, err := f.readHeader()
+		if err != nil || names == nil {
+			return false, err
+		}
+		if f.body, f.width = at, len(names); f.fields != nil {
+			if err := f.match(names); err != nil {
+				return false, err
+			}
+		}
+	}
+	f.marks = append(f.marks, mark{0, f.body})
+	f.named = true
+	return true, nil
+}
+
+// readHeader gives the names in the first record, and where the second begins; nil in an empty file.
+func (f *file) readHeader() ([]string, int64, error) {
+	h, err := os.Open(f.path)
+	if err != nil {
+		return nil, 0, unreadable(f.path, err)
+	}
+	defer h.Close()
+	b, err := io.ReadAll(io.LimitReader(h, 1<<20))
+	if err != nil {
+		return nil, 0, unreadable(f.path, err)
+	}
+	skip := 0
+	if bytes.HasPrefix(b, []byte("\xEF\xBB\xBF")) {
+		skip = 3
+	}
+	for skip < len(b) && (b[skip] == '\n' || b[skip] == '\r') {
+		skip++
+	}
+	b = b[skip:]
+	if len(b) == 0 {
+		return nil, 0, nil
+	}
+	body, whole, ok := f.record(b)
+	if !ok && len(b)+skip >= 1<<20 {
+		return nil, 0, fmt.Errorf("%s: the header is longer than 1 MiB", f.path)
+	}
+	var names []string
+	for spans := f.fieldsOf(nil, b[:body]); len(spans) > 0; spans = spans[2:] {
+		name := strings.TrimSpace(string(b[spans[0]:spans[1]]))
+		if len(name) > 1 && name[0] == '"' && name[len(name)-1] == '"' {
+			name = strings.ReplaceAll(name[1:len(name)-1], `""`, `"`)
+		}
+		names = append(names, name)
+	}
+	return names, int64(skip + whole), nil
+}
+
+// match finds the declared columns in the header: by exact name, else without case.
+func (f *file) match(names []string) error {
+	order, found := make([]int, len(f.fields)), 0
+	for i, field := range f.fields {
+		at := slices.Index(names, field)
+		if at < 0 {
+			at = slices.IndexFunc(names, func(n string) bool { return strings.EqualFold(n, field) })
+		}
+		if at >= 0 {
+			found++
+			name := names[at]
+			if slices.Contains(names[at+1:], name) {
+				return fmt.Errorf("%s: column %s stands twice in the header", f.path, name)
+			}
+		}
+		order[i] = at
+	}
+	if found == 0 && len(f.fields) > 0 {
+		return fmt.Errorf("%s: its first record (%s) names none of the declared columns (%s); without a header say header=false", f.path,
+			shorten(names), shorten(f.fields))
+	}
+	same := len(order) == len(names)
+	for i, at := range order {
+		same = same && at == i
+	}
+	if !same {
+		f.order = order
+	}
+	return nil
+}
+
+func shorten(names []string) string {
+	if len(names) > 5 {
+		return strings.Join(names[:5], ", ") + ", .."
+	}
+	return strings.Join(names, ", ")
+}
+
+// near is the last known place at or before a row.
+func (f *file) near(row topic.Offset) mark {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, found := slices.BinarySearchFunc(f.marks, row, func(m mark, row topic.Offset) int { return cmp.Compare(m.row, row) })
+	if !found {
+		i--
+	}
+	return f.marks[i]
+}
+
+// remember keeps a place at least some thousand rows after the last one.
+func (f *file) remember(m mark) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last := f.marks[len(f.marks)-1]; m.row >= last.row+maxRows {
+		f.marks = append(f.marks, m)
+	}
+}
+
+// count is the number of rows the file holds now.
+func (f *file) count(ctx context.Context) (topic.Offset, error) {
+	c := cursor{file: f, row: topic.End, to: topic.End, counting: true}
+	defer c.close()
+	for {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		more, err := c.next(nil)
+		if err == nil && more {
+			continue
+		}
+		if !c.started { // an empty file
+			return 0, err
+		}
+		return c.row, err
+	}
+}

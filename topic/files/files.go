@@ -1,0 +1,179 @@
+// Package files reads a file, or a directory of files, as a topic: a file is a partition, by name, and a row's number from 0 is its
+// offset. Records come as bytes for a codec of package format; a CSV with a header is brought into the order of the declared columns
+// first, so that one codec reads files of different layouts.
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/streamql/streamql/topic"
+)
+
+// Config says which files are read, and how.
+type Config struct {
+	Path      string   // a file or a directory (its files by name, but hidden ones; not what lies deeper)
+	Format    string   // JSON (or JSONL), CSV, DELIMITED, ..: the format of a record; "": by the ending of the files' names
+	Header    bool     // CSV, DELIMITED: the first record of each file names its columns
+	Delimiter byte     // CSV, DELIMITED: 0 is a comma, or a tab in files that end in .tsv
+	Fields    []string // with Header: the declared columns, in order; nil: records stay as they are
+
+	Time func(record []byte) int64   // record time in ms; nil: 0
+	Wait func(context.Context) error // pauses before a file is looked at again; nil: 200 ms
+}
+
+// Source reads the files that were there when it was opened. It is safe for use by several goroutines.
+type Source struct {
+	config Config
+	format string
+	files  []*file
+}
+
+// Open finds the files. Errors name the path and the cause: it does not exist, it cannot be read, a directory holds nothing or files
+// of several formats, an ending says nothing.
+func Open(c Config) (*Source, error) {
+	info, err := os.Stat(c.Path)
+	if err != nil {
+		return nil, unreadable(c.Path, err)
+	}
+	paths := []string{c.Path}
+	if info.IsDir() {
+		if paths, err = list(c.Path); err != nil {
+			return nil, err
+		}
+	}
+	s := &Source{config: c, format: strings.ToUpper(strings.TrimSpace(c.Format))}
+	if s.format == "JSONL" || s.format == "NDJSON" {
+		s.format = "JSON"
+	}
+	if s.config.Wait == nil {
+		s.config.Wait = pause
+	}
+	for _, path := range paths {
+		if err := s.add(path); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func list(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir) // by name
+	if err != nil {
+		return nil, unreadable(dir, err)
+	}
+	var paths []string
+	for _, e := range entries {
+		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			paths = append(paths, filepath.Join(dir, e.Name()))
+		}
+	}
+	if len(paths) == 0 {
+		return nil, fmt.Errorf("directory %s holds no files", dir)
+	}
+	return paths, nil
+}
+
+func (s *Source) add(path string) error {
+	ending := strings.ToLower(filepath.Ext(path))
+	if s.config.Format == "" {
+		format, known := endings[ending]
+		switch {
+		case !known:
+			return fmt.Errorf("the ending of %s names no format; give one, such as format='json'", path)
+		case format == "":
+			return fmt.Errorf("%s: files that end in %s are not supported yet", path, ending)
+		case s.format != "" && s.format != format:
+			return fmt.Errorf("%s is %s, but %s is %s: files of one source have one format", path, format, s.files[0].path, s.format)
+		}
+		s.format = format
+	}
+	f := &file{path: path, lines: true}
+	if s.format == "CSV" || s.format == "DELIMITED" {
+		f.lines = false
+		f.header, f.fields = s.config.Header, s.config.Fields
+		f.delim = s.config.Delimiter
+		if f.delim == 0 {
+			f.delim = ','
+			if ending == ".tsv" {
+				f.delim = '\t'
+			}
+		}
+		if len(s.files) > 0 && s.files[0].delim != f.delim {
+			return fmt.Errorf("%s and %s have different delimiters: files of one source have one", s.files[0].path, path)
+		}
+	}
+	s.files = append(s.files, f)
+	return f.check()
+}
+
+var endings = map[string]string{".json": "JSON", ".jsonl": "JSON", ".ndjson": "JSON", ".csv": "CSV", ".tsv": "CSV", ".parquet": "", ".arrow": "", ".arrows": ""}
+
+// Format is the name of the format of the records: what was configured, or what the endings say.
+func (s *Source) Format() string { return s.format }
+
+// Delimiter is what separates the fields of a record, spelled as the delimiter option of a codec: TAB, SPACE or the character itself;
+// "" where the format has none. A codec for the records must be given the same.
+func (s *Source) Delimiter() string {
+	switch d := s.files[0].delim; d {
+	case 0:
+		return ""
+	case '\t':
+		return "TAB"
+	case ' ':
+		return "SPACE"
+	default:
+		return string(rune(d))
+	}
+}
+
+// Header is the names of the columns of the first file; nil without a header.
+func (s *Source) Header() ([]string, error) {
+	if !s.files[0].header {
+		return nil, nil
+	}
+	names, _, err := s.files[0].readHeader()
+	return names, err
+}
+
+// Describe counts the rows that are there now, reading what it has not yet read. A last line without a line break is a row. Every
+// name is the topic's.
+func (s *Source) Describe(ctx context.Context, name string) (topic.Topic, error) {
+	t := topic.Topic{Name: name}
+	if abs, err := filepath.Abs(s.config.Path); err == nil {
+		t.ID = abs
+	}
+	for i, f := range s.files {
+		rows, err := f.count(ctx)
+		if err != nil {
+			return t, err
+		}
+		t.Partitions = append(t.Partitions, topic.Span{Partition: topic.Partition{Topic: name, ID: int32(i)}, To: rows})
+	}
+	return t, nil
+}
+
+func unreadable(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err // the path is named once
+	}
+	return fmt.Errorf("cannot read %s: %w", path, err)
+}
+
+func pause(ctx context.Context) error {
+	t := time.NewTimer(200 * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

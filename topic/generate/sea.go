@@ -1,0 +1,145 @@
+package generate
+
+import (
+	"sync"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/flow"
+)
+
+var _ = builtin(Kind{
+	Name: "moa.sea",
+	Doc: "The SEA concepts as MOA generates them, row for row (Street and Kim, A Streaming Ensemble Algorithm, 2001): three numbers from 0 to 10, " +
+		"of which two decide the class, groupB when their sum is over a threshold.",
+	Options: []Option{
+		{"function", "1", "the threshold: 1 to 4 mean 8, 9, 7 and 9.5"},
+		{"noise", "10", "in how many rows of 100 the class is wrong"},
+		{"balance", "false", "true: rows are drawn again until the classes alternate"},
+	},
+	open: func(s *setup) (maker, error) {
+		g := &sea{noise: int32(s.int("noise", 0, 100)), balance: s.bool("balance")}
+		g.over = [...]float64{8, 9, 7, 9.5}[s.int("function", 1, 4)-1]
+		g.states = []seaState{{random: newJavaRandom(int64(s.Seed))}}
+		return g, nil
+	},
+})
+
+type sea struct {
+	noise   int32
+	balance bool
+	over    float64
+
+	mu     sync.Mutex
+	states []seaState // before every seaStride-th row, as far as rows have been made
+	end    int64      // the row behind those made last
+	last   seaState   // and the state before it
+}
+
+// seaState is what the rest of the rows depend on: MOA's rows are one sequence of draws.
+type seaState struct {
+	random javaRandom
+	next   bool // balance: the class of the next row
+}
+
+// seaStride is how many rows are made again at most to reach a row.
+const seaStride = 65_536
+
+var seaList = []arrow.Field{flow.Field("attrib1", flow.Double), flow.Field("attrib2", flow.Double), flow.Field("attrib3", flow.Double), flow.Field("class", flow.String)}
+
+func (g *sea) fields() []arrow.Field { return seaList }
+
+func (g *sea) row(s *seaState) (a [3]float64, class bool) {
+	for {
+		for k := range a {
+			a[k] = 10 * s.random.double()
+		}
+		if class = a[0]+a[1] > g.over; !g.balance || class == s.next {
+			break
+		}
+	}
+	s.next = !s.next
+	if 1+s.random.below(100) <= g.noise {
+		class = !class
+	}
+	return a, class
+}
+
+// at is the state before a row, found from the nearest one that is known.
+func (g *sea) at(row int64) seaState {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for int64(len(g.states)) <= row/seaStride { // MOA's order of draws leaves no other way to a row
+		s := g.states[len(g.states)-1]
+		for range seaStride {
+			g.row(&s)
+		}
+		g.states = append(g.states, s)
+	}
+	if row == g.end && row > 0 { // reading goes on where it was
+		return g.last
+	}
+	s := g.states[row/seaStride]
+	for range row % seaStride {
+		g.row(&s)
+	}
+	return s
+}
+
+func (g *sea) columns(row int64, n int, want []int) []arrow.Array {
+	s := g.at(row)
+	values, class := [3][]float64{make([]float64, n), make([]float64, n), make([]float64, n)}, make([]bool, n)
+	for i := range n {
+		var a [3]float64
+		a, class[i] = g.row(&s)
+		for k, v := range a {
+			values[k][i] = v
+		}
+	}
+	g.mu.Lock()
+	g.end, g.last = row+int64(n), s
+	g.mu.Unlock()
+	out := make([]arrow.Array, len(want))
+	for i, w := range want {
+		if w < 3 {
+			out[i] = doubles(values[w])
+			continue
+		}
+		out[i] = texts(n, func(i int) string {
+			if class[i] {
+				return "groupB"
+			}
+			return "groupA"
+		})
+	}
+	return out
+}
+
+// javaRandom is the generator that the documentation of java.util.Random specifies, so that streams of Java programs can be made again.
+type javaRandom struct{ state int64 }
+
+func newJavaRandom(seed int64) javaRandom {
+	return javaRandom{(seed ^ 0x5DEECE66D) & (1<<48 - 1)}
+}
+
+func (r *javaRandom) bits(n uint) int32 {
+	r.state = (r.state*0x5DEECE66D + 11) & (1<<48 - 1)
+	return int32(r.state >> (48 - n))
+}
+
+func (r *javaRandom) double() float64 {
+	return float64(int64(r.bits(26))<<27+int64(r.bits(27))) * (1.0 / (1 << 53))
+}
+
+// below is nextInt(n).
+func (r *javaRandom) below(n int32) int32 {
+	if n&-n == n {
+		return int32(int64(n) * int64(r.bits(31)) >> 31)
+	}
+	for {
+		v := r.bits(31)
+		if m := v % n; v-m+(n-1) >= 0 {
+			return m
+		}
+	}
+}

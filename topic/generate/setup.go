@@ -1,0 +1,142 @@
+package generate
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/flow"
+)
+
+// setup hands a kind its options. The first value that is wrong is reported by check.
+type setup struct {
+	Config
+	kind Kind
+	err  error
+}
+
+func (s *setup) text(name string) string {
+	for key, v := range s.Config.Options {
+		if strings.EqualFold(key, name) {
+			return v
+		}
+	}
+	at := slices.IndexFunc(s.kind.Options, func(o Option) bool { return o.Name == name })
+	return s.kind.Options[at].Default
+}
+
+func (s *setup) number(name string, from, to float64) float64 {
+	v, err := strconv.ParseFloat(s.text(name), 64)
+	if (err != nil || !(v >= from && v <= to)) && s.err == nil {
+		s.err = fmt.Errorf("option %s is %q, it must be a number from %v to %v", name, s.text(name), from, to)
+	}
+	return v
+}
+
+func (s *setup) int(name string, from, to int64) int64 {
+	v, err := strconv.ParseInt(s.text(name), 10, 64)
+	if (err != nil || v < from || v > to) && s.err == nil {
+		s.err = fmt.Errorf("option %s is %q, it must be a whole number from %d to %d", name, s.text(name), from, to)
+		return from
+	}
+	return v
+}
+
+func (s *setup) bool(name string) bool {
+	v, err := strconv.ParseBool(s.text(name))
+	if err != nil && s.err == nil {
+		s.err = fmt.Errorf("option %s is %q, it must be true or false", name, s.text(name))
+	}
+	return v
+}
+
+func (s *setup) check() error {
+	given := make([]string, 0, len(s.Config.Options))
+	for key := range s.Config.Options {
+		given = append(given, key)
+	}
+	slices.Sort(given) // the same complaint whatever the order of the map
+	for _, key := range given {
+		if !slices.ContainsFunc(s.kind.Options, func(o Option) bool { return strings.EqualFold(o.Name, key) }) {
+			var names []string
+			for _, o := range s.kind.Options {
+				names = append(names, o.Name)
+			}
+			if len(names) == 0 {
+				return fmt.Errorf("it has no option %s, nor any other", key)
+			}
+			return fmt.Errorf("it has no option %s; it has %s", key, strings.Join(names, ", "))
+		}
+	}
+	return s.err
+}
+
+// mix is SplitMix64's finalizer: every bit of z reaches every bit of the result.
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// unit makes a number in [0, 1) of 64 random bits.
+func unit(bits uint64) float64 { return float64(bits>>11) * (1.0 / (1 << 53)) }
+
+// dice is the randomness of one row: a PCG begun by seed and row number.
+type dice struct{ rand.PCG }
+
+func roll(seed uint64, row int64) (d dice) {
+	d.Seed(seed, mix(uint64(row)))
+	return d
+}
+
+func (d *dice) unit() float64           { return unit(d.Uint64()) }
+func (d *dice) below(n int) int         { return int(d.Uint64() >> 32 * uint64(n) >> 32) }
+func (d *dice) pick(of []string) string { return of[d.below(len(of))] }
+
+// bell is normal within half a per mille, bounded, and needs no logarithm: the sum of twelve uniform numbers less 6.
+func (d *dice) bell() float64 {
+	sum := 0.0
+	for range 3 {
+		bits := d.Uint64()
+		for range 4 {
+			sum += float64(bits & 0xffff)
+			bits >>= 16
+		}
+	}
+	return sum/65536 + 6.0/65536 - 6
+}
+
+func doubles(v []float64) arrow.Array {
+	return flow.Fixed(flow.Double, v, arrow.Float64Traits.CastToBytes, flow.Validity{})
+}
+
+func ints(v []int32) arrow.Array {
+	return flow.Fixed(flow.Int, v, arrow.Int32Traits.CastToBytes, flow.Validity{})
+}
+
+// texts makes a STRING column of n values.
+func texts(n int, value func(i int) string) arrow.Array {
+	offsets, bytes := make([]int32, 1, n+1), make([]byte, 0, 8*n)
+	for i := range n {
+		bytes = append(bytes, value(i)...)
+		offsets = append(offsets, int32(len(bytes)))
+	}
+	return flow.Text(offsets, bytes, flow.Validity{})
+}
+
+func binaries(n, size int, fill func(i int, to []byte)) arrow.Array {
+	b := array.NewBinaryBuilder(flow.Mem, arrow.BinaryTypes.Binary)
+	b.Reserve(n)
+	b.ReserveData(n * size)
+	to := make([]byte, size)
+	for i := range n {
+		fill(i, to)
+		b.Append(to)
+	}
+	return b.NewArray()
+}

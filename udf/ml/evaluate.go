@@ -1,0 +1,356 @@
+package ml
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/streamql/streamql/udf/ml/fmath"
+)
+
+// Metric is one measured value.
+type Metric struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
+// Evaluator scores predictions against what came true, row by row. Cumulative it counts every row; with Window only the last n; with
+// Fading each row's count shrinks by that factor with every later row.
+type Evaluator struct {
+	task   Task
+	fading float64
+	sum    tally
+	ring   []outcome // the last rows, oldest at next; nil: no window
+	size   int
+	next   int
+	last   float64 // the class of the row before
+	seen   int64
+	totals []float64 // rows by class so far, for the majority
+}
+
+// outcome is one evaluated row.
+type outcome struct {
+	predicted, actual float64
+	before, majority  float64 // what the no-change and majority classifiers said
+	pActual           float64 // probability given to what came true; NaN: none
+	brier             float64
+	score             float64 // probability of class 1, or anomaly score; NaN: none
+}
+
+// NewEvaluator makes an evaluator for a task; window 0 and fading 0: cumulative.
+func NewEvaluator(task Task, window int, fading float64) *Evaluator {
+	return &Evaluator{task: task, size: window, fading: fading}
+}
+
+// Add takes rows: predictions, what came true, and the probabilities of each class (no columns: none). Rows with a NaN in either are
+// passed over. For anomaly types predicted is the score and actual 1 for an anomaly, 0 else.
+func (e *Evaluator) Add(predicted, actual []float64, proba Matrix) {
+	for r, p := range predicted {
+		if y := actual[r]; p == p && y == y && (e.task != Classify || y >= 0 && y < maxClasses) {
+			e.add(e.outcome(p, y, proba, r))
+		}
+	}
+}
+
+func (e *Evaluator) outcome(p, y float64, proba Matrix, r int) outcome {
+	o := outcome{predicted: p, actual: y, pActual: math.NaN(), score: math.NaN()}
+	switch e.task {
+	case Anomaly:
+		o.score = p
+	case Classify:
+		o.before, o.majority = e.last, float64(argmax(e.totals))
+		for len(e.totals) <= int(y) && y < maxClasses {
+			e.totals = append(e.totals, 0)
+		}
+		e.totals[int(y)]++
+		e.last = y
+		for k, col := range proba.Cols {
+			d := col[r]
+			if float64(k) == y {
+				o.pActual = col[r]
+				d = 1 - d
+			}
+			o.brier += float64(d * d)
+		}
+		if len(proba.Cols) == 2 {
+			o.score = proba.Cols[1][r]
+		}
+	}
+	return o
+}
+
+func argmax(v []float64) int {
+	best := 0
+	for k := range v {
+		if v[k] > v[best] {
+			best = k
+		}
+	}
+	return best
+}
+
+func (e *Evaluator) add(o outcome) {
+	e.seen++
+	if e.size == 0 {
+		if e.fading > 0 && e.fading < 1 {
+			e.sum.fade(e.fading)
+		}
+		e.sum.add(o)
+		return
+	}
+	if len(e.ring) < e.size {
+		e.ring = append(e.ring, o)
+		return
+	}
+	e.ring[e.next] = o
+	e.next = (e.next + 1) % e.size
+}
+
+// Seen is the number of rows evaluated so far, whatever the window.
+func (e *Evaluator) Seen() int64 { return e.seen }
+
+// Metrics are the values now, in a fixed order; those that nothing defines (no rows, one class) are left out.
+func (e *Evaluator) Metrics() []Metric {
+	t := &e.sum
+	if e.size > 0 {
+		t = new(tally)
+		for i := range e.ring {
+			t.add(e.ring[(e.next+i)%len(e.ring)])
+		}
+	}
+	out := []Metric{{"rows", t.rows}}
+	switch e.task {
+	case Classify:
+		out = append(out, t.classification()...)
+	case Regress:
+		out = append(out, t.regression()...)
+	case Anomaly:
+		out = append(out, t.anomaly()...)
+	}
+	return slices.DeleteFunc(out, func(m Metric) bool { return m.Value-m.Value != 0 })
+}
+
+// tally is the sums that metrics are made of.
+type tally struct {
+	rows, correct, before, majority float64
+	classes                         int
+	confusion                       []float64 // actual x predicted, classes squared
+	probed, logLoss, brier          float64
+	positive, negative              sketch // scores of rows of class 1 and of class 0
+	abs, square                     float64
+	actual                          standard
+}
+
+func (t *tally) fade(x float64) {
+	for _, v := range []*float64{&t.rows, &t.correct, &t.before, &t.majority, &t.probed, &t.logLoss, &t.brier, &t.abs, &t.square, &t.actual.n, &t.actual.m2} {
+		*v = float64(*v * x)
+	}
+	for i := range t.confusion {
+		t.confusion[i] = float64(t.confusion[i] * x)
+	}
+	unit := t.positive.unit
+	if unit == 0 {
+		unit = 1
+	}
+	if unit /= x; unit > 1e200 {
+		t.positive.rescale(unit)
+		t.negative.rescale(unit)
+		unit = 1
+	}
+	t.positive.unit, t.negative.unit = unit, unit
+}
+
+func (t *tally) add(o outcome) {
+	t.rows++
+	d := o.predicted - o.actual
+	t.abs += math.Abs(d)
+	t.square += float64(d * d)
+	t.actual.learn(o.actual, 1)
+	t.correct += equal(o.predicted, o.actual)
+	t.before += equal(o.before, o.actual)
+	t.majority += equal(o.majority, o.actual)
+	t.confuse(o.actual, o.predicted)
+	if o.pActual == o.pActual {
+		t.probed++
+		t.logLoss -= fmath.Log(min(max(o.pActual, 1e-15), 1))
+		t.brier += o.brier
+	}
+	if o.score == o.score {
+		if o.actual == 1 {
+			t.positive.add(o.score)
+		} else {
+			t.negative.add(o.score)
+		}
+	}
+}
+
+func equal(a, b float64) float64 {
+	if a == b {
+		return 1
+	}
+	return 0
+}
+
+// confuse counts a pair of classes, as long as a table of them is small.
+func (t *tally) confuse(actual, predicted float64) {
+	top := max(actual, predicted)
+	if !(actual >= 0 && predicted >= 0 && top < 1024 && actual == math.Trunc(actual) && predicted == math.Trunc(predicted)) {
+		return
+	}
+	if n := int(top) + 1; n > t.classes {
+		wide := make([]float64, n*n)
+		for k := range t.classes {
+			copy(wide[k*n:], t.confusion[k*t.classes:(k+1)*t.classes])
+		}
+		t.confusion, t.classes = wide, n
+	}
+	t.confusion[int(actual)*t.classes+int(predicted)]++
+}
+
+// classification: kappa against chance, kappa_t against no-change, kappa_m against the majority; precision, recall and f1 of class 1
+// when there are two classes, else the mean over the classes.
+func (t *tally) classification() []Metric {
+	accuracy := t.correct / t.rows
+	chance := 0.0
+	var precision, recall, f1, counted float64
+	for k := range t.classes {
+		var actual, predicted float64
+		for j := range t.classes {
+			actual += t.confusion[k*t.classes+j]
+			predicted += t.confusion[j*t.classes+k]
+		}
+		chance += float64(actual / t.rows * (predicted / t.rows))
+		if t.classes == 2 && k == 0 {
+			continue
+		}
+		hit := t.confusion[k*t.classes+k]
+		p, r := ratio(hit, predicted), ratio(hit, actual)
+		precision, recall, f1 = precision+p, recall+r, f1+ratio(float64(2*p*r), p+r)
+		counted++
+	}
+	return []Metric{{"correct", t.correct}, {"accuracy", accuracy}, {"kappa", (accuracy - chance) / (1 - chance)},
+		{"kappa_t", over(accuracy, t.before/t.rows)}, {"kappa_m", over(accuracy, t.majority/t.rows)},
+		{"precision", precision / counted}, {"recall", recall / counted}, {"f1", f1 / counted},
+		{"auc", auc(&t.positive, &t.negative)}, {"log_loss", t.logLoss / t.probed}, {"brier", t.brier / t.probed}}
+}
+
+// ratio is 0 when nothing could be counted.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// over is the share of the baseline's errors that are avoided.
+func over(accuracy, baseline float64) float64 { return (accuracy - baseline) / (1 - baseline) }
+
+func (t *tally) regression() []Metric {
+	return []Metric{{"mae", t.abs / t.rows}, {"rmse", math.Sqrt(t.square / t.rows)}, {"r2", 1 - t.square/t.actual.m2}}
+}
+
+func (t *tally) anomaly() []Metric {
+	all := t.positive.merged(&t.negative)
+	return []Metric{{"auc", auc(&t.positive, &t.negative)}, {"score_q50", all.quantile(0.5)}, {"score_q90", all.quantile(0.9)},
+		{"score_q99", all.quantile(0.99)}, {"score_q999", all.quantile(0.999)}}
+}
+
+// Quantile is the score below which a share q of an anomaly type's evaluated rows lies, within 1 %; NaN without rows.
+func (e *Evaluator) Quantile(q float64) float64 {
+	return e.sum.positive.merged(&e.sum.negative).quantile(q)
+}
+
+// AUC is the probability that a positive's score is above a negative's, ties half: exact, by ranks. NaN without one of either.
+func AUC(scores []float64, positive []bool) float64 {
+	order := make([]int, len(scores))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		switch {
+		case scores[a] < scores[b]:
+			return -1
+		case scores[a] > scores[b]:
+			return 1
+		}
+		return 0
+	})
+	var wins, below, positives float64
+	for i := 0; i < len(order); {
+		var here, pos float64
+		j := i
+		for ; j < len(order) && scores[order[j]] == scores[order[i]]; j++ {
+			here++
+			if positive[order[j]] {
+				pos++
+			}
+		}
+		wins += float64(pos * (below + float64((here-pos)/2)))
+		below, positives, i = below+here-pos, positives+pos, j
+	}
+	return wins / positives / below
+}
+
+// MarshalBinary and UnmarshalBinary carry an evaluator over a restart.
+func (e *Evaluator) MarshalBinary() ([]byte, error) {
+	var p Payload
+	t := &e.sum
+	p.PutFloats("sums", []float64{t.rows, t.correct, t.before, t.majority, t.probed, t.logLoss, t.brier, t.abs, t.square, t.actual.n, t.actual.mean, t.actual.m2, e.last})
+	p.PutInts("counts", []int64{e.seen, int64(e.next), int64(t.classes)})
+	p.PutFloats("confusion", t.confusion)
+	p.PutFloats("totals", e.totals)
+	t.positive.put(&p, "positive")
+	t.negative.put(&p, "negative")
+	ring := make([]float64, 0, 7*len(e.ring))
+	for _, o := range e.ring {
+		ring = append(ring, o.predicted, o.actual, o.before, o.majority, o.pActual, o.brier, o.score)
+	}
+	p.PutFloats("ring", ring, len(e.ring), 7)
+	return p.MarshalBinary()
+}
+
+// UnmarshalBinary reads into an evaluator made with the same task, window and fading.
+func (e *Evaluator) UnmarshalBinary(data []byte) error {
+	var p Payload
+	if err := p.UnmarshalBinary(data); err != nil {
+		return err
+	}
+	s, err := p.Floats("sums", 13)
+	if err != nil {
+		return err
+	}
+	n, err := p.Ints("counts", 3)
+	if err != nil {
+		return err
+	}
+	t := tally{rows: s[0], correct: s[1], before: s[2], majority: s[3], probed: s[4], logLoss: s[5], brier: s[6], abs: s[7], square: s[8], actual: standard{s[9], s[10], s[11]}}
+	if n[2] < 0 || n[2] > 1024 || n[1] < 0 || n[1] > 0 && int(n[1]) >= e.size {
+		return fmt.Errorf("%w: an evaluation of %d classes", ErrShape, n[2])
+	}
+	t.classes = int(n[2])
+	if t.confusion, err = p.Floats("confusion", t.classes*t.classes); err != nil {
+		return err
+	}
+	if e.totals, err = p.Floats("totals", -1); err != nil {
+		return err
+	}
+	if err := t.positive.get(&p, "positive"); err != nil {
+		return err
+	}
+	if err := t.negative.get(&p, "negative"); err != nil {
+		return err
+	}
+	ring, err := p.Floats("ring", -1)
+	if err != nil {
+		return err
+	}
+	if len(ring)%7 != 0 || len(ring)/7 > e.size {
+		return fmt.Errorf("%w: a window of %d values", ErrShape, len(ring))
+	}
+	e.ring = nil
+	for ; len(ring) > 0; ring = ring[7:] {
+		e.ring = append(e.ring, outcome{ring[0], ring[1], ring[2], ring[3], ring[4], ring[5], ring[6]})
+	}
+	e.sum, e.last, e.seen, e.next = t, s[12], n[0], int(n[1])
+	return nil
+}

@@ -1,0 +1,226 @@
+package ml
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/streamql/streamql/udf/ml/fmath"
+)
+
+var _ = builtin(Type{
+	Name: "kmeans", Task: Cluster, Version: 1, Prepare: true, Trains: Once | Window | Warm | Decay | Event,
+	Doc: "assigns each row to the nearest of k centres. ONCE and by windows: Lloyd's passes over the rows until no row changes its centre. " +
+		"By events: mini-batches move the centres, old rows weighing less by decay",
+	Paper: "S. Lloyd, 1982; D. Arthur and S. Vassilvitskii, k-means++, 2007; D. Sculley, Web-scale k-means clustering, 2010",
+	Options: []Option{
+		{Name: "k", Kind: Int, Default: int64(8), Min: 1, Max: 10_000, Doc: "number of centres"},
+		{Name: "batch_size", Kind: Int, Default: int64(1024), Min: 1, Max: 1_000_000, Doc: "rows of a mini-batch"},
+		{Name: "decay", Kind: Float, Default: 1.0, Min: 0, Max: 1, Doc: "weight of the past at each mini-batch"},
+		{Name: "half_life", Kind: Float, Min: 0, Max: 1e15, Above: true, Doc: "rows after which the past weighs half; instead of decay"},
+		{Name: "epochs", Kind: Int, Default: int64(100), Min: 1, Max: 100_000, Doc: "passes over the rows at most"},
+	},
+	Examples: []Example{{"CREATE MODEL groups FROM cars WITH (type='kmeans', k=3)", "SELECT CLUSTER(groups, *), DISTANCE(groups, *) FROM cars"}},
+	New:      func(s Spec) (Learner, error) { return newKMeans(s), nil },
+	Load:     loadKMeans,
+})
+
+// kmeans is the learner. In passes it keeps all rows; by events only the mini-batch being gathered.
+type kmeans struct {
+	spec Spec
+	k    int
+	centres
+	kept     reservoir[float64]
+	passes   bool
+	epoch    int
+	done     bool
+	assigned []int32
+	losses   []float64
+	skipped  int64
+}
+
+func newKMeans(s Spec) *kmeans {
+	l := &kmeans{spec: s, k: s.Options.Int("k"), passes: !s.online() && s.Mode != Decay}
+	l.features = len(s.Features)
+	l.kept = newReservoir[float64](s.Options.Int("max_rows"), l.features, s.seed())
+	if !l.passes {
+		l.kept.max = l.batch()
+	}
+	return l
+}
+
+func (l *kmeans) batch() int { return l.spec.Options.Int("batch_size") }
+
+func (l *kmeans) Learn(x Matrix, _, w []float64) error { return l.learn(x, w, nil, Matrix{}) }
+
+// Test assigns each row to the centres as they stood after the last full mini-batch; NaN before the first.
+func (l *kmeans) Test(old, x Matrix, _, w, out []float64, _ Matrix) error {
+	if l.passes {
+		return fmt.Errorf("kmeans trained in passes cannot predict between rows")
+	}
+	return l.learn(x, w, out, old)
+}
+
+func (l *kmeans) learn(x Matrix, w, out []float64, old Matrix) error {
+	if len(x.Cols) > l.features {
+		l.grow(len(x.Cols))
+	}
+	if l.passes {
+		l.skipped += int64(l.kept.add(x, w, rowLimit))
+		return nil
+	}
+	for from := 0; from < x.Rows; {
+		n := min(x.Rows-from, l.batch()-l.kept.kept)
+		if out != nil {
+			m := kmeansModel{l.centres}
+			if err := m.Predict(old.Slice(from, from+n), out[from:from+n]); err != nil {
+				return err
+			}
+		}
+		var weights []float64
+		if w != nil {
+			weights = w[from : from+n]
+		}
+		l.skipped += int64(l.kept.add(x.Slice(from, from+n), weights, rowLimit))
+		from += n
+		if l.kept.kept == l.batch() {
+			l.centres = l.flushed()
+			l.kept.kept, l.kept.seen, l.kept.rows, l.kept.weights = 0, 0, l.kept.rows[:0], nil
+		}
+	}
+	return nil
+}
+
+// flushed is the centres after the mini-batch being gathered.
+func (l *kmeans) flushed() centres {
+	v := l.centres.clone()
+	rows := l.rowset()
+	if v.len() == 0 {
+		v.start(l.k, rows, NewRand(l.spec.seed(), "kmeans", 0))
+	}
+	if v.len() > 0 && rows.n > 0 {
+		v.update(rows, l.past(rows.n), nil)
+	}
+	return v
+}
+
+func (l *kmeans) past(rows int) float64 {
+	if half := l.spec.Options.Float("half_life"); half > 0 {
+		return fmath.Exp(-math.Ln2 * float64(rows) / half)
+	}
+	return l.spec.Options.Float("decay")
+}
+
+// rowset is the kept rows, padded for the kernels.
+func (l *kmeans) rowset() rowset {
+	v := &l.kept
+	n := stride(l.features)
+	return rowset{values: widen(v.rows, v.kept, v.width, n), stride: n, n: v.kept, weights: v.weights}
+}
+
+// Pass is one of Lloyd's: assign, then move each centre to the mean of its rows. The first chooses the centres.
+func (l *kmeans) Pass() (bool, error) {
+	if !l.passes || l.done || l.kept.kept == 0 {
+		return false, nil
+	}
+	l.kept.grow(l.features)
+	rows := l.rowset()
+	if l.epoch == 0 {
+		if l.len() == 0 {
+			l.start(l.k, rows, NewRand(l.spec.seed(), "kmeans", 0))
+		}
+		l.assigned = make([]int32, rows.n)
+		for i := range l.assigned {
+			l.assigned[i] = -1
+		}
+	}
+	sse, changed := l.update(rows, 0, l.assigned)
+	l.losses = append(l.losses, sse/float64(rows.n))
+	l.epoch++
+	l.done = !changed || l.epoch >= l.spec.Options.Int("epochs")
+	return !l.done, nil
+}
+
+// Losses is the mean squared distance before each pass' move.
+func (l *kmeans) Losses() []float64 { return l.losses }
+
+// Rows shows the kept rows.
+func (l *kmeans) Rows(visit func(Matrix) error) error { return l.kept.visit(visit) }
+
+// Undone counts the rows that were not finite.
+func (l *kmeans) Undone() int64 { return l.skipped }
+
+// Warm starts from an earlier model's centres and, when rows come by events, its weights.
+func (l *kmeans) Warm(m Model) error {
+	from, ok := m.(*kmeansModel)
+	if !ok || from.features > l.features && l.features > 0 {
+		return fmt.Errorf("%w: cannot start from %T", ErrShape, m)
+	}
+	features := l.features
+	l.centres = from.centres.clone()
+	l.grow(features)
+	return nil
+}
+
+// Decay makes all that the centres have gathered weigh less.
+func (l *kmeans) Decay(x float64) {
+	for k := range l.counts {
+		l.counts[k] = float64(l.counts[k] * x)
+	}
+}
+
+// Model is the centres, those of the rows gathered since the last mini-batch included.
+func (l *kmeans) Model() Model {
+	if l.passes {
+		return &kmeansModel{l.centres.clone()}
+	}
+	return &kmeansModel{l.flushed()}
+}
+
+func (l *kmeans) MarshalBinary() ([]byte, error) {
+	var p Payload
+	l.centres.put(&p)
+	l.kept.put(&p)
+	done := int64(0)
+	if l.done {
+		done = 1
+	}
+	p.PutInts("counters", []int64{int64(l.epoch), done, l.skipped})
+	assigned := make([]int64, len(l.assigned))
+	for i, k := range l.assigned {
+		assigned[i] = int64(k)
+	}
+	p.PutInts("assigned", assigned)
+	p.PutFloats("losses", l.losses)
+	return p.MarshalBinary()
+}
+
+func (l *kmeans) UnmarshalBinary(data []byte) error {
+	var p Payload
+	if err := p.UnmarshalBinary(data); err != nil {
+		return err
+	}
+	if err := l.centres.get(&p); err != nil {
+		return err
+	}
+	if err := l.kept.get(&p); err != nil {
+		return err
+	}
+	n, err := p.Ints("counters", 3)
+	if err != nil {
+		return err
+	}
+	l.epoch, l.done, l.skipped = int(n[0]), n[1] == 1, n[2]
+	assigned, err := p.Ints("assigned", -1)
+	if err != nil {
+		return err
+	}
+	if l.epoch > 0 && len(assigned) != l.kept.kept || l.kept.width > l.features {
+		return fmt.Errorf("%w: %d assignments for %d rows of %d features", ErrShape, len(assigned), l.kept.kept, l.kept.width)
+	}
+	l.assigned = make([]int32, len(assigned))
+	for i, k := range assigned {
+		l.assigned[i] = int32(k)
+	}
+	l.losses, err = p.Floats("losses", -1)
+	return err
+}

@@ -1,0 +1,374 @@
+package ml
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/flow"
+)
+
+// Item is one entry of TRANSFORM: an input column, the step that prepares it ("" leaves a number as it is) with its literal
+// arguments, and the feature's name. Impute fills missing values first: "mean" for numbers, "most_frequent" for words, "" not.
+type Item struct {
+	Input  int    `json:"input"`
+	Name   string `json:"name"`
+	Step   string `json:"step,omitempty"`
+	Args   []any  `json:"args,omitempty"`
+	Impute string `json:"impute,omitempty"`
+}
+
+// AutoItems gives items without a step the one that prepare='auto' means for a type: scaled numbers and one-hot words for linear,
+// net and distance types, numbers as they are and level numbers for the rest. inputs are the types of the input columns.
+func AutoItems(t Type, items []Item, inputs []flow.Type) []Item {
+	items = slices.Clone(items)
+	for i := range items {
+		it := &items[i]
+		if it.Step != "" || it.Input < 0 || it.Input >= len(inputs) {
+			continue
+		}
+		switch word := nominal(inputs[it.Input]); {
+		case word && t.Prepare:
+			it.Step = "ML_ONE_HOT_ENCODER"
+		case word:
+			it.Step = "ML_LABEL_ENCODER"
+		case t.Prepare:
+			it.Step = "ML_STANDARD_SCALER"
+		}
+	}
+	return items
+}
+
+// Preparation turns input columns into a Matrix of features. Fit and Freeze learn its state from the rows of a bounded training; Roll
+// learns it row by row; Transform only applies it and may run in several goroutines, each with Buffers of its own.
+type Preparation struct {
+	items  []*item
+	slots  []slot // by feature
+	undone int64
+}
+
+// item is an Item with its state: a scaler for a number, levels for words.
+type item struct {
+	Item
+	typ     flow.Type
+	scaler  scaler
+	mean    standard // of a number that is imputed
+	levels  *Levels
+	counts  []float64 // by level
+	oneHot  bool
+	top     int
+	slotOf  []int32 // feature of each level, -1: none; one-hot only
+	declare bool    // levels are declared: no other becomes one
+}
+
+// slot is one feature: an item, and for one-hot its level.
+type slot struct{ item, level int }
+
+// maxLevels bounds the levels counted before Freeze.
+const maxLevels = 100_000
+
+// NewPreparation checks items against the types of the input columns. Errors are *OptionError for the option "transform".
+func NewPreparation(items []Item, inputs []flow.Type) (*Preparation, error) {
+	p := &Preparation{}
+	for _, it := range items {
+		refuse := func(format string, args ...any) (*Preparation, error) {
+			return nil, &OptionError{Option: "transform", Reason: it.Name + ": " + fmt.Sprintf(format, args...)}
+		}
+		if it.Input < 0 || it.Input >= len(inputs) {
+			return refuse("there is no input column %d", it.Input)
+		}
+		t := inputs[it.Input]
+		if !Usable(t) {
+			return refuse("a column of type %s cannot be a feature", flow.TypeName(t))
+		}
+		st, err := LookupStep(it.Step)
+		if err != nil {
+			return nil, err
+		}
+		if err := st.check(it.Args); err != nil {
+			return refuse("%s %v", st.Name, err)
+		}
+		x := &item{Item: it, typ: t}
+		x.Step = st.Name
+		if st.Name == "ML_IMPUTER" {
+			x.imputer()
+			st, _ = LookupStep(x.Step)
+		}
+		if t.ID() == arrow.STRING && st.number != nil {
+			return refuse("%s wants a number, not %s", orRaw(st.Name), flow.TypeName(t))
+		}
+		if x.Impute == "most_frequent" && st.number != nil || x.Impute == "mean" && st.number == nil {
+			return refuse("'mean' imputes numbers and 'most_frequent' imputes words")
+		}
+		x.open(st)
+		p.items = append(p.items, x)
+	}
+	p.layout()
+	return p, nil
+}
+
+func orRaw(step string) string {
+	if step == "" {
+		return "a feature without a step"
+	}
+	return step
+}
+
+// imputer turns the step ML_IMPUTER into the step behind it.
+func (x *item) imputer() {
+	word := x.typ.ID() == arrow.STRING
+	x.Step, x.Impute = "", "mean"
+	if len(x.Args) == 1 {
+		x.Impute = x.Args[0].(string)
+	} else if word {
+		x.Impute = "most_frequent"
+	}
+	if word || x.Impute == "most_frequent" {
+		x.Step = "ML_ONE_HOT_ENCODER"
+	}
+	x.Args = nil
+}
+
+func (x *item) open(st StepType) {
+	if st.number != nil {
+		x.scaler = st.number(x.Args)
+		return
+	}
+	x.levels, x.oneHot, x.top = new(Levels), st.Name == "ML_ONE_HOT_ENCODER", maxLevels
+	if x.oneHot {
+		x.top = 100
+		if len(x.Args) == 1 {
+			x.top = int(plain(x.Args[0]).(int64))
+		}
+	} else if len(x.Args) == 1 {
+		x.declare = true
+		for _, v := range plain(x.Args[0]).([]any) {
+			x.levels.Add(fmt.Sprint(v))
+		}
+		x.counts = make([]float64, len(x.levels.Names))
+	}
+}
+
+// layout numbers the features in the order of the items.
+func (p *Preparation) layout() {
+	p.slots = p.slots[:0]
+	for i, x := range p.items {
+		if !x.oneHot {
+			p.slots = append(p.slots, slot{i, 0})
+			continue
+		}
+		x.slotOf = x.slotOf[:0]
+		for level := range x.levels.Names {
+			x.slotOf = append(x.slotOf, int32(len(p.slots)))
+			p.slots = append(p.slots, slot{i, level})
+		}
+	}
+}
+
+// Clone is a copy that later rows do not change: what a version published between two rows takes along.
+func (p *Preparation) Clone() *Preparation {
+	c := &Preparation{slots: slices.Clone(p.slots), undone: p.undone}
+	for _, x := range p.items {
+		y := *x
+		y.counts, y.slotOf = slices.Clone(x.counts), slices.Clone(x.slotOf)
+		if x.levels != nil {
+			y.levels = NewLevels(x.levels.Names...)
+		} else {
+			st, _ := LookupStep(x.Step)
+			y.scaler = st.number(x.Args)
+			_ = y.scaler.restore(x.scaler.state()) // its own state always fits
+		}
+		c.items = append(c.items, &y)
+	}
+	return c
+}
+
+// Items are the checked items.
+func (p *Preparation) Items() []Item {
+	out := make([]Item, len(p.items))
+	for i, x := range p.items {
+		out[i] = x.Item
+	}
+	return out
+}
+
+// Features are the columns of the matrices that Transform makes now.
+func (p *Preparation) Features() []Feature {
+	out := make([]Feature, len(p.slots))
+	for i, s := range p.slots {
+		x := p.items[s.item]
+		switch {
+		case x.oneHot:
+			out[i] = Feature{Name: x.Name + "=" + x.levels.Names[s.level]}
+		case x.levels != nil:
+			out[i] = Feature{Name: x.Name, Levels: slices.Clone(x.levels.Names)}
+		default:
+			out[i] = Feature{Name: x.Name}
+		}
+	}
+	return out
+}
+
+// Undone counts the updates left out because a mean or deviation would not have been finite.
+func (p *Preparation) Undone() int64 { return p.undone }
+
+// Buffers is the working memory of one user of a Preparation; matrices made with it are valid until its next use.
+type Buffers struct {
+	rows  int
+	nums  [][]float64 // by item
+	codes [][]int32   // by item
+	old   [][]float64 // by feature
+	now   [][]float64
+	ok    []bool
+}
+
+func reuse[T any](v []T, n int) []T {
+	if cap(v) < n {
+		return make([]T, n, n+n/4)
+	}
+	return v[:n]
+}
+
+func reuseAll[T any](v [][]T, cols, rows int) [][]T {
+	for len(v) < cols {
+		v = append(v, nil)
+	}
+	for c := range v[:cols] {
+		v[c] = reuse(v[c], rows)
+	}
+	return v
+}
+
+// decode brings the inputs into the buffers and marks the rows whose features are all there.
+func (p *Preparation) decode(cols []arrow.Array, rows int, b *Buffers) error {
+	b.rows = rows
+	b.nums, b.codes = reuseAll(b.nums, len(p.items), rows), reuseAll(b.codes, len(p.items), rows)
+	b.ok = reuse(b.ok, rows)
+	for r := range b.ok {
+		b.ok[r] = true
+	}
+	for i, x := range p.items {
+		if x.Input >= len(cols) || cols[x.Input].Len() < rows {
+			return fmt.Errorf("feature %s: input column %d is missing", x.Name, x.Input)
+		}
+		var err error
+		if x.levels != nil {
+			err = x.levels.Codes(cols[x.Input], b.codes[i])
+		} else {
+			err = numbers(cols[x.Input], b.nums[i])
+		}
+		if err != nil {
+			return fmt.Errorf("feature %s: %w", x.Name, err)
+		}
+	}
+	return nil
+}
+
+// present clears ok where an input is missing and nothing imputes it.
+func (p *Preparation) present(b *Buffers) {
+	for i, x := range p.items {
+		if x.levels != nil {
+			if x.Impute != "" { // filled, or found missing, with the words before
+				continue
+			}
+			for r, code := range b.codes[i] {
+				if code == -2 {
+					b.ok[r] = false
+				}
+			}
+			continue
+		}
+		onlyFinite(b.nums[i], b.ok)
+	}
+}
+
+func onlyFinite(col []float64, ok []bool) {
+	ok = ok[:len(col)]
+	for r, v := range col {
+		if v-v != 0 {
+			ok[r] = false
+		}
+	}
+}
+
+// fill imputes by the state as it is.
+func (p *Preparation) fill(b *Buffers) {
+	for i, x := range p.items {
+		switch {
+		case x.Impute == "mean" && x.mean.n > 0:
+			for r, v := range b.nums[i] {
+				if v != v {
+					b.nums[i][r] = x.mean.mean
+				}
+			}
+		case x.Impute == "most_frequent":
+			top := int32(-1)
+			if len(x.counts) > 0 {
+				top = x.mostFrequent()
+			}
+			for r, code := range b.codes[i] {
+				if code == -2 && top < 0 {
+					b.ok[r] = false
+				} else if code == -2 {
+					b.codes[i][r] = top
+				}
+			}
+		}
+	}
+}
+
+func (x *item) mostFrequent() int32 {
+	best := 0
+	for k, n := range x.counts {
+		if n > x.counts[best] {
+			best = k
+		}
+	}
+	return int32(best)
+}
+
+// Transform prepares rows with the state as it is. ok tells the rows whose features are all there and finite; the others hold
+// values of no meaning.
+func (p *Preparation) Transform(cols []arrow.Array, rows int, b *Buffers) (x Matrix, ok []bool, err error) {
+	if err := p.decode(cols, rows, b); err != nil {
+		return x, nil, err
+	}
+	p.fill(b)
+	p.present(b)
+	b.now = reuseAll(b.now, len(p.slots), rows)
+	for f, s := range p.slots {
+		x, out := p.items[s.item], b.now[f]
+		switch {
+		case x.oneHot:
+			hot(b.codes[s.item], int32(s.level), out)
+		case x.levels != nil:
+			label(b.codes[s.item], out)
+			onlyFinite(out, b.ok)
+		default:
+			x.scaler.apply(b.nums[s.item], out)
+			onlyFinite(out, b.ok)
+		}
+	}
+	return Matrix{rows, b.now[:len(p.slots)]}, b.ok, nil
+}
+
+func hot(codes []int32, level int32, out []float64) {
+	out = out[:len(codes)]
+	for r, code := range codes {
+		out[r] = 0
+		if code == level {
+			out[r] = 1
+		}
+	}
+}
+
+func label(codes []int32, out []float64) {
+	for r, code := range codes {
+		out[r] = math.NaN()
+		if code >= 0 {
+			out[r] = float64(code)
+		}
+	}
+}

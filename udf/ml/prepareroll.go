@@ -1,0 +1,100 @@
+package ml
+
+import (
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+)
+
+// Roll prepares each row twice, before and after it is learned from: old for predicting it, now for learning it. use says which rows
+// may be learned from (nil: all); a row that is not ok never is. Features may be added at the right.
+func (p *Preparation) Roll(cols []arrow.Array, rows int, use []bool, w []float64, b *Buffers) (old, now Matrix, ok []bool, err error) {
+	if err := p.decode(cols, rows, b); err != nil {
+		return old, now, nil, err
+	}
+	p.rollNumbers(w, b)
+	p.present(b)
+	for r := range use {
+		b.ok[r] = b.ok[r] && use[r]
+	}
+	had := len(p.slots)
+	if err := p.admit(cols, b, false); err != nil {
+		return old, now, nil, err
+	}
+	p.rollWords(w, b)
+	b.old, b.now = reuseAll(b.old, len(p.slots), rows), reuseAll(b.now, len(p.slots), rows)
+	for f, s := range p.slots {
+		x := p.items[s.item]
+		switch {
+		case x.oneHot:
+			hot(b.codes[s.item], int32(s.level), b.now[f])
+			copy(b.old[f], b.now[f])
+			if f >= had { // unknown before its first row
+				if r := slices.Index(b.codes[s.item], int32(s.level)); r >= 0 {
+					b.old[f][r] = 0
+				}
+			}
+		case x.levels != nil:
+			label(b.codes[s.item], b.now[f])
+			copy(b.old[f], b.now[f])
+		default:
+			p.undone += x.scaler.roll(b.nums[s.item], b.ok, w, b.old[f], b.now[f])
+		}
+	}
+	for i, x := range p.items {
+		if x.levels != nil && x.Impute == "" {
+			x.count(b.codes[i], b.ok, w)
+		}
+	}
+	for f := range p.slots {
+		onlyFinite(b.old[f], b.ok)
+		onlyFinite(b.now[f], b.ok)
+	}
+	return Matrix{rows, b.old[:len(p.slots)]}, Matrix{rows, b.now[:len(p.slots)]}, b.ok, nil
+}
+
+// rollNumbers fills missing numbers by the mean of the rows before.
+func (p *Preparation) rollNumbers(w []float64, b *Buffers) {
+	for i, x := range p.items {
+		if x.Impute != "mean" {
+			continue
+		}
+		for r, v := range b.nums[i] {
+			if v-v == 0 {
+				if weight := at(w, r); weight > 0 && !x.mean.learn(v, weight) {
+					p.undone++
+				}
+			} else if v != v && x.mean.n > 0 {
+				b.nums[i][r] = x.mean.mean
+			}
+		}
+	}
+}
+
+// rollWords fills missing words by the most frequent of the rows before.
+func (p *Preparation) rollWords(w []float64, b *Buffers) {
+	for i, x := range p.items {
+		if x.Impute != "most_frequent" {
+			continue
+		}
+		top, known := int32(0), false
+		if len(x.counts) > 0 {
+			top = x.mostFrequent()
+			known = x.counts[top] > 0
+		}
+		for r, code := range b.codes[i] {
+			switch {
+			case code >= 0:
+				x.counts[code] += at(w, r)
+				if n := x.counts[code]; n > x.counts[top] || n == x.counts[top] && code < top {
+					top = code
+				}
+				known = known || x.counts[code] > 0
+			case code == -2 && known:
+				b.codes[i][r] = top
+			case code == -2:
+				b.ok[r] = false
+			}
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package ml
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/streamql/streamql/topic"
+)
+
+// chunkSize keeps a record of a model topic under a broker's usual limit of 1 MiB.
+const chunkSize = 900 << 10
+
+// manifestFormat is the newest form of version that this program writes and reads.
+const manifestFormat = 1
+
+// Key is what a model topic's record is about: chunk number Chunk of a version's payload, or its manifest (Chunk -1).
+type Key struct {
+	Version int
+	Per     string
+	Chunk   int
+}
+
+// String spells the key: v/00000001/0000, v/00000001/manifest, with the percent-coded PER key between if there is one.
+func (k Key) String() string {
+	s := fmt.Sprintf("v/%08d/", k.Version)
+	if k.Per != "" {
+		s += escape(k.Per) + "/"
+	}
+	if k.Chunk < 0 {
+		return s + "manifest"
+	}
+	return s + fmt.Sprintf("%04d", k.Chunk)
+}
+
+var escaper = strings.NewReplacer("%", "%25", "/", "%2F")
+var unescaper = strings.NewReplacer("%2F", "/", "%25", "%")
+
+func escape(s string) string { return escaper.Replace(s) }
+
+// ParseKey reads a key of a version's record; ok is false for the topic's other records (default, alias/x, ..).
+func ParseKey(key []byte) (k Key, ok bool) {
+	parts := strings.Split(string(key), "/")
+	if len(parts) < 3 || len(parts) > 4 || parts[0] != "v" || len(parts[1]) < 8 {
+		return k, false
+	}
+	v, err := strconv.ParseUint(parts[1], 10, 31)
+	if err != nil {
+		return k, false
+	}
+	k.Version = int(v)
+	if len(parts) == 4 {
+		k.Per = unescaper.Replace(parts[2])
+	}
+	last := parts[len(parts)-1]
+	if last == "manifest" {
+		k.Chunk = -1
+		return k, true
+	}
+	chunk, err := strconv.ParseUint(last, 10, 31)
+	k.Chunk = int(chunk)
+	return k, err == nil && len(last) >= 4
+}
+
+// Encode writes a version as records in the order in which they must be written: chunks, then the manifest. It fills the manifest's
+// fields that the bundle knows and returns it as written. Records have no time: the caller's transaction gives them one.
+func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
+	payload, err := b.MarshalBinary()
+	if err != nil {
+		return nil, m, err
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, m, err
+	}
+	packed := enc.EncodeAll(payload, nil)
+	enc.Close()
+	t, err := Lookup(b.Spec.Type)
+	if err != nil {
+		return nil, m, err
+	}
+	sum := sha256.Sum256(payload)
+	m.Format, m.Type, m.TypeVersion, m.Options = manifestFormat, t.Name, t.Version, b.Spec.Options
+	m.Features, m.Transform, m.Target, m.Classes = b.Preparation.Features(), b.Preparation.Items(), b.Target.Name, b.Classes
+	m.Seed, m.Rng = b.Spec.seed(), b.Spec.Options.Text("rng")
+	if b.HasThreshold {
+		m.Threshold = &b.Threshold
+	}
+	var records []topic.Record
+	for len(packed) > 0 {
+		n := min(chunkSize, len(packed))
+		key := Key{m.Version, m.Per, len(records)}
+		records = append(records, topic.Record{Key: []byte(key.String()), Value: packed[:n:n]})
+		packed = packed[n:]
+	}
+	m.Payload = PayloadInfo{Codec: "zstd", Bytes: len(payload), Chunks: len(records), SHA256: hex.EncodeToString(sum[:])}
+	text, err := canonical(m)
+	if err != nil {
+		return nil, m, err
+	}
+	return append(records, topic.Record{Key: []byte(Key{m.Version, m.Per, -1}.String()), Value: text}), m, nil
+}
+
+// ReadManifest reads a manifest's bytes. A newer format wraps ErrFormat, anything unreadable ErrShape.
+func ReadManifest(text []byte) (Manifest, error) {
+	var head struct{ Format int }
+	if err := json.Unmarshal(text, &head); err != nil {
+		return Manifest{}, fmt.Errorf("%w: manifest: %v", ErrShape, err)
+	}
+	if head.Format > manifestFormat {
+		return Manifest{}, fmt.Errorf("%w: manifest format %d, this program reads up to %d", ErrFormat, head.Format, manifestFormat)
+	}
+	var m Manifest
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, fmt.Errorf("%w: manifest: %v", ErrShape, err)
+	}
+	if m.Payload.Codec != "zstd" {
+		return m, fmt.Errorf("%w: payload codec %q", ErrFormat, m.Payload.Codec)
+	}
+	if m.Payload.Bytes < 0 || m.Payload.Bytes > MaxPayload || m.Payload.Chunks < 0 || m.Payload.Chunks > MaxPayload/chunkSize+2 {
+		return m, fmt.Errorf("%w: a payload of %d bytes in %d chunks", ErrShape, m.Payload.Bytes, m.Payload.Chunks)
+	}
+	return m, nil
+}
+
+// Decode reads a version from its records, in any order, and checks it: the manifest must be there (io is the caller's: a version
+// whose manifest has not come is not there yet), the chunks complete, the checksum right (ErrHash), the shapes as announced (ErrShape).
+func Decode(records []topic.Record) (*Bundle, Manifest, error) {
+	chunks := make(map[int][]byte, len(records))
+	var manifest []byte
+	for _, r := range records {
+		k, ok := ParseKey(r.Key)
+		switch {
+		case !ok || r.Value == nil:
+		case k.Chunk < 0:
+			manifest = r.Value
+		default:
+			chunks[k.Chunk] = r.Value
+		}
+	}
+	if manifest == nil {
+		return nil, Manifest{}, fmt.Errorf("%w: the manifest is missing", ErrShape)
+	}
+	m, err := ReadManifest(manifest)
+	if err != nil {
+		return nil, m, err
+	}
+	var packed bytes.Buffer
+	for i := range m.Payload.Chunks {
+		chunk, ok := chunks[i]
+		if !ok {
+			return nil, m, fmt.Errorf("%w: chunk %d of %d is missing", ErrHash, i, m.Payload.Chunks)
+		}
+		packed.Write(chunk)
+	}
+	payload, err := unpack(packed.Bytes(), m.Payload.Bytes)
+	if err != nil {
+		return nil, m, err
+	}
+	if sum := sha256.Sum256(payload); hex.EncodeToString(sum[:]) != m.Payload.SHA256 {
+		return nil, m, fmt.Errorf("%w: %s version %d", ErrHash, m.Model, m.Version)
+	}
+	b := new(Bundle)
+	if err := b.UnmarshalBinary(payload); err != nil {
+		return nil, m, err
+	}
+	return b, m, nil
+}
+
+// unpack never makes more than the announced bytes, whatever the frame says.
+func unpack(packed []byte, size int) ([]byte, error) {
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(max(size, 1))))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	payload, err := r.DecodeAll(packed, make([]byte, 0, min(size, 1<<20)))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrHash, err)
+	}
+	if len(payload) != size {
+		return nil, fmt.Errorf("%w: %d bytes instead of %d", ErrHash, len(payload), size)
+	}
+	return payload, nil
+}

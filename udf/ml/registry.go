@@ -1,0 +1,103 @@
+package ml
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+var types []Type
+
+// builtin registers a type as the program starts; nothing registers later.
+func builtin(t Type) Type {
+	types = append(types, t)
+	return t
+}
+
+// Types are the built-in model types by name.
+func Types() []Type {
+	out := slices.Clone(types)
+	slices.SortFunc(out, func(a, b Type) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Lookup finds a type by name, whatever its case. Unknown: a *OptionError for the option "type" with the nearest name.
+func Lookup(name string) (Type, error) {
+	names := make([]string, 0, len(types))
+	for _, t := range Types() {
+		if strings.EqualFold(t.Name, name) {
+			return t, nil
+		}
+		names = append(names, t.Name)
+	}
+	return Type{}, &OptionError{Option: "type", Nearest: Nearest(name, names), Reason: fmt.Sprintf("there is no model type %q", name)}
+}
+
+// Errors that the engine maps to its codes. They are wrapped with what is wrong.
+var (
+	ErrHash    = errors.New("the model's bytes do not match their checksum")           // SQ6301
+	ErrFormat  = errors.New("the model was written by a newer program")                // SQ6302
+	ErrShape   = errors.New("the model's bytes do not have the shape they announce")   // SQ6303
+	ErrLoss    = errors.New("the loss is not finite and no earlier pass can stand in") // SQ6203
+	ErrNoRows  = errors.New("no usable row to train on")                               // SQ6201
+	ErrCannot  = errors.New("the model's type does not have this function")            // SQ6006
+	ErrClasses = errors.New("the value is none of the declared classes")               // SQ6102
+)
+
+// OptionError says which option is wrong, and why (SQ6009). Nearest is a legal name close to what was written, or "".
+type OptionError struct{ Option, Nearest, Reason string }
+
+func (e *OptionError) Error() string {
+	s := fmt.Sprintf("option %s: %s", e.Option, e.Reason)
+	if e.Nearest != "" {
+		s += fmt.Sprintf("; did you mean %s?", e.Nearest)
+	}
+	return s
+}
+
+// LayersError says which layer of a net does not fit (SQ6010). Layer counts from 1; 0 is the whole text.
+type LayersError struct {
+	Layer  int
+	Reason string
+}
+
+func (e *LayersError) Error() string {
+	if e.Layer == 0 {
+		return "layers do not fit: " + e.Reason
+	}
+	return fmt.Sprintf("layers do not fit: layer %d: %s", e.Layer, e.Reason)
+}
+
+// Nearest is the name closest to what was written by edits, "" when none is within a third of its length (at least 2 edits).
+func Nearest(written string, names []string) string {
+	best, at := "", max(2, len(written)/3)+1
+	for _, name := range names {
+		if d := edits(strings.ToLower(written), strings.ToLower(name)); d < at {
+			best, at = name, d
+		}
+	}
+	return best
+}
+
+// edits is Levenshtein's distance with one row of the table, over at most 64 bytes of each.
+func edits(a, b string) int {
+	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
