@@ -1,0 +1,174 @@
+package lang
+
+import (
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+)
+
+// Which form a statement has is seen from its first words. forms lists them; the first that fits is taken. Choosing here keeps each grammar small, so that its errors say what that statement needs.
+var forms = []struct {
+	begins string
+	form   *form
+}{
+	{"SELECT", grammar[QueryStatement]()},
+	{"WITH", grammar[QueryStatement]()},
+	{"CREATE MODEL", grammar[CreateModel]()},
+	{"CREATE OR REPLACE MODEL", grammar[CreateModel]()},
+	{"CREATE TYPE", grammar[CreateType]()},
+	{"CREATE SOURCE CONNECTOR", grammar[CreateConnector]()},
+	{"CREATE SINK CONNECTOR", grammar[CreateConnector]()},
+	{"CREATE", grammar[CreateSource]()},
+	{"INSERT", grammar[Insert]()},
+	{"DROP MODEL", grammar[DropModel]()},
+	{"DROP ARCHIVE", grammar[DropArchive]()},
+	{"DROP", grammar[Drop]()},
+	{"ALTER MODEL", grammar[AlterModel]()},
+	{"ALTER ARCHIVE", grammar[AlterArchive]()},
+	{"ALTER", grammar[AlterSource]()},
+	{"SHOW MODEL", grammar[ShowObject]()},
+	{"LIST MODEL", grammar[ShowObject]()},
+	{"SHOW CREATE", grammar[ShowObject]()},
+	{"LIST CREATE", grammar[ShowObject]()},
+	{"SHOW", grammar[Show]()},
+	{"LIST", grammar[Show]()},
+	{"DESCRIBE", byHand(describeStatement, "DESCRIBE", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")},
+	{"DESC", byHand(describeStatement, "DESC", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")},
+	{"PRINT", grammar[PrintTopic]()},
+	{"TERMINATE", grammar[Control]()},
+	{"PAUSE ARCHIVE", grammar[ControlArchive]()},
+	{"PAUSE", grammar[Control]()},
+	{"RESUME ARCHIVE", grammar[ControlArchive]()},
+	{"RESUME", grammar[Control]()},
+	{"SET", grammar[Set]()},
+	{"UNSET", grammar[Unset]()},
+	{"DEFINE", grammar[Define]()},
+	{"UNDEFINE", grammar[Undefine]()},
+	{"RUN", grammar[RunScript]()},
+	{"ASSERT TOPIC", grammar[AssertTopic]()},
+	{"ASSERT NOT EXISTS TOPIC", grammar[AssertTopic]()},
+	{"ASSERT SCHEMA", grammar[AssertSchema]()},
+	{"ASSERT NOT EXISTS SCHEMA", grammar[AssertSchema]()},
+	{"ASSERT STREAM", grammar[AssertSource]()},
+	{"ASSERT TABLE", grammar[AssertSource]()},
+	{"ASSERT", grammar[AssertValues]()},
+	{"RETRAIN", grammar[RetrainModel]()},
+	{"ROLLBACK", grammar[ModelCommand]()},
+	{"EXPORT", grammar[ModelCommand]()},
+	{"REPRODUCE", grammar[ModelCommand]()},
+	{"ARCHIVE", grammar[CreateArchive]()},
+	{"VERIFY", grammar[VerifyArchive]()},
+	{"REPAIR", grammar[RepairArchive]()},
+	{"EXPIRE", grammar[ExpireArchive]()},
+}
+
+// explainForm stands apart because it reads a statement, which reads forms.
+var explainForm = &form{keywords: func() []string { return []string{"EXPLAIN"} }}
+
+func init() { explainForm.parse = explainStatement }
+
+// formOf is the form of the statement that lex begins with.
+func formOf(lex *lexer.PeekingLexer) (*form, *Error) {
+	here := lex.MakeCheckpoint()
+	defer lex.LoadCheckpoint(here)
+	var first [5]*lexer.Token
+	for i := range first {
+		first[i] = lex.Peek()
+		lex.Next()
+	}
+	if isWord(first[0], "EXPLAIN") {
+		return explainForm, nil
+	}
+	var known []string
+next:
+	for _, f := range forms {
+		rest, w := f.begins, ""
+		for i := 0; rest != ""; i++ {
+			w, rest, _ = strings.Cut(rest, " ")
+			if i == 0 {
+				known = append(known, w)
+			}
+			if !isWord(first[i], w) {
+				continue next
+			}
+		}
+		return f.form, nil
+	}
+	e := unexpected(first[0], nil)
+	e.Code = "SQ1002"
+	e.Msg = "no statement begins with " + describe(first[0])
+	e.Label = "expected a statement"
+	if first[0].Type == word {
+		e.Label = didYouMean(first[0].Value, append(known, "EXPLAIN"), e.Label)
+	}
+	e.Hint = "statements begin with SELECT, CREATE, INSERT, DROP, SHOW, DESCRIBE, EXPLAIN and others"
+	return nil, e
+}
+
+// byHand is a form that a function reads.
+func byHand(read func(*reader) Statement, words ...string) *form {
+	return &form{
+		parse: func(lex *lexer.PeekingLexer) (Statement, error) {
+			r := &reader{lex: lex}
+			s := read(r)
+			return s, r.result()
+		},
+		keywords: func() []string { return words },
+	}
+}
+
+// describeStatement takes DESCRIBE [EXTENDED] [FUNCTION | MODEL | ..] name [EXTENDED]. A word of these is a name if none follows.
+func describeStatement(r *reader) Statement {
+	d := &Describe{Origin: Origin{Pos: r.here().Pos}}
+	r.next()
+	if isWord(r.peek(), "EXTENDED") && isName(r.peek2()) {
+		r.next()
+		d.Extended = true
+	}
+	if after := r.peek2(); isAnyWord(r.peek(), []string{"FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE"}) && isName(after) && !isWord(after, "EXTENDED") {
+		d.What = r.oneOf("FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")
+	}
+	t := r.peek()
+	d.Name = ModelName{At: r.here(), Name: r.name()}
+	if d.What == "MODEL" {
+		d.Name.Version = r.versionTail(&d.Name.Name, t)
+	}
+	if r.word("EXTENDED") {
+		d.Extended = true
+	}
+	return d
+}
+
+// explainStatement takes EXPLAIN and a statement, or the id of a job. An EXPLAIN cannot be explained.
+func explainStatement(lex *lexer.PeekingLexer) (Statement, error) {
+	r := &reader{lex: lex}
+	x := &Explain{Origin: Origin{Pos: r.here().Pos}}
+	r.next()
+	if isName(r.peek()) && r.peek2().EOF() {
+		n := r.name()
+		x.Query = &n
+		return x, nil
+	}
+	if isWord(r.peek(), "EXPLAIN") {
+		r.unexpected("a statement")
+		return nil, r.result()
+	}
+	if r.peek().EOF() {
+		r.unexpected("a statement", "the id of a query")
+		return nil, r.result()
+	}
+	f, e := formOf(lex)
+	if e != nil {
+		return nil, &syntaxError{e}
+	}
+	s, err := f.parse(lex)
+	if err == nil && !lex.Peek().EOF() {
+		r.unexpected()
+		err = r.result()
+	}
+	if err != nil {
+		return nil, &syntaxError{translate(err, nil, nil)}
+	}
+	x.Statement = s
+	return x, nil
+}

@@ -1,0 +1,106 @@
+package lang
+
+// CreateModel is CREATE MODEL with its clauses in their order. A model over an import or a remote has Input and Output and no
+// From. BigQuery's
+// OPTIONS (..) AS query sets With and Query, and stands for FROM (query) .. WITH (..).
+type CreateModel struct {
+	Origin
+	OrReplace   bool       `parser:"'CREATE' ('OR' @'REPLACE')? 'MODEL'"`
+	IfNotExists bool       `parser:"((?= 'IF' 'NOT') 'IF' 'NOT' @'EXISTS')?"`
+	Name        Name       `parser:"@@"`
+	Input       []*Column  `parser:"('INPUT' '(' @@ (',' @@)* ')')?"`
+	Output      []*Column  `parser:"('OUTPUT' '(' @@ (',' @@)* ')')?"`
+	Transform   []*Item    `parser:"('TRANSFORM' '(' @@ (',' @@)* ')')?"`
+	Target      *Name      `parser:"('TARGET' @@)?"`
+	Weight      Expr       `parser:"('WEIGHT' @@)?"`
+	From        *Relation  `parser:"('FROM' @@"`
+	Per         *Name      `parser:"  ('PER' @@)?"`
+	Window      *Window    `parser:"  ('WINDOW' @@)?"`
+	Train       *Train     `parser:"  ('TRAIN' @@)?"`
+	Labels      *Labels    `parser:"  ('LABELS' 'FROM' @@)?"`
+	Evaluate    *Evaluate  `parser:"  ('EVALUATE' @@)?"`
+	Drift       *Drift     `parser:"  ('ON' 'DRIFT' 'OF' @@)?"`
+	Promote     *Promote   `parser:"  ('PROMOTE' @@)? )?"`
+	With        []*Setting `parser:"(('WITH' | 'OPTIONS') '(' (@@ (',' @@)*)? ')')?"`
+	Query       *Query     `parser:"('AS' @@)?"`
+}
+
+// Train is TRAIN ONCE, EACH WINDOW or EACH EVENT. Memory goes with EACH WINDOW and is FRESH, WARM START or DECAY (with Decay), or
+// empty; PUBLISH EVERY n ROWS sets Rows, PUBLISH EVERY t sets Every, for EACH EVENT.
+type Train struct {
+	At
+	Mode   Keyword // ONCE, EACH WINDOW or EACH EVENT
+	Memory Keyword
+	Decay  *Number
+	Rows   *Count
+	Every  *Interval
+}
+
+// Labels is LABELS FROM source ON key WITHIN t [DEFAULT value].
+type Labels struct {
+	At
+	From    *Relation `parser:"@@"`
+	On      Name      `parser:"'ON' @@"`
+	Within  *Interval `parser:"'WITHIN' @@"`
+	Default Expr      `parser:"('DEFAULT' @@)?"`
+}
+
+// Evaluate is EVALUATE. Mode is PREQUENTIAL (Window or Fading may be set), HOLDOUT (Share), TEST (Query) or NONE.
+type Evaluate struct {
+	At
+	Mode   Keyword
+	Window *Count
+	Fading *Number
+	Share  *Number
+	Query  *Query
+}
+
+// Drift is ON DRIFT OF {ERROR | FEATURES | PREDICTIONS} USING detector[(arg, ..)] {WARN | RETRAIN | RESET}.
+type Drift struct {
+	At
+	Of       Keyword `parser:"@('ERROR' | 'FEATURES' | 'PREDICTIONS')"`
+	Detector Name    `parser:"'USING' @@"`
+	Args     []Expr  `parser:"('(' (@@ (',' @@)*)? ')')?"`
+	Then     Keyword `parser:"@('WARN' | 'RETRAIN' | 'RESET')"`
+}
+
+// Promote is PROMOTE ALWAYS, MANUAL or WHEN condition.
+type Promote struct {
+	At
+	Mode Keyword `parser:"( @('ALWAYS' | 'MANUAL') | @'WHEN'"`
+	When Expr    `parser:"  @@ )"`
+}
+
+// RetrainModel is RETRAIN MODEL m [scan].
+type RetrainModel struct {
+	Origin
+	Name Name `parser:"'RETRAIN' 'MODEL' @@"`
+	Scan Scan `parser:"@@"`
+}
+
+// DropModel is DROP MODEL [IF EXISTS] m, or m$n for one version.
+type DropModel struct {
+	Origin
+	IfExists bool      `parser:"'DROP' 'MODEL' ((?= 'IF' 'EXISTS') 'IF' @'EXISTS')?"`
+	Name     ModelName `parser:"@@"`
+}
+
+// AlterModel is ALTER MODEL m SET DEFAULT VERSION n, SET CHALLENGER n, SET ALIAS a n, SET ('k' = 'v', ..) or RENAME TO x. Exactly
+// one of Default, Challenger, Alias (with AliasVersion), Set and Rename is given.
+type AlterModel struct {
+	Origin
+	Name         Name       `parser:"'ALTER' 'MODEL' @@"`
+	Rename       *Name      `parser:"( 'RENAME' 'TO' @@ | 'SET' ("`
+	Default      *Count     `parser:"  'DEFAULT' 'VERSION' @@"`
+	Challenger   *Count     `parser:"| 'CHALLENGER' @@"`
+	Alias        *Name      `parser:"| 'ALIAS' @@"`
+	AliasVersion *Count     `parser:"  @@"`
+	Set          []*Setting `parser:"| '(' @@ (',' @@)* ')' ) )"`
+}
+
+// ModelCommand is ROLLBACK, EXPORT or REPRODUCE MODEL m. Verb is the first word.
+type ModelCommand struct {
+	Origin
+	Verb Keyword   `parser:"@('ROLLBACK' | 'EXPORT' | 'REPRODUCE') 'MODEL'"`
+	Name ModelName `parser:"@@"`
+}

@@ -1,0 +1,336 @@
+package lang
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/alecthomas/participle/v2"
+	"github.com/alecthomas/participle/v2/lexer"
+)
+
+// Option changes how a text is read.
+type Option func(*options)
+
+type options struct {
+	file      string
+	variables map[string]string
+}
+
+// File names the text in positions.
+func File(name string) Option { return func(o *options) { o.file = name } }
+
+// Variables gives the values that ${name} stands for. A value is put in as one token: a number, a name, a text in quotes if it is
+// spelled as one, else a text; it can never bring further tokens. Inside a quoted text or name, ${name} is replaced by the value's
+// characters. DEFINE and UNDEFINE of the text itself hold for the statements after them. Names count without case.
+func Variables(values map[string]string) Option {
+	return func(o *options) {
+		for name, v := range values {
+			o.variables[strings.ToUpper(name)] = v
+		}
+	}
+}
+
+// Parse reads a text of statements, each ended by a semicolon; the last may do without. It returns every statement that could be
+// read, and beside them, as Errors, what was wrong with the others: at most MaxErrors, reading on after the next semicolon. If
+// the text passes a limit (MaxText, MaxTokens, MaxNesting), it returns that error alone and no statement.
+func Parse(src string, opts ...Option) ([]Statement, error) {
+	o := options{variables: map[string]string{}}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s := scan(src, o.file)
+	if s.fatal {
+		return nil, Errors{s.errs[0].err}
+	}
+	p := parser{src: src, vars: o.variables, errs: s.errs, end: s.pos()}
+	for start := 0; start < len(s.tokens) && len(p.failed) < MaxErrors; {
+		stop := start
+		for stop < len(s.tokens) && !isOp(&s.tokens[stop], ";") {
+			stop++
+		}
+		if stop > start {
+			p.statement(s.tokens, start, stop)
+		}
+		start = stop + 1
+	}
+	if len(p.failed) > 0 {
+		return p.done, p.failed
+	}
+	return p.done, nil
+}
+
+// parser turns a scanned text into statements.
+type parser struct {
+	src    string
+	vars   map[string]string
+	errs   []scanned
+	end    lexer.Position
+	count  int
+	done   []Statement
+	failed Errors
+}
+
+// statement reads the statement tokens[start:stop].
+func (p *parser) statement(tokens []lexer.Token, start, stop int) {
+	p.count++
+	if err := p.lexical(start, stop); err != nil {
+		p.fail(err)
+		return
+	}
+	end := p.end
+	if stop < len(tokens) {
+		end = tokens[stop].Pos
+	}
+	used, err := p.substitute(tokens[start:stop])
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	stmt, err := parseTokens(used, end)
+	if err != nil {
+		p.fail(err)
+		return
+	}
+	last := tokens[stop-1]
+	o := stmt.origin()
+	o.end = after(last)
+	o.number = p.count
+	o.text = p.src[o.Pos.Offset:o.end.Offset]
+	if x, ok := stmt.(*Explain); ok && x.Statement != nil {
+		in := x.Statement.origin()
+		in.end, in.number, in.text = o.end, o.number, p.src[in.Pos.Offset:o.end.Offset]
+	}
+	p.done = append(p.done, stmt)
+	switch d := stmt.(type) {
+	case *Define:
+		p.vars[strings.ToUpper(d.Name.Text)] = d.Value.Value
+	case *Undefine:
+		delete(p.vars, strings.ToUpper(d.Name.Text))
+	}
+}
+
+// lexical is the first error the scanner found among the tokens.
+func (p *parser) lexical(start, stop int) *Error {
+	for len(p.errs) > 0 && p.errs[0].token < start {
+		p.errs = p.errs[1:]
+	}
+	if len(p.errs) > 0 && p.errs[0].token < stop {
+		return p.errs[0].err
+	}
+	return nil
+}
+
+func (p *parser) fail(e *Error) {
+	e.Stmt = p.count
+	p.failed = append(p.failed, e)
+}
+
+// after is the place just past a token.
+func after(t lexer.Token) Pos {
+	pos := t.Pos
+	pos.Advance(t.Value)
+	return position(pos)
+}
+
+// parseTokens reads one statement, which must take all tokens.
+func parseTokens(tokens []lexer.Token, end lexer.Position) (Statement, *Error) {
+	lex, err := lexer.Upgrade(&tokenList{tokens: tokens, end: end})
+	if err != nil {
+		return nil, translate(err, tokens, nil)
+	}
+	f, e := formOf(lex)
+	if e != nil {
+		return nil, e
+	}
+	stmt, err := f.parse(lex)
+	if err == nil {
+		err = check(stmt)
+	}
+	if err == nil && !lex.Peek().EOF() {
+		err = &participle.UnexpectedTokenError{Unexpected: *lex.Peek()}
+	}
+	if err != nil {
+		return nil, translate(err, tokens, f)
+	}
+	return stmt, nil
+}
+
+// translate turns an error of the grammar's machinery into one for the user.
+func translate(err error, tokens []lexer.Token, f *form) *Error {
+	var own *syntaxError
+	if errors.As(err, &own) {
+		if t := misspelt(own.err, tokens, f); t != nil {
+			return t
+		}
+		return own.err
+	}
+	var token *participle.UnexpectedTokenError
+	if errors.As(err, &token) {
+		e := unexpected(&token.Unexpected, expectedBy(token.Message()))
+		if t := misspelt(e, tokens, f); t != nil {
+			return t
+		}
+		if e.Label == "" {
+			e.Label = "not expected here"
+		}
+		return e
+	}
+	e := &Error{Code: "SQ1001", Stage: StageParse, Msg: "the statement cannot be read"}
+	var at participle.Error
+	if errors.As(err, &at) {
+		e.Pos = position(at.Position())
+	}
+	if e.Pos.Line == 0 && len(tokens) > 0 {
+		e.Pos = position(tokens[0].Pos)
+	}
+	return e
+}
+
+// misspelt looks for a keyword that was meant at the error or, because a misspelt keyword passes for an alias, in the word
+// before it. Nil: none is near.
+func misspelt(e *Error, tokens []lexer.Token, f *form) *Error {
+	if f == nil || e.Code != "SQ1001" || strings.HasPrefix(e.Label, "did you mean") {
+		return nil
+	}
+	i := slices.IndexFunc(tokens, func(t lexer.Token) bool { return t.Pos.Offset >= e.Pos.Offset })
+	if i < 0 {
+		i = len(tokens)
+	}
+	for _, j := range []int{i, i - 1} {
+		if j < 1 || j >= len(tokens) || tokens[j].Type != word || len(tokens[j].Value) < 4 {
+			continue
+		}
+		t := tokens[j]
+		legal := f.keywords()
+		if slices.Contains(legal, strings.ToUpper(t.Value)) {
+			continue
+		}
+		if s := Suggest(t.Value, legal); len(s) >= 4 {
+			return &Error{Code: "SQ1001", Stage: StageParse, Pos: position(t.Pos), Len: utf8.RuneCountInString(t.Value),
+				Msg: "unexpected " + describe(&t), Label: "did you mean " + s + "?"}
+		}
+	}
+	return nil
+}
+
+// expectedBy is what participle's message says was expected: the literals and rules that its list begins with.
+func expectedBy(message string) []string {
+	_, list, ok := strings.Cut(message, " (expected ")
+	if !ok {
+		return nil
+	}
+	var out []string
+	for list != "" {
+		switch c := list[0]; {
+		case c == '(' || c == ' ':
+			list = list[1:]
+			continue
+		case c == '"':
+			end := strings.IndexByte(list[1:], '"')
+			if end < 0 {
+				return out
+			}
+			out, list = append(out, list[1:1+end]), list[end+2:]
+		case isLetter(c):
+			n := strings.IndexFunc(list, func(r rune) bool { return r > 127 || !isLetter(byte(r)) })
+			if n < 0 {
+				n = len(list)
+			}
+			if s := ruleNames[list[:n]]; s != "" {
+				out = append(out, s)
+			}
+			list = list[n:]
+		default:
+			return out
+		}
+		// Only what stands beside a | may also come first.
+		next := strings.IndexByte(list, '|')
+		if next < 0 || strings.ContainsAny(list[:next], ")") {
+			return out
+		}
+		list = list[next+1:]
+	}
+	return out
+}
+
+// ruleNames says in words what a rule of the grammar reads.
+var ruleNames = map[string]string{"Name": "a name", "Expr": "an expression", "Query": "SELECT", "Select": "SELECT", "Column": "a column",
+	"TypeExpr": "a type", "Setting": "name = value", "Item": "an expression", "Interval": "a length of time", "Count": "a whole number",
+	"Number": "a number", "Text": "a text in quotes", "Relation": "a source", "Source": "a source", "TopicName": "a topic",
+	"ModelName": "a model", "Row": "(", "AddedColumn": "ADD"}
+
+var literals = regexp.MustCompile(`"([A-Z]+)"`)
+
+// grammarOptions are what every grammar of this package is built with. Without lookahead a clause is chosen by its first word, so
+// that an error within it is reported there; where two words are needed, the grammar says so by (?= ..).
+func grammarOptions() []participle.Option {
+	return []participle.Option{participle.Lexer(definition{}), participle.CaseInsensitive("Word"),
+		participle.UseLookahead(0), participle.ParseTypeWith(parseExpr)}
+}
+
+// queryGrammar is the grammar of a query, for rules that hold one.
+var queryGrammar = sync.OnceValue(func() *participle.Parser[Query] {
+	return participle.MustBuild[Query](grammarOptions()...)
+})
+
+// form is one form of statement: how it begins and what reads it. A grammar is built when its form is first met.
+type form struct {
+	parse    func(*lexer.PeekingLexer) (Statement, error)
+	keywords func() []string
+}
+
+// grammar is a form whose grammar stands in the tags of G.
+func grammar[G any, P interface {
+	*G
+	Statement
+}]() *form {
+	build := sync.OnceValue(func() *participle.Parser[G] { return participle.MustBuild[G](grammarOptions()...) })
+	return &form{
+		parse: func(lex *lexer.PeekingLexer) (Statement, error) {
+			v, err := build().ParseFromLexer(lex)
+			if err != nil {
+				return nil, err
+			}
+			return P(v), nil
+		},
+		keywords: sync.OnceValue(func() []string {
+			words := map[string]bool{}
+			for _, m := range literals.FindAllStringSubmatch(build().String(), -1) {
+				words[m[1]] = true
+			}
+			if _, query := reflect.TypeFor[G]().FieldByName("Query"); query {
+				for _, w := range strings.Fields("JOIN INNER LEFT RIGHT FULL OUTER SINCE UNTIL PARTITIONS EMIT LIMIT CHANGES") {
+					words[w] = true
+				}
+			}
+			return slices.Sorted(maps.Keys(words))
+		}),
+	}
+}
+
+// check refuses what the grammar lets pass but no reading makes right.
+func check(stmt Statement) error {
+	c, ok := stmt.(*CreateSource)
+	if !ok {
+		return nil
+	}
+	for _, col := range c.Columns {
+		want, use := Keyword("PRIMARY KEY"), "KEY"
+		if c.Kind == "TABLE" {
+			want, use = "KEY", "PRIMARY KEY"
+		}
+		if col.Role == want {
+			return &syntaxError{&Error{Code: "SQ1015", Stage: StageParse, Pos: col.Pos, Len: utf8.RuneCountInString(col.Name.Text),
+				Msg:   fmt.Sprintf("column %s is %s, which a %s does not have", shorten(col.Name.Text), want, strings.ToLower(string(c.Kind))),
+				Label: "use " + use}}
+		}
+	}
+	return nil
+}
