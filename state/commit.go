@@ -1,0 +1,242 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/streamql/streamql/internal/fault"
+	"github.com/streamql/streamql/topic"
+)
+
+// Pending implements Store.
+func (s *store) Pending(read map[topic.Partition]topic.Offset) []topic.Record {
+	s.next = maps.Clone(s.position)
+	maps.Copy(s.next, read)
+	s.sealed, s.pending = s.sealed[:0], true
+	if s.db == nil {
+		return nil
+	}
+	for _, name := range s.names {
+		s.sealed = s.spaces[name].seal(s.sealed)
+	}
+	s.seq++
+	s.sealed = append(s.sealed, topic.Record{Key: append(slices.Clone(s.prefix), keyPosition), Value: encodePosition(s.seq, s.next)})
+	return s.sealed
+}
+
+// seal appends the keyspace's changes in key order. Values are those of the table, keys are made whole in one piece of memory.
+func (k *keyspace) seal(out []topic.Record) []topic.Record {
+	items := make([]item, 0, len(k.changed))
+	size := 0
+	for _, r := range k.changed {
+		flags := k.flags(r)
+		if flags&dead != 0 || flags&deleted != 0 && flags&stored == 0 {
+			continue // came and went between two commits
+		}
+		key := k.key(r)
+		items = append(items, item{headOf(key), r})
+		size += len(k.prefix) + len(key)
+	}
+	k.sortItems(items)
+	keys := make([]byte, 0, size)
+	out = slices.Grow(out, len(items)+1)
+	for _, it := range items {
+		from := len(keys)
+		keys = append(append(keys, k.prefix...), k.key(it.ref)...)
+		record := topic.Record{Key: keys[from:len(keys):len(keys)]}
+		if k.flags(it.ref)&deleted == 0 {
+			record.Value = k.value(it.ref)
+		}
+		out = append(out, record)
+	}
+	return out
+}
+
+// Commit implements Store.
+func (s *store) Commit(applied bool) error {
+	switch {
+	case s.closed:
+		return errClosed
+	case s.broken:
+		return errBroken
+	case !s.pending && s.dirty():
+		return errPending
+	case !s.pending:
+		return nil
+	}
+	fault.Point("state-before-commit")
+	if s.db != nil && !applied {
+		if err := s.apply(); err != nil {
+			s.broken = true
+			return fmt.Errorf("state: commit: %w", err)
+		}
+	}
+	fault.Point("state-after-commit")
+	for _, k := range s.spaces { // the order does not matter: keyspaces are independent
+		k.clean()
+	}
+	s.position, s.next, s.pending, s.sealed = s.next, nil, false, s.sealed[:0]
+	return nil
+}
+
+func (s *store) dirty() bool {
+	for _, k := range s.spaces {
+		if len(k.changed) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// gaveUp turns a panic of the database, which is how it gives up on the goroutine that writes, into an error.
+func gaveUp(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("the database failed: %v", r)
+	}
+}
+
+// apply writes the sealed records in one batch.
+func (s *store) apply() (err error) {
+	defer gaveUp(&err)
+	b := s.db.NewBatch()
+	for _, r := range s.sealed {
+		if r.Value == nil {
+			err = b.Delete(r.Key, nil)
+		} else {
+			err = b.Set(r.Key, r.Value, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if s.sync {
+		return b.Commit(pebble.Sync)
+	}
+	return b.Commit(pebble.NoSync)
+}
+
+// clean makes what changed the committed state.
+func (k *keyspace) clean() {
+	for _, r := range k.changed {
+		flags := k.flags(r)
+		switch {
+		case flags&dead != 0:
+		case flags&deleted != 0:
+			k.setFlags(r, deleted)
+			k.gone++
+		default:
+			k.setFlags(r, stored|hot)
+		}
+	}
+	k.changed, k.undo = k.changed[:0], k.undo[:0]
+	if k.store.db != nil && k.store.held > k.store.budget {
+		k.rebuild(true)
+	} else if k.waste > k.bytes/2 && k.waste > 1<<16 || k.gone > k.count/2+64 {
+		k.rebuild(false)
+	}
+}
+
+// Rollback implements Store. A table over a database begins anew; in memory every first change is taken back.
+func (s *store) Rollback() error {
+	if s.closed {
+		return errClosed
+	}
+	if s.broken {
+		return errBroken
+	}
+	if s.pending && s.db != nil {
+		s.seq--
+	}
+	s.pending, s.next, s.sealed = false, nil, s.sealed[:0]
+	var failed error
+	for _, name := range s.names {
+		k := s.spaces[name]
+		if len(k.changed) == 0 {
+			continue
+		}
+		k.changed = k.changed[:0]
+		k.version++
+		if s.db == nil {
+			k.takeBack()
+			continue
+		}
+		s.held -= k.bytesHeld()
+		k.table.reset()
+		if k.order != nil {
+			k.order = newOrder(&k.table)
+		}
+		k.whole, k.loadFail = empty(s.db, k.prefix)
+		failed = errors.Join(failed, k.loadFail)
+	}
+	return failed
+}
+
+// keep notes what a record was before its first change: key length, key, 0 or 1 + value length, value.
+func (k *keyspace) keep(r ref, flags uint32) {
+	key, val := k.key(r), k.value(r)
+	k.undo = binary.AppendUvarint(k.undo, uint64(len(key)))
+	k.undo = append(k.undo, key...)
+	if flags&deleted != 0 {
+		k.undo = append(k.undo, 0)
+		return
+	}
+	k.undo = binary.AppendUvarint(k.undo, uint64(len(val))+1)
+	k.undo = append(k.undo, val...)
+}
+
+// takeBack puts the noted values back. The notes are of this process and sound.
+func (k *keyspace) takeBack() {
+	notes := reader{b: k.undo}
+	for len(notes.b) > 0 {
+		key := notes.take(notes.uvarint())
+		n := notes.uvarint()
+		slot, r := k.find(xxhash.Sum64(key), key)
+		if n == 0 {
+			k.setFlags(r, deleted)
+			k.gone++
+			continue
+		}
+		val := notes.take(n - 1)
+		if !k.set(r, val) {
+			r = k.move(slot, r, len(val))
+			k.set(r, val)
+		}
+		k.setFlags(r, stored|hot)
+	}
+	k.changed, k.undo = k.changed[:0], k.undo[:0]
+}
+
+// Drop implements Store.
+func (s *store) Drop() error {
+	if s.closed {
+		return errClosed
+	}
+	s.closed = true
+	if s.db == nil {
+		return nil
+	}
+	if err := s.remove(); err != nil {
+		return fmt.Errorf("state: drop: %w", err)
+	}
+	return nil
+}
+
+func (s *store) remove() (err error) {
+	defer gaveUp(&err)
+	return s.db.DeleteRange(s.prefix, successor(s.prefix), pebble.Sync)
+}
+
+// Close implements Store.
+func (s *store) Close() error {
+	s.closed = true
+	for _, k := range s.spaces {
+		k.table.reset()
+		k.order, k.changed, k.undo = nil, nil, nil
+	}
+	return nil
+}

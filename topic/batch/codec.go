@@ -1,0 +1,164 @@
+package batch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Codec is how the records of a batch are compressed; the numbers are Kafka's.
+type Codec int8
+
+// The codecs. LZ4 is read, not written.
+const (
+	None   Codec = 0
+	Gzip   Codec = 1
+	Snappy Codec = 2
+	LZ4    Codec = 3
+	Zstd   Codec = 4
+)
+
+func (c Codec) String() string {
+	if c < None || c > Zstd {
+		return fmt.Sprintf("codec %d", int8(c))
+	}
+	return [...]string{"none", "gzip", "snappy", "lz4", "zstd"}[c]
+}
+
+// MaxDecoded bounds the bytes of one batch after decompression. MaxWindow bounds the memory a zstd frame may ask for.
+const (
+	MaxDecoded = 256 << 20
+	MaxWindow  = 8 << 20
+)
+
+var errTooLarge = errors.New("the batch holds too many bytes")
+
+// zstd's coders are costly to make and safe to share.
+var (
+	zstdReader = sync.OnceValues(func() (*zstd.Decoder, error) {
+		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxDecoded), zstd.WithDecoderMaxWindow(MaxWindow))
+	})
+	zstdWriter = sync.OnceValues(func() (*zstd.Encoder, error) {
+		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
+	})
+)
+
+// compress appends the compressed form of src to dst.
+func compress(dst, src []byte, c Codec) ([]byte, error) {
+	switch c {
+	case None:
+		return append(dst, src...), nil
+	case Gzip:
+		out := bytes.NewBuffer(dst)
+		w := gzip.NewWriter(out)
+		if _, err := w.Write(src); err != nil {
+			return nil, err
+		}
+		err := w.Close()
+		return out.Bytes(), err
+	case Snappy:
+		return append(dst, snappy.Encode(nil, src)...), nil
+	case Zstd:
+		w, err := zstdWriter()
+		if err != nil {
+			return nil, err
+		}
+		return w.EncodeAll(src, dst), nil
+	}
+	return nil, fmt.Errorf("batches are not written with %s", c)
+}
+
+// decompress appends what src holds to dst; more than room bytes (at most MaxDecoded) are an error.
+func decompress(dst, src []byte, c Codec, room int) ([]byte, error) {
+	switch c {
+	case None:
+		return append(dst, src...), nil
+	case Gzip:
+		return gunzip(dst, src, room)
+	case Snappy:
+		return unsnappy(dst, src, room)
+	case LZ4:
+		return unlz4(dst, src, room)
+	case Zstd:
+		r, err := zstdReader()
+		if err != nil {
+			return nil, err
+		}
+		out, err := r.DecodeAll(src, nil)
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out) > room {
+			err = errTooLarge
+		}
+		if err != nil {
+			return nil, fmt.Errorf("zstd: %w", err)
+		}
+		return append(dst, out...), nil
+	}
+	return nil, fmt.Errorf("unknown %s", c)
+}
+
+func gunzip(dst, src []byte, room int) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(src))
+	if err != nil {
+		return nil, fmt.Errorf("gzip: %w", err)
+	}
+	out := bytes.NewBuffer(dst)
+	n, err := io.Copy(out, io.LimitReader(r, int64(room)+1))
+	if err == nil && n > int64(room) {
+		err = errTooLarge
+	}
+	if err != nil {
+		return nil, fmt.Errorf("gzip: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// xerial is how the stream form of snappy begins, which Java's client writes: blocks with lengths. Others write one bare block.
+var xerial = []byte("\x82SNAPPY\x00")
+
+func unsnappy(dst, src []byte, room int) ([]byte, error) {
+	if !bytes.HasPrefix(src, xerial) {
+		return unsnappyBlock(dst, src, room)
+	}
+	if len(src) < 16 {
+		return nil, errors.New("snappy: the stream's head is cut")
+	}
+	src = src[16:] // magic, version, lowest version that reads it
+	start := len(dst)
+	for len(src) > 0 {
+		if len(src) < 4 {
+			return nil, errors.New("snappy: a block's length is cut")
+		}
+		n := int64(binary.BigEndian.Uint32(src))
+		if src = src[4:]; n > int64(len(src)) {
+			return nil, errors.New("snappy: a block is cut")
+		}
+		var err error
+		if dst, err = unsnappyBlock(dst, src[:n], room-(len(dst)-start)); err != nil {
+			return nil, err
+		}
+		src = src[n:]
+	}
+	return dst, nil
+}
+
+func unsnappyBlock(dst, src []byte, room int) ([]byte, error) {
+	n, err := snappy.DecodedLen(src)
+	if err == nil && n > room {
+		err = errTooLarge
+	}
+	if err != nil {
+		return nil, fmt.Errorf("snappy: %w", err)
+	}
+	out, err := snappy.Decode(nil, src)
+	if err != nil {
+		return nil, fmt.Errorf("snappy: %w", err)
+	}
+	return append(dst, out...), nil
+}

@@ -1,0 +1,375 @@
+// Package local is a broker in one process: topics in a directory or in memory, with transactions.
+//
+// Each partition is a row of segment files of Kafka's record batches. A transaction appends to them, syncs them, and then moves
+// committed ends, positions and the state of its tasks in one synced batch of one Pebble database: that batch is the
+// transaction. So there is nothing to recover: after a crash the database says which bytes count.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/streamql/streamql/topic"
+)
+
+// Broker implements topic.Broker, topic.Admin and topic.Timed; its transactions are topic.Keepers. It is safe for concurrent use.
+//
+// The positions that a transaction commits belong to a group: the transaction's id up to its last '#' (the whole id when it has
+// none). So the workers of group "job" write as "job#0", "job#1" and share the positions that Join("job") returns.
+//
+// After an error of the disk the broker has failed: what was not acknowledged may or may not be there, every further write returns the
+// error, and the next Open recovers.
+type Broker struct {
+	o      options
+	logDir string
+	lock   io.Closer
+	db     *pebble.DB
+
+	writing sync.Mutex // held by whoever changes the database or appends; taken before mu
+	number  uint64     // of the next topic
+	file    uint64     // of the next segment file
+	swept   int64      // when retention was last looked at, ms
+
+	mu      sync.Mutex // guards what follows, and what partitions say is committed
+	topics  map[string]*topicState
+	writers map[string]*txn // the newest per id
+	groups  map[string]*group
+	changed chan struct{} // closed, and made anew, whenever something readers wait for has happened
+	failed  error
+	closed  bool
+}
+
+type topicState struct {
+	name   string
+	id     uint64
+	config topic.Config
+	parts  []*partition
+	gone   bool
+}
+
+type partition struct {
+	topic      *topicState
+	id         int32
+	start, end topic.Offset
+	segments   []*segment
+}
+
+const maxPartitions = 10_000
+
+var errClosed = errors.New("the broker is closed")
+
+// Open opens or makes the broker of a directory; dir "" is a broker in memory. A directory belongs to one process at a time: another
+// gets topic.ErrLocked, wrapped, with the owner's process id.
+func Open(dir string, opts ...Option) (*Broker, error) {
+	o := newOptions(dir, opts)
+	if dir == "" {
+		dir = "memory"
+	}
+	b := &Broker{o: o, topics: map[string]*topicState{}, writers: map[string]*txn{}, groups: map[string]*group{}, changed: make(chan struct{})}
+	if err := b.open(dir); err != nil {
+		b.mu.Lock()
+		failed := b.failed
+		b.mu.Unlock()
+		if b.db != nil && failed == nil { // a database that failed may never finish closing
+			b.db.Close()
+		}
+		if b.lock != nil {
+			b.lock.Close()
+		}
+		return nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	return b, nil
+}
+
+func (b *Broker) open(dir string) error {
+	fs := b.o.fs
+	b.logDir = fs.PathJoin(dir, "log")
+	if err := fs.MkdirAll(b.logDir, 0o755); err != nil {
+		return err
+	}
+	if err := b.takeLock(dir); err != nil {
+		return err
+	}
+	if err := b.openStore(fs.PathJoin(dir, "store")); err != nil {
+		return err
+	}
+	if err := b.syncDirs(dir); err != nil {
+		return err
+	}
+	if err := b.load(); err != nil {
+		return err
+	}
+	if err := b.sweep(); err != nil {
+		return err
+	}
+	return b.Retain(context.Background())
+}
+
+// syncDirs makes the new directories durable, the root's own parent included.
+func (b *Broker) syncDirs(dir string) error {
+	for _, d := range []string{dir, b.o.fs.PathDir(dir)} {
+		if err := b.syncDir(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *Broker) syncDir(dir string) error {
+	d, err := b.o.fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("directory %s: %w", dir, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("directory %s: sync: %w", dir, err)
+	}
+	return nil
+}
+
+// takeLock locks the directory. The process id is in a file of its own: to read a locked file would give its lock away.
+func (b *Broker) takeLock(dir string) error {
+	fs := b.o.fs
+	pidFile := fs.PathJoin(dir, "pid")
+	lock, err := fs.Lock(fs.PathJoin(dir, "lock"))
+	if err != nil {
+		if errors.Is(err, os.ErrPermission) && !isLocked(err) {
+			return fmt.Errorf("lock: %w", err)
+		}
+		pid := "unknown"
+		if f, err := fs.Open(pidFile); err == nil {
+			text, _ := io.ReadAll(io.LimitReader(f, 20))
+			if f.Close(); len(text) > 0 {
+				pid = strings.TrimSpace(string(text))
+			}
+		}
+		return fmt.Errorf("%w, process id %s (%v)", topic.ErrLocked, pid, err)
+	}
+	b.lock = lock
+	f, err := fs.Create(pidFile, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("process id: %w", err)
+	}
+	_, err = fmt.Fprintln(f, os.Getpid())
+	return errors.Join(err, f.Close())
+}
+
+// isLocked tells a lock that is held (EACCES on some systems) from a directory that may not be written.
+func isLocked(err error) bool {
+	var path *os.PathError
+	return !errors.As(err, &path)
+}
+
+// DB is the database that the broker shares with state.Open. It is closed by the broker. Keys that begin with 'b' are the broker's.
+func (b *Broker) DB() *pebble.DB { return b.db }
+
+// fail remembers the first error after which nothing may be written any more, and returns it.
+func (b *Broker) fail(err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failed == nil {
+		b.failed = err
+		b.wake()
+	}
+	return fmt.Errorf("the broker has failed and must be opened again: %w", b.failed)
+}
+
+// wake lets all who wait look again. mu is held.
+func (b *Broker) wake() {
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// usable is the first question of each call. mu is held.
+func (b *Broker) usable() error {
+	switch {
+	case b.closed:
+		return errClosed
+	case b.failed != nil:
+		return fmt.Errorf("the broker has failed and must be opened again: %w", b.failed)
+	}
+	return nil
+}
+
+// find returns a topic. mu is held.
+func (b *Broker) find(name string) (*topicState, error) {
+	t := b.topics[name]
+	if t == nil {
+		return nil, fmt.Errorf("topic %q: %w", name, topic.ErrUnknownTopic)
+	}
+	return t, nil
+}
+
+// partition returns a partition. mu is held.
+func (b *Broker) partition(p topic.Partition) (*partition, error) {
+	t, err := b.find(p.Topic)
+	if err != nil {
+		return nil, err
+	}
+	if p.ID < 0 || int(p.ID) >= len(t.parts) {
+		return nil, fmt.Errorf("topic %q has %d partitions, none with number %d", p.Topic, len(t.parts), p.ID)
+	}
+	return t.parts[p.ID], nil
+}
+
+func (t *topicState) describe() topic.Topic {
+	out := topic.Topic{Name: t.name, ID: fmt.Sprintf("%016x", t.id)}
+	for _, p := range t.parts {
+		out.Partitions = append(out.Partitions, topic.Span{Partition: p.name(), From: p.start, To: p.end})
+	}
+	return out
+}
+
+func (p *partition) name() topic.Partition { return topic.Partition{Topic: p.topic.name, ID: p.id} }
+
+// Describe implements topic.Source.
+func (b *Broker) Describe(ctx context.Context, name string) (topic.Topic, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return topic.Topic{}, errClosed
+	}
+	t, err := b.find(name)
+	if err != nil {
+		return topic.Topic{}, err
+	}
+	return t.describe(), nil
+}
+
+// Topics implements topic.Admin: all topics by name.
+func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, errClosed
+	}
+	var out []topic.Topic
+	for _, name := range slices.Sorted(maps.Keys(b.topics)) {
+		out = append(out, b.topics[name].describe())
+	}
+	return out, nil
+}
+
+// Create implements topic.Admin. Partitions 0 means 1; RetentionMs 0 or less means for ever. The name may be any text that is not
+// empty. The number of partitions never changes.
+func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error {
+	if c.Partitions == 0 {
+		c.Partitions = 1
+	}
+	if c.RetentionMs <= 0 {
+		c.RetentionMs = -1
+	}
+	switch {
+	case name == "":
+		return errors.New("a topic needs a name")
+	case c.Partitions < 0 || c.Partitions > maxPartitions:
+		return fmt.Errorf("topic %q: %d partitions, want 1 to %d", name, c.Partitions, maxPartitions)
+	}
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if err := b.mayCreate(name); err != nil {
+		return err
+	}
+	t := &topicState{name: name, id: b.number + 1, config: c}
+	batch := b.db.NewBatch()
+	for i := range c.Partitions {
+		p := &partition{topic: t, id: i}
+		t.parts = append(t.parts, p)
+		batch.Set(partKey(keyPart, t.id, i), p.encode(), nil)
+	}
+	batch.Set(topicKey(name), t.encode(), nil)
+	batch.Set(key(keyNumber), encode(t.id), nil)
+	if err := b.apply(batch); err != nil {
+		return fmt.Errorf("create topic %q: %w", name, err)
+	}
+	b.number = t.id
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.topics[name] = t
+	return nil
+}
+
+func (b *Broker) mayCreate(name string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.usable(); err != nil {
+		return err
+	}
+	if b.topics[name] != nil {
+		return fmt.Errorf("topic %q: %w", name, topic.ErrTopicExists)
+	}
+	return nil
+}
+
+// Delete implements topic.Admin. Its readers get topic.ErrTopicReplaced.
+func (b *Broker) Delete(ctx context.Context, name string) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	b.mu.Lock()
+	err := b.usable()
+	var t *topicState
+	if err == nil {
+		t, err = b.find(name)
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	batch := b.db.NewBatch()
+	batch.Delete(topicKey(name), nil)
+	var segments []*segment
+	for _, p := range t.parts {
+		batch.Delete(partKey(keyPart, t.id, p.id), nil)
+		for _, s := range p.segments {
+			batch.Delete(segmentKey(t.id, p.id, s.base), nil)
+			segments = append(segments, s)
+		}
+	}
+	if err := b.apply(batch); err != nil {
+		return fmt.Errorf("delete topic %q: %w", name, err)
+	}
+	b.mu.Lock()
+	t.gone = true
+	delete(b.topics, name)
+	b.wake()
+	b.mu.Unlock()
+	for _, s := range segments {
+		s.remove(b)
+	}
+	return nil
+}
+
+// Close closes the broker and its database; waiting readers and members end. Views and stores over the database must be closed before.
+func (b *Broker) Close() error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	failed := b.failed
+	b.wake()
+	b.mu.Unlock()
+	var errs []error
+	for _, t := range b.topics {
+		for _, p := range t.parts {
+			for _, s := range p.segments {
+				s.close(b)
+			}
+		}
+	}
+	if failed == nil { // a database that failed may never finish closing
+		errs = append(errs, b.db.Close())
+	}
+	return errors.Join(append(errs, b.lock.Close())...)
+}

@@ -1,0 +1,213 @@
+package local
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/batch"
+)
+
+// Compact removes from a topic made with Config.Compact all records that have a newer one with the same key. Offsets stay, null
+// values (which say that a key is gone) stay too, and so do records without a key. Readers see either all or nothing of it. It holds the keys
+// of one partition in memory.
+func (b *Broker) Compact(ctx context.Context, name string) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	b.mu.Lock()
+	err := b.usable()
+	var t *topicState
+	if err == nil {
+		t, err = b.find(name)
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if !t.config.Compact {
+		return fmt.Errorf("topic %q is not made for compaction", name)
+	}
+	for _, p := range t.parts {
+		if err := b.compact(ctx, p); err != nil {
+			return fmt.Errorf("compact %s: %w", p.name(), err)
+		}
+	}
+	return nil
+}
+
+// compact rewrites one partition. writing is held, so nothing else changes its segments.
+func (b *Broker) compact(ctx context.Context, p *partition) error {
+	newest := map[string]topic.Offset{}
+	rows := 0
+	err := b.walk(ctx, p, func(f *topic.Fetch) error {
+		for i, at := range f.Offsets {
+			if key := f.Key.At(i); key != nil {
+				newest[string(key)] = at
+			}
+		}
+		rows += f.Rows()
+		return nil
+	})
+	if err != nil || rows == 0 {
+		return err
+	}
+	c := compaction{b: b, part: p, next: p.start}
+	err = b.walk(ctx, p, func(f *topic.Fetch) error {
+		for i, at := range f.Offsets {
+			key := f.Key.At(i)
+			if key != nil && newest[string(key)] != at {
+				continue
+			}
+			r := topic.Record{Key: key, Value: f.Value.At(i), Time: f.Times[i]}
+			if f.Headers != nil {
+				r.Headers = f.Headers[i]
+			}
+			if err := c.add(at, &r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil && c.kept == rows {
+		return c.drop() // nothing to win
+	}
+	if err == nil {
+		err = c.finish()
+	}
+	if err != nil {
+		c.drop()
+		return err
+	}
+	return b.swap(p, c.segments)
+}
+
+// walk reads all committed rows of a partition.
+func (b *Broker) walk(ctx context.Context, p *partition, f func(*topic.Fetch) error) error {
+	c := cursor{span: topic.Span{Partition: p.name(), From: p.start, To: p.end}, part: p, at: p.start}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		more, err := c.fill(b)
+		if err != nil || !more {
+			return err
+		}
+		if !c.ahead {
+			return nil
+		}
+		fetch := c.next(c.chunk.Rows())
+		if err := f(&fetch); err != nil {
+			return err
+		}
+	}
+}
+
+// compaction writes the new segments of a partition.
+type compaction struct {
+	b        *Broker
+	part     *partition
+	writer   batch.Writer
+	first    topic.Offset // of the batch being made
+	next     topic.Offset // behind the last record
+	kept     int
+	segments []*segment
+}
+
+func (c *compaction) add(at topic.Offset, r *topic.Record) error {
+	if c.writer.Size() >= batchBytes || c.writer.Count() > 0 && at-c.first > maxHole {
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	if c.writer.Count() == 0 {
+		c.first = c.next // a batch begins where the one before ended, so that it can be seen that none is missing
+		if at-c.first > maxHole {
+			c.first = at
+		}
+	}
+	c.kept++
+	c.next = at + 1
+	return c.writer.AppendAt(int32(at-c.first), r)
+}
+
+// flush writes the batch to the last segment, or to a new one.
+func (c *compaction) flush() error {
+	raw, err := c.writer.Flush(nil, c.first)
+	if err != nil || len(raw) == 0 {
+		return err
+	}
+	h, err := batch.Peek(raw)
+	if err != nil {
+		return err
+	}
+	n := len(c.segments)
+	if n == 0 || c.segments[n-1].size+int64(len(raw)) > c.b.o.segmentBytes {
+		base := c.part.start
+		if n > 0 {
+			base = c.segments[n-1].next
+		}
+		s := &segment{file: c.b.file, base: base, newest: h.MaxTime}
+		c.b.file++
+		if err := s.create(c.b); err != nil {
+			return err
+		}
+		c.segments = append(c.segments, s)
+		n++
+	}
+	s := c.segments[n-1]
+	if err := s.write(c.b, raw, s.size); err != nil {
+		return err
+	}
+	s.note(&h, s.size)
+	s.size += int64(len(raw))
+	s.newest = max(s.newest, h.MaxTime)
+	s.next = c.next
+	return nil
+}
+
+// finish makes the new segments durable; together they cover all offsets of the partition.
+func (c *compaction) finish() error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	c.segments[len(c.segments)-1].next = c.part.end
+	if c.b.o.memory {
+		return nil
+	}
+	for _, s := range c.segments {
+		if err := s.fsync(c.b); err != nil {
+			return err
+		}
+	}
+	return c.b.syncDir(c.b.logDir)
+}
+
+// drop removes the new segments again.
+func (c *compaction) drop() error {
+	for _, s := range c.segments {
+		s.remove(c.b)
+	}
+	return nil
+}
+
+// swap gives a partition other segments.
+func (b *Broker) swap(p *partition, segments []*segment) error {
+	change := b.db.NewBatch()
+	for _, s := range p.segments {
+		change.Delete(segmentKey(p.topic.id, p.id, s.base), nil)
+	}
+	for _, s := range segments {
+		change.Set(segmentKey(p.topic.id, p.id, s.base), s.encode(), nil)
+	}
+	if err := b.apply(change); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	old := p.segments
+	p.segments = segments
+	b.mu.Unlock()
+	for _, s := range old {
+		s.remove(b)
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"github.com/streamql/streamql/topic"
+)
+
+// OffsetAt implements topic.Timed.
+func (b *Broker) OffsetAt(ctx context.Context, p topic.Partition, ms int64) (topic.Offset, error) {
+	b.mu.Lock()
+	if err := b.usable(); err != nil {
+		b.mu.Unlock()
+		return 0, err
+	}
+	part, err := b.partition(p)
+	if err != nil {
+		b.mu.Unlock()
+		return 0, err
+	}
+	end := part.end
+	var s *segment
+	var size int64
+	var next topic.Offset
+	for _, s = range part.segments {
+		if size, next = s.size, s.next; s.newest >= ms {
+			break
+		}
+		s = nil
+	}
+	b.mu.Unlock()
+	if s == nil {
+		return end, nil
+	}
+	index, err := s.places(b, size)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", p, err)
+	}
+	// The record lies behind the last place before which nothing is late enough.
+	i := sort.Search(len(index), func(i int) bool { return i > 0 && index[i].before >= ms }) - 1
+	c := cursor{span: topic.Span{Partition: p, To: next}, part: part, at: s.base, segment: s, base: s.base}
+	if i >= 0 {
+		c.at, c.base, c.pos = max(index[i].offset, s.base), index[i].offset, index[i].pos
+	}
+	for c.at < next {
+		if err := c.read(b, s, size, next); err != nil {
+			return 0, fmt.Errorf("%s: %w", p, err)
+		}
+		for row, t := range c.chunk.Times {
+			if t >= ms {
+				return c.chunk.Offsets[row], nil
+			}
+		}
+		c.at = c.chunk.Next
+	}
+	return end, nil
+}
