@@ -27,6 +27,7 @@ var _ = builtin(Aggregate{
 		}
 		return Bound{Args: args, Result: flow.Bigint, Retracts: true, New: func() Accumulator { return count{} }}, nil
 	},
+	Examples: []Example{{over("COUNT(x)", "ARRAY[7, NULL, 7]"), "2"}, {over("COUNT(*)", "ARRAY[7, NULL, 7]"), "3"}},
 })
 
 type count struct{}
@@ -60,7 +61,42 @@ var _ = builtin(Aggregate{
 		}
 		return Bound{Args: []flow.Type{in}, Result: out, Retracts: true, New: func() Accumulator { return sum{t: out} }}, nil
 	},
+	Examples: []Example{{over("SUM(x)", "ARRAY[1, NULL, 2]"), "3"}},
 })
+
+var _ = builtin(Aggregate{
+	Name: "SUM_LIST", Doc: "the sum of the elements of all arrays, NULLs passed over; 0 where there are none",
+	Bind: func(args []flow.Type, _ []any) (Bound, error) {
+		if len(args) == 1 && args[0].ID() == arrow.LIST {
+			switch t := args[0].(*arrow.ListType).Elem(); t.ID() {
+			case arrow.INT32, arrow.INT64, arrow.FLOAT64, arrow.DECIMAL128:
+				return Bound{Args: args, Result: t, Retracts: true, New: func() Accumulator { return sumList{sum{t: t}} }}, nil
+			}
+		}
+		return Bound{}, Mismatch("SUM_LIST", args, "an ARRAY of numbers")
+	},
+	Examples: []Example{{over("SUM_LIST(ARRAY[x, 10])", "ARRAY[1, 2]"), "23"}},
+})
+
+// sumList is sum over the elements of arrays.
+type sumList struct{ sum }
+
+func (x sumList) Add(s []byte, args []arrow.Array, row int, w flow.Op) ([]byte, error) {
+	if args[0].IsNull(row) {
+		return s, nil
+	}
+	var old [16]byte
+	copy(old[:], s)
+	list := args[0].(*array.List)
+	from, to := list.ValueOffsets(row)
+	for i := from; i < to; i++ {
+		if _, err := x.sum.Add(s, []arrow.Array{list.ListValues()}, int(i), w); err != nil {
+			copy(s, old[:]) // a row counts wholly or not at all
+			return s, err
+		}
+	}
+	return s, nil
+}
 
 // sum keeps 128 bits: the low and high words of an integer or decimal, or a double in the first.
 type sum struct{ t flow.Type }
@@ -113,14 +149,38 @@ func (x sum) Value(s []byte, b array.Builder) error {
 	return nil
 }
 
+// Merge adds the sums; a total that does not fit the type is an error.
+func (x sum) Merge(into, from []byte) ([]byte, error) {
+	switch x.t.ID() {
+	case arrow.FLOAT64:
+		setNumber(into, 0, number(into, 0)+number(from, 0))
+	case arrow.DECIMAL128:
+		n := decimal128.New(int64(word(into, 1)), word(into, 0)).Add(decimal128.New(int64(word(from, 1)), word(from, 0)))
+		if !n.FitsInPrecision(38) {
+			return into, errOverflow
+		}
+		setWord(into, 0, n.LowBits())
+		setWord(into, 1, uint64(n.HighBits()))
+	default:
+		a, b := int64(word(into, 0)), int64(word(from, 0))
+		n := a + b
+		if (a^n)&(b^n) < 0 || x.t.ID() == arrow.INT32 && n != int64(int32(n)) {
+			return into, errOverflow
+		}
+		setWord(into, 0, uint64(n))
+	}
+	return into, nil
+}
+
 var _ = builtin(Aggregate{
-	Name: "AVG", Doc: "the mean of the values that are not NULL, as a DOUBLE; NULL where there are none",
+	Name: "AVG", Doc: "the mean of the values that are not NULL, as a DOUBLE; 0 where there are none",
 	Bind: func(args []flow.Type, _ []any) (Bound, error) {
 		if len(args) != 1 || !flow.IsNumber(args[0]) {
 			return Bound{}, Mismatch("AVG", args, "a number")
 		}
 		return Bound{Args: []flow.Type{flow.Double}, Result: flow.Double, Retracts: true, New: func() Accumulator { return avg{} }}, nil
 	},
+	Examples: []Example{{over("AVG(x)", "ARRAY[1, NULL, 2]"), "1.5"}},
 })
 
 type avg struct{}
@@ -143,12 +203,18 @@ func (avg) Value(s []byte, b array.Builder) error {
 	return nil
 }
 
-var _ = builtin(extreme("MIN", "the least value that is not NULL", -1))
-var _ = builtin(extreme("MAX", "the greatest value that is not NULL", +1))
+func (avg) Merge(into, from []byte) ([]byte, error) {
+	setNumber(into, 0, number(into, 0)+number(from, 0))
+	setWord(into, 1, word(into, 1)+word(from, 1))
+	return into, nil
+}
+
+var _ = builtin(extreme("MIN", "the least value that is not NULL", -1, Example{over("MIN(x)", "ARRAY[3, 1, 2]"), "1"}))
+var _ = builtin(extreme("MAX", "the greatest value that is not NULL", +1, Example{over("MAX(x)", "ARRAY['a', 'c', 'b']"), "c"}))
 
 // extreme is MIN (sign -1) or MAX (+1).
-func extreme(name, doc string, sign int) Aggregate {
-	return Aggregate{Name: name, Doc: doc, Bind: func(args []flow.Type, _ []any) (Bound, error) {
+func extreme(name, doc string, sign int, example Example) Aggregate {
+	return Aggregate{Name: name, Doc: doc, Examples: []Example{example}, Bind: func(args []flow.Type, _ []any) (Bound, error) {
 		if len(args) != 1 {
 			return Bound{}, Mismatch(name, args, "one argument")
 		}
@@ -156,7 +222,7 @@ func extreme(name, doc string, sign int) Aggregate {
 		b := Bound{Args: args, Result: t}
 		switch t.ID() {
 		case arrow.INT32, arrow.INT64, arrow.FLOAT32, arrow.FLOAT64, arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP, arrow.DECIMAL128:
-			b.New = func() Accumulator { return extremeFixed{sign} }
+			b.New = func() Accumulator { return extremeFixed{t, sign} }
 		case arrow.STRING, arrow.BINARY:
 			b.New = func() Accumulator { return extremeText{sign} }
 		default:
@@ -167,7 +233,10 @@ func extreme(name, doc string, sign int) Aggregate {
 }
 
 // extremeFixed keeps a flag and the value's 128 bits.
-type extremeFixed struct{ sign int }
+type extremeFixed struct {
+	t    flow.Type
+	sign int
+}
 
 func (extremeFixed) Size() int { return 24 }
 func (x extremeFixed) Add(s []byte, args []arrow.Array, row int, _ flow.Op) ([]byte, error) {
@@ -175,12 +244,21 @@ func (x extremeFixed) Add(s []byte, args []arrow.Array, row int, _ flow.Op) ([]b
 		return s, nil
 	}
 	lo, hi := bitsOf(args[0], row)
-	if word(s, 0) == 0 || x.sign*compareBits(args[0].DataType(), lo, hi, word(s, 1), word(s, 2)) > 0 {
+	x.put(s, lo, hi)
+	return s, nil
+}
+func (x extremeFixed) put(s []byte, lo, hi uint64) {
+	if word(s, 0) == 0 || x.sign*compareBits(x.t, lo, hi, word(s, 1), word(s, 2)) > 0 {
 		setWord(s, 0, 1)
 		setWord(s, 1, lo)
 		setWord(s, 2, hi)
 	}
-	return s, nil
+}
+func (x extremeFixed) Merge(into, from []byte) ([]byte, error) {
+	if word(from, 0) != 0 {
+		x.put(into, word(from, 1), word(from, 2))
+	}
+	return into, nil
 }
 func (x extremeFixed) Value(s []byte, b array.Builder) error {
 	if word(s, 0) == 0 {
@@ -270,7 +348,9 @@ func (x extremeText) Add(s []byte, args []arrow.Array, row int, _ flow.Op) ([]by
 	if args[0].IsNull(row) {
 		return s, nil
 	}
-	v := raw(args[0], row)
+	return x.put(s, raw(args[0], row)), nil
+}
+func (x extremeText) put(s []byte, v string) []byte {
 	if len(s) > 0 {
 		c := 0
 		switch old := string(s[1:]); {
@@ -280,10 +360,16 @@ func (x extremeText) Add(s []byte, args []arrow.Array, row int, _ flow.Op) ([]by
 			c = 1
 		}
 		if x.sign*c <= 0 {
-			return s, nil
+			return s
 		}
 	}
-	return append(append(s[:0], 1), v...), nil
+	return append(append(s[:0], 1), v...)
+}
+func (x extremeText) Merge(into, from []byte) ([]byte, error) {
+	if len(from) == 0 {
+		return into, nil
+	}
+	return x.put(into, string(from[1:])), nil
 }
 func (extremeText) Value(s []byte, b array.Builder) error {
 	if len(s) == 0 {
@@ -306,5 +392,5 @@ func appendRaw(b array.Builder, v []byte) {
 		s.Append(string(v))
 		return
 	}
-	b.(*array.BinaryBuilder).Append(append([]byte(nil), v...))
+	b.(*array.BinaryBuilder).Append(v)
 }

@@ -1,6 +1,7 @@
 package udf
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,10 +11,10 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Native is a Go type that has an SQL type: bool, int32 (INT), int64 (BIGINT), float32 (FLOAT), float64 (DOUBLE), string and
-// []byte (BYTES).
+// Native is a Go type that has an SQL type: bool, int32 (INT), int64 (BIGINT), float32 (FLOAT), float64 (DOUBLE), string,
+// []byte (BYTES), arrow.Date32 (DATE), arrow.Time32 (TIME) and arrow.Timestamp (TIMESTAMP).
 type Native interface {
-	bool | int32 | int64 | float32 | float64 | string | []byte
+	bool | int32 | int64 | float32 | float64 | string | []byte | arrow.Date32 | arrow.Time32 | arrow.Timestamp
 }
 
 // Func1 lifts a Go function of one argument. NULL in, NULL out; a panic or error does not occur: use Try1 for functions that fail.
@@ -55,6 +56,74 @@ func Try3[A, B, C, R Native](name, doc string, f func(A, B, C) (R, error), examp
 	}, typeOf[A](), typeOf[B](), typeOf[C]())
 }
 
+// Try4 lifts a Go function of four arguments that may fail.
+func Try4[A, B, C, D, R Native](name, doc string, f func(A, B, C, D) (R, error), examples ...Example) Scalar {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+		a, b, c, d := reader[A](args[0]), reader[B](args[1]), reader[C](args[2]), reader[D](args[3])
+		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i), c(i), d(i)) })
+	}, typeOf[A](), typeOf[B](), typeOf[C](), typeOf[D]())
+}
+
+// made2 lifts a function that remembers something from row to row (a compiled pattern): prepare is called anew for each batch,
+// because one kernel may serve several tasks at once.
+func made2[A, B, R Native](name, doc string, prepare func() func(A, B) (R, error), examples ...Example) Scalar {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+		f, a, b := prepare(), reader[A](args[0]), reader[B](args[1])
+		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i)) })
+	}, typeOf[A](), typeOf[B]())
+}
+
+// made3 is made2 for three arguments.
+func made3[A, B, C, R Native](name, doc string, prepare func() func(A, B, C) (R, error), examples ...Example) Scalar {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+		f, a, b, c := prepare(), reader[A](args[0]), reader[B](args[1]), reader[C](args[2])
+		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i), c(i)) })
+	}, typeOf[A](), typeOf[B](), typeOf[C]())
+}
+
+// errNull is what a lifted function returns to give NULL without failing the row.
+var errNull = errors.New("NULL")
+
+// remember wraps a costly function of a text so that equal texts in a row are worked out once.
+func remember[T any](f func(string) (T, error)) func(string) (T, error) {
+	var last string
+	var value T
+	var err error
+	known := false
+	return func(s string) (T, error) {
+		if !known || s != last {
+			value, err = f(s)
+			last, known = s, true
+		}
+		return value, err
+	}
+}
+
+// overload is a function with several forms, told apart by the types of the arguments: the first form that accepts them is taken,
+// so narrower types come first.
+func overload(name, doc string, examples []Example, forms ...Scalar) Scalar {
+	return Scalar{Name: name, Doc: doc, Examples: examples, Bind: func(have []flow.Type) (Signature, error) {
+		var wants []string
+		for _, f := range forms {
+			sig, err := f.Bind(have)
+			if err == nil {
+				return sig, nil
+			}
+			var m *mismatch
+			if !errors.As(err, &m) {
+				return Signature{}, err
+			}
+			wants = append(wants, m.want)
+		}
+		return Signature{}, Mismatch(name, have, strings.Join(wants, ") or ("))
+	}}
+}
+
+// bound is a form of a function that is made by hand: Bind does the work.
+func bound(name, doc string, bind func(have []flow.Type) (Signature, error), examples ...Example) Scalar {
+	return Scalar{Name: name, Doc: doc, Bind: bind, Examples: examples}
+}
+
 func lifted(name, doc string, examples []Example, result flow.Type, k Kernel, args ...flow.Type) Scalar {
 	return Scalar{Name: name, Doc: doc, Examples: examples, Bind: func(have []flow.Type) (Signature, error) {
 		if err := Accept(name, have, args...); err != nil {
@@ -78,7 +147,13 @@ func Accept(name string, have []flow.Type, want ...flow.Type) error {
 
 // Mismatch is the error of a call whose arguments fit no signature.
 func Mismatch(name string, have []flow.Type, want string) error {
-	return fmt.Errorf("function %s takes (%s), not (%s)", strings.ToUpper(name), want, Names(have))
+	return &mismatch{strings.ToUpper(name), Names(have), want}
+}
+
+type mismatch struct{ name, have, want string }
+
+func (m *mismatch) Error() string {
+	return fmt.Sprintf("function %s takes (%s), not (%s)", m.name, m.want, m.have)
 }
 
 // Names spells a list of types.
@@ -105,6 +180,12 @@ func typeOf[T Native]() flow.Type {
 		return flow.Double
 	case string:
 		return flow.String
+	case arrow.Date32:
+		return flow.Date
+	case arrow.Time32:
+		return flow.TimeOfDay
+	case arrow.Timestamp:
+		return flow.Timestamp
 	}
 	return flow.Bytes
 }
@@ -127,6 +208,12 @@ func reader[T Native](col arrow.Array) func(int) T {
 		f = col.Value
 	case *array.Binary:
 		f = col.Value
+	case *array.Date32:
+		f = col.Value
+	case *array.Time32:
+		f = col.Value
+	case *array.Timestamp:
+		f = col.Value
 	}
 	return f.(func(int) T)
 }
@@ -144,7 +231,9 @@ func each[R Native](rows int, args []arrow.Array, fail Fail, f func(i int) (R, e
 		}
 		v, err := f(i)
 		if err != nil {
-			fail(i, err)
+			if err != errNull {
+				fail(i, err)
+			}
 			b.AppendNull()
 			continue
 		}
@@ -169,6 +258,12 @@ func appender[T Native](b array.Builder) func(T) {
 	case *array.StringBuilder:
 		f = b.Append
 	case *array.BinaryBuilder:
+		f = b.Append
+	case *array.Date32Builder:
+		f = b.Append
+	case *array.Time32Builder:
+		f = b.Append
+	case *array.TimestampBuilder:
 		f = b.Append
 	}
 	return f.(func(T))
@@ -199,5 +294,12 @@ func Each(result flow.Type, nullIn bool, f func(args []any) (any, error)) Kernel
 			flow.Append(b, v)
 		}
 		return b.NewArray()
+	}
+}
+
+// eachMade is Each for a function that remembers something from row to row; prepare is called anew for each batch.
+func eachMade(result flow.Type, nullIn bool, prepare func() func(args []any) (any, error)) Kernel {
+	return func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+		return Each(result, nullIn, prepare())(args, rows, fail)
 	}
 }

@@ -4,6 +4,7 @@ package udf
 
 import (
 	"fmt"
+	"math"
 	"sort"
 	"strings"
 
@@ -37,6 +38,40 @@ type Scalar struct {
 	// Bind chooses the signature for argument types (flow.Null: a NULL literal). Errors say what the function takes.
 	Bind     func(args []flow.Type) (Signature, error)
 	Examples []Example
+	// Within makes Bind for functions that look at the world: a Registry calls it with its World (optional).
+	Within func(*World) func(args []flow.Type) (Signature, error)
+	// Words says that the first argument may be a bare word, DATEADD(DAYS, ..); it is bound as the STRING 'DAYS'.
+	Words bool
+}
+
+// World is what functions see beside their arguments: the clock and the source of random numbers that the engine hands in, and
+// settings. A registry's functions share one World, so that setting it after binding still counts.
+type World struct {
+	now    func() int64
+	random func() uint64
+	limits map[string]int
+}
+
+// SetClock hands in the clock: milliseconds since the epoch. Without one NOW and its like fail on every row.
+func (r *Registry) SetClock(now func() int64) { r.world.now = now }
+
+// SetRandom hands in the source of random bits. Without one RANDOM and UUID fail on every row.
+func (r *Registry) SetRandom(bits func() uint64) { r.world.random = bits }
+
+// SetLimit caps how many values COLLECT_LIST, COLLECT_SET or HISTOGRAM keeps (1000 when not set); a negative n lifts the cap. It
+// counts for aggregates bound afterwards.
+func (r *Registry) SetLimit(function string, n int) {
+	if n < 0 {
+		n = math.MaxInt
+	}
+	r.world.limits[strings.ToUpper(function)] = n
+}
+
+func (w *World) limit(function string) int {
+	if n, ok := w.limits[function]; ok {
+		return n
+	}
+	return 1000
 }
 
 // Accumulator computes an aggregate over a state of bytes, which the engine keeps in a keyspace and commits with the offsets.
@@ -73,6 +108,8 @@ type Aggregate struct {
 	Name, Doc string
 	Bind      func(args []flow.Type, literals []any) (Bound, error)
 	Examples  []Example
+	// Within makes Bind for aggregates that have settings (optional).
+	Within func(*World) func(args []flow.Type, literals []any) (Bound, error)
 }
 
 // TableFunc turns a row of arguments into rows: it appends to the builder and returns how many it appended.
@@ -90,18 +127,24 @@ type Registry struct {
 	scalars    map[string]*Scalar
 	aggregates map[string]*Aggregate
 	tables     map[string]*Table
+	world      *World
 }
 
-var builtins = &Registry{scalars: map[string]*Scalar{}, aggregates: map[string]*Aggregate{}, tables: map[string]*Table{}}
+func registry() *Registry {
+	return &Registry{scalars: map[string]*Scalar{}, aggregates: map[string]*Aggregate{}, tables: map[string]*Table{},
+		world: &World{limits: map[string]int{}}}
+}
+
+var builtins = registry()
 
 // Builtins returns a copy of the built-in functions.
 func Builtins() *Registry {
-	r := &Registry{scalars: map[string]*Scalar{}, aggregates: map[string]*Aggregate{}, tables: map[string]*Table{}}
+	r := registry()
 	for k, v := range builtins.scalars {
-		r.scalars[k] = v
+		r.scalars[k] = r.scalarHere(*v)
 	}
 	for k, v := range builtins.aggregates {
-		r.aggregates[k] = v
+		r.aggregates[k] = r.aggregateHere(*v)
 	}
 	for k, v := range builtins.tables {
 		r.tables[k] = v
@@ -109,13 +152,27 @@ func Builtins() *Registry {
 	return r
 }
 
+func (r *Registry) scalarHere(f Scalar) *Scalar {
+	if f.Within != nil {
+		f.Bind = f.Within(r.world)
+	}
+	return &f
+}
+
+func (r *Registry) aggregateHere(f Aggregate) *Aggregate {
+	if f.Within != nil {
+		f.Bind = f.Within(r.world)
+	}
+	return &f
+}
+
 // Add registers a Scalar, Aggregate or Table. A name may be both scalar and aggregate only if the kinds differ.
 func (r *Registry) Add(f any) error {
 	switch f := f.(type) {
 	case Scalar:
-		return put(r.scalars, f.Name, &f)
+		return put(r.scalars, f.Name, r.scalarHere(f))
 	case Aggregate:
-		return put(r.aggregates, f.Name, &f)
+		return put(r.aggregates, f.Name, r.aggregateHere(f))
 	case Table:
 		return put(r.tables, f.Name, &f)
 	}

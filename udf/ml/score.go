@@ -179,18 +179,27 @@ func parseLevel(name string, t flow.Type) (any, error) {
 	return v, nil
 }
 
-// Proba is MAP<STRING, DOUBLE> from class to probability. A type without it: ErrCannot.
-func (s *Scoring) Proba() (arrow.Array, error) {
+// RawProba is the probability of each class by column; a type without it has no columns. Valid until the next Read.
+func (s *Scoring) RawProba() (Matrix, error) {
 	m, is := s.Model.(Prober)
 	if !is || s.task() != Classify {
-		return nil, ErrCannot
+		return Matrix{Rows: s.x.Rows}, nil
 	}
+	s.proba = Matrix{s.x.Rows, reuseAll(s.proba.Cols, len(s.Classes), s.x.Rows)[:len(s.Classes)]}
+	return s.proba, m.Proba(s.x, s.proba)
+}
+
+// Proba is MAP<STRING, DOUBLE> from class to probability. A type without it: ErrCannot.
+func (s *Scoring) Proba() (arrow.Array, error) {
 	if _, _, err := s.Raw(); err != nil {
 		return nil, err
 	}
-	s.proba = Matrix{s.x.Rows, reuseAll(s.proba.Cols, len(s.Classes), s.x.Rows)[:len(s.Classes)]}
-	if err := m.Proba(s.x, s.proba); err != nil {
+	proba, err := s.RawProba()
+	if err != nil {
 		return nil, err
+	}
+	if len(proba.Cols) == 0 {
+		return nil, ErrCannot
 	}
 	b := flow.Builder(flow.Map(flow.String, flow.Double)).(*array.MapBuilder)
 	names, values := b.KeyBuilder().(*array.StringBuilder), b.ItemBuilder().(*array.Float64Builder)
@@ -202,7 +211,7 @@ func (s *Scoring) Proba() (arrow.Array, error) {
 		b.Append(true)
 		for k, name := range s.Classes {
 			names.Append(name)
-			values.Append(s.proba.Cols[k][r])
+			values.Append(proba.Cols[k][r])
 		}
 	}
 	return b.NewArray(), nil

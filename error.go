@@ -1,0 +1,71 @@
+package streamql
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf/ml"
+)
+
+// Error is what went wrong, with a code, a place and a cure where they are known.
+type Error = lang.Error
+
+// codes says which code an error of a lower room has.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{ml.ErrNoRows, "SQ6201"}, {ml.ErrLoss, "SQ6203"}, {ml.ErrHash, "SQ6301"}, {ml.ErrFormat, "SQ6302"}, {ml.ErrShape, "SQ6303"},
+	{ml.ErrCannot, "SQ6006"}, {topic.ErrLocked, "SQ7002"}, {topic.ErrFenced, "SQ7003"}, {topic.ErrTopicReplaced, "SQ5006"},
+	{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {errNoVersion, "SQ6002"},
+}
+
+// wrap gives an error a code, once.
+func wrap(err error, st lang.Statement) error {
+	if err == nil {
+		return nil
+	}
+	var list lang.Errors
+	if errors.As(err, &list) {
+		return err
+	}
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Code: code(err), Stage: lang.StageRun, Msg: err.Error(), Err: err}
+	}
+	if st != nil && e.Stmt == 0 {
+		c := *e
+		c.Stmt = st.Number()
+		if c.Pos.Line == 0 && c.Stage == lang.StagePlan {
+			c.Pos, c.Len = st.Position(), 1
+		}
+		e = &c
+	}
+	return e
+}
+
+func code(err error) string {
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	var gap topic.ErrGap
+	if errors.As(err, &gap) {
+		return "SQ8001"
+	}
+	return "SQ4000"
+}
+
+// failure is a row's failure as an Error.
+func failure(job string, f exec.Failure) *Error {
+	e := &Error{Code: f.Code, Level: lang.LevelWarning, Stage: lang.StageRun, Msg: f.Err.Error(), Err: f.Err}
+	e.Where = lang.Where{Topic: f.Topic, Partition: f.ID, Offset: int64(f.Offset), Job: job, Source: f.Source}
+	if f.Record != nil {
+		e.Msg = fmt.Sprintf("a record of topic %q could not be decoded: %v", f.Topic, f.Err)
+	}
+	return e
+}

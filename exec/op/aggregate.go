@@ -1,0 +1,453 @@
+package op
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf"
+)
+
+// AggregateCall is one aggregate function over columns of the input.
+type AggregateCall struct {
+	Name string
+	Args []int
+	udf.Bound
+}
+
+// Emission is when an aggregate tells its results.
+type Emission int
+
+// The emissions.
+const (
+	EmitChanges Emission = iota // one change for each input change
+	EmitFinal                   // a window's result once it has closed
+	EmitEnd                     // all results when the bounded input has ended
+)
+
+// Window is WINDOW TUMBLING: rows of one key whose event time falls into [start, start + Size). A row is late, and counted, when its
+// window's end + Grace <= stream time. Times in ms.
+type Window struct {
+	Size, Grace int64
+}
+
+// Aggregate groups rows by the Keys columns (and a window) and computes the Calls. Its output is a table: the keys, the window's
+// bounds if there is one, a column per call, ROWTIME, and stream time if the input has it. The time of a group is its newest row's.
+type Aggregate struct {
+	Input  exec.Node
+	Keys   []int
+	Calls  []AggregateCall
+	Window *Window
+	Emit   Emission
+	// Retract says that what follows must know the old row of a change, not only the new one.
+	Retract bool
+	Out     *flow.Schema
+}
+
+func (a *Aggregate) Schema() *flow.Schema { return a.Out }
+func (a *Aggregate) Inputs() []exec.Node  { return []exec.Node{a.Input} }
+func (a *Aggregate) String() string {
+	var parts []string
+	for _, k := range a.Keys {
+		parts = append(parts, a.Input.Schema().Field(k).Name)
+	}
+	s := "Aggregate by (" + strings.Join(parts, ", ") + ")"
+	parts = nil
+	for _, c := range a.Calls {
+		parts = append(parts, c.Name)
+	}
+	s += " " + strings.Join(parts, ", ")
+	if a.Window != nil {
+		s += fmt.Sprintf(" window tumbling size=%dms grace=%dms", a.Window.Size, a.Window.Grace)
+	}
+	return s + [...]string{" emit changes", " emit final", " emit at the end"}[a.Emit]
+}
+
+// Open implements exec.Node.
+func (a *Aggregate) Open(ctx *exec.Context) (exec.Operator, error) {
+	out := &aggregate{Aggregate: a, ctx: ctx, groups: ctx.Keyspace("groups"), oldest: unknown, late: ctx.Late}
+	at := groupHeader
+	for i, c := range a.Calls {
+		acc := c.New()
+		slot := slot{Accumulator: acc, from: at, to: at}
+		if n := acc.Size(); n >= 0 {
+			slot.to += n
+			at += (n + 7) &^ 7
+		} else {
+			slot.grown = ctx.Keyspace(fmt.Sprintf("grown%d", i))
+		}
+		out.slots = append(out.slots, slot)
+	}
+	out.size = at
+	return out, nil
+}
+
+// A group's state is a row of fixed size: the newest event time, then the accumulators' states; those that grow have keyspaces of
+// their own under the same key. The key of a windowed group begins with the window's start, so that windows close in order.
+const groupHeader = 8
+
+const unknown = int64(-1) << 62
+
+type slot struct {
+	udf.Accumulator
+	from, to int
+	grown    state.Keyspace
+	cur      []byte // of a grown state, while a row is worked on
+}
+
+type aggregate struct {
+	*Aggregate
+	ctx    *exec.Context
+	groups state.Keyspace
+	slots  []slot
+	size   int
+	oldest int64 // start of the oldest open window, unknown: look
+	late   func(int64)
+
+	keys  topic.Bytes
+	rows  [][]byte
+	fresh []bool
+	start []int64
+	index []int32 // input rows that have a group
+}
+
+func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
+	a.group(in)
+	n := a.keys.Len()
+	if n == 0 {
+		return nil
+	}
+	if len(a.rows) < n {
+		a.rows, a.fresh = make([][]byte, n), make([]bool, n)
+	}
+	if err := a.groups.UpdateBatch(&a.keys, a.size, a.rows[:n], a.fresh[:n]); err != nil {
+		return err
+	}
+	args := make([][]arrow.Array, len(a.Calls))
+	for i, c := range a.Calls {
+		args[i] = pick(in, c.Args)
+	}
+	if a.Emit != EmitChanges {
+		for i := range n {
+			if err := a.add(in, args, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	out := a.changes(in)
+	for i := range n {
+		quiet := a.undoneAndRedone(in, i)
+		if a.Retract && !a.fresh[i] {
+			if err := out.append(a, i, flow.Retract, in); err != nil {
+				return err
+			}
+		}
+		if err := a.add(in, args, i); err != nil {
+			return err
+		}
+		if quiet { // the next row redoes the same group: one change, not two
+			if a.Retract && !a.fresh[i] {
+				a.fresh[i+1] = true
+			}
+			continue
+		}
+		if err := out.append(a, i, flow.Insert, in); err != nil {
+			return err
+		}
+	}
+	return emit(out.batch(a, in))
+}
+
+// undoneAndRedone reports whether row i takes a row out of a group into which row i+1 puts its successor.
+func (a *aggregate) undoneAndRedone(in *flow.Batch, i int) bool {
+	if in.Ops == nil || i+1 >= a.keys.Len() || a.index[i+1] != a.index[i]+1 {
+		return false
+	}
+	return in.Op(int(a.index[i])) == flow.Retract && in.Op(int(a.index[i+1])) == flow.Insert && string(a.keys.At(i)) == string(a.keys.At(i+1))
+}
+
+// group makes the key of each row that belongs to a group: rows with a NULL in the key and late rows do not.
+func (a *aggregate) group(in *flow.Batch) {
+	a.keys.Data, a.keys.Spans, a.start, a.index = a.keys.Data[:0], a.keys.Spans[:0], a.start[:0], a.index[:0]
+	cols := pick(in, a.Keys)
+	var times, clock []int64
+	if a.Window != nil {
+		times = in.Times()
+		clock = in.Column(in.Schema.Clock).(*array.Int64).Int64Values()
+	}
+	late := int64(0)
+next:
+	for i := range in.Rows() {
+		for _, c := range cols {
+			if c.IsNull(i) {
+				continue next
+			}
+		}
+		from := int32(len(a.keys.Data))
+		if a.Window != nil {
+			start := times[i] - mod(times[i], a.Window.Size)
+			if start+a.Window.Size+a.Window.Grace <= clock[i] {
+				late++
+				continue
+			}
+			a.start = append(a.start, start)
+			if a.oldest != unknown && start < a.oldest {
+				a.oldest = start
+			}
+			a.keys.Data = binary.BigEndian.AppendUint64(a.keys.Data, uint64(start)^1<<63)
+		}
+		for _, c := range cols {
+			a.keys.Data = state.AppendKey(a.keys.Data, c, i)
+		}
+		a.keys.Spans = append(a.keys.Spans, from, int32(len(a.keys.Data)))
+		a.index = append(a.index, int32(i))
+	}
+	if late > 0 {
+		a.late(late)
+	}
+}
+
+func mod(a, b int64) int64 {
+	if m := a % b; m >= 0 {
+		return m
+	} else {
+		return m + b
+	}
+}
+
+// add puts row i (of those with a group) into its group.
+func (a *aggregate) add(in *flow.Batch, args [][]arrow.Array, i int) error {
+	row := int(a.index[i])
+	group, weight := a.rows[i], in.Op(row)
+	if in.Schema.Time >= 0 {
+		t := in.Times()[row]
+		if last := int64(binary.LittleEndian.Uint64(group)); t > last || a.fresh[i] {
+			binary.LittleEndian.PutUint64(group, uint64(t))
+		}
+	}
+	for j := range a.slots {
+		s := &a.slots[j]
+		if s.grown == nil {
+			if _, err := s.Add(group[s.from:s.to], args[j], row, weight); err != nil {
+				a.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: a.Calls[j].Name, Side: "row"})
+			}
+			continue
+		}
+		old, _, err := s.grown.Get(a.keys.At(i))
+		if err != nil {
+			return err
+		}
+		grown, err := s.Add(append(s.cur[:0], old...), args[j], row, weight)
+		if err != nil {
+			a.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: a.Calls[j].Name, Side: "row"})
+			continue
+		}
+		s.cur = grown
+		if err := s.grown.Put(a.keys.At(i), grown); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changes gathers output rows: keys and stream time by input row, the rest by builders.
+type changes struct {
+	rows   []int32 // input row of each output row
+	ops    []flow.Op
+	starts []int64
+	times  []int64
+	values []array.Builder
+}
+
+func (a *aggregate) changes(in *flow.Batch) *changes {
+	c := &changes{}
+	for _, call := range a.Calls {
+		b := flow.Builder(call.Result)
+		b.Reserve(in.Rows())
+		c.values = append(c.values, b)
+	}
+	return c
+}
+
+func (c *changes) append(a *aggregate, i int, op flow.Op, in *flow.Batch) error {
+	c.rows = append(c.rows, a.index[i])
+	c.ops = append(c.ops, op)
+	if a.Window != nil {
+		c.starts = append(c.starts, a.start[i])
+	}
+	c.times = append(c.times, int64(binary.LittleEndian.Uint64(a.rows[i])))
+	return a.values(a.keys.At(i), a.rows[i], c.values)
+}
+
+// values appends a group's results.
+func (a *aggregate) values(key, group []byte, to []array.Builder) error {
+	for j := range a.slots {
+		s := &a.slots[j]
+		cur := group[s.from:s.to]
+		if s.grown != nil {
+			v, _, err := s.grown.Get(key)
+			if err != nil {
+				return err
+			}
+			cur = v
+		}
+		if err := s.Value(cur, to[j]); err != nil {
+			a.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: a.Calls[j].Name, Side: "row"})
+			to[j].AppendNull()
+		}
+	}
+	return nil
+}
+
+func (c *changes) batch(a *aggregate, in *flow.Batch) *flow.Batch {
+	var cols []arrow.Array
+	for _, k := range a.Keys {
+		cols = append(cols, flow.Take(in.Column(k), c.rows))
+	}
+	cols = a.tail(cols, c.starts, c.values, c.times)
+	if a.Out.Clock >= 0 {
+		cols = append(cols, flow.Take(in.Column(in.Schema.Clock), c.rows))
+	}
+	ops := c.ops
+	if !a.Retract && in.Ops == nil {
+		ops = nil
+	}
+	return flow.NewBatch(a.Out, cols, len(c.rows), ops)
+}
+
+// tail appends the window's bounds, the results and the time.
+func (a *aggregate) tail(cols []arrow.Array, starts []int64, values []array.Builder, times []int64) []arrow.Array {
+	if a.Window != nil {
+		ends := make([]int64, len(starts))
+		for i, s := range starts {
+			ends[i] = s + a.Window.Size
+		}
+		cols = append(cols, bigints(starts), bigints(ends))
+	}
+	for _, v := range values {
+		cols = append(cols, v.NewArray())
+	}
+	return append(cols, bigints(times))
+}
+
+func bigints(v []int64) arrow.Array {
+	return flow.Fixed(flow.Bigint, v, arrow.Int64Traits.CastToBytes, flow.Valid(len(v)))
+}
+
+// Advance closes the windows whose end + grace stream time has reached: with EMIT FINAL their results go out, in the order of their
+// starts and keys; either way their state goes.
+func (a *aggregate) Advance(now flow.Time, emit exec.Emit) error {
+	if a.Window == nil || a.Emit == EmitEnd {
+		return nil
+	}
+	closed := int64(now) - a.Window.Size - a.Window.Grace // the last start that is closed
+	if a.oldest != unknown && a.oldest > closed {
+		return nil
+	}
+	err := a.flush(binary.BigEndian.AppendUint64(nil, uint64(closed+1)^1<<63), emit)
+	if err != nil {
+		return err
+	}
+	a.oldest = closed + 1
+	for e, err := range a.groups.Scan(nil, nil) {
+		if err != nil {
+			return err
+		}
+		a.oldest = windowStart(e.Key)
+		break
+	}
+	return nil
+}
+
+func windowStart(key []byte) int64 { return int64(binary.BigEndian.Uint64(key) ^ 1<<63) }
+
+// Finish tells all results of a bounded input, in the order of their keys.
+func (a *aggregate) Finish(emit exec.Emit) error {
+	if a.Emit == EmitChanges {
+		return nil
+	}
+	if len(a.Keys) == 0 && a.Emit == EmitEnd {
+		if err := a.empty(); err != nil {
+			return err
+		}
+	}
+	return a.flush(nil, emit)
+}
+
+// empty makes the one group of an aggregate without keys: over no rows it has a result too.
+func (a *aggregate) empty() error {
+	_, _, err := a.groups.Update(nil, a.size)
+	return err
+}
+
+// flush emits (unless EMIT CHANGES has told them already) and removes the groups before a key.
+func (a *aggregate) flush(to []byte, emit exec.Emit) error {
+	c := a.changes(flow.NewBatch(a.Input.Schema(), nil, 0, nil))
+	keys := make([]array.Builder, len(a.Keys))
+	for i, k := range a.Keys {
+		keys[i] = flow.Builder(a.Input.Schema().Field(k).Type)
+	}
+	n := 0
+	for e, err := range a.groups.Scan(nil, to) {
+		if err != nil {
+			return err
+		}
+		n++
+		if a.Emit != EmitChanges {
+			if err := a.flushGroup(c, keys, e); err != nil {
+				return err
+			}
+		}
+		if err := a.drop(e.Key); err != nil {
+			return err
+		}
+	}
+	if n == 0 || a.Emit == EmitChanges {
+		return nil
+	}
+	var cols []arrow.Array
+	for _, k := range keys {
+		cols = append(cols, k.NewArray())
+	}
+	cols = a.tail(cols, c.starts, c.values, c.times)
+	if a.Out.Clock >= 0 {
+		cols = append(cols, bigints(append([]int64(nil), c.times...)))
+	}
+	return emit(flow.NewBatch(a.Out, cols, n, nil))
+}
+
+func (a *aggregate) flushGroup(c *changes, keys []array.Builder, e state.Entry) error {
+	key := e.Key
+	if a.Window != nil {
+		c.starts = append(c.starts, windowStart(key))
+		key = key[8:]
+	}
+	var err error
+	for _, b := range keys {
+		if key, err = state.DecodeKey(key, b); err != nil {
+			return err
+		}
+	}
+	c.times = append(c.times, int64(binary.LittleEndian.Uint64(e.Val)))
+	return a.values(e.Key, e.Val, c.values)
+}
+
+func (a *aggregate) drop(key []byte) error {
+	key = append([]byte(nil), key...)
+	for _, s := range a.slots {
+		if s.grown != nil {
+			if err := s.grown.Delete(key); err != nil {
+				return err
+			}
+		}
+	}
+	return a.groups.Delete(key)
+}

@@ -1,0 +1,91 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
+)
+
+// Exchange sends rows to the partition of their key, through a topic: rows go from task to task in no other way. The plan is cut
+// here: what is below ends in the Exchange, what is above begins with its Received.
+type Exchange struct {
+	Input      exec.Node
+	Keys       []int
+	Topic      string
+	Partitions int32
+}
+
+func (x *Exchange) Schema() *flow.Schema { return x.Input.Schema() }
+func (x *Exchange) Inputs() []exec.Node  { return []exec.Node{x.Input} }
+func (x *Exchange) String() string {
+	var names []string
+	for _, k := range x.Keys {
+		names = append(names, x.Schema().Field(k).Name)
+	}
+	return fmt.Sprintf("Exchange by (%s) topic=%q", strings.Join(names, ", "), x.Topic)
+}
+func (x *Exchange) Open(ctx *exec.Context) (exec.Operator, error) {
+	return &exchange{Exchange: x, out: ctx.Out}, nil
+}
+
+type exchange struct {
+	*Exchange
+	out exec.Output
+}
+
+func (x *exchange) Process(_ int, in *flow.Batch, _ exec.Emit) error {
+	keys, all, times := pick(in, x.Keys), in.Columns(), in.Times()
+	for i := range in.Rows() {
+		var key []byte
+		for _, k := range keys {
+			key = state.AppendKey(key, k, i)
+		}
+		value := state.AppendRow([]byte{byte(in.Op(i) + 1)}, all, i)
+		p := topic.Partition{Topic: x.Topic, ID: PartitionOf(key, x.Partitions)}
+		if err := x.out.Write(p, topic.Record{Key: key, Value: value, Time: times[i]}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Received reads what an Exchange has sent.
+type Received struct {
+	Topic string
+	Out   *flow.Schema
+}
+
+func (r *Received) Schema() *flow.Schema                      { return r.Out }
+func (r *Received) Inputs() []exec.Node                       { return nil }
+func (r *Received) String() string                            { return fmt.Sprintf("Receive topic=%q", r.Topic) }
+func (r *Received) Open(*exec.Context) (exec.Operator, error) { return r, nil }
+
+// Process implements exec.Operator.
+func (r *Received) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
+
+// Decode implements exec.Decoder. The rows are our own: one that does not decode is an error, not a dead letter.
+func (r *Received) Decode(f *topic.Fetch) (*flow.Batch, error) {
+	out := newChanged(r.Out)
+	changes := false
+	for i := range f.Rows() {
+		v := f.Value.At(i)
+		if len(v) == 0 || v[0] > 2 || v[0] == 1 {
+			return nil, fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], errors.New("not a row of this exchange"))
+		}
+		op := flow.Op(int8(v[0]) - 1)
+		changes = changes || op == flow.Retract
+		if err := out.encoded(v[1:], op); err != nil {
+			return nil, fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], err)
+		}
+	}
+	b := out.batch()
+	if !changes {
+		b.Ops = nil
+	}
+	return b, nil
+}

@@ -1,0 +1,37 @@
+package op
+
+import (
+	"fmt"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+)
+
+// Limit passes the first N rows and ends the query.
+type Limit struct {
+	Input exec.Node
+	N     int64
+}
+
+func (l *Limit) Schema() *flow.Schema                      { return l.Input.Schema() }
+func (l *Limit) Inputs() []exec.Node                       { return []exec.Node{l.Input} }
+func (l *Limit) String() string                            { return fmt.Sprintf("Limit %d", l.N) }
+func (l *Limit) Open(*exec.Context) (exec.Operator, error) { return &limit{left: l.N}, nil }
+
+type limit struct{ left int64 }
+
+func (l *limit) Process(_ int, in *flow.Batch, emit exec.Emit) error {
+	n := min(l.left, int64(in.Rows()))
+	l.left -= n
+	if n > 0 {
+		if err := emit(in.Slice(0, int(n))); err != nil {
+			return err
+		}
+	}
+	if l.left == 0 {
+		return exec.ErrDone
+	}
+	return nil
+}
+
+func (l *limit) Finish(exec.Emit) error { return nil }

@@ -1,0 +1,142 @@
+package op
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/state"
+)
+
+// Normalize turns upserts into changes: it keeps each key's row, and where a row replaces another it emits the old one's retraction
+// before the new one's insertion. With Final it emits nothing but each key's last row, at the end of the bounded input.
+type Normalize struct {
+	Input exec.Node
+	Key   []int
+	Final bool
+}
+
+func (n *Normalize) Schema() *flow.Schema { return n.Input.Schema() }
+func (n *Normalize) Inputs() []exec.Node  { return []exec.Node{n.Input} }
+func (n *Normalize) String() string {
+	if n.Final {
+		return "Normalize to present rows"
+	}
+	return "Normalize upserts"
+}
+
+// Open implements exec.Node.
+func (n *Normalize) Open(ctx *exec.Context) (exec.Operator, error) {
+	return &normalize{Normalize: n, rows: ctx.Keyspace("rows")}, nil
+}
+
+type normalize struct {
+	*Normalize
+	rows state.Keyspace
+	key  []byte
+	row  []byte
+}
+
+func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
+	keys, all := pick(in, n.Key), in.Columns()
+	var out *changed
+	if !n.Final {
+		out = newChanged(in.Schema)
+	}
+	for i := range in.Rows() {
+		n.key = n.key[:0]
+		for _, k := range keys {
+			n.key = state.AppendKey(n.key, k, i)
+		}
+		if !n.Final {
+			old, ok, err := n.rows.Get(n.key)
+			if err != nil {
+				return err
+			}
+			if ok {
+				if err := out.encoded(old, flow.Retract); err != nil {
+					return err
+				}
+			}
+		}
+		if in.Op(i) == flow.Retract {
+			if err := n.rows.Delete(n.key); err != nil {
+				return err
+			}
+			continue
+		}
+		n.row = state.AppendRow(n.row[:0], all, i)
+		if err := n.rows.Put(n.key, n.row); err != nil {
+			return err
+		}
+		if !n.Final {
+			if err := out.encoded(n.row, flow.Insert); err != nil {
+				return err
+			}
+		}
+	}
+	if n.Final || len(out.ops) == 0 {
+		return nil
+	}
+	return emit(out.batch())
+}
+
+// Finish gives the present rows, in the order of their keys.
+func (n *normalize) Finish(emit exec.Emit) error {
+	if !n.Final {
+		return nil
+	}
+	out := newChanged(n.Input.Schema())
+	for e, err := range n.rows.Scan(nil, nil) {
+		if err != nil {
+			return err
+		}
+		if err := out.encoded(e.Val, flow.Insert); err != nil {
+			return err
+		}
+	}
+	if len(out.ops) == 0 {
+		return nil
+	}
+	b := out.batch()
+	b.Ops = nil
+	return emit(b)
+}
+
+// changed builds a batch from encoded rows.
+type changed struct {
+	schema   *flow.Schema
+	builders []array.Builder
+	ops      []flow.Op
+}
+
+func newChanged(s *flow.Schema) *changed {
+	c := &changed{schema: s}
+	for _, f := range s.Fields() {
+		c.builders = append(c.builders, flow.Builder(f.Type))
+	}
+	return c
+}
+
+func (c *changed) encoded(row []byte, op flow.Op) error {
+	rest, err := state.DecodeRow(row, c.builders)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%d bytes are left over", len(rest))
+	}
+	if err != nil {
+		return fmt.Errorf("a kept row cannot be read: %w", err)
+	}
+	c.ops = append(c.ops, op)
+	return nil
+}
+
+func (c *changed) batch() *flow.Batch {
+	cols := make([]arrow.Array, len(c.builders))
+	for i, b := range c.builders {
+		cols[i] = b.NewArray()
+	}
+	return flow.NewBatch(c.schema, cols, len(c.ops), c.ops)
+}

@@ -1,0 +1,371 @@
+package op
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
+	"github.com/streamql/streamql/topic"
+)
+
+// Part says where a scanned column comes from.
+type Part int
+
+// The parts of a record.
+const (
+	FromKey Part = iota
+	FromValue
+	FromTime
+	FromPartition
+	FromOffset
+	FromHeaders
+	FromHeader // one header, by name
+	FromWindowStart
+	FromWindowEnd
+	FromClock // stream time, filled in by the task
+)
+
+// ScanColumn is one column of a scan: column Index of the key or value, or a pseudo-column.
+type ScanColumn struct {
+	From   Part
+	Index  int
+	Header string
+}
+
+// Scan reads a topic and decodes it: only the columns asked for.
+type Scan struct {
+	Source     string // the relation's name
+	Topic      string
+	Key, Value format.Spec
+	Columns    []ScanColumn
+	Out        *flow.Schema
+	// Time computes event time in ms from the scanned columns; nil: the record's time. A row for which it is NULL or negative is
+	// a dead letter.
+	Time expr.Expr
+	// Table says that a record replaces the one with its key and that a null value deletes it; records without a key are skipped.
+	Table bool
+	// WindowSize says that keys are windowed: key bytes, then the window's start, and its end is start + size; -1: a session,
+	// whose key carries both.
+	WindowSize int64
+	Windowed   bool
+	OnError    string // "deadletter" (default), "skip" or "fail"
+}
+
+func (s *Scan) Schema() *flow.Schema { return s.Out }
+func (s *Scan) Inputs() []exec.Node  { return nil }
+func (s *Scan) String() string {
+	var names []string
+	for i, c := range s.Columns {
+		if c.From == FromKey || c.From == FromValue {
+			names = append(names, s.Out.Field(i).Name)
+		}
+	}
+	return fmt.Sprintf("Scan %s topic=%q format=%s columns=(%s)", s.Source, s.Topic, strings.ToUpper(s.Value.Name), strings.Join(names, ", "))
+}
+
+// Open implements exec.Node.
+func (s *Scan) Open(ctx *exec.Context) (exec.Operator, error) {
+	out := &scan{Scan: s, ctx: ctx}
+	for i, c := range s.Columns {
+		switch c.From {
+		case FromKey:
+			out.wantKey, out.keyAt = append(out.wantKey, c.Index), append(out.keyAt, i)
+		case FromValue:
+			out.wantValue, out.valueAt = append(out.wantValue, c.Index), append(out.valueAt, i)
+		}
+	}
+	var err error
+	if len(s.Key.Fields) > 0 {
+		if out.key, err = format.New(s.Key); err != nil {
+			return nil, err
+		}
+	}
+	if out.value, err = format.New(s.Value); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+type scan struct {
+	*Scan
+	ctx                *exec.Context
+	key, value         format.Codec
+	wantKey, wantValue []int
+	keyAt, valueAt     []int
+}
+
+func (s *scan) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
+
+// Decode implements exec.Decoder.
+func (s *scan) Decode(f *topic.Fetch) (*flow.Batch, error) {
+	n := f.Rows()
+	cols := make([]arrow.Array, len(s.Columns))
+	drop := flow.Valid(n)
+	if f.Decoded != nil {
+		if err := s.byName(f, cols); err != nil {
+			return nil, err
+		}
+	} else if err := s.decode(f, cols, &drop); err != nil {
+		return nil, err
+	}
+	s.pseudo(f, cols)
+	b := flow.NewBatch(s.Out, cols, n, s.ops(f, &drop))
+	if s.Time != nil {
+		var err error
+		if b, err = s.stamp(f, b, &drop); err != nil {
+			return nil, err
+		}
+	}
+	if drop.Nulls() == 0 {
+		return b, nil
+	}
+	keep := make([]int32, 0, n-drop.Nulls())
+	for i := range n {
+		if !drop.IsNull(i) {
+			keep = append(keep, int32(i))
+		}
+	}
+	return b.Take(keep), nil
+}
+
+func (s *scan) byName(f *topic.Fetch, cols []arrow.Array) error {
+	fill := func(at []int, want []int, fields []arrow.Field) error {
+		for i, at := range at {
+			name := fields[want[i]].Name
+			idx := f.Decoded.Schema().FieldIndices(name)
+			for j := 0; len(idx) == 0 && j < int(f.Decoded.NumCols()); j++ {
+				if strings.EqualFold(f.Decoded.ColumnName(j), name) {
+					idx = []int{j}
+				}
+			}
+			if len(idx) == 0 {
+				return fmt.Errorf("%s has no column %q", f.Topic, name)
+			}
+			cols[at] = expr.CastColumn(f.Decoded.Column(idx[0]), fields[want[i]].Type, s.ctx.RowFailed(s.Source))
+		}
+		return nil
+	}
+	if err := fill(s.keyAt, s.wantKey, s.Key.Fields); err != nil {
+		return err
+	}
+	return fill(s.valueAt, s.wantValue, s.Value.Fields)
+}
+
+func (s *scan) decode(f *topic.Fetch, cols []arrow.Array, drop *flow.Validity) error {
+	keys := &f.Key
+	if s.Windowed {
+		keys = s.cutWindows(f, cols)
+	}
+	if s.key != nil {
+		got, bad, err := s.key.Decode(keys, s.wantKey)
+		if err != nil {
+			return err
+		}
+		if err := s.reject(f, "key", bad, drop); err != nil {
+			return err
+		}
+		for i, at := range s.keyAt {
+			cols[at] = got[i]
+		}
+	}
+	got, bad, err := s.value.Decode(&f.Value, s.wantValue)
+	if err != nil {
+		return err
+	}
+	if err := s.reject(f, "value", bad, drop); err != nil {
+		return err
+	}
+	for i, at := range s.valueAt {
+		cols[at] = got[i]
+	}
+	return nil
+}
+
+func (s *scan) reject(f *topic.Fetch, side string, bad []format.Bad, drop *flow.Validity) error {
+	for _, b := range bad {
+		if drop.IsNull(b.Row) {
+			continue
+		}
+		if err := s.fail(f, b.Row, side, "SQ5102", b.Reason); err != nil {
+			return err
+		}
+		drop.Clear(b.Row)
+	}
+	return nil
+}
+
+func (s *scan) fail(f *topic.Fetch, row int, side, code string, reason error) error {
+	if s.OnError == "skip" {
+		return nil
+	}
+	if s.OnError == "fail" {
+		return fmt.Errorf("%s offset %d: the %s could not be decoded: %w", f.Partition, f.Offsets[row], side, reason)
+	}
+	r := topic.Record{Time: f.Times[row]}
+	if f.Decoded == nil {
+		r.Key, r.Value = f.Key.At(row), f.Value.At(row)
+	}
+	if f.Headers != nil {
+		r.Headers = f.Headers[row]
+	}
+	s.ctx.Fail(exec.Failure{Code: code, Err: reason, Source: s.Source, Partition: f.Partition, Offset: f.Offsets[row], Side: side, Record: &r})
+	return nil
+}
+
+// ops gives tables their weights and drops what has no key; nil for streams.
+func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
+	if !s.Table || f.Decoded != nil {
+		return nil
+	}
+	ops := make([]flow.Op, f.Rows())
+	for i := range ops {
+		ops[i] = flow.Insert
+		if f.Value.At(i) == nil {
+			ops[i] = flow.Retract
+		}
+		if f.Key.At(i) == nil && !drop.IsNull(i) {
+			drop.Clear(i)
+		}
+	}
+	return ops
+}
+
+// cutWindows takes the window off the end of each key.
+func (s *scan) cutWindows(f *topic.Fetch, cols []arrow.Array) *topic.Bytes {
+	tail := 8
+	if s.WindowSize < 0 {
+		tail = 16
+	}
+	n := f.Rows()
+	inner := &topic.Bytes{Data: f.Key.Data, Spans: append([]int32(nil), f.Key.Spans...)}
+	start, end := make([]int64, n), make([]int64, n)
+	valid := flow.Valid(n)
+	for i := range n {
+		k := f.Key.At(i)
+		if len(k) < tail {
+			valid.Clear(i)
+			continue
+		}
+		inner.Spans[2*i+1] -= int32(tail)
+		if s.WindowSize < 0 {
+			end[i] = int64(binary.BigEndian.Uint64(k[len(k)-16:]))
+			start[i] = int64(binary.BigEndian.Uint64(k[len(k)-8:]))
+		} else {
+			start[i] = int64(binary.BigEndian.Uint64(k[len(k)-8:]))
+			end[i] = start[i] + s.WindowSize
+		}
+	}
+	for i, c := range s.Columns {
+		switch c.From {
+		case FromWindowStart:
+			cols[i] = flow.Fixed(flow.Bigint, start, arrow.Int64Traits.CastToBytes, valid)
+		case FromWindowEnd:
+			cols[i] = flow.Fixed(flow.Bigint, end, arrow.Int64Traits.CastToBytes, valid)
+		}
+	}
+	return inner
+}
+
+func (s *scan) pseudo(f *topic.Fetch, cols []arrow.Array) {
+	n := f.Rows()
+	for i, c := range s.Columns {
+		switch c.From {
+		case FromTime, FromClock:
+			cols[i] = flow.Fixed(flow.Bigint, f.Times, arrow.Int64Traits.CastToBytes, flow.Valid(n))
+		case FromPartition:
+			cols[i] = flow.Repeat(flow.Int, f.ID, n)
+		case FromOffset:
+			offsets := make([]int64, n)
+			for j, o := range f.Offsets {
+				offsets[j] = int64(o)
+			}
+			cols[i] = flow.Fixed(flow.Bigint, offsets, arrow.Int64Traits.CastToBytes, flow.Valid(n))
+		case FromHeaders:
+			cols[i] = headers(f)
+		case FromHeader:
+			cols[i] = header(f, c.Header, s.Out.Field(i).Type)
+		}
+	}
+}
+
+// HeadersType is the type of HEADERS.
+var HeadersType = flow.Array(flow.Struct(flow.Field("KEY", flow.String), flow.Field("VALUE", flow.Bytes)))
+
+func headers(f *topic.Fetch) arrow.Array {
+	b := flow.Builder(HeadersType)
+	for i := range f.Rows() {
+		list := []any{}
+		if f.Headers != nil {
+			for _, h := range f.Headers[i] {
+				var v any
+				if h.Value != nil {
+					v = h.Value
+				}
+				list = append(list, []any{h.Key, v})
+			}
+		}
+		flow.Append(b, list)
+	}
+	return b.NewArray()
+}
+
+// header is the last header of that name, as ksqlDB reads it; STRING and BIGINT columns parse it as text.
+func header(f *topic.Fetch, name string, t flow.Type) arrow.Array {
+	b := flow.Builder(t)
+	for i := range f.Rows() {
+		var v any
+		if f.Headers != nil {
+			for _, h := range f.Headers[i] {
+				if h.Key == name && h.Value != nil {
+					v = h.Value
+				}
+			}
+		}
+		if raw, ok := v.([]byte); ok && t.ID() != arrow.BINARY {
+			text, err := expr.CastValue(string(raw), flow.String, t)
+			if v = text; err != nil {
+				v = nil
+			}
+		}
+		flow.Append(b, v)
+	}
+	return b.NewArray()
+}
+
+// stamp replaces event time by the declared expression's.
+func (s *scan) stamp(f *topic.Fetch, b *flow.Batch, drop *flow.Validity) (*flow.Batch, error) {
+	reasons := map[int]error{}
+	col := s.Time.Eval(b, func(row int, err error) { reasons[row] = err }).(*array.Int64)
+	times := make([]int64, b.Rows())
+	for i := range times {
+		switch {
+		case drop.IsNull(i):
+			continue
+		case col.IsValid(i) && col.Value(i) >= 0:
+			times[i] = col.Value(i)
+			continue
+		case b.Op(i) == flow.Retract:
+			times[i] = f.Times[i]
+			continue
+		}
+		reason := reasons[i]
+		if reason == nil {
+			reason = errors.New("the timestamp column is NULL or negative")
+		}
+		if err := s.fail(f, i, "row", "SQ5104", reason); err != nil {
+			return nil, err
+		}
+		drop.Clear(i)
+	}
+	cols := append([]arrow.Array(nil), b.Columns()...)
+	cols[s.Out.Time] = flow.Fixed(flow.Bigint, times, arrow.Int64Traits.CastToBytes, flow.Valid(len(times)))
+	return b.With(s.Out, cols), nil
+}

@@ -1,0 +1,191 @@
+package op
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
+)
+
+// Sink writes rows to a topic in the worker's transaction. Changes of a table become upserts and tombstones: a retraction directly
+// followed by an insertion of the same key is one upsert, a retraction alone a tombstone.
+type Sink struct {
+	Input      exec.Node
+	Topic      string
+	Partitions int32
+	Key, Value format.Spec
+	KeyCols    []int // columns of the input, in the order of Key.Fields
+	ValueCols  []int
+	// Window columns (start, end), for a windowed key; nil for none. Session keys carry both, others the start.
+	Window  []int
+	Session bool
+	// Keep lists the columns kept by key in the keyspace "rows", so that pull queries find a table's present rows; nil: none.
+	Keep []int
+}
+
+func (s *Sink) Schema() *flow.Schema { return s.Input.Schema() }
+func (s *Sink) Inputs() []exec.Node  { return []exec.Node{s.Input} }
+func (s *Sink) String() string {
+	return fmt.Sprintf("Sink topic=%q format=%s", s.Topic, strings.ToUpper(s.Value.Name))
+}
+
+// Rows is the name of the keyspace of a table's present rows.
+const Rows = "rows"
+
+// Open implements exec.Node.
+func (s *Sink) Open(ctx *exec.Context) (exec.Operator, error) {
+	out := &sink{Sink: s, ctx: ctx}
+	var err error
+	if len(s.Key.Fields) > 0 {
+		if out.key, err = format.New(s.Key); err != nil {
+			return nil, err
+		}
+	}
+	if out.value, err = format.New(s.Value); err != nil {
+		return nil, err
+	}
+	if s.Keep != nil {
+		out.rows = ctx.State.Keyspace(Rows)
+	}
+	return out, nil
+}
+
+type sink struct {
+	*Sink
+	ctx        *exec.Context
+	key, value format.Codec
+	rows       state.Keyspace
+}
+
+func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
+	times := in.Times()
+	keyCols, valueCols := pick(in, s.KeyCols), pick(in, s.ValueCols)
+	for i := range in.Rows() {
+		key, window, err := s.rowKey(in, keyCols, i)
+		if err != nil {
+			return fmt.Errorf("topic %q: write the key: %w", s.Topic, err)
+		}
+		retract := in.Op(i) == flow.Retract
+		if retract && i+1 < in.Rows() && in.Op(i+1) == flow.Insert {
+			if next, _, err := s.rowKey(in, keyCols, i+1); err == nil && bytes.Equal(next, key) {
+				continue
+			}
+		}
+		var value []byte
+		if !retract {
+			if value, err = s.value.Encode([]byte{}, valueCols, i); err != nil {
+				return fmt.Errorf("topic %q: write the value: %w", s.Topic, err)
+			}
+		}
+		if err := s.keep(in, i, retract); err != nil {
+			return err
+		}
+		p := topic.Partition{Topic: s.Topic, ID: s.partition(key[:len(key)-window])}
+		if err := s.ctx.Out.Write(p, topic.Record{Key: key, Value: value, Time: times[i]}); err != nil {
+			return err
+		}
+	}
+	return emit(in)
+}
+
+func pick(in *flow.Batch, cols []int) []arrow.Array {
+	out := make([]arrow.Array, len(cols))
+	for i, c := range cols {
+		out[i] = in.Column(c)
+	}
+	return out
+}
+
+// rowKey is the record's key and how many of its last bytes are the window.
+func (s *sink) rowKey(in *flow.Batch, cols []arrow.Array, row int) (key []byte, window int, err error) {
+	if s.key == nil {
+		return nil, 0, nil
+	}
+	null := true
+	for _, c := range cols {
+		null = null && c.IsNull(row)
+	}
+	if null && len(cols) == 1 {
+		return nil, 0, nil
+	}
+	if key, err = s.key.Encode([]byte{}, cols, row); err != nil || s.Window == nil {
+		return key, 0, err
+	}
+	start, end := flow.Value(in.Column(s.Window[0]), row).(int64), flow.Value(in.Column(s.Window[1]), row).(int64)
+	n := len(key)
+	if s.Session {
+		key = binary.BigEndian.AppendUint64(key, uint64(end))
+	}
+	key = binary.BigEndian.AppendUint64(key, uint64(start))
+	return key, len(key) - n, nil
+}
+
+// keep maintains the table's present rows.
+func (s *sink) keep(in *flow.Batch, row int, retract bool) error {
+	if s.rows == nil {
+		return nil
+	}
+	var key []byte
+	for _, c := range s.KeyCols {
+		key = state.AppendKey(key, in.Column(c), row)
+	}
+	for _, c := range s.Window {
+		key = state.AppendKey(key, in.Column(c), row)
+	}
+	if retract {
+		return s.rows.Delete(key)
+	}
+	return s.rows.Put(key, state.AppendRow(nil, pick(in, s.Keep), row))
+}
+
+// partition is Kafka's default: murmur2 of the key. A record without a key stays in the partition of its task.
+func (s *sink) partition(key []byte) int32 {
+	if s.Partitions <= 1 {
+		return 0
+	}
+	if key == nil {
+		return s.ctx.Partition % s.Partitions
+	}
+	return PartitionOf(key, s.Partitions)
+}
+
+// PartitionOf is the partition of a key by Kafka's default rule.
+func PartitionOf(key []byte, partitions int32) int32 {
+	if partitions <= 1 {
+		return 0
+	}
+	return int32(murmur2(key)&0x7fffffff) % partitions
+}
+
+// murmur2 is Austin Appleby's MurmurHash2 with the seed that Kafka's clients use to choose partitions.
+func murmur2(data []byte) uint32 {
+	const m, seed = 0x5bd1e995, 0x9747b28c
+	h := uint32(seed) ^ uint32(len(data))
+	for ; len(data) >= 4; data = data[4:] {
+		k := binary.LittleEndian.Uint32(data) * m
+		k ^= k >> 24
+		h = h*m ^ k*m
+	}
+	switch len(data) {
+	case 3:
+		h ^= uint32(data[2]) << 16
+		fallthrough
+	case 2:
+		h ^= uint32(data[1]) << 8
+		fallthrough
+	case 1:
+		h ^= uint32(data[0])
+		h *= m
+	}
+	h ^= h >> 13
+	h *= m
+	return h ^ h>>15
+}

@@ -1,0 +1,402 @@
+package op
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/udf/ml"
+)
+
+// Train is an aggregate whose result is a model. ONCE learns from all rows when the bounded input has ended; EACH WINDOW from each
+// window's rows when it has closed; EACH EVENT row by row, predicting each row before it is learned. What it emits are versions, which
+// go to the model's topic in the worker's transaction.
+type Train struct {
+	Input    exec.Node
+	Model    string
+	Type     string
+	Options  ml.Options
+	Columns  []int       // the columns the model reads
+	Features []expr.Expr // over a batch of just those
+	Names    []string
+	Items    []ml.Item
+	Target   int // column, -1: none
+	Weight   int // DOUBLE column, -1: all rows weigh 1
+
+	TargetColumn ml.Input
+	Mode         ml.Modes
+	Window       *Window // of EACH WINDOW
+	Decay        float64
+	PublishRows  int64 // of EACH EVENT: a version every so many rows ..
+	PublishEvery int64 // .. or ms of stream time; 0: not
+	Evaluate     bool
+	// EvaluateWindow rows, or fading by EvaluateFading, instead of cumulative.
+	EvaluateWindow int
+	EvaluateFading float64
+	Statement      string
+}
+
+func (t *Train) Schema() *flow.Schema { return t.Input.Schema() }
+func (t *Train) Inputs() []exec.Node  { return []exec.Node{t.Input} }
+func (t *Train) String() string {
+	mode := map[ml.Modes]string{ml.Once: "once", ml.Window: "each window", ml.Warm: "each window, warm start", ml.Event: "each event"}[t.Mode]
+	return fmt.Sprintf("Train %s type=%s %s features=(%s)", t.Model, t.Type, mode, strings.Join(t.Names, ", "))
+}
+
+// Open implements exec.Node.
+func (t *Train) Open(ctx *exec.Context) (exec.Operator, error) {
+	if ctx.Models == nil {
+		return nil, errors.New("there are no models here")
+	}
+	typ, err := ml.Lookup(t.Type)
+	if err != nil {
+		return nil, err
+	}
+	tr := &trainer{Train: t, ctx: ctx, typ: typ, read: ReadSchema(t.Input.Schema(), t.Columns)}
+	switch {
+	case t.Mode == ml.Once:
+		return &trainOnce{trainer: tr, rows: newSample(t.Options)}, nil
+	case t.Mode == ml.Event:
+		return newTrainEvent(tr)
+	}
+	return &trainWindow{trainer: tr, rows: ctx.Keyspace("rows"), oldest: unknown}, nil
+}
+
+// trainer is what the three ways of training share.
+type trainer struct {
+	*Train
+	ctx  *exec.Context
+	typ  ml.Type
+	read *flow.Schema
+	buf  ml.Buffers
+}
+
+// part is rows to learn from: features, then the target and the weight if there are any.
+type part struct {
+	cols []arrow.Array
+	rows int
+	from int64 // event time of the first and last row, ms
+	to   int64
+}
+
+// part takes the columns of training out of a batch. A retraction cannot be learned.
+func (t *trainer) part(in *flow.Batch) (part, error) {
+	if in.Ops != nil {
+		for i := range in.Rows() {
+			if in.Op(i) == flow.Retract && t.Options.Text("on_retract") != "ignore" {
+				return part{}, fmt.Errorf("model %s: a row was taken back, which %s cannot unlearn", t.Model, t.Type)
+			}
+		}
+		var keep []int32
+		for i := range in.Rows() {
+			if in.Op(i) == flow.Insert {
+				keep = append(keep, int32(i))
+			}
+		}
+		in = in.Take(keep)
+	}
+	p := part{rows: in.Rows(), cols: Features(in, t.Columns, t.read, t.Features, t.ctx.RowFailed(t.Model))}
+	if t.Target >= 0 {
+		p.cols = append(p.cols, in.Column(t.Target))
+	}
+	if t.Weight >= 0 {
+		p.cols = append(p.cols, in.Column(t.Weight))
+	}
+	for i, ms := range in.Times() {
+		if i == 0 {
+			p.from, p.to = ms, ms
+		}
+		p.from, p.to = min(p.from, ms), max(p.to, ms)
+	}
+	return p, nil
+}
+
+func (t *trainer) types() []flow.Type {
+	types := make([]flow.Type, 0, len(t.Features)+2)
+	for _, f := range t.Features {
+		types = append(types, f.Type())
+	}
+	if t.Target >= 0 {
+		types = append(types, t.TargetColumn.Type)
+	}
+	if t.Weight >= 0 {
+		types = append(types, flow.Double)
+	}
+	return types
+}
+
+func (t *trainer) features(p part) []arrow.Array { return p.cols[:len(t.Features)] }
+
+func (t *trainer) inputs() []ml.Input {
+	in := make([]ml.Input, len(t.Features))
+	for i, f := range t.Features {
+		in[i] = ml.Input{Name: t.Names[i], Type: f.Type()}
+	}
+	return in
+}
+
+// target reads the target: class numbers for classifiers, values for regressors, 0 or 1 for what evaluates anomalies; NaN is none.
+func (t *trainer) target(p part, levels *ml.Levels) ([]float64, error) {
+	if t.Target < 0 {
+		return nil, nil
+	}
+	col := p.cols[len(t.Features)]
+	y := make([]float64, p.rows)
+	if t.typ.Task == ml.Regress {
+		for i := range y {
+			y[i] = numberAt(col, i)
+		}
+		return y, nil
+	}
+	codes := make([]int32, p.rows)
+	if err := levels.Codes(col, codes); err != nil {
+		return nil, err
+	}
+	for i, c := range codes {
+		if y[i] = float64(c); c < 0 {
+			y[i] = nan
+		}
+	}
+	return y, nil
+}
+
+// weights reads the weights; a row whose weight is no number >= 0 is not used.
+func (t *trainer) weights(p part, use []bool) []float64 {
+	if t.Weight < 0 {
+		return nil
+	}
+	col := p.cols[len(p.cols)-1].(*array.Float64)
+	w := make([]float64, p.rows)
+	for i := range w {
+		w[i] = col.Value(i)
+		if col.IsNull(i) || !(w[i] >= 0) || w[i]-w[i] != 0 {
+			w[i], use[i] = 0, false
+		}
+	}
+	return w
+}
+
+func (t *trainer) levels() *ml.Levels {
+	l := ml.NewLevels()
+	for _, c := range t.Options.List("classes") {
+		l.Add(fmt.Sprint(c))
+	}
+	return l
+}
+
+func (t *trainer) evaluator() *ml.Evaluator {
+	return ml.NewEvaluator(t.typ.Task, t.EvaluateWindow, t.EvaluateFading)
+}
+
+// manifest is what is known of a version apart from its bytes; the models' keeper adds number, clock and checksums.
+func (t *trainer) manifest(from, to int64, rows map[string]int64) ml.Manifest {
+	m := ml.Manifest{Model: t.Model, Statement: t.Statement, TrainedFrom: from, TrainedTo: to, KnownAt: to, Rows: rows, Metrics: map[string]float64{}}
+	for _, s := range t.ctx.Spans() {
+		m.Cut = append(m.Cut, ml.Cut{Topic: s.Topic, Partition: s.ID, From: int64(s.From), Until: int64(s.To)})
+	}
+	return m
+}
+
+// Version is a version on its way to its topic.
+type Version struct {
+	Bundle   *ml.Bundle
+	Manifest ml.Manifest
+}
+
+// publish gives a version to the models' keeper and notes its metrics.
+func (t *trainer) publish(v Version, event string, metrics []ml.Metric) error {
+	for _, m := range metrics {
+		if m.Value-m.Value == 0 {
+			v.Manifest.Metrics[event+"."+m.Name] = m.Value
+		}
+	}
+	n, err := t.ctx.Models.Publish(t.Model, v, t.ctx.Out)
+	if err != nil {
+		return err
+	}
+	note := exec.TrainingEvent{Model: t.Model, Job: t.ctx.Job, Version: n, Rows: v.Manifest.Rows["used"], Time: v.Manifest.TrainedTo}
+	for i, loss := range v.Manifest.Losses {
+		note.Event, note.Pass, note.Metric, note.Value = "pass", i+1, "loss", loss
+		if err := t.ctx.Models.Note(t.ctx.Out, note); err != nil {
+			return err
+		}
+	}
+	note.Event, note.Pass, note.Metric, note.Value = "version", 0, "rows", float64(v.Manifest.Rows["used"])
+	if err := t.ctx.Models.Note(t.ctx.Out, note); err != nil {
+		return err
+	}
+	return t.note(event, n, v.Manifest.Rows["used"], v.Manifest.TrainedTo, metrics)
+}
+
+func (t *trainer) note(event string, version int, rows, time int64, metrics []ml.Metric) error {
+	for _, m := range metrics {
+		if m.Value-m.Value != 0 {
+			continue
+		}
+		e := exec.TrainingEvent{Model: t.Model, Event: event, Metric: m.Name, Value: m.Value, Version: version, Rows: rows, Time: time, Job: t.ctx.Job}
+		if err := t.ctx.Models.Note(t.ctx.Out, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trainWindow trains a version from each closed window. The rows of open windows are in the keyspace, by window and arrival.
+type trainWindow struct {
+	*trainer
+	rows   state.Keyspace
+	seq    uint64
+	loaded bool
+	oldest int64
+	key    []byte
+	value  []byte
+}
+
+var seqKey = []byte{0xff}
+
+func (t *trainWindow) load() error {
+	if t.loaded {
+		return nil
+	}
+	t.loaded = true
+	v, ok, err := t.rows.Get(seqKey)
+	if ok && err == nil {
+		t.seq = binary.BigEndian.Uint64(v)
+	}
+	return err
+}
+
+func (t *trainWindow) Process(_ int, in *flow.Batch, _ exec.Emit) error {
+	if err := t.load(); err != nil {
+		return err
+	}
+	p, err := t.part(in)
+	if err != nil {
+		return err
+	}
+	times, clock := in.Times(), in.Column(in.Schema.Clock).(*array.Int64).Int64Values()
+	late := int64(0)
+	for i := range p.rows {
+		start := times[i] - mod(times[i], t.Window.Size)
+		if start+t.Window.Size+t.Window.Grace <= clock[i] {
+			late++
+			continue
+		}
+		if t.oldest != unknown {
+			t.oldest = min(t.oldest, start)
+		}
+		t.seq++
+		t.key = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(append(t.key[:0], 0), uint64(start)^1<<63), t.seq)
+		t.value = state.AppendRow(t.value[:0], p.cols, i)
+		if err := t.rows.Put(t.key, t.value); err != nil {
+			return err
+		}
+	}
+	if late > 0 {
+		t.ctx.Late(late)
+	}
+	return t.rows.Put(seqKey, binary.BigEndian.AppendUint64(nil, t.seq))
+}
+
+// Advance trains from the windows that have closed, the oldest first.
+func (t *trainWindow) Advance(now flow.Time, _ exec.Emit) error {
+	if t.oldest != unknown && t.oldest+t.Window.Size+t.Window.Grace > int64(now) {
+		return nil
+	}
+	return t.close(int64(now))
+}
+
+// Finish trains from the windows that are still open: a bounded input closes them.
+func (t *trainWindow) Finish(exec.Emit) error { return t.close(1<<62 - 1) }
+
+func (t *trainWindow) close(now int64) error {
+	for {
+		start, found := int64(0), false
+		for e, err := range t.rows.Scan([]byte{0}, []byte{1}) {
+			if err != nil {
+				return err
+			}
+			start, found = int64(binary.BigEndian.Uint64(e.Key[1:])^1<<63), true
+			break
+		}
+		t.oldest = start
+		if !found {
+			t.oldest = 1<<62 - 1
+			return nil
+		}
+		if start+t.Window.Size+t.Window.Grace > now {
+			return nil
+		}
+		if err := t.window(start); err != nil {
+			return err
+		}
+	}
+}
+
+// window trains from the rows of one window and removes them.
+func (t *trainWindow) window(start int64) error {
+	from := binary.BigEndian.AppendUint64([]byte{0}, uint64(start)^1<<63)
+	to := binary.BigEndian.AppendUint64([]byte{0}, uint64(start+1)^1<<63)
+	types := t.types()
+	builders := make([]array.Builder, len(types))
+	for i, typ := range types {
+		builders[i] = flow.Builder(typ)
+	}
+	n := 0
+	for e, err := range t.rows.Scan(from, to) {
+		if err != nil {
+			return err
+		}
+		if _, err := state.DecodeRow(e.Val, builders); err != nil {
+			return err
+		}
+		n++
+		if err := t.rows.Delete(append([]byte(nil), e.Key...)); err != nil {
+			return err
+		}
+	}
+	p := part{rows: n, from: start, to: start + t.Window.Size - 1}
+	for _, b := range builders {
+		p.cols = append(p.cols, b.NewArray())
+	}
+	s := newSample(t.Options)
+	s.add(p)
+	metrics, err := t.before(p)
+	if err != nil {
+		return err
+	}
+	v, err := t.learn(s, t.Mode == ml.Warm)
+	if errors.Is(err, ml.ErrNoRows) {
+		t.ctx.Fail(exec.Failure{Code: "SQ6201", Err: err, Source: t.Model, Side: "row"})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.Manifest.Window = []int64{start, start + t.Window.Size}
+	return t.publish(v, "prequential", metrics)
+}
+
+// before evaluates the newest version on a window it has not seen.
+func (t *trainWindow) before(p part) ([]ml.Metric, error) {
+	if !t.Evaluate || t.Target < 0 {
+		return nil, nil
+	}
+	last, _, err := t.ctx.Models.Version(t.Model, 0, false)
+	if err != nil || last == nil {
+		return nil, err
+	}
+	ev := t.evaluator()
+	if err := Evaluate(last.(*ml.Bundle), t.features(p), p.cols[len(t.Features)], ev); err != nil {
+		return nil, err
+	}
+	return ev.Metrics(), nil
+}

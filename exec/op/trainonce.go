@@ -1,0 +1,360 @@
+package op
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/decimal128"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf/ml"
+)
+
+var nan = math.NaN()
+
+func numberAt(col arrow.Array, i int) float64 {
+	switch v := flow.Value(col, i).(type) {
+	case int32:
+		return float64(v)
+	case int64:
+		return float64(v)
+	case float32:
+		return float64(v)
+	case float64:
+		return v
+	case decimal128.Num:
+		return v.ToFloat64(col.DataType().(*arrow.Decimal128Type).Scale)
+	}
+	return nan
+}
+
+// sample holds rows to learn from, at most max of them. Of more it keeps those with the smallest hash of (seed, row number): a uniform
+// sample that does not depend on how the rows were cut into batches.
+type sample struct {
+	parts []part
+	rank  [][]uint64
+	max   int
+	seed  uint64
+	seen  int64
+	held  int
+	from  int64
+	to    int64
+}
+
+func newSample(o ml.Options) *sample {
+	return &sample{max: max(o.Int("max_rows"), 1), seed: uint64(o.Int("seed"))}
+}
+
+func (s *sample) add(p part) {
+	if p.rows == 0 {
+		return
+	}
+	if s.seen == 0 {
+		s.from, s.to = p.from, p.to
+	}
+	s.from, s.to = min(s.from, p.from), max(s.to, p.to)
+	rank := make([]uint64, p.rows)
+	for i := range rank {
+		rank[i] = mix(s.seed ^ mix(uint64(s.seen)))
+		s.seen++
+	}
+	s.parts, s.rank, s.held = append(s.parts, p), append(s.rank, rank), s.held+p.rows
+	if s.held > 2*s.max {
+		s.cut()
+	}
+}
+
+// mix is the finalizer of SplitMix64 (Steele, Lea and Flood, 2014).
+func mix(z uint64) uint64 {
+	z += 0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// cut drops all rows but the max of smallest rank.
+func (s *sample) cut() {
+	if s.held <= s.max {
+		return
+	}
+	all := slices.Concat(s.rank...)
+	slices.Sort(all)
+	limit := all[s.max-1]
+	for k, p := range s.parts {
+		var rows []int32
+		var rank []uint64
+		for i, r := range s.rank[k] {
+			if r <= limit {
+				rows, rank = append(rows, int32(i)), append(rank, r)
+			}
+		}
+		for c := range p.cols {
+			s.parts[k].cols[c] = flow.Take(p.cols[c], rows)
+		}
+		s.held += len(rows) - p.rows
+		s.parts[k].rows, s.rank[k] = len(rows), rank
+	}
+}
+
+// trainOnce gathers the rows of a bounded input and learns at its end. Until then it holds rows that are in no state, so nothing is
+// committed: a crash begins again.
+type trainOnce struct {
+	*trainer
+	rows *sample
+	done bool
+}
+
+func (t *trainOnce) Process(_ int, in *flow.Batch, _ exec.Emit) error {
+	p, err := t.part(in)
+	if err != nil {
+		return err
+	}
+	t.rows.add(p)
+	return nil
+}
+
+// Holds implements exec.Holder.
+func (t *trainOnce) Holds() bool { return t.rows.seen > 0 && !t.done }
+
+// Finish learns.
+func (t *trainOnce) Finish(exec.Emit) error {
+	t.done = true
+	v, err := t.learn(t.rows, false)
+	if err != nil {
+		return fmt.Errorf("model %s: %w", t.Model, err)
+	}
+	return t.publish(v, "training", nil)
+}
+
+// learn fits the preparation, trains a learner over the sample, pass by pass, and sets the threshold.
+func (t *trainer) learn(s *sample, warm bool) (Version, error) {
+	s.cut()
+	prep, err := ml.NewPreparation(t.Items, t.types()[:len(t.Features)])
+	if err != nil {
+		return Version{}, err
+	}
+	for _, p := range s.parts {
+		if err := prep.Fit(t.features(p), p.rows, nil, &t.buf); err != nil {
+			return Version{}, err
+		}
+	}
+	prep.Freeze()
+	levels := t.levels()
+	spec := ml.Spec{Type: t.Type, Features: prep.Features(), Options: t.Options, Mode: ml.Once}
+	used, err := t.tidy(s, prep, levels)
+	if err != nil {
+		return Version{}, err
+	}
+	spec.Classes = len(levels.Names)
+	learner, err := t.typ.New(spec)
+	if err != nil {
+		return Version{}, err
+	}
+	if warm {
+		t.warm(learner)
+	}
+	rows := int64(0)
+	for _, u := range used {
+		rows += int64(u.x.Rows)
+		if err := learner.Learn(u.x, u.y, u.w); err != nil {
+			return Version{}, err
+		}
+	}
+	if rows == 0 {
+		return Version{}, ml.ErrNoRows
+	}
+	losses, err := t.passes(learner, rows)
+	if err != nil {
+		return Version{}, err
+	}
+	b := &ml.Bundle{Spec: spec, Inputs: t.inputs(), Preparation: prep, Model: learner.Model(), Target: t.TargetColumn}
+	if t.typ.Task == ml.Classify {
+		b.Classes = levels.Names
+	}
+	if err := t.threshold(b, used); err != nil {
+		return Version{}, err
+	}
+	m := t.manifest(s.from, s.to, map[string]int64{"read": s.seen, "seen": int64(s.held), "used": rows, "skipped": int64(s.held) - rows})
+	m.Losses = losses
+	if len(losses) > 0 {
+		m.Metrics["training.loss"] = losses[len(losses)-1]
+	}
+	return Version{b, m}, nil
+}
+
+// rowsOf is prepared rows, only the usable ones.
+type rowsOf struct {
+	x    ml.Matrix
+	y, w []float64
+}
+
+// tidy prepares the sample and leaves out the rows that cannot be learned: a missing feature, no target, a bad weight.
+func (t *trainer) tidy(s *sample, prep *ml.Preparation, levels *ml.Levels) ([]rowsOf, error) {
+	var out []rowsOf
+	for _, p := range s.parts {
+		x, ok, err := prep.Transform(t.features(p), p.rows, &t.buf)
+		if err != nil {
+			return nil, err
+		}
+		use := slices.Clone(ok)
+		y, err := t.target(p, levels)
+		if err != nil {
+			return nil, err
+		}
+		w := t.weights(p, use)
+		if t.typ.Task.Supervised() {
+			for i, v := range y {
+				use[i] = use[i] && v == v
+			}
+		}
+		var u rowsOf
+		for range x.Cols {
+			u.x.Cols = append(u.x.Cols, nil)
+		}
+		for i, good := range use {
+			if !good {
+				continue
+			}
+			u.x.Rows++
+			for c := range x.Cols {
+				u.x.Cols[c] = append(u.x.Cols[c], x.Cols[c][i])
+			}
+			if y != nil {
+				u.y = append(u.y, y[i])
+			}
+			if w != nil {
+				u.w = append(u.w, w[i])
+			}
+		}
+		if u.x.Rows > 0 {
+			if !t.typ.Task.Supervised() {
+				u.y = nil
+			}
+			out = append(out, u)
+		}
+	}
+	return out, nil
+}
+
+func (t *trainer) warm(l ml.Learner) {
+	w, ok := l.(ml.Warmer)
+	if !ok {
+		return
+	}
+	last, _, err := t.ctx.Models.Version(t.Model, 0, false)
+	if err != nil || last == nil {
+		return
+	}
+	if err := w.Warm(last.(*ml.Bundle).Model); err != nil {
+		t.ctx.Fail(exec.Failure{Code: "SQ6303", Err: fmt.Errorf("no warm start: %w", err), Source: t.Model, Side: "row"})
+	}
+}
+
+// passes runs a learner over its rows again as often as it asks, or until the user wants no more.
+func (t *trainer) passes(l ml.Learner, rows int64) ([]float64, error) {
+	p, ok := l.(ml.Passer)
+	if !ok {
+		return nil, nil
+	}
+	losses := func() []float64 {
+		if l, ok := l.(ml.Loser); ok {
+			return l.Losses()
+		}
+		return nil
+	}
+	for again := true; again; {
+		var err error
+		if again, err = p.Pass(); err != nil {
+			return nil, err
+		}
+		report := exec.Progress{Job: t.ctx.Job, Model: t.Model, Rows: rows, Passes: t.Options.Int("epochs")}
+		if all := losses(); len(all) > 0 {
+			report.Pass, report.Loss = len(all), all[len(all)-1]
+		}
+		t.ctx.Progress(report)
+		if t.ctx.Interrupted != nil && t.ctx.Interrupted() {
+			break
+		}
+	}
+	return losses(), nil
+}
+
+// threshold sets the score above which a row is an anomaly, from the scores of the training rows.
+func (t *trainer) threshold(b *ml.Bundle, used []rowsOf) error {
+	if t.typ.Task != ml.Anomaly && t.typ.Task != ml.Cluster {
+		return nil
+	}
+	var scores []float64
+	for _, u := range used {
+		out := make([]float64, u.x.Rows)
+		if a, ok := b.Model.(ml.Assigner); ok && t.typ.Task == ml.Cluster {
+			if err := a.Assign(u.x, make([]float64, u.x.Rows), out); err != nil {
+				return err
+			}
+		} else if err := b.Model.Predict(u.x, out); err != nil {
+			return err
+		}
+		scores = append(scores, out...)
+	}
+	b.Threshold, b.HasThreshold = ml.Threshold(t.Options.Value("threshold"), scores)
+	return nil
+}
+
+// Evaluate scores a version over rows with a target and adds them to an evaluator.
+func Evaluate(b *ml.Bundle, features []arrow.Array, target arrow.Array, ev *ml.Evaluator) error {
+	rows := target.Len()
+	s := b.NewScoring()
+	if err := s.Read(features, rows); err != nil {
+		return err
+	}
+	out, ok, err := s.Raw()
+	if err != nil {
+		return err
+	}
+	actual := make([]float64, rows)
+	levels := ml.NewLevels(b.Classes...)
+	codes := make([]int32, rows)
+	classes := len(b.Classes) > 0
+	if classes {
+		if err := levels.Codes(target, codes); err != nil {
+			return err
+		}
+	}
+	for i := range actual {
+		switch {
+		case !ok[i] || target.IsNull(i):
+			actual[i] = nan
+		case classes:
+			actual[i] = float64(codes[i])
+		case target.DataType().ID() == arrow.BOOL:
+			if target.(*array.Boolean).Value(i) {
+				actual[i] = 1
+			}
+		default:
+			if actual[i] = numberAt(target, i); actual[i] != actual[i] {
+				actual[i] = anomalous(flow.Value(target, i))
+			}
+		}
+	}
+	proba, err := s.RawProba()
+	if err != nil {
+		return err
+	}
+	ev.Add(out, actual, proba)
+	return nil
+}
+
+// anomalous reads a text target of an anomaly model: 'true' and 'yes' are anomalies.
+func anomalous(v any) float64 {
+	switch v {
+	case "true", "TRUE", "yes", "1":
+		return 1
+	case "false", "FALSE", "no", "0":
+		return 0
+	}
+	return nan
+}

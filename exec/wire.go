@@ -1,0 +1,100 @@
+package exec
+
+import (
+	"fmt"
+
+	"github.com/streamql/streamql/flow"
+)
+
+// Pipeline is the operators of one task, wired from the leaves to the root.
+type Pipeline struct {
+	leaves []leaf
+	ops    []wired // children before parents
+}
+
+type leaf struct {
+	node Node
+	dec  Decoder
+	push Emit
+}
+
+type wired struct {
+	op   Operator
+	emit Emit
+}
+
+// Wire opens a plan for one task. What the root emits goes to sink.
+func Wire(root Node, ctx *Context, sink Emit) (*Pipeline, error) {
+	p := &Pipeline{}
+	return p, p.wire(root, ctx, sink)
+}
+
+func (p *Pipeline) wire(n Node, ctx *Context, emit Emit) error {
+	ctx.ops++
+	op, err := n.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", n, err)
+	}
+	for port, in := range n.Inputs() {
+		err := p.wire(in, ctx, func(b *flow.Batch) error {
+			if b.Rows() == 0 {
+				return nil
+			}
+			return op.Process(port, b, emit)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if dec, ok := op.(Decoder); ok && len(n.Inputs()) == 0 {
+		p.leaves = append(p.leaves, leaf{n, dec, func(b *flow.Batch) error { return op.Process(0, b, emit) }})
+	}
+	p.ops = append(p.ops, wired{op, emit})
+	return nil
+}
+
+// Advance tells every timed operator the stream time, inputs first.
+func (p *Pipeline) Advance(now flow.Time) error {
+	for _, w := range p.ops {
+		if t, ok := w.op.(Timed); ok {
+			if err := t.Advance(now, w.emit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Finish tells every operator that the input has ended, inputs first.
+func (p *Pipeline) Finish() error {
+	for _, w := range p.ops {
+		if f, ok := w.op.(Finisher); ok {
+			if err := f.Finish(w.emit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Seal lets operators move what they hold into their keyspaces.
+func (p *Pipeline) Seal() error {
+	for _, w := range p.ops {
+		if s, ok := w.op.(Sealer); ok {
+			if err := s.Seal(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Holds reports whether an operator holds rows that are in no state.
+func (p *Pipeline) Holds() bool {
+	for _, w := range p.ops {
+		if h, ok := w.op.(Holder); ok && h.Holds() {
+			return true
+		}
+	}
+	return false
+}

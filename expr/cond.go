@@ -1,0 +1,183 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
+)
+
+// Case is CASE WHEN .. THEN .. ELSE .. END. A branch is evaluated only over the rows that reach it, so what the others would
+// have failed on does not matter.
+type Case struct {
+	When, Then []Expr
+	Else       Expr
+	T          flow.Type
+}
+
+// NewCase binds a CASE; els may be nil. All results widen to one type.
+func NewCase(when, then []Expr, els Expr) (Expr, error) {
+	t := flow.Null
+	branches := then
+	if els != nil {
+		branches = append(append([]Expr(nil), then...), els)
+	}
+	for _, b := range branches {
+		common, ok := flow.Common(t, b.Type())
+		if !ok {
+			return nil, fmt.Errorf("the branches of CASE give both %s and %s", flow.TypeName(t), flow.TypeName(b.Type()))
+		}
+		t = common
+	}
+	if t.ID() == arrow.NULL {
+		return nil, errors.New("the branches of CASE give only NULL, which has no type: CAST one of them")
+	}
+	c := &Case{When: when, T: t, Else: Lit(t, nil)}
+	for _, w := range when {
+		if w.Type().ID() != arrow.BOOL {
+			return nil, fmt.Errorf("WHEN needs a BOOLEAN, not %s", flow.TypeName(w.Type()))
+		}
+	}
+	for _, b := range then {
+		c.Then = append(c.Then, Convert(b, t))
+	}
+	if els != nil {
+		c.Else = Convert(els, t)
+	}
+	return c, nil
+}
+
+func (c *Case) Type() flow.Type { return c.T }
+func (c *Case) Inputs() []Expr {
+	return append(append(append([]Expr(nil), c.When...), c.Then...), c.Else)
+}
+func (c *Case) With(in []Expr) Expr {
+	n := len(c.When)
+	return &Case{in[:n:n], in[n : 2*n : 2*n], in[2*n], c.T}
+}
+func (c *Case) String() string {
+	var s strings.Builder
+	s.WriteString("(CASE")
+	for i := range c.When {
+		fmt.Fprintf(&s, " WHEN %s THEN %s", c.When[i], c.Then[i])
+	}
+	return s.String() + " ELSE " + c.Else.String() + " END)"
+}
+
+// Eval implements Expr.
+func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+	left := make([]int32, in.Rows())
+	for i := range left {
+		left[i] = int32(i)
+	}
+	var parts []arrow.Array
+	from := make([]int32, in.Rows()) // where the row's result stands in the joined parts
+	at := 0
+	branch := func(e Expr, rows []int32) {
+		if len(rows) == 0 {
+			return
+		}
+		parts = append(parts, e.Eval(in.Take(rows), through(rows, fail)))
+		for _, r := range rows {
+			from[r] = int32(at)
+			at++
+		}
+	}
+	for i, when := range c.When {
+		if len(left) == 0 {
+			break
+		}
+		cond := when.Eval(in.Take(left), through(left, fail)).(*array.Boolean)
+		var hit, miss []int32
+		for j, r := range left {
+			if cond.IsValid(j) && cond.Value(j) {
+				hit = append(hit, r)
+			} else {
+				miss = append(miss, r)
+			}
+		}
+		branch(c.Then[i], hit)
+		left = miss
+	}
+	branch(c.Else, left)
+	if len(parts) == 0 {
+		return flow.Repeat(c.T, nil, 0)
+	}
+	return flow.Take(flow.Concat(parts), from)
+}
+
+// through reports failures of a selection under the rows' own numbers.
+func through(rows []int32, fail udf.Fail) udf.Fail {
+	return func(row int, err error) { fail(int(rows[row]), err) }
+}
+
+// In is x [NOT] IN (list): true when an element equals x, NULL when none does and x or an element is NULL.
+type In struct {
+	X    Expr
+	List []Expr
+	Not  bool
+}
+
+// NewIn binds IN.
+func NewIn(x Expr, items []Expr, not bool) (Expr, error) {
+	out := &In{X: x, Not: not}
+	for _, i := range items {
+		l, r, err := alike(out.X, i)
+		if err != nil {
+			return nil, fmt.Errorf("IN: %w", err)
+		}
+		out.X = l
+		out.List = append(out.List, r)
+	}
+	for i, e := range out.List {
+		out.List[i] = Convert(e, out.X.Type())
+	}
+	return out, nil
+}
+
+func (x *In) Type() flow.Type     { return flow.Boolean }
+func (x *In) Inputs() []Expr      { return append([]Expr{x.X}, x.List...) }
+func (x *In) With(in []Expr) Expr { return &In{in[0], in[1:], x.Not} }
+func (x *In) String() string {
+	not := ""
+	if x.Not {
+		not = "NOT "
+	}
+	return fmt.Sprintf("(%s %sIN (%s))", x.X, not, list(x.List))
+}
+
+// Eval implements Expr.
+func (x *In) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+	n := in.Rows()
+	l := eval(x.X, in, fail)
+	found, bits := make([]byte, (n+7)/8), make([]byte, (n+7)/8)
+	maybe := flow.Valid(n) // cleared: an element was NULL
+	for _, e := range x.List {
+		r := eval(e, in, fail)
+		v := bothNulls(n, l, r)
+		clear(bits)
+		compareInto(bits, Equal, l, r, n)
+		for i := range n {
+			switch {
+			case v.IsNull(i):
+				maybe.Clear(i)
+			case bits[i>>3]>>(i&7)&1 == 1:
+				setBit(found, i, true)
+			}
+		}
+	}
+	v := flow.Valid(n)
+	for i := range n {
+		hit := found[i>>3]>>(i&7)&1 == 1
+		if !hit && maybe.IsNull(i) {
+			v.Clear(i)
+		}
+		setBit(found, i, hit != x.Not)
+	}
+	return flow.Bools(n, found, v)
+}

@@ -1,0 +1,146 @@
+// Package expr evaluates bound expressions by column. An expression is a tree whose leaves are columns of a batch and literals;
+// each node computes a whole column at a time with loops over slices. A row on which a node fails becomes NULL and is reported.
+package expr
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
+)
+
+// Expr is a bound expression. Eval returns a column of in.Rows() rows of type Type; fail gets the rows that failed, which are NULL.
+type Expr interface {
+	Type() flow.Type
+	Eval(in *flow.Batch, fail udf.Fail) arrow.Array
+	// Inputs are the operand expressions; With is the same node over others. Rewrites use them.
+	Inputs() []Expr
+	With(inputs []Expr) Expr
+	String() string
+}
+
+// Column is a column of the batch, by index.
+type Column struct {
+	Index int
+	Name  string
+	T     flow.Type
+}
+
+func (c *Column) Type() flow.Type                             { return c.T }
+func (c *Column) Eval(in *flow.Batch, _ udf.Fail) arrow.Array { return in.Column(c.Index) }
+func (c *Column) Inputs() []Expr                              { return nil }
+func (c *Column) With([]Expr) Expr                            { return c }
+func (c *Column) String() string                              { return c.Name }
+
+// Literal is a constant: a Go value in flow.Value's form, nil for NULL.
+type Literal struct {
+	Value any
+	T     flow.Type
+}
+
+// Lit makes a literal.
+func Lit(t flow.Type, v any) *Literal { return &Literal{Value: v, T: t} }
+
+func (l *Literal) Type() flow.Type { return l.T }
+func (l *Literal) Eval(in *flow.Batch, _ udf.Fail) arrow.Array {
+	return flow.Repeat(l.T, l.Value, in.Rows())
+}
+func (l *Literal) Inputs() []Expr   { return nil }
+func (l *Literal) With([]Expr) Expr { return l }
+func (l *Literal) String() string {
+	switch v := l.Value.(type) {
+	case nil:
+		return "NULL"
+	case string:
+		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
+	}
+	return Text(l.T, l.Value)
+}
+
+// Call applies a function's kernel.
+type Call struct {
+	Name string
+	Args []Expr
+	Sig  udf.Signature
+}
+
+func (c *Call) Type() flow.Type { return c.Sig.Result }
+func (c *Call) Inputs() []Expr  { return c.Args }
+func (c *Call) With(in []Expr) Expr {
+	return &Call{Name: c.Name, Args: in, Sig: c.Sig}
+}
+func (c *Call) String() string { return c.Name + "(" + list(c.Args) + ")" }
+func (c *Call) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+	args := make([]arrow.Array, len(c.Args))
+	for i, a := range c.Args {
+		args[i] = a.Eval(in, fail)
+	}
+	return c.Sig.Kernel(args, in.Rows(), func(row int, err error) {
+		fail(row, fmt.Errorf("%s: %w", c.Name, err))
+	})
+}
+
+func list(args []Expr) string {
+	parts := make([]string, len(args))
+	for i, a := range args {
+		parts[i] = a.String()
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Walk calls f for e and everything under it, parents first.
+func Walk(e Expr, f func(Expr)) {
+	f(e)
+	for _, in := range e.Inputs() {
+		Walk(in, f)
+	}
+}
+
+// Map rewrites an expression from the leaves up.
+func Map(e Expr, f func(Expr) Expr) Expr {
+	old := e.Inputs()
+	if len(old) > 0 {
+		in := make([]Expr, len(old))
+		changed := false
+		for i, o := range old {
+			in[i] = Map(o, f)
+			changed = changed || in[i] != o
+		}
+		if changed {
+			e = e.With(in)
+		}
+	}
+	return f(e)
+}
+
+// Fold replaces what depends on no column by its value. A constant that fails is left, so that each row reports it.
+func Fold(e Expr) Expr {
+	return Map(e, func(e Expr) Expr {
+		if len(e.Inputs()) == 0 {
+			return e
+		}
+		if c, ok := e.(*Call); ok && c.Sig.Volatile {
+			return e
+		}
+		for _, in := range e.Inputs() {
+			if _, ok := in.(*Literal); !ok {
+				return e
+			}
+		}
+		failed := false
+		one := flow.NewBatch(flow.NewSchema(nil), nil, 1, nil)
+		v := e.Eval(one, func(int, error) { failed = true })
+		if failed {
+			return e
+		}
+		return Lit(e.Type(), flow.Value(v, 0))
+	})
+}
+
+// Same reports whether two expressions are the same tree.
+func Same(a, b Expr) bool {
+	return a.String() == b.String() && flow.SameType(a.Type(), b.Type())
+}

@@ -1,0 +1,27 @@
+package expr
+
+import (
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
+)
+
+// Millis reads a TIMESTAMP as a BIGINT of ms since the epoch.
+type Millis struct{ X Expr }
+
+func (m *Millis) Type() flow.Type     { return flow.Bigint }
+func (m *Millis) Inputs() []Expr      { return []Expr{m.X} }
+func (m *Millis) With(in []Expr) Expr { return &Millis{in[0]} }
+func (m *Millis) String() string      { return "MILLIS(" + m.X.String() + ")" }
+
+// Eval implements Expr.
+func (m *Millis) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+	col := m.X.Eval(in, fail).(*array.Timestamp)
+	out := make([]int64, col.Len())
+	for i, t := range col.TimestampValues() {
+		out[i] = int64(t)
+	}
+	return flow.Fixed(flow.Bigint, out, arrow.Int64Traits.CastToBytes, flow.Both(len(out), col))
+}

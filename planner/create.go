@@ -1,0 +1,374 @@
+package planner
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
+	"github.com/streamql/streamql/lang"
+)
+
+// settings reads a WITH clause: values by lower-case name. Options that no source knows are refused with the nearest name.
+func (b *binder) settings(list []*lang.Setting, legal map[string]bool) (map[string]string, map[string]*lang.Setting, error) {
+	out, where := map[string]string{}, map[string]*lang.Setting{}
+	for _, s := range list {
+		name := strings.ToLower(s.Name.Text)
+		if legal != nil && !legal[name] {
+			e := fail(s, "SQ2012", "WITH has no option %q", s.Name.Text)
+			e.Len = len(s.Name.Text)
+			names := make([]string, 0, len(legal))
+			for n := range legal {
+				names = append(names, n)
+			}
+			sort.Strings(names)
+			if near := lang.Suggest(name, names); near != "" {
+				e.Label = "did you mean " + near + "?"
+			}
+			return nil, nil, e
+		}
+		if _, twice := out[name]; twice {
+			return nil, nil, fail(s, "SQ2012", "option %q is given twice", s.Name.Text)
+		}
+		v, err := literal(s.Value)
+		if err != nil {
+			return nil, nil, err
+		}
+		out[name], where[name] = v, s
+	}
+	return out, where, nil
+}
+
+func literal(e lang.Expr) (string, error) {
+	switch e := e.(type) {
+	case *lang.Text:
+		return e.Value, nil
+	case *lang.Number:
+		return e.Text, nil
+	case *lang.Bool:
+		return strconv.FormatBool(e.Value), nil
+	case *lang.NullLit:
+		return "", nil
+	case *lang.Unary:
+		v, err := literal(e.X)
+		return e.Op + v, err
+	case *lang.Ident:
+		return e.Name.Text, nil
+	case *lang.Interval:
+		return e.N + " " + e.Unit, nil
+	}
+	return "", fail(e, "SQ2012", "an option's value is a literal")
+}
+
+func names(list ...string) map[string]bool {
+	out := map[string]bool{}
+	for _, n := range list {
+		out[n] = true
+	}
+	return out
+}
+
+// sourceOptions are the options of CREATE STREAM and TABLE.
+var sourceOptions = names("kafka_topic", "topic", "partitions", "replicas", "retention_ms", "cleanup_policy", "format", "key_format", "value_format",
+	"key_delimiter", "value_delimiter", "delimiter", "wrap_single_value", "timestamp", "timestamp_format", "window_type", "window_size",
+	"key_schema_id", "value_schema_id", "key_schema_full_name", "value_schema_full_name", "value_avro_schema_full_name",
+	"key_protobuf_nullable_representation", "value_protobuf_nullable_representation", "connector", "on_error", "deadletter_topic", "on_error_limit",
+	"path", "header", "kind", "rows", "seed", "start", "step", "rate", "cars", "failing", "key", "source_connector")
+
+// Declare makes the relation of a CREATE STREAM or TABLE over a topic.
+func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
+	b := &binder{Options: o}
+	with, where, err := b.settings(st.With, sourceOptions)
+	if err != nil {
+		return nil, err
+	}
+	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: with, ReadOnly: st.ReadOnly, Connector: strings.ToLower(with["connector"]),
+		Statement: st.Text()}
+	if err := b.columns(r, st); err != nil {
+		return nil, err
+	}
+	r.Topic = first(with["kafka_topic"], with["topic"])
+	if r.Topic == "" {
+		if b.Strict {
+			return nil, fail(st, "SQ2013", "WITH needs kafka_topic")
+		}
+		r.Topic = r.Name
+	}
+	if err := b.formats(st, r, with, where); err != nil {
+		return nil, err
+	}
+	if len(r.Columns) == 0 && b.Infer != nil && (r.Connector != "" || st.FromTopic != nil) {
+		if r.Columns, err = b.Infer(r); err != nil {
+			return nil, fail(st, "SQ5003", "the columns of %s cannot be told: %v", quote(r.Name), err)
+		}
+	}
+	if len(r.Columns) == 0 {
+		return nil, fail(st.Name, "SQ2013", "%s needs columns", quote(r.Name))
+	}
+	if err := b.timing(st, r, with, where); err != nil {
+		return nil, err
+	}
+	return r, b.specs(st, r, with)
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func (b *binder) columns(r *catalog.Relation, st *lang.CreateSource) error {
+	seen := map[string]bool{}
+	for _, c := range st.Columns {
+		name := b.fold(c.Name)
+		if seen[name] {
+			return fail(c.Name, "SQ2015", "column %s is declared twice", quote(name))
+		}
+		seen[name] = true
+		if pseudo(name) && !c.Name.Quoted || pseudo(strings.ToUpper(name)) {
+			return fail(c.Name, "SQ2015", "%s is a pseudo-column and cannot be declared", quote(name))
+		}
+		t, err := b.typeOf(c.Type)
+		if err != nil {
+			return err
+		}
+		col := catalog.Column{Name: name, Type: t}
+		switch c.Role {
+		case "PRIMARY KEY":
+			col.Role = catalog.Key
+			if !r.Table {
+				return fail(c, "SQ2015", "column %s of a stream is a KEY, not a PRIMARY KEY", quote(name))
+			}
+		case "KEY":
+			col.Role = catalog.Key
+			if r.Table {
+				return fail(c, "SQ2015", "column %s of a table is a PRIMARY KEY, not a KEY", quote(name))
+			}
+		case "HEADERS":
+			col.Role = catalog.Headers
+			if !flow.SameType(t, op.HeadersType) {
+				return fail(c, "SQ2015", "a HEADERS column is ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, not %s", flow.TypeName(t))
+			}
+		case "HEADER":
+			col.Role, col.Header = catalog.Header, c.Key.Value
+			if t.ID() != arrow.BINARY && (b.Strict || t.ID() != arrow.STRING && t.ID() != arrow.INT64 && t.ID() != arrow.INT32) {
+				return fail(c, "SQ2015", "a HEADER column is BYTES, not %s", flow.TypeName(t))
+			}
+		}
+		r.Columns = append(r.Columns, col)
+	}
+	sort.SliceStable(r.Columns, func(i, j int) bool { return r.Columns[i].Role == catalog.Key && r.Columns[j].Role != catalog.Key })
+	if r.Table && len(r.Columns) > 0 && len(r.KeyColumns()) == 0 {
+		return fail(st.Name, "SQ2016", "table %s needs a PRIMARY KEY column", quote(r.Name))
+	}
+	return nil
+}
+
+func pseudo(name string) bool {
+	switch name {
+	case flow.RowTime, flow.RowPartition, flow.RowOffset, flow.WindowStart, flow.WindowEnd:
+		return true
+	}
+	return false
+}
+
+func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, with map[string]string, where map[string]*lang.Setting) error {
+	key, value := with["key_format"], with["value_format"]
+	if f, ok := with["format"]; ok {
+		if key != "" || value != "" {
+			return fail(where["format"], "SQ2013", "FORMAT stands for KEY_FORMAT and VALUE_FORMAT: give one or the others")
+		}
+		key, value = f, f
+		if r.Connector == "files" || !b.Strict && len(r.KeyColumns()) < 2 && with["key_format"] == "" {
+			key = "KAFKA" // a key of one column is the bare value
+		}
+		if b.Strict {
+			key = f
+		}
+	}
+	if value == "" {
+		value = b.Properties["ksql.persistence.default.format.value"]
+	}
+	if key == "" {
+		key = first(b.Properties["ksql.persistence.default.format.key"], "KAFKA")
+	}
+	if value == "" {
+		if b.Strict && r.Connector == "" {
+			return fail(st, "SQ2013", "WITH needs value_format or format")
+		}
+		value = "JSON"
+	}
+	r.Key.Name, r.Value.Name = strings.ToUpper(key), strings.ToUpper(value)
+	return nil
+}
+
+func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[string]string, where map[string]*lang.Setting) error {
+	if n := with["partitions"]; n != "" {
+		v, err := strconv.ParseInt(n, 10, 32)
+		if err != nil || v < 1 {
+			return fail(where["partitions"], "SQ2013", "partitions is a number from 1, not %q", n)
+		}
+		r.Partitions = int32(v)
+	}
+	if t := with["timestamp"]; t != "" {
+		c, ok := b.columnNamed(r.Columns, t)
+		if !ok {
+			return fail(where["timestamp"].Value, "SQ2003", "the timestamp column %q does not exist", t)
+		}
+		r.Timestamp, r.TimestampFormat = c.Name, with["timestamp_format"]
+		switch c.Type.ID() {
+		case arrow.INT64, arrow.TIMESTAMP:
+			if r.TimestampFormat != "" {
+				return fail(where["timestamp_format"], "SQ2013", "timestamp_format is for a STRING column; %q is %s", c.Name, flow.TypeName(c.Type))
+			}
+		case arrow.STRING:
+			if r.TimestampFormat == "" && b.Strict {
+				return fail(where["timestamp"].Value, "SQ2013", "the timestamp column %q is a STRING, so timestamp_format must be given", c.Name)
+			}
+		default:
+			return fail(where["timestamp"].Value, "SQ2013", "the timestamp column %q is %s; it must be BIGINT, TIMESTAMP or STRING", c.Name, flow.TypeName(c.Type))
+		}
+	} else if with["timestamp_format"] != "" {
+		return fail(where["timestamp_format"], "SQ2013", "timestamp_format needs timestamp")
+	}
+	if w := strings.ToUpper(with["window_type"]); w != "" {
+		r.Window = &catalog.Windowing{Kind: w, Size: -1}
+		switch w {
+		case "SESSION":
+			if with["window_size"] != "" {
+				return fail(where["window_size"], "SQ2013", "a SESSION window has no window_size")
+			}
+		case "TUMBLING", "HOPPING":
+			ms, ok := durationText(with["window_size"])
+			if !ok {
+				return fail(where["window_type"], "SQ2013", "a %s window needs window_size, e.g. '30 SECONDS'", w)
+			}
+			r.Window.Size = ms
+		default:
+			return fail(where["window_type"].Value, "SQ2013", "window_type is TUMBLING, HOPPING or SESSION, not %q", w)
+		}
+	}
+	switch o := strings.ToLower(with["on_error"]); o {
+	case "", "deadletter", "skip", "fail":
+		r.OnError = o
+	default:
+		return fail(where["on_error"].Value, "SQ2013", "on_error is 'deadletter', 'skip' or 'fail', not %q", o)
+	}
+	return nil
+}
+
+func (b *binder) columnNamed(cols []catalog.Column, name string) (catalog.Column, bool) {
+	if b.Upper {
+		if strings.HasPrefix(name, "`") {
+			name = strings.Trim(name, "`")
+		} else {
+			name = strings.ToUpper(name)
+		}
+	}
+	for _, c := range cols {
+		if c.Name == name || !b.Upper && strings.EqualFold(c.Name, name) {
+			return c, true
+		}
+	}
+	return catalog.Column{}, false
+}
+
+// specs fills the codecs' specifications from the columns and checks that they can be made.
+func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string) error {
+	r.Key.Fields, r.Value.Fields = nil, nil
+	for _, c := range r.Columns {
+		switch {
+		case c.Role == catalog.Key && r.Connector != "files":
+			r.Key.Fields = append(r.Key.Fields, flow.Field(c.Name, c.Type))
+		case c.Role == catalog.Value || c.Role == catalog.Key: // a file's rows have no key beside them
+			r.Value.Fields = append(r.Value.Fields, flow.Field(c.Name, c.Type))
+		}
+	}
+	r.Key.Options, r.Value.Options = map[string]string{}, map[string]string{}
+	if d := first(with["key_delimiter"], with["delimiter"]); d != "" {
+		r.Key.Options["delimiter"] = d
+	}
+	if d := first(with["value_delimiter"], with["delimiter"]); d != "" {
+		r.Value.Options["delimiter"] = d
+	}
+	r.Key.Unwrapped = len(r.Key.Fields) == 1
+	r.Value.Unwrapped = false
+	wrap := strings.ToLower(with["wrap_single_value"])
+	if wrap == "" && len(r.Value.Fields) == 1 {
+		wrap = b.Properties["ksql.persistence.wrap.single.values"]
+	}
+	if wrap == "false" {
+		if len(r.Value.Fields) != 1 {
+			return fail(at, "SQ2013", "wrap_single_value=false needs exactly one value column, %d are declared", len(r.Value.Fields))
+		}
+		r.Value.Unwrapped = true
+	}
+	if r.Connector == "generator" {
+		return nil
+	}
+	for _, side := range []struct {
+		name string
+		spec format.Spec
+	}{{"key", r.Key}, {"value", r.Value}} {
+		if side.name == "key" && len(side.spec.Fields) == 0 {
+			continue
+		}
+		if _, err := format.New(side.spec); err != nil {
+			e := fail(at, "SQ2017", "the %s of %s: %v", side.name, quote(r.Name), err)
+			e.Err = err
+			return e
+		}
+	}
+	return nil
+}
+
+// durationText reads '30 SECONDS' or '100ms'.
+func durationText(s string) (int64, bool) {
+	s = strings.TrimSpace(strings.ToUpper(s))
+	i := 0
+	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+		i++
+	}
+	n, err := strconv.ParseInt(s[:i], 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	unit := strings.TrimSuffix(strings.TrimSpace(s[i:]), "S")
+	switch strings.TrimSpace(s[i:]) {
+	case "MS":
+		unit = "MILLISECOND"
+	case "S":
+		unit = "SECOND"
+	case "M":
+		unit = "MINUTE"
+	case "H":
+		unit = "HOUR"
+	case "D":
+		unit = "DAY"
+	}
+	ms, ok := unitMs[unit]
+	return n * ms, ok
+}
+
+var unitMs = map[string]int64{
+	"MILLISECOND": 1, "SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000, "WEEK": 7 * 86_400_000,
+	"MONTH": 30 * 86_400_000, "YEAR": 365 * 86_400_000,
+}
+
+// Millis is an interval's length.
+func Millis(i *lang.Interval) (int64, error) {
+	n, err := strconv.ParseInt(i.N, 10, 64)
+	ms, ok := unitMs[i.Unit]
+	if err != nil || !ok || n < 0 || n > 1<<62/max(ms, 1) {
+		return 0, fail(i, "SQ2010", "%s %s is not a length of time", i.N, i.Unit)
+	}
+	return n * ms, nil
+}

@@ -1,0 +1,423 @@
+package planner
+
+import (
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/decimal128"
+
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+)
+
+// expr binds an expression over a scope: names to columns, functions to kernels, operands to common types. Constants are folded.
+func (b *binder) expr(e lang.Expr, s *scope) (expr.Expr, error) {
+	out, err := b.bind(e, s)
+	if err != nil {
+		return nil, err
+	}
+	return expr.Fold(out), nil
+}
+
+// at gives an error of the expression room a place.
+func at(n lang.Node, code string, out expr.Expr, err error) (expr.Expr, error) {
+	if err != nil {
+		e := fail(n, code, "%s", err.Error())
+		e.Err = err
+		return nil, e
+	}
+	return out, nil
+}
+
+func (b *binder) bind(e lang.Expr, s *scope) (expr.Expr, error) {
+	if b.replace != nil {
+		if out, ok, err := b.replace(e); ok || err != nil {
+			return out, err
+		}
+	}
+	switch e := e.(type) {
+	case *lang.Ident:
+		return s.find(b, e)
+	case *lang.Number:
+		return number(e)
+	case *lang.Text:
+		return expr.Lit(flow.String, e.Value), nil
+	case *lang.Bool:
+		return expr.Lit(flow.Boolean, e.Value), nil
+	case *lang.NullLit:
+		return expr.Lit(flow.Null, nil), nil
+	case *lang.Param:
+		return b.param(e)
+	case *lang.Unary:
+		return b.unary(e, s)
+	case *lang.Binary:
+		return b.binary(e, s)
+	case *lang.Between:
+		return b.between(e, s)
+	case *lang.In:
+		return b.in(e, s)
+	case *lang.Like:
+		return b.like(e, s)
+	case *lang.IsNull:
+		x, err := b.bind(e.X, s)
+		if err != nil {
+			return nil, err
+		}
+		return &expr.IsNull{X: x, Not: e.Not}, nil
+	case *lang.IsDistinct:
+		l, r, err := b.pair(e.L, e.R, s)
+		if err != nil {
+			return nil, err
+		}
+		op := expr.NotEqual
+		if e.Not {
+			op = expr.Equal
+		}
+		out, err := expr.NewCompare(op, l, r, true)
+		return at(e, "SQ2006", out, err)
+	case *lang.Case:
+		return b.caseOf(e, s)
+	case *lang.Cast:
+		return b.cast(e, s)
+	case *lang.Call:
+		return b.call(e, s)
+	}
+	return b.nested(e, s)
+}
+
+// number types a literal as ksqlDB does: digits alone are INT or BIGINT, a point makes DECIMAL, an exponent DOUBLE.
+func number(n *lang.Number) (expr.Expr, error) {
+	if strings.ContainsAny(n.Text, "eE") {
+		f, err := strconv.ParseFloat(n.Text, 64)
+		if err != nil {
+			return nil, fail(n, "SQ2010", "%s is out of range for DOUBLE", n.Text)
+		}
+		return expr.Lit(flow.Double, f), nil
+	}
+	whole, fraction, point := strings.Cut(n.Text, ".")
+	if !point {
+		if v, err := strconv.ParseInt(n.Text, 10, 32); err == nil {
+			return expr.Lit(flow.Int, int32(v)), nil
+		}
+		if v, err := strconv.ParseInt(n.Text, 10, 64); err == nil {
+			return expr.Lit(flow.Bigint, v), nil
+		}
+	}
+	digits := strings.TrimLeft(whole, "0") + fraction
+	if len(digits) > 38 {
+		return nil, fail(n, "SQ2010", "a number has at most 38 digits, this one has %d", len(digits))
+	}
+	v, ok := new(big.Int).SetString("0"+digits, 10)
+	if !ok {
+		return nil, fail(n, "SQ2010", "%s is not a number", n.Text)
+	}
+	precision := max(int32(len(digits)), int32(len(fraction)), 1)
+	return expr.Lit(flow.Decimal(precision, int32(len(fraction))), decimal128.FromBigInt(v)), nil
+}
+
+func (b *binder) pair(l, r lang.Expr, s *scope) (expr.Expr, expr.Expr, error) {
+	x, err := b.bind(l, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	y, err := b.bind(r, s)
+	return x, y, err
+}
+
+func (b *binder) unary(e *lang.Unary, s *scope) (expr.Expr, error) {
+	x, err := b.bind(e.X, s)
+	if err != nil {
+		return nil, err
+	}
+	switch e.Op {
+	case "NOT":
+		out, err := expr.NewNot(x)
+		return at(e, "SQ2006", out, err)
+	case "-":
+		out, err := expr.Negate(x)
+		return at(e, "SQ2006", out, err)
+	}
+	if !flow.IsNumber(x.Type()) {
+		return nil, fail(e, "SQ2006", "unary + needs a number, not %s", flow.TypeName(x.Type()))
+	}
+	return x, nil
+}
+
+func (b *binder) binary(e *lang.Binary, s *scope) (expr.Expr, error) {
+	if e.Op == "AND" || e.Op == "OR" {
+		return b.chain(e, s)
+	}
+	l, r, err := b.pair(e.L, e.R, s)
+	if err != nil {
+		return nil, err
+	}
+	place := opAt{e}
+	switch e.Op {
+	case "+", "-", "*", "/", "%":
+		if e.Op == "+" && l.Type().ID() == arrow.STRING && r.Type().ID() == arrow.STRING {
+			return b.function(place, "CONCAT", []expr.Expr{l, r})
+		}
+		out, err := expr.NewArith(e.Op[0], l, r)
+		return at(place, "SQ2006", out, err)
+	case "||":
+		return b.function(place, "CONCAT", []expr.Expr{l, r})
+	}
+	op, ok := expr.ParseCompare(e.Op)
+	if !ok {
+		return nil, unsupported(place, "operator "+e.Op)
+	}
+	out, err := expr.NewCompare(op, l, r, false)
+	return at(place, "SQ2006", out, err)
+}
+
+// opAt is the place of an operator, so that the caret stands under it.
+type opAt struct{ *lang.Binary }
+
+func (o opAt) Position() lang.Pos { return o.OpPos }
+
+// chain binds a left-deep chain of AND or OR without recursing down its length.
+func (b *binder) chain(e *lang.Binary, s *scope) (expr.Expr, error) {
+	var terms []lang.Expr
+	op := e.Op
+	var cur lang.Expr = e
+	for {
+		bin, ok := cur.(*lang.Binary)
+		if !ok || bin.Op != op {
+			break
+		}
+		terms = append(terms, bin.R)
+		cur = bin.L
+	}
+	terms = append(terms, cur)
+	args := make([]expr.Expr, len(terms))
+	for i, t := range terms {
+		x, err := b.bind(t, s)
+		if err != nil {
+			return nil, err
+		}
+		args[len(terms)-1-i] = x
+	}
+	out, err := expr.NewLogic(op == "AND", args...)
+	return at(opAt{e}, "SQ2006", out, err)
+}
+
+func (b *binder) between(e *lang.Between, s *scope) (expr.Expr, error) {
+	x, err := b.bind(e.X, s)
+	if err != nil {
+		return nil, err
+	}
+	lo, hi, err := b.pair(e.Lo, e.Hi, s)
+	if err != nil {
+		return nil, err
+	}
+	from, err := expr.NewCompare(expr.GreaterOrEqual, x, lo, false)
+	if err != nil {
+		return at(e.Lo, "SQ2006", nil, err)
+	}
+	to, err := expr.NewCompare(expr.LessOrEqual, x, hi, false)
+	if err != nil {
+		return at(e.Hi, "SQ2006", nil, err)
+	}
+	out, err := expr.NewLogic(true, from, to)
+	if err == nil && e.Not {
+		out, err = expr.NewNot(out)
+	}
+	return at(e, "SQ2006", out, err)
+}
+
+func (b *binder) in(e *lang.In, s *scope) (expr.Expr, error) {
+	x, err := b.bind(e.X, s)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]expr.Expr, len(e.List))
+	for i, item := range e.List {
+		if items[i], err = b.bind(item, s); err != nil {
+			return nil, err
+		}
+		items[i] = expr.Fold(items[i])
+	}
+	out, err := expr.NewIn(x, items, e.Not)
+	return at(e, "SQ2006", out, err)
+}
+
+func (b *binder) like(e *lang.Like, s *scope) (expr.Expr, error) {
+	x, p, err := b.pair(e.X, e.Pattern, s)
+	if err != nil {
+		return nil, err
+	}
+	escape := ""
+	if e.Escape != nil {
+		escape = e.Escape.Value
+	}
+	out, err := expr.NewLike(x, p, escape, e.Not)
+	return at(e, "SQ2006", out, err)
+}
+
+func (b *binder) caseOf(e *lang.Case, s *scope) (expr.Expr, error) {
+	var operand expr.Expr
+	var err error
+	if e.Operand != nil {
+		if operand, err = b.bind(e.Operand, s); err != nil {
+			return nil, err
+		}
+	}
+	var when, then []expr.Expr
+	for _, w := range e.Whens {
+		cond, result, err := b.pair(w.If, w.Then, s)
+		if err != nil {
+			return nil, err
+		}
+		if operand != nil {
+			if cond, err = expr.NewCompare(expr.Equal, operand, cond, false); err != nil {
+				return at(w.If, "SQ2006", nil, err)
+			}
+		}
+		when, then = append(when, cond), append(then, result)
+	}
+	var els expr.Expr
+	if e.Else != nil {
+		if els, err = b.bind(e.Else, s); err != nil {
+			return nil, err
+		}
+	}
+	out, err := expr.NewCase(when, then, els)
+	return at(e, "SQ2006", out, err)
+}
+
+func (b *binder) cast(e *lang.Cast, s *scope) (expr.Expr, error) {
+	x, err := b.bind(e.X, s)
+	if err != nil {
+		return nil, err
+	}
+	t, err := b.typeOf(e.Type)
+	if err != nil {
+		return nil, err
+	}
+	out, err := expr.NewCast(x, t)
+	return at(e, "SQ2006", out, err)
+}
+
+func (b *binder) nested(e lang.Expr, s *scope) (expr.Expr, error) {
+	switch e := e.(type) {
+	case *lang.Field:
+		x, err := b.bind(e.X, s)
+		if err != nil {
+			return nil, err
+		}
+		out, err := expr.NewField(x, b.fold(e.Name))
+		return at(e.Name, "SQ2003", out, err)
+	case *lang.Index:
+		x, i, err := b.pair(e.X, e.I, s)
+		if err != nil {
+			return nil, err
+		}
+		out, err := expr.NewIndex(x, i)
+		return at(e, "SQ2006", out, err)
+	case *lang.ArrayLit:
+		parts, err := b.list(e.Items, s)
+		if err != nil {
+			return nil, err
+		}
+		out, err := expr.NewArray(parts)
+		return at(e, "SQ2006", out, err)
+	case *lang.MapLit:
+		keys, err := b.list(e.Keys, s)
+		if err != nil {
+			return nil, err
+		}
+		values, err := b.list(e.Values, s)
+		if err != nil {
+			return nil, err
+		}
+		out, err := expr.NewMap(keys, values)
+		return at(e, "SQ2006", out, err)
+	case *lang.StructLit:
+		parts, err := b.list(e.Values, s)
+		if err != nil {
+			return nil, err
+		}
+		names := make([]string, len(e.Names))
+		for i, n := range e.Names {
+			names[i] = b.fold(n)
+		}
+		out, err := expr.NewStruct(names, parts)
+		return at(e, "SQ2006", out, err)
+	case *lang.ModelRef:
+		return s.find(b, e.Ident())
+	case *lang.Interval:
+		return nil, fail(e, "SQ2006", "an interval stands only in a WINDOW, WITHIN or scan clause")
+	}
+	return nil, unsupported(e, "this expression")
+}
+
+func (b *binder) list(items []lang.Expr, s *scope) ([]expr.Expr, error) {
+	out := make([]expr.Expr, len(items))
+	for i, item := range items {
+		x, err := b.bind(item, s)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = x
+	}
+	return out, nil
+}
+
+// call binds a scalar function.
+func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
+	name := strings.ToUpper(e.Name.Text)
+	if p, ok := b.predicted[lang.PrintExpr(e)]; ok {
+		return p.column(s), nil
+	}
+	if modelFunction(name) {
+		return nil, fail(e, "SQ3014", "%s can stand in SELECT and WHERE of a query that reads a source", name)
+	}
+	if _, ok := b.Functions.Aggregate(name); ok {
+		if _, scalar := b.Functions.Scalar(name); !scalar {
+			return nil, fail(e, "SQ2008", "aggregate %s cannot stand here", name)
+		}
+	}
+	if _, ok := b.Functions.Table(name); ok {
+		return nil, fail(e, "SQ2008", "table function %s can stand only as an item of SELECT", name)
+	}
+	if e.Distinct || e.Filter != nil || e.Over != nil || len(e.Named) > 0 {
+		return nil, unsupported(e, "DISTINCT, FILTER, OVER or a named argument in a scalar call")
+	}
+	args, err := b.list(e.Args, s)
+	if err != nil {
+		return nil, err
+	}
+	return b.function(e, name, args)
+}
+
+// function binds a scalar function by name over bound arguments.
+func (b *binder) function(place lang.Node, name string, args []expr.Expr) (expr.Expr, error) {
+	f, ok := b.Functions.Scalar(name)
+	if !ok {
+		e := fail(place, "SQ2005", "function %s does not exist", name)
+		var legal []string
+		for _, f := range b.Functions.All() {
+			legal = append(legal, f.Name)
+		}
+		if near := lang.Suggest(name, legal); near != "" {
+			e.Label = "did you mean " + near + "?"
+		}
+		return nil, e
+	}
+	types := make([]flow.Type, len(args))
+	for i, a := range args {
+		types[i] = a.Type()
+	}
+	sig, err := f.Bind(types)
+	if err != nil {
+		return at(place, "SQ2007", nil, err)
+	}
+	cast := make([]expr.Expr, len(args))
+	for i, a := range args {
+		cast[i] = expr.Convert(a, sig.Args[i])
+	}
+	return &expr.Call{Name: name, Args: cast, Sig: sig}, nil
+}

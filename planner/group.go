@@ -1,0 +1,350 @@
+package planner
+
+import (
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+)
+
+// aggregates lists the distinct aggregate calls of the items and of HAVING.
+func (b *binder) aggregates(s *lang.Select) []*lang.Call {
+	var out []*lang.Call
+	seen := map[string]bool{}
+	var walk func(e lang.Expr)
+	walk = func(e lang.Expr) {
+		if c, ok := e.(*lang.Call); ok && b.isAggregate(c) {
+			if text := lang.PrintExpr(c); !seen[text] {
+				seen[text] = true
+				out = append(out, c)
+			}
+			return
+		}
+		for _, in := range operands(e) {
+			walk(in)
+		}
+	}
+	for _, it := range s.Items {
+		walk(it.Expr)
+	}
+	if s.Having != nil {
+		walk(s.Having)
+	}
+	return out
+}
+
+// isAggregate tells an aggregate call; a name that is also a scalar function is an aggregate with one argument only when no scalar
+// form takes it.
+func (b *binder) isAggregate(c *lang.Call) bool {
+	_, agg := b.Functions.Aggregate(c.Name.Text)
+	return agg && !modelFunction(c.Name.Text)
+}
+
+// defaultGrace is how late a row may come when the WINDOW does not say.
+const defaultGrace = 24 * 3_600_000
+
+// grouped binds GROUP BY: a projection to keys and arguments, the aggregate, HAVING, and the items over its results.
+func (b *binder) grouped(s *lang.Select, in *rel, calls []*lang.Call, m mode, emit op.Emission) (*selected, error) {
+	if s.GroupBy == nil && m == persistent {
+		return nil, fail(calls[0], "SQ3006", "aggregate %s needs GROUP BY in a query that fills a topic", calls[0].Name.Text)
+	}
+	window, err := b.tumbling(s, in)
+	if err != nil {
+		return nil, err
+	}
+	g := &grouping{b: b, in: in, calls: calls, window: window, emit: emit, retract: s.Having != nil || in.table}
+	if s.GroupBy != nil {
+		if err := g.keys(s); err != nil {
+			return nil, err
+		}
+	}
+	agg, err := g.aggregate(m)
+	if err != nil {
+		return nil, err
+	}
+	return g.finish(s, agg)
+}
+
+func (b *binder) tumbling(s *lang.Select, in *rel) (*op.Window, error) {
+	if s.Window == nil {
+		return nil, nil
+	}
+	if in.table {
+		return nil, fail(s.Window, "SQ3006", "WINDOW is for streams, not for tables")
+	}
+	if s.Window.Kind != lang.Tumbling {
+		return nil, unsupported(s.Window, "WINDOW "+string(s.Window.Kind))
+	}
+	size, err := Millis(s.Window.Size)
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		return nil, fail(s.Window.Size, "SQ2010", "a window's size is not 0")
+	}
+	w := &op.Window{Size: size, Grace: defaultGrace}
+	if s.Window.Grace != nil {
+		if w.Grace, err = Millis(s.Window.Grace); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// grouping is a GROUP BY under work.
+type grouping struct {
+	b       *binder
+	in      *rel
+	calls   []*lang.Call
+	window  *op.Window
+	emit    op.Emission
+	retract bool
+
+	by    []expr.Expr // group keys over the input
+	names []string
+	texts []string // of the calls, as printed
+	exch  bool
+}
+
+func (g *grouping) keys(s *lang.Select) error {
+	for _, e := range s.GroupBy.By {
+		x, err := g.b.expr(e, g.in.scope)
+		if err != nil {
+			return err
+		}
+		if _, constant := x.(*expr.Literal); constant {
+			return fail(e, "SQ2019", "GROUP BY needs an expression over columns, not a constant")
+		}
+		name := fmt.Sprintf("KSQL_COL_%d", len(g.by))
+		if c, ok := x.(*expr.Column); ok {
+			name = c.Name
+		} else if f, ok := e.(*lang.Field); ok {
+			name = g.b.fold(f.Name)
+		}
+		g.by, g.names = append(g.by, x), append(g.names, name)
+	}
+	return nil
+}
+
+// aggregate makes the projection below and the aggregate over it.
+func (g *grouping) aggregate(m mode) (*op.Aggregate, error) {
+	p := &op.Project{Input: g.input()}
+	var fields []arrow.Field
+	add := func(name string, x expr.Expr) int {
+		p.Exprs = append(p.Exprs, x)
+		fields = append(fields, flow.Field(name, x.Type()))
+		return len(fields) - 1
+	}
+	agg := &op.Aggregate{Window: g.window, Emit: g.emit, Retract: g.retract}
+	var out []arrow.Field
+	for i, k := range g.by {
+		agg.Keys = append(agg.Keys, add(fmt.Sprintf("$key%d", i), k))
+		out = append(out, flow.Field(g.names[i], k.Type()))
+	}
+	if g.window != nil {
+		out = append(out, flow.Field(flow.WindowStart, flow.Bigint), flow.Field(flow.WindowEnd, flow.Bigint))
+	}
+	for i, c := range g.calls {
+		call, args, err := g.call(c)
+		if err != nil {
+			return nil, err
+		}
+		for j, a := range args {
+			call.Args = append(call.Args, add(fmt.Sprintf("$arg%d_%d", i, j), a))
+		}
+		agg.Calls = append(agg.Calls, call)
+		g.texts = append(g.texts, lang.PrintExpr(c))
+		out = append(out, flow.Field(fmt.Sprintf("$agg%d", i), call.Result))
+	}
+	visible := len(fields)
+	for _, hidden := range []string{flow.RowTime, flow.StreamTime} {
+		if i := g.in.scope.index("", hidden); i >= 0 {
+			add(hidden, g.in.scope.column(i))
+		}
+	}
+	p.Out = hiddenTail(fields, visible)
+	agg.Input = p
+	if g.exchanged(m) {
+		agg.Input = g.b.exchange(p, agg.Keys)
+	}
+	n := len(out)
+	out = append(out, flow.Field(flow.RowTime, flow.Bigint))
+	if p.Out.Clock >= 0 {
+		out = append(out, flow.Field(flow.StreamTime, flow.Bigint))
+	}
+	agg.Out = hiddenTail(out, n)
+	return agg, nil
+}
+
+// input makes a table's changes complete: an aggregate must take the old row out before it puts the new one in.
+func (g *grouping) input() exec.Node {
+	if g.in.upsert {
+		g.in.node = insertNormalize(g.in.node, keyAndWindow(g.in))
+		g.in.upsert = false
+	}
+	return g.in.node
+}
+
+// insertNormalize puts a Normalize directly over the scan: filters above it then see old rows too.
+func insertNormalize(n exec.Node, key []int) exec.Node {
+	switch n := n.(type) {
+	case *op.Scan:
+		return &op.Normalize{Input: n, Key: key}
+	case *op.Filter:
+		return &op.Filter{Input: insertNormalize(n.Input, key), Predicate: n.Predicate}
+	case *op.Predict:
+		c := *n
+		c.Input = insertNormalize(n.Input, key)
+		return &c
+	}
+	return &op.Normalize{Input: n, Key: key}
+}
+
+// exchanged reports whether rows of one group may lie in several partitions.
+func (g *grouping) exchanged(m mode) bool {
+	if m != persistent || g.in.source == nil || g.in.source.Partitions == 1 {
+		return false
+	}
+	if len(g.by) != len(g.in.key) {
+		return true
+	}
+	for i, x := range g.by {
+		if c, ok := x.(*expr.Column); !ok || c.Index != g.in.key[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// call binds one aggregate call and its arguments.
+func (g *grouping) call(c *lang.Call) (op.AggregateCall, []expr.Expr, error) {
+	none := op.AggregateCall{}
+	f, _ := g.b.Functions.Aggregate(c.Name.Text)
+	switch {
+	case c.Distinct:
+		return none, nil, unsupported(c, "DISTINCT in an aggregate")
+	case c.Filter != nil:
+		return none, nil, unsupported(c.Filter, "FILTER")
+	case c.Over != nil:
+		return none, nil, unsupported(c.Over, "OVER")
+	case len(c.Named) > 0:
+		return none, nil, unsupported(c.Named[0].Name, "a named argument")
+	}
+	args, err := g.b.list(c.Args, g.in.scope)
+	if err != nil {
+		return none, nil, err
+	}
+	types, literals := make([]flow.Type, len(args)), make([]any, len(args))
+	for i, a := range args {
+		args[i] = expr.Fold(a)
+		types[i] = a.Type()
+		if l, ok := args[i].(*expr.Literal); ok {
+			literals[i] = l.Value
+		}
+	}
+	bound, err := f.Bind(types, literals)
+	if err != nil {
+		_, err = at(c, "SQ2007", nil, err)
+		return none, nil, err
+	}
+	if g.in.table && !bound.Retracts {
+		return none, nil, fail(c, "SQ3009", "aggregate %s cannot take rows out again, so it cannot run over a table", f.Name)
+	}
+	cast := make([]expr.Expr, len(bound.Args))
+	for i := range bound.Args {
+		cast[i] = expr.Convert(args[i], bound.Args[i])
+	}
+	return op.AggregateCall{Name: g.text(c), Bound: bound}, cast, nil
+}
+
+func (g *grouping) text(c *lang.Call) string { return lang.PrintExpr(c) }
+
+// finish binds HAVING and the items over the aggregate's output.
+func (g *grouping) finish(s *lang.Select, agg *op.Aggregate) (*selected, error) {
+	over := &rel{node: agg, scope: &scope{exact: g.b.Upper}, table: true}
+	if g.window != nil {
+		over.window = &catalog.Windowing{Kind: "TUMBLING", Size: g.window.Size}
+	}
+	for i, f := range agg.Out.Fields() {
+		over.scope.cols = append(over.scope.cols, column{name: f.Name, t: f.Type, key: i < len(g.by), hidden: i >= len(g.by)})
+		if i < len(g.by) {
+			over.key = append(over.key, i)
+		}
+	}
+	g.b.replace = g.replace(over.scope)
+	defer func() { g.b.replace = nil }()
+	if s.Having != nil {
+		p, err := g.b.condition(s.Having, over.scope, "HAVING")
+		if err != nil {
+			return nil, err
+		}
+		over.node = &op.Filter{Input: over.node, Predicate: p}
+	}
+	out, err := g.b.project(s.Items, over, nil)
+	if err != nil {
+		return nil, err
+	}
+	out.source = g.in.source
+	return out, nil
+}
+
+// replace maps expressions of the items to columns of the aggregate: calls by their text, keys by being the same expression.
+func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
+	first := len(g.by)
+	if g.window != nil {
+		first += 2
+	}
+	return func(e lang.Expr) (expr.Expr, bool, error) {
+		switch e := e.(type) {
+		case *lang.Call:
+			if g.b.isAggregate(e) {
+				text := lang.PrintExpr(e)
+				for i, t := range g.texts {
+					if t == text {
+						return s.column(first + i), true, nil
+					}
+				}
+			}
+		case *lang.Number, *lang.Text, *lang.Bool, *lang.NullLit:
+			return nil, false, nil
+		}
+		if x, ok := g.same(e); ok {
+			for i, k := range g.by {
+				if expr.Same(x, k) {
+					return s.column(i), true, nil
+				}
+			}
+		}
+		id, ok := e.(*lang.Ident)
+		if !ok {
+			return nil, false, nil
+		}
+		if g.window != nil && id.Source == nil {
+			if i := s.index("", g.b.fold(id.Name)); i >= len(g.by) && i < first {
+				return s.column(i), true, nil
+			}
+		}
+		if _, err := g.in.scope.find(g.b, id); err != nil {
+			return nil, false, err
+		}
+		if i := s.index("", g.b.fold(id.Name)); i >= 0 && s.cols[i].name == flow.RowTime {
+			return s.column(i), true, nil
+		}
+		return nil, false, fail(id, "SQ2009", "column %q must stand in GROUP BY or in an aggregate", id.Name.Text)
+	}
+}
+
+// same binds an expression over the aggregate's input, if it can be.
+func (g *grouping) same(e lang.Expr) (expr.Expr, bool) {
+	hook := g.b.replace
+	g.b.replace = nil
+	defer func() { g.b.replace = hook }()
+	x, err := g.b.expr(e, g.in.scope)
+	return x, err == nil
+}

@@ -1,0 +1,527 @@
+package planner
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/udf/ml"
+)
+
+// Training is a CREATE MODEL as bound: what is read, how features are made of it, and what learns from them.
+type Training struct {
+	Name      string
+	Statement *lang.CreateModel
+	Type      string
+	Options   ml.Options
+	Inputs    []catalog.Column // what PREDICT needs, in order
+	Features  []expr.Expr      // over a batch of Inputs
+	Names     []string         // of the features
+	Items     []ml.Item
+	Target    catalog.Column // Type nil: none
+	Mode      ml.Modes
+	Bounded   bool
+	Stages    []Stage
+}
+
+// Model binds a CREATE MODEL. scan, if not nil, stands for the scan clause of its source, as RETRAIN gives it; training then is ONCE.
+func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Training, error) {
+	b := &binder{Options: o, job: job}
+	t := &Training{Name: b.fold(st.Name), Statement: st}
+	if err := b.modelClauses(st); err != nil {
+		return nil, err
+	}
+	typ, err := b.modelType(st, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.trainMode(st, t, typ, scan != nil); err != nil {
+		return nil, err
+	}
+	in, err := b.trainingSource(st, t, scan)
+	if err != nil {
+		return nil, err
+	}
+	train := &op.Train{Input: in.node, Model: t.Name, Target: -1, Weight: -1}
+	if err := b.target(st, t, typ, in, train); err != nil {
+		return nil, err
+	}
+	if err := b.features(st, t, in, train); err != nil {
+		return nil, err
+	}
+	if err := b.learner(st, t, typ, train); err != nil {
+		return nil, err
+	}
+	root := train
+	t.Stages, err = b.lower(root, true)
+	return t, err
+}
+
+// modelClauses refuses what later issues of the grammar admit.
+func (b *binder) modelClauses(st *lang.CreateModel) error {
+	switch {
+	case st.Query != nil:
+		return unsupported(st.Query, "CREATE MODEL .. AS")
+	case st.From == nil:
+		return unsupported(st, "a model without FROM")
+	case st.Per != nil:
+		return unsupported(st.Per, "PER")
+	case st.Labels != nil:
+		return unsupported(st.Labels, "LABELS")
+	case st.Drift != nil:
+		return unsupported(st.Drift, "ON DRIFT")
+	case st.Promote != nil && st.Promote.Mode != "ALWAYS":
+		return unsupported(st.Promote, "PROMOTE "+string(st.Promote.Mode))
+	case len(st.Input) > 0:
+		return unsupported(st.Input[0], "INPUT")
+	case len(st.Output) > 0:
+		return unsupported(st.Output[0], "OUTPUT")
+	case st.Window != nil && st.Window.Kind != lang.Tumbling:
+		return unsupported(st.Window, "WINDOW "+string(st.Window.Kind)+" for a model")
+	}
+	return nil
+}
+
+func (b *binder) modelType(st *lang.CreateModel, t *Training) (ml.Type, error) {
+	given := map[string]any{}
+	where := map[string]*lang.Setting{}
+	for _, s := range st.With {
+		v, err := optionValue(s.Value)
+		if err != nil {
+			return ml.Type{}, err
+		}
+		name := strings.ToLower(s.Name.Text)
+		given[name], where[name] = v, s
+	}
+	name, ok := given["type"].(string)
+	if !ok {
+		return ml.Type{}, fail(st, "SQ6009", "WITH needs the model's type, e.g. WITH (type='autoencoder')")
+	}
+	typ, err := ml.Lookup(name)
+	if err == nil {
+		t.Type = typ.Name
+		t.Options, err = typ.Accept(given)
+	}
+	return typ, optionError(st, where, err)
+}
+
+// optionError turns a complaint about an option into an error at the option.
+func optionError(st *lang.CreateModel, where map[string]*lang.Setting, err error) error {
+	if err == nil {
+		return nil
+	}
+	var at lang.Node = st
+	code, label := "SQ6009", ""
+	var option *ml.OptionError
+	var layers *ml.LayersError
+	switch {
+	case errors.As(err, &option):
+		if s, ok := where[strings.ToLower(option.Option)]; ok {
+			at = s
+		}
+		if option.Nearest != "" {
+			label = "did you mean " + option.Nearest + "?"
+		}
+	case errors.As(err, &layers):
+		code = "SQ6010"
+		if s, ok := where["layers"]; ok {
+			at = s
+		}
+	}
+	e := fail(at, code, "%s", err.Error())
+	e.Label, e.Err = label, err
+	return e
+}
+
+// optionValue reads a literal as the model room wants it.
+func optionValue(e lang.Expr) (any, error) {
+	switch e := e.(type) {
+	case *lang.Text:
+		return e.Value, nil
+	case *lang.Bool:
+		return e.Value, nil
+	case *lang.Number:
+		if n, err := strconv.ParseInt(e.Text, 10, 64); err == nil {
+			return n, nil
+		}
+		f, err := strconv.ParseFloat(e.Text, 64)
+		if err != nil {
+			return nil, fail(e, "SQ2010", "%s is out of range", e.Text)
+		}
+		return f, nil
+	case *lang.Unary:
+		v, err := optionValue(e.X)
+		switch n := v.(type) {
+		case int64:
+			if e.Op == "-" {
+				n = -n
+			}
+			return n, err
+		case float64:
+			if e.Op == "-" {
+				n = -n
+			}
+			return n, err
+		}
+		return v, err
+	case *lang.ArrayLit:
+		out := []any{}
+		for _, x := range e.Items {
+			v, err := optionValue(x)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, v)
+		}
+		return out, nil
+	}
+	return nil, fail(e, "SQ6009", "an option's value is a literal")
+}
+
+// trainMode decides how the model is trained: as TRAIN says, else EACH WINDOW if there is a window, ONCE if the scan ends, else EACH
+// EVENT.
+func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once bool) error {
+	var at lang.Node = st
+	switch {
+	case once:
+		t.Mode = ml.Once
+	case st.Train == nil && st.Window != nil:
+		t.Mode = ml.Window
+	case st.Train == nil && modelScan(st).Until != nil:
+		t.Mode = ml.Once
+	case st.Train == nil:
+		t.Mode = ml.Event
+	default:
+		at = st.Train
+		t.Mode = map[lang.Keyword]ml.Modes{"ONCE": ml.Once, "EACH WINDOW": ml.Window, "EACH EVENT": ml.Event}[st.Train.Mode]
+		switch st.Train.Memory {
+		case "WARM START":
+			t.Mode = ml.Warm
+		case "DECAY":
+			t.Mode = ml.Decay
+		}
+	}
+	if !typ.Trains.Has(t.Mode) {
+		return fail(at, "SQ6007", "model type %s cannot be trained that way", typ.Name)
+	}
+	windowed := t.Mode&(ml.Window|ml.Warm|ml.Decay) != 0
+	if st.Window != nil && !windowed && !once {
+		return fail(st.Window, "SQ6007", "WINDOW goes with TRAIN EACH WINDOW")
+	}
+	if windowed && st.Window == nil {
+		return fail(at, "SQ6007", "TRAIN EACH WINDOW needs a WINDOW")
+	}
+	return nil
+}
+
+// modelScan is the scan clause of a model: of its source, or of the one source inside its query.
+func modelScan(st *lang.CreateModel) *lang.Scan {
+	r := st.From
+	for r.Query != nil && r.Scan.Empty() && r.Query.Select.From != nil {
+		r = r.Query.Select.From
+	}
+	return &r.Scan
+}
+
+// trainingSource binds FROM. A model reads from the beginning unless its scan says otherwise; TRAIN ONCE ends where the topic ends now.
+func (b *binder) trainingSource(st *lang.CreateModel, t *Training, scan *lang.Scan) (*rel, error) {
+	m := persistent
+	if t.Mode == ml.Once {
+		m = pull
+	}
+	in, err := b.from(st.From, m)
+	if err != nil {
+		return nil, err
+	}
+	t.Bounded = true
+	for i := range b.leaves {
+		l := &b.leaves[i]
+		l.Earliest = true
+		if scan != nil && !scan.Empty() {
+			l.Scan = *scan
+		}
+		t.Bounded = t.Bounded && (l.Bounded || l.Scan.Until != nil)
+	}
+	if in.table && t.Mode != ml.Once {
+		return nil, fail(st.From, "SQ6011", "model type %s cannot unlearn, so it cannot be trained from a table row by row", t.Type)
+	}
+	if in.node.Schema().Time < 0 {
+		return nil, unsupported(st.From, "training from rows without event time")
+	}
+	return in, nil
+}
+
+func (b *binder) target(st *lang.CreateModel, t *Training, typ ml.Type, in *rel, train *op.Train) error {
+	if st.Target == nil {
+		if typ.Task.Supervised() {
+			return fail(st, "SQ6008", "model type %s needs a TARGET", typ.Name)
+		}
+	} else {
+		c, err := in.scope.find(b, &lang.Ident{At: st.Target.At, Name: *st.Target})
+		if err != nil {
+			return err
+		}
+		t.Target = catalog.Column{Name: c.Name, Type: c.T}
+		train.Target = c.Index
+		number := flow.IsNumber(c.T)
+		if typ.Task == ml.Regress && !number || typ.Task == ml.Classify && c.T.ID() != arrow.STRING && c.T.ID() != arrow.BOOL && c.T.ID() != arrow.INT32 && c.T.ID() != arrow.INT64 {
+			return fail(*st.Target, "SQ6008", "TARGET %s is %s, which %s cannot predict", c.Name, flow.TypeName(c.T), typ.Name)
+		}
+	}
+	if st.Weight != nil {
+		x, err := b.expr(st.Weight, in.scope)
+		if err != nil {
+			return err
+		}
+		if !flow.IsNumber(x.Type()) {
+			return fail(st.Weight, "SQ2006", "WEIGHT needs a number, not %s", flow.TypeName(x.Type()))
+		}
+		train.Weight = b.extend(in, []expr.Expr{expr.Convert(x, flow.Double)})[0]
+		train.Input = in.node
+	}
+	return nil
+}
+
+// features binds TRANSFORM: an item is an expression over the row, perhaps inside one preparation step.
+func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.Train) error {
+	items := st.Transform
+	if len(items) == 0 {
+		items = []*lang.Item{{At: lang.At{Pos: st.Name.Pos}, Expr: &lang.Star{At: lang.At{Pos: st.Name.Pos}}}}
+	}
+	used := map[int]int{} // column of the source -> input of the model
+	add := func(at lang.Node, name, step string, args []any, x expr.Expr) error {
+		if !ml.Usable(x.Type()) {
+			return fail(at, "SQ6005", "feature %s is %s: a feature is a number, a STRING or a BOOLEAN", name, flow.TypeName(x.Type()))
+		}
+		expr.Walk(x, func(e expr.Expr) {
+			c, ok := e.(*expr.Column)
+			if !ok {
+				return
+			}
+			if _, known := used[c.Index]; !known {
+				used[c.Index] = len(t.Inputs)
+				t.Inputs = append(t.Inputs, catalog.Column{Name: c.Name, Type: c.T})
+				train.Columns = append(train.Columns, c.Index)
+			}
+		})
+		t.Features = append(t.Features, expr.Map(x, func(e expr.Expr) expr.Expr {
+			if c, ok := e.(*expr.Column); ok {
+				return &expr.Column{Index: used[c.Index], Name: c.Name, T: c.T}
+			}
+			return e
+		}))
+		t.Names = append(t.Names, name)
+		t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Step: step, Args: args})
+		return nil
+	}
+	for _, it := range items {
+		if star, ok := it.Expr.(*lang.Star); ok {
+			cols, err := b.starFeatures(star, t, in, train)
+			if err != nil {
+				return err
+			}
+			for _, i := range cols {
+				if err := add(it, in.scope.cols[i].name, "", nil, in.scope.column(i)); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		step, args, e, err := b.step(it.Expr)
+		if err != nil {
+			return err
+		}
+		x, err := b.expr(e, in.scope)
+		if err != nil {
+			return err
+		}
+		if train.Target >= 0 && mentions(x, train.Target) {
+			return fail(it, "SQ6008", "TARGET %s stands inside TRANSFORM", t.Target.Name)
+		}
+		name := lang.PrintExpr(e)
+		if c, ok := x.(*expr.Column); ok {
+			name = c.Name
+		}
+		if it.Alias != nil {
+			name = b.fold(*it.Alias)
+		}
+		if err := add(it, name, step, args, x); err != nil {
+			return err
+		}
+	}
+	if len(t.Features) == 0 {
+		return fail(st, "SQ6004", "model %s has no features", quote(t.Name))
+	}
+	return nil
+}
+
+func mentions(x expr.Expr, column int) bool {
+	found := false
+	expr.Walk(x, func(e expr.Expr) {
+		if c, ok := e.(*expr.Column); ok && c.Index == column {
+			found = true
+		}
+	})
+	return found
+}
+
+// starFeatures are the columns * means: all but target, weight, keys, pseudo-columns and times.
+func (b *binder) starFeatures(star *lang.Star, t *Training, in *rel, train *op.Train) ([]int, error) {
+	cols, err := b.star(star, in.scope)
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for _, i := range cols {
+		c := in.scope.cols[i]
+		switch c.t.ID() {
+		case arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP:
+			continue
+		}
+		if !c.key && i != train.Target && i != train.Weight {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+// step splits an item into a preparation step with its literal arguments and the expression under it.
+func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
+	c, ok := e.(*lang.Call)
+	if !ok || !strings.HasPrefix(strings.ToUpper(c.Name.Text), "ML_") {
+		return "", nil, e, nil
+	}
+	s, err := ml.LookupStep(c.Name.Text)
+	if err != nil || len(c.Args) == 0 {
+		if err == nil {
+			err = errors.New(s.Name + " takes a column")
+		}
+		out := fail(c, "SQ6009", "%s", err.Error())
+		var option *ml.OptionError
+		if errors.As(err, &option) && option.Nearest != "" {
+			out.Label = "did you mean " + option.Nearest + "?"
+		}
+		return "", nil, nil, out
+	}
+	var args []any
+	for _, a := range c.Args[1:] {
+		v, err := optionValue(a)
+		if err != nil {
+			return "", nil, nil, err
+		}
+		args = append(args, v)
+	}
+	return s.Name, args, c.Args[0], nil
+}
+
+// learner checks type, options and features against one another and completes the node.
+func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *op.Train) error {
+	types := make([]flow.Type, len(t.Features))
+	for i, f := range t.Features {
+		types[i] = f.Type()
+	}
+	if t.Options.Text("prepare") != "none" {
+		t.Items = ml.AutoItems(typ, t.Items, types)
+	}
+	prep, err := ml.NewPreparation(t.Items, types)
+	where := map[string]*lang.Setting{}
+	for _, s := range st.With {
+		where[strings.ToLower(s.Name.Text)] = s
+	}
+	if err != nil {
+		return optionError(st, where, err)
+	}
+	if typ.Check != nil && !b.open(t) {
+		spec := ml.Spec{Type: typ.Name, Features: prep.Features(), Options: t.Options}
+		if err := typ.Check(spec); err != nil {
+			return optionError(st, where, err)
+		}
+	}
+	train.Features, train.Names, train.Items, train.Type, train.Options = t.Features, t.Names, t.Items, t.Type, t.Options
+	train.TargetColumn = ml.Input{Name: t.Target.Name, Type: t.Target.Type}
+	train.Mode = t.Mode
+	train.Statement = st.Text()
+	if st.Window != nil && t.Mode != ml.Once {
+		size, err := Millis(st.Window.Size)
+		if err != nil {
+			return err
+		}
+		train.Window = &op.Window{Size: size}
+		if st.Window.Grace != nil {
+			if train.Window.Grace, err = Millis(st.Window.Grace); err != nil {
+				return err
+			}
+		}
+	}
+	return b.publishing(st, t, train)
+}
+
+// open says that the features are not all known before rows have been seen: encoders make one per level.
+func (b *binder) open(t *Training) bool {
+	for _, it := range t.Items {
+		if it.Step == "ML_ONE_HOT_ENCODER" {
+			return true
+		}
+	}
+	return false
+}
+
+// publishing binds PUBLISH EVERY and EVALUATE.
+func (b *binder) publishing(st *lang.CreateModel, t *Training, train *op.Train) error {
+	if t.Mode == ml.Event {
+		train.PublishEvery = 10 * 60_000
+	}
+	if tr := st.Train; tr != nil {
+		if tr.Rows != nil {
+			train.PublishRows, train.PublishEvery = tr.Rows.N, 0
+		}
+		if tr.Every != nil {
+			ms, err := Millis(tr.Every)
+			if err != nil {
+				return err
+			}
+			train.PublishEvery = ms
+		}
+		if tr.Decay != nil {
+			f, err := strconv.ParseFloat(tr.Decay.Text, 64)
+			if err != nil || f <= 0 || f >= 1 {
+				return fail(tr.Decay, "SQ6009", "DECAY needs a number between 0 and 1")
+			}
+			train.Decay = f
+		}
+	}
+	train.Evaluate = t.Mode != ml.Once
+	ev := st.Evaluate
+	if ev == nil {
+		return nil
+	}
+	switch ev.Mode {
+	case "NONE":
+		train.Evaluate = false
+	case "PREQUENTIAL":
+		if t.Mode == ml.Once {
+			return fail(ev, "SQ6007", "EVALUATE PREQUENTIAL goes with TRAIN EACH EVENT or EACH WINDOW")
+		}
+		train.Evaluate = true
+		if ev.Window != nil {
+			train.EvaluateWindow = int(ev.Window.N)
+		}
+		if ev.Fading != nil {
+			f, err := strconv.ParseFloat(ev.Fading.Text, 64)
+			if err != nil || f <= 0 || f >= 1 {
+				return fail(ev.Fading, "SQ6009", "FADING needs a number between 0 and 1")
+			}
+			train.EvaluateFading = f
+		}
+	default:
+		return unsupported(ev, "EVALUATE "+string(ev.Mode))
+	}
+	return nil
+}

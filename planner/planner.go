@@ -1,0 +1,208 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/udf"
+)
+
+// Options is what the planner knows beside the statement.
+type Options struct {
+	Catalog   *catalog.Catalog
+	Functions *udf.Registry
+	// Upper folds names that are not quoted to capitals and matches names by case, as ksqlDB does.
+	Upper bool
+	// Strict keeps to ksqlDB's defaults and refusals: formats must be given, declared tables answer no pull queries.
+	Strict     bool
+	Properties map[string]string // SET, by name
+	Params     []any             // $1, $2, ..: Go values
+	// Infer gives the columns of a relation declared without any (a generator's, a file's).
+	Infer func(r *catalog.Relation) ([]catalog.Column, error)
+	// Model returns the training of a model by name, which says what its inputs and outputs are; nil: there are no models.
+	Model func(name string) (*Training, bool)
+	// Views opens the present rows of a table that a job keeps, as of the last commit.
+	Views func(r *catalog.Relation) ([]state.View, error)
+	// Rows gives the rows of a table function or a relation of the engine's own (streamql.models); false: there is none such.
+	Rows func(name string, args []any) (*flow.Batch, bool, error)
+}
+
+// Plan is a statement ready to run.
+type Plan struct {
+	Stages  []Stage
+	Columns []catalog.Column  // of a query's result, in order; the first columns of the last stage's root
+	Changes bool              // the result changes: rows have weights
+	Key     []int             // of a changing result: the columns that identify a row
+	Bounded bool              // the query ends by itself
+	Pull    bool              // it reads what is there now and ends
+	Result  *catalog.Relation // of CREATE .. AS SELECT and INSERT INTO .. SELECT: what it fills
+	Train   *Training         // of CREATE MODEL
+}
+
+// Stage is a pipeline between topics. Gather makes one task of all its partitions.
+type Stage struct {
+	Root       exec.Node
+	Leaves     []Leaf
+	Gather     bool
+	Output     string // the topic it fills, if it ends in an exchange, with so many partitions
+	Partitions int32
+}
+
+// Leaf is a topic that a stage reads, and how much of it.
+type Leaf struct {
+	Node     exec.Node
+	Topic    string
+	Relation *catalog.Relation // nil: an exchange
+	Scan     lang.Scan
+	Earliest bool // where to begin if the scan does not say: the beginning, else the end
+	Bounded  bool // ends where the topic ends now, unless the scan says otherwise
+}
+
+type binder struct {
+	Options
+	job       string
+	replace   func(lang.Expr) (expr.Expr, bool, error) // aggregates and group keys, above an aggregate
+	predicted map[string]predicted                     // calls of model functions, by their text
+	leaves    []Leaf
+	exchanges int
+}
+
+func (b *binder) fold(n lang.Name) string { return n.Fold(b.Upper) }
+
+func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) {
+	name := b.fold(n)
+	if r, ok := b.Catalog.Relation(name, b.Upper); ok {
+		return r, nil
+	}
+	e := fail(at, "SQ2001", "%s is not a stream or table", quote(name))
+	e.Len = len([]rune(n.Text))
+	var legal []string
+	for _, r := range b.Catalog.Relations() {
+		legal = append(legal, r.Name)
+	}
+	if near := lang.Suggest(name, legal); near != "" {
+		e.Label = "did you mean \"" + near + "\"?"
+	}
+	if _, ok := b.Catalog.Model(name, b.Upper); ok {
+		e.Msg = quote(name) + " is a model, not a stream or table"
+		e.Label = ""
+	}
+	return nil, e
+}
+
+func quote(s string) string { return "\"" + s + "\"" }
+
+// typeOf resolves a type as written.
+func (b *binder) typeOf(t *lang.TypeExpr) (flow.Type, error) {
+	name := strings.ToUpper(t.Name.Text)
+	switch name {
+	case "ARRAY":
+		if len(t.Args) != 1 {
+			return nil, fail(t, "SQ2011", "ARRAY needs one type: ARRAY<INT>")
+		}
+		elem, err := b.typeOf(t.Args[0])
+		if err != nil {
+			return nil, err
+		}
+		return flow.Array(elem), nil
+	case "MAP":
+		if len(t.Args) != 2 {
+			return nil, fail(t, "SQ2011", "MAP needs two types: MAP<STRING, INT>")
+		}
+		k, err := b.typeOf(t.Args[0])
+		if err != nil {
+			return nil, err
+		}
+		v, err := b.typeOf(t.Args[1])
+		if err != nil {
+			return nil, err
+		}
+		return flow.Map(k, v), nil
+	case "STRUCT":
+		fields := make([]arrow.Field, len(t.Fields))
+		for i, f := range t.Fields {
+			ft, err := b.typeOf(f.Type)
+			if err != nil {
+				return nil, err
+			}
+			fields[i] = flow.Field(b.fold(f.Name), ft)
+		}
+		return flow.Struct(fields...), nil
+	case "DECIMAL", "DEC", "NUMERIC":
+		return b.decimal(t)
+	}
+	if s, ok := scalarTypes[name]; ok {
+		return s, nil
+	}
+	if s, ok := b.Catalog.Type(name); ok {
+		return s, nil
+	}
+	e := fail(t.Name, "SQ2011", "type %s does not exist", t.Name.Text)
+	legal := []string{"ARRAY", "MAP", "STRUCT", "DECIMAL"}
+	for n := range scalarTypes {
+		legal = append(legal, n)
+	}
+	if near := lang.Suggest(name, legal); near != "" {
+		e.Label = "did you mean " + near + "?"
+	}
+	return nil, e
+}
+
+var scalarTypes = map[string]flow.Type{
+	"BOOLEAN": flow.Boolean, "INT": flow.Int, "INTEGER": flow.Int, "BIGINT": flow.Bigint, "FLOAT": flow.Float, "DOUBLE": flow.Double,
+	"STRING": flow.String, "VARCHAR": flow.String, "BYTES": flow.Bytes, "DATE": flow.Date, "TIME": flow.TimeOfDay, "TIMESTAMP": flow.Timestamp,
+}
+
+func (b *binder) decimal(t *lang.TypeExpr) (flow.Type, error) {
+	n := []int32{0, 0}
+	ok := len(t.Params) == 1 || len(t.Params) == 2
+	for i := 0; ok && i < len(t.Params); i++ {
+		v := int32(0)
+		for _, c := range t.Params[i] {
+			if c < '0' || c > '9' || v > 1000 {
+				ok = false
+				break
+			}
+			v = v*10 + c - '0'
+		}
+		n[i] = v
+	}
+	if !ok || n[0] < 1 || n[0] > 38 || n[1] > n[0] {
+		return nil, fail(t, "SQ2011", "DECIMAL needs a precision from 1 to 38 and a scale up to it: DECIMAL(10, 2)")
+	}
+	return flow.Decimal(n[0], n[1]), nil
+}
+
+func (b *binder) param(p *lang.Param) (expr.Expr, error) {
+	if p.N < 1 || p.N > len(b.Params) {
+		return nil, fail(p, "SQ2014", "parameter $%d has no value: %d are given", p.N, len(b.Params))
+	}
+	switch v := b.Params[p.N-1].(type) {
+	case nil:
+		return expr.Lit(flow.Null, nil), nil
+	case bool:
+		return expr.Lit(flow.Boolean, v), nil
+	case int:
+		return expr.Lit(flow.Bigint, int64(v)), nil
+	case int32:
+		return expr.Lit(flow.Int, v), nil
+	case int64:
+		return expr.Lit(flow.Bigint, v), nil
+	case float32:
+		return expr.Lit(flow.Float, v), nil
+	case float64:
+		return expr.Lit(flow.Double, v), nil
+	case string:
+		return expr.Lit(flow.String, v), nil
+	case []byte:
+		return expr.Lit(flow.Bytes, v), nil
+	}
+	return nil, fail(p, "SQ2014", "parameter $%d is a %T, which has no SQL type", p.N, b.Params[p.N-1])
+}

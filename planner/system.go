@@ -1,0 +1,98 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+)
+
+// system binds streamql.<what>: a relation of the engine's own, over a topic of that name or made on the spot.
+func (b *binder) system(r *lang.Relation, m mode) (*rel, error) {
+	schema, name := strings.ToLower(r.Source.Schema.Text), strings.ToLower(r.Source.Name.Text)
+	if schema != "streamql" {
+		return nil, fail(r.Source, "SQ2001", "%q is not a schema; the engine's own is streamql", r.Source.Schema.Text)
+	}
+	full := schema + "." + name
+	if source, ok := b.Catalog.Relation(full, true); ok {
+		return b.scan(source, r, alias(b, r, full), m)
+	}
+	return b.rows(r, full, nil)
+}
+
+func alias(b *binder, r *lang.Relation, name string) string {
+	if r.Alias != nil {
+		return b.fold(r.Alias.Name)
+	}
+	return name
+}
+
+// tableCall binds a table function in FROM, e.g. ML_TRAINING_INFO(m).
+func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
+	c := r.Call
+	var args []any
+	for _, a := range c.Args {
+		switch a := a.(type) {
+		case *lang.Ident:
+			args = append(args, b.fold(a.Name))
+		case *lang.ModelRef:
+			args = append(args, a)
+		case *lang.TableRef:
+			args = append(args, b.fold(a.Name))
+		default:
+			v, err := optionValue(a)
+			if err != nil {
+				return nil, err
+			}
+			args = append(args, v)
+		}
+	}
+	for _, n := range c.Named {
+		return nil, unsupported(n.Name, "a named argument here")
+	}
+	return b.rows(r, strings.ToUpper(c.Name.Text), args)
+}
+
+// rows makes a leaf of rows that are known now.
+func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
+	if b.Rows == nil {
+		return nil, fail(r, "SQ2001", "%q does not exist", name)
+	}
+	batch, ok, err := b.Rows(name, args)
+	if err != nil {
+		if e, isOurs := err.(*lang.Error); isOurs {
+			if e.Pos.Line == 0 {
+				e.Pos, e.Len = r.Position(), 1
+			}
+			return nil, e
+		}
+		return nil, fail(r, "SQ2007", "%s: %v", name, err)
+	}
+	if !ok {
+		return nil, fail(r, "SQ2001", "%q does not exist", name)
+	}
+	out := &rel{scope: &scope{exact: b.Upper}}
+	var fields []arrow.Field
+	for _, f := range batch.Schema.Fields() {
+		out.scope.cols = append(out.scope.cols, column{source: alias(b, r, name), name: f.Name, t: f.Type})
+		fields = append(fields, f)
+	}
+	fields = append(fields, flow.Field(flow.RowTime, flow.Bigint))
+	out.scope.cols = append(out.scope.cols, column{name: flow.RowTime, t: flow.Bigint, hidden: true})
+	sch := hiddenTail(fields, len(fields)-1)
+	cols := append(append([]arrow.Array(nil), batch.Columns()...), flow.Repeat(flow.Bigint, int64(0), batch.Rows()))
+	out.node = &op.Values{Name: name, Out: sch, Batch: flow.NewBatch(sch, cols, batch.Rows(), nil)}
+	return out, nil
+}
+
+// modelVersions binds a model in FROM: the table of its versions.
+func (b *binder) modelVersions(r *lang.Relation) (*rel, bool, error) {
+	if _, ok := b.Catalog.Model(b.fold(r.Source.Name), b.Upper); !ok {
+		return nil, false, nil
+	}
+	out, err := b.rows(r, "versions", []any{b.fold(r.Source.Name)})
+	return out, true, err
+}

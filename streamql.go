@@ -1,0 +1,214 @@
+package streamql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/local"
+	"github.com/streamql/streamql/udf"
+)
+
+// Engine runs statements over the topics of one broker. It is safe for use by several goroutines.
+type Engine struct {
+	config
+	broker    *local.Broker
+	catalog   *catalog.Catalog
+	functions *udf.Registry
+	models    *keeper
+
+	mu         sync.Mutex // statements that define run one at a time
+	properties map[string]string
+	trainings  map[string]*planner.Training
+	connectors map[string]topic.Source // by topic, of relations with a connector
+	jobs       map[string]*job
+	order      []string // of jobs, by creation
+	next       int      // number of the next job
+	replaying  bool     // statements come from the catalog topic, which replayed is of
+	replayed   record
+	letters    map[string]int64
+	lettersMu  sync.Mutex
+	ctx        context.Context
+	stop       context.CancelFunc
+}
+
+// The engine's own topics.
+const (
+	errorsTopic   = "streamql.errors"
+	trainingTopic = "streamql.training"
+	catalogTopic  = "streamql.catalog"
+)
+
+// Open opens an engine. With a directory it goes on where it left off: its jobs run again.
+func Open(ctx context.Context, options ...Option) (*Engine, error) {
+	e := &Engine{config: config{now: time.Now, poll: 4096}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
+		trainings: map[string]*planner.Training{}, connectors: map[string]topic.Source{}, jobs: map[string]*job{}, letters: map[string]int64{}}
+	for _, o := range options {
+		o(&e.config)
+	}
+	if !e.given && e.dir != "" {
+		e.interval = 20 * time.Millisecond
+	}
+	for _, f := range e.funcs {
+		if err := e.functions.Add(f); err != nil {
+			return nil, wrap(err, nil)
+		}
+	}
+	now := func() int64 { return e.now().UnixMilli() }
+	opts := []local.Option{local.PollRecords(e.poll), local.Clock(now)}
+	if e.dir == "" {
+		opts = append(opts, local.Memory())
+	}
+	var err error
+	if e.broker, err = local.Open(e.dir, opts...); err != nil {
+		return nil, wrap(err, nil)
+	}
+	e.functions.SetClock(now)
+	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
+	e.models = newKeeper(e)
+	if err := e.start(ctx); err != nil {
+		return nil, errors.Join(wrap(err, nil), e.Close())
+	}
+	return e, nil
+}
+
+// start makes the engine's own topics and relations and replays the catalog.
+func (e *Engine) start(ctx context.Context) error {
+	for _, t := range []string{errorsTopic, trainingTopic, catalogTopic} {
+		err := e.broker.Create(ctx, t, topic.Config{Partitions: 1, RetentionMs: -1})
+		if err != nil && !errors.Is(err, topic.ErrTopicExists) {
+			return fmt.Errorf("make topic %s: %w", t, err)
+		}
+	}
+	e.ownRelations()
+	return e.replay(ctx)
+}
+
+// Close stops all jobs, after a last commit of each, and releases the directory.
+func (e *Engine) Close() error {
+	e.stop()
+	e.models.close()
+	var errs []error
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, name := range e.order {
+		if j := e.jobs[name]; j != nil && j.run != nil {
+			errs = append(errs, j.end())
+		}
+	}
+	for _, s := range e.connectors {
+		if c, ok := s.(interface{ Close() error }); ok {
+			errs = append(errs, c.Close())
+		}
+	}
+	return errors.Join(append(errs, e.broker.Close())...)
+}
+
+// Exec runs the statements of a text in order. It returns when each has done what it does: a definition when it is in force, a bounded
+// statement when it has ended. Rows of queries are read and dropped.
+func (e *Engine) Exec(ctx context.Context, text string, args ...any) error {
+	statements, err := e.Parse(text)
+	if err != nil {
+		return err
+	}
+	for _, st := range statements {
+		r, err := e.Run(ctx, st, args...)
+		if err != nil {
+			return err
+		}
+		if r.Rows == nil {
+			continue
+		}
+		for _, err := range r.Rows.Batches() {
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Query runs one statement that has rows. They come as they are read; leaving the loop over Rows.Batches or ending ctx stops the query.
+func (e *Engine) Query(ctx context.Context, text string, args ...any) (*Rows, error) {
+	statements, err := e.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(statements) != 1 {
+		return nil, &Error{Code: "SQ1001", Stage: lang.StageParse, Msg: fmt.Sprintf("Query takes one statement, this text has %d", len(statements))}
+	}
+	r, err := e.Run(ctx, statements[0], args...)
+	if err != nil {
+		return nil, err
+	}
+	if r.Rows == nil {
+		return nil, &Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: 1, Pos: statements[0].Position(), Len: 1, Msg: "this statement has no rows: use Exec"}
+	}
+	return r.Rows, nil
+}
+
+// Parse reads a text. The error is an *Error, or lang.Errors with up to 10 of them.
+func (e *Engine) Parse(text string) ([]lang.Statement, error) {
+	e.mu.Lock()
+	variables := map[string]string{}
+	for k, v := range e.properties {
+		if name, ok := cutVariable(k); ok {
+			variables[name] = v
+		}
+	}
+	e.mu.Unlock()
+	return lang.Parse(text, lang.Variables(variables))
+}
+
+// Result is what a statement has done: Rows for queries and SHOW, else a sentence for the user.
+type Result struct {
+	Rows    *Rows
+	Message string
+	Job     string // the job a definition has started
+
+	wait func(context.Context) error // for a bounded job; without the engine's lock
+}
+
+// options is what the planner may know.
+func (e *Engine) options(args []any) planner.Options {
+	return planner.Options{Catalog: e.catalog, Functions: e.functions, Upper: e.ksql || e.properties["sql.identifiers"] == "upper", Strict: e.ksql,
+		Properties: e.properties, Params: args, Infer: e.infer, Model: e.training, Views: e.views, Rows: e.rows}
+}
+
+func (e *Engine) training(name string) (*planner.Training, bool) {
+	if t, ok := e.trainings[name]; ok {
+		return t, true
+	}
+	m, ok := e.catalog.Model(name, e.ksql)
+	if !ok {
+		return nil, false
+	}
+	t, ok := e.trainings[m.Name]
+	return t, ok
+}
+
+// failed counts and reports a row that failed.
+func (e *Engine) failed(job string, f exec.Failure) {
+	e.lettersMu.Lock()
+	e.letters[f.Source]++
+	e.lettersMu.Unlock()
+	if e.warn != nil {
+		e.warn(failure(job, f))
+	}
+}
+
+// Broker is the engine's broker, for programs that write topics themselves.
+func (e *Engine) Broker() topic.Broker { return e.broker }
+
+// Catalog is what names mean now.
+func (e *Engine) Catalog() *catalog.Catalog { return e.catalog }
+
+// Functions are the functions the engine knows.
+func (e *Engine) Functions() *udf.Registry { return e.functions }
