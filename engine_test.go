@@ -78,7 +78,7 @@ func TestMainPath(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the table has\n%s", got)
+			t.Fatalf("the table has\n%s\n%s", got, result(t, e, "SELECT job, status, rows, error FROM streamql.jobs"))
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

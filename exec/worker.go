@@ -71,6 +71,9 @@ func (w *Worker) open(context.Context) error {
 				groups[g] = append(groups[g], assigned{node, s})
 			}
 		}
+		if len(st.Order) == 0 { // what it reads is known already: one task without a reader
+			groups[0] = nil
+		}
 		ids := make([]int32, 0, len(groups))
 		for id := range groups {
 			ids = append(ids, id)
