@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -159,6 +161,16 @@ func (t *trainer) target(p part, levels *ml.Levels) ([]float64, error) {
 	codes := make([]int32, p.rows)
 	if err := levels.Codes(col, codes); err != nil {
 		return nil, err
+	}
+	if slices.Contains(codes, -1) && !t.Options.Has("classes") {
+		for i, c := range codes {
+			if c != -1 {
+				continue
+			}
+			if name := ml.Level(col, i); utf8.ValidString(name) { // it must fit a version's head
+				codes[i] = levels.Add(strings.Clone(name))
+			}
+		}
 	}
 	for i, c := range codes {
 		if y[i] = float64(c); c < 0 {
