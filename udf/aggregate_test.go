@@ -199,6 +199,34 @@ func TestCountDistinctIsClose(t *testing.T) {
 	}
 }
 
+func TestQuantileIsClose(t *testing.T) {
+	b := flow.Builder(flow.Double)
+	for i := range 20_001 {
+		flow.Append(b, math.Pow(1.001, float64((i*7919)%20_001-10_000)))
+	}
+	col := b.NewArray()
+	for _, share := range []float64{0, 0.25, 0.5, 0.99, 1} {
+		want := math.Pow(1.001, math.Floor(share*20_000)-10_000)
+		var got float64
+		if _, err := fmt.Sscan(fold(t, "APPROX_QUANTILE", []any{share}, nil, col, flow.Repeat(flow.Double, share, 20_001)), &got); err != nil || math.Abs(got-want) > 0.0101*want {
+			t.Errorf("%v: %v, want %v (%v)", share, got, want, err)
+		}
+	}
+	if got := fold(t, "APPROX_QUANTILE", []any{1.5}, nil, col, col); !strings.HasPrefix(got, "bind: argument 2") {
+		t.Error(got)
+	}
+	q, state := quantile{0.5}, []byte(nil)
+	for i := range 3 * maxBuckets {
+		state = q.put(state, int64(i), 1)
+	}
+	for i := range 3 * maxBuckets {
+		state = q.put(state, int64(i), -1)
+	}
+	if len(state) != 0 {
+		t.Errorf("%d buckets are left", len(state)/16)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	r := Builtins()
 	r.SetLimit("collect_set", 1)
@@ -257,7 +285,7 @@ func FuzzStates(f *testing.F) {
 	}{
 		{collect{true, 10}, []arrow.Array{col}, flow.Array(flow.Int)}, {someByOffset{true, true, 1}, []arrow.Array{col}, flow.Array(flow.Int)},
 		{topK{flow.Int, 1, 2, false}, []arrow.Array{col}, flow.Array(flow.Int)}, {histogram{2}, []arrow.Array{texts}, flow.Map(flow.String, flow.Bigint)},
-		{attr{}, []arrow.Array{col}, flow.Int}, {sketch{}, []arrow.Array{col}, flow.Bigint}, {oneByOffset{true, true}, []arrow.Array{texts}, flow.String},
+		{attr{}, []arrow.Array{col}, flow.Int}, {sketch{}, []arrow.Array{col}, flow.Bigint}, {oneByOffset{true, true}, []arrow.Array{texts}, flow.String}, {quantile{0.5}, []arrow.Array{flow.Column(flow.Double, 1.0)}, flow.Double},
 	}
 	f.Fuzz(func(t *testing.T, s []byte) {
 		_, _, _ = readCell(cellType, s)

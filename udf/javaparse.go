@@ -127,11 +127,8 @@ func digits(s string, least, most int) (int, string, error) {
 }
 
 func (f *fields) set(x part, n int) error {
-	type bounds struct{ lo, hi int }
-	limit := map[byte]bounds{'M': {1, 12}, 'L': {1, 12}, 'd': {1, 31}, 'D': {1, 366}, 'H': {0, 23}, 'h': {1, 12}, 'K': {0, 11}, 'k': {1, 24},
-		'm': {0, 59}, 's': {0, 59}, 'n': {0, 999_999_999}, 'A': {0, 86_399_999}, 'y': {-999_999, 999_999}, 'u': {-999_999, 999_999}, 'Q': {1, 4}}
-	if b, ok := limit[x.letter]; ok && (n < b.lo || n > b.hi) {
-		return fmt.Errorf("%d does not lie between %d and %d", n, b.lo, b.hi)
+	if lo, hi := bounds(x.letter); n < lo || n > hi {
+		return fmt.Errorf("%d does not lie between %d and %d", n, lo, hi)
 	}
 	switch x.letter {
 	case 'y', 'u':
@@ -166,6 +163,33 @@ func (f *fields) set(x part, n int) error {
 		return fmt.Errorf("the letter %c can be written, not read", x.letter)
 	}
 	return nil
+}
+
+// bounds is what the number of a letter may be.
+func bounds(letter byte) (lo, hi int) {
+	switch letter {
+	case 'Q':
+		return 1, 4
+	case 'M', 'L', 'h':
+		return 1, 12
+	case 'd':
+		return 1, 31
+	case 'D':
+		return 1, 366
+	case 'H':
+		return 0, 23
+	case 'K':
+		return 0, 11
+	case 'k':
+		return 1, 24
+	case 'm', 's':
+		return 0, 59
+	case 'A':
+		return 0, 86_399_999
+	case 'n':
+		return 0, 999_999_999
+	}
+	return -999_999, 999_999
 }
 
 func (f *fields) fraction(n int, s string) (string, error) {

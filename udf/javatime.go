@@ -2,6 +2,7 @@ package udf
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -153,17 +154,17 @@ func (x part) format(t time.Time) string {
 		return pick(x.n, "AD", "AD", "Anno Domini")
 	case 'y', 'u':
 		if x.n == 2 {
-			return fmt.Sprintf("%02d", ((t.Year()%100)+100)%100)
+			return padded(int64((t.Year()%100+100)%100), 2)
 		}
-		return fmt.Sprintf("%0*d", x.n, t.Year())
+		return padded(int64(t.Year()), x.n)
 	case 'Q':
 		q := (int(t.Month()) + 2) / 3
-		return pick(x.n, fmt.Sprintf("%0*d", min(x.n, 2), q), fmt.Sprintf("Q%d", q), [...]string{"1st", "2nd", "3rd", "4th"}[q-1]+" quarter")
+		return pick(x.n, padded(int64(q), min(x.n, 2)), fmt.Sprintf("Q%d", q), [...]string{"1st", "2nd", "3rd", "4th"}[q-1]+" quarter")
 	case 'M', 'L':
 		if x.n == 5 {
 			return t.Month().String()[:1]
 		}
-		return pick(x.n, fmt.Sprintf("%0*d", min(x.n, 2), int(t.Month())), t.Month().String()[:3], t.Month().String())
+		return pick(x.n, padded(int64(t.Month()), min(x.n, 2)), t.Month().String()[:3], t.Month().String())
 	case 'E':
 		return weekday(max(x.n, 3), t)
 	case 'e':
@@ -173,7 +174,7 @@ func (x part) format(t time.Time) string {
 	case 'a':
 		return t.Format("PM")
 	case 'S':
-		return fmt.Sprintf("%09d", t.Nanosecond())[:x.n]
+		return padded(int64(t.Nanosecond()), 9)[:x.n]
 	case 'V':
 		if t.Location() == time.UTC {
 			return "UTC"
@@ -184,7 +185,21 @@ func (x part) format(t time.Time) string {
 	case 'O', 'X', 'x', 'Z':
 		return x.offset(t)
 	}
-	return fmt.Sprintf("%0*d", x.n, x.number(t))
+	return padded(x.number(t), x.n)
+}
+
+// padded writes a number with zeros up to n digits.
+func padded(v int64, n int) string {
+	var buf [24]byte
+	digits := strconv.AppendInt(buf[:0], max(v, -v), 10)
+	if v >= 0 && len(digits) >= n {
+		return string(digits)
+	}
+	sign := ""
+	if v < 0 {
+		sign = "-"
+	}
+	return sign + strings.Repeat("0", max(0, n-len(digits))) + string(digits)
 }
 
 func pick(n int, digits, short, long string) string {

@@ -86,14 +86,15 @@ type Accumulator interface {
 	Value(state []byte, to array.Builder) error
 }
 
-// Merger is an Accumulator that can combine two states (optional): session windows and panes need it.
+// Merger is an Accumulator that can combine two states (optional): session windows and panes need it. The rows of from count as
+// later than those of into, which matters to LATEST_BY_OFFSET and the like; into may be changed and is returned, from is not changed.
 type Merger interface {
 	Accumulator
 	Merge(into, from []byte) ([]byte, error)
 }
 
-// Bound is an aggregate bound to the types of its arguments. Const marks arguments that must be literals; they are handed to
-// New as Go values and are not evaluated per row.
+// Bound is an aggregate bound to the types of its arguments. An argument that must be a literal (the n of LATEST_BY_OFFSET) keeps
+// its place in Args; Bind has its value, and Add does not look at its column.
 type Bound struct {
 	Args   []flow.Type
 	Result flow.Type
