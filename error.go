@@ -53,6 +53,10 @@ func code(err error) string {
 			return c.code
 		}
 	}
+	var bug *exec.PanicError
+	if errors.As(err, &bug) {
+		return "SQ9001"
+	}
 	var gap topic.ErrGap
 	if errors.As(err, &gap) {
 		return "SQ8001"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"sync"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -44,44 +43,31 @@ func (r *Rows) Stats() Stats {
 var errLeft = errors.New("the reader has left")
 
 // Batches yields the result as it comes. The last pair has the error that ended it, if one did: an *Error. Ending the loop stops the
-// query. A batch stays valid; nothing is to be released.
+// query. The query runs on the caller's goroutine, between two batches. A batch stays valid; nothing is to be released.
 func (r *Rows) Batches() iter.Seq2[*flow.Batch, error] {
 	return func(yield func(*flow.Batch, error) bool) {
 		if r.static != nil {
 			yield(r.static, nil)
 			return
 		}
-		ctx, cancel := context.WithCancel(r.ctx)
-		batches := make(chan *flow.Batch)
-		var err error
-		var done sync.WaitGroup
-		done.Add(1)
-		go func() {
-			defer done.Done()
-			defer close(batches)
-			err = r.run(ctx, func(b *flow.Batch) error {
-				select {
-				case batches <- b:
-					return nil
-				case <-ctx.Done():
-					return errLeft
-				}
-			})
-		}()
-		defer done.Wait()
-		defer cancel()
-		for b := range batches {
-			if !yield(b, nil) {
-				return
+		left := false
+		err := r.run(r.ctx, func(b *flow.Batch) error {
+			if b.Rows() == 0 {
+				return nil
 			}
-		}
-		done.Wait()
-		if err != nil && !errors.Is(err, exec.ErrDone) && !errors.Is(err, errLeft) {
-			if r.ctx.Err() != nil {
-				err = r.ctx.Err()
+			if left = !yield(b, nil); left {
+				return errLeft
 			}
-			yield(nil, wrap(err, nil))
+			return nil
+		})
+		if left || err == nil || errors.Is(err, exec.ErrDone) {
+			return
 		}
+		if r.ctx.Err() != nil {
+			yield(nil, r.ctx.Err())
+			return
+		}
+		yield(nil, wrap(err, nil))
 	}
 }
 

@@ -115,6 +115,9 @@ func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, e
 		if err != nil {
 			return err
 		}
+		if e.manual { // a live input ends where it ends now
+			return errors.Join(job.Drain(ctx, nil), job.Close(ctx))
+		}
 		return job.Run(ctx)
 	}
 	return rows, nil

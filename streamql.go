@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -71,6 +72,7 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 		return nil, wrap(err, nil)
 	}
 	e.functions.SetClock(now)
+	e.functions.SetRandom(rand.Uint64)
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	e.models = newKeeper(e)
 	if err := e.start(ctx); err != nil {

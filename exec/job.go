@@ -3,7 +3,9 @@ package exec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -65,12 +67,30 @@ func (j *Job) Start(ctx context.Context) {
 // Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does.
 func (j *Job) Run(ctx context.Context) error {
 	j.set(Running, nil)
-	err := j.loop(ctx)
+	err := guard(func() error { return j.loop(ctx) })
 	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
 		// What has been pushed is whole: commit it, so that a restart need not do it again.
 		err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 	}
 	return errors.Join(err, j.worker.Close(context.WithoutCancel(ctx)))
+}
+
+// PanicError is a panic in an operator or function: a bug of ours or of an embedder's function. The job fails, the process lives.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (p *PanicError) Error() string { return fmt.Sprintf("internal error: %v", p.Value) }
+
+// guard turns a panic into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+	}()
+	return f()
 }
 
 func (j *Job) loop(ctx context.Context) error {
@@ -94,7 +114,7 @@ func (j *Job) Bounded() bool {
 
 // Drain works off what the inputs hold now, commit by commit, and returns. after is called before each commit; it may call Crash.
 func (j *Job) Drain(ctx context.Context, after func() error) error {
-	err := j.worker.Drain(ctx, after)
+	err := guard(func() error { return j.worker.Drain(ctx, after) })
 	j.count()
 	return err
 }

@@ -42,6 +42,8 @@ type Compare struct {
 	Op       CompareOp
 	L, R     Expr
 	Distinct bool
+	// NullFalse makes a comparison with NULL false instead of NULL, as ksqlDB does.
+	NullFalse bool
 }
 
 // NewCompare binds a comparison, widening both sides to a common type; a text literal beside a DATE, TIME or TIMESTAMP is read as one.
@@ -56,7 +58,7 @@ func NewCompare(op CompareOp, l, r Expr, distinct bool) (Expr, error) {
 			return nil, fmt.Errorf("operator %s has no meaning for %s", compareNames[op], flow.TypeName(l.Type()))
 		}
 	}
-	return &Compare{op, l, r, distinct}, nil
+	return &Compare{Op: op, L: l, R: r, Distinct: distinct}, nil
 }
 
 // alike brings two operands of a comparison to one type.
@@ -87,7 +89,7 @@ func isTime(t flow.Type) bool {
 
 func (c *Compare) Type() flow.Type     { return flow.Boolean }
 func (c *Compare) Inputs() []Expr      { return []Expr{c.L, c.R} }
-func (c *Compare) With(in []Expr) Expr { return &Compare{c.Op, in[0], in[1], c.Distinct} }
+func (c *Compare) With(in []Expr) Expr { return &Compare{c.Op, in[0], in[1], c.Distinct, c.NullFalse} }
 func (c *Compare) String() string {
 	op := compareNames[c.Op]
 	if c.Distinct {
@@ -103,6 +105,14 @@ func (c *Compare) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 	bits := make([]byte, (n+7)/8)
 	v := bothNulls(n, l, r)
 	compareInto(bits, c.Op, l, r, n)
+	if c.NullFalse && v.Nulls() > 0 {
+		for i := range n {
+			if v.IsNull(i) {
+				setBit(bits, i, false)
+			}
+		}
+		return flow.Bools(n, bits, flow.Valid(n))
+	}
 	if !c.Distinct {
 		return flow.Bools(n, bits, v)
 	}

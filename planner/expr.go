@@ -170,6 +170,9 @@ func (b *binder) binary(e *lang.Binary, s *scope) (expr.Expr, error) {
 		return nil, unsupported(place, "operator "+e.Op)
 	}
 	out, err := expr.NewCompare(op, l, r, false)
+	if c, ok := out.(*expr.Compare); ok && b.Strict {
+		c.NullFalse = true
+	}
 	return at(place, "SQ2006", out, err)
 }
 
@@ -386,11 +389,23 @@ func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
 	if e.Distinct || e.Filter != nil || e.Over != nil || len(e.Named) > 0 {
 		return nil, unsupported(e, "DISTINCT, FILTER, OVER or a named argument in a scalar call")
 	}
-	args, err := b.list(e.Args, s)
+	given := e.Args
+	if f, ok := b.Functions.Scalar(name); ok && f.Words && len(given) > 0 {
+		given = append([]lang.Expr{b.word(given[0], s)}, given[1:]...)
+	}
+	args, err := b.list(given, s)
 	if err != nil {
 		return nil, err
 	}
 	return b.function(e, name, args)
+}
+
+// word reads a bare word that names no column as text: DATEADD(DAYS, 1, d).
+func (b *binder) word(e lang.Expr, s *scope) lang.Expr {
+	if id, ok := e.(*lang.Ident); ok && id.Source == nil && s.index("", b.fold(id.Name)) < 0 {
+		return &lang.Text{At: id.At, Value: id.Name.Text}
+	}
+	return e
 }
 
 // function binds a scalar function by name over bound arguments.

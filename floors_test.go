@@ -1,0 +1,142 @@
+package streamql_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/streamql/streamql"
+
+// floors are the rooms, the lowest first. A room imports only rooms of lower floors, and of its own only those named here.
+var floors = [][]string{
+	{"flow", "lang", "topic", "internal/fault", "internal/golden"},
+	{"format", "udf", "state", "topic/batch", "topic/local", "topic/files", "topic/generate"},
+	{"catalog", "expr", "udf/ml", "udf/ml/nn", "udf/ml/fmath", "udf/ml/mltest"},
+	{"exec"},
+	{"exec/op"},
+	{"planner"},
+	{"", "conformance/reference"},
+	{"shell", "conformance", "streamqltest", "exec/sim"},
+	{"cmd/streamql"},
+}
+
+var sameFloor = map[string][]string{
+	"topic/local":   {"topic/batch"},
+	"udf/ml":        {"udf/ml/nn", "udf/ml/fmath"},
+	"udf/ml/nn":     {"udf/ml/fmath"},
+	"udf/ml/mltest": {"udf/ml"},
+}
+
+// lives says which third party may be imported where; arrow and the standard library are everyone's.
+var lives = map[string][]string{
+	"github.com/cockroachdb/pebble":    {"state", "topic/local"},
+	"github.com/alecthomas/participle": {"lang"},
+	"github.com/alecthomas/kong":       {"cmd/streamql"},
+	"github.com/reeflective/readline":  {"shell"},
+	"github.com/klauspost/compress":    {"topic/batch", "udf/ml"},
+	"github.com/cespare/xxhash":        {"state", "topic/local", "udf"},
+	"golang.org/x/term":                {"shell", "cmd/streamql"},
+}
+
+// TestFloors holds every import of every room that is not a test's against the floors.
+func TestFloors(t *testing.T) {
+	floor := map[string]int{}
+	for i, rooms := range floors {
+		for _, r := range rooms {
+			floor[r] = i
+		}
+	}
+	seen := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != "." || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		room := filepath.ToSlash(filepath.Dir(path))
+		if room == "." {
+			room = ""
+		}
+		at, known := floor[room]
+		if !known {
+			t.Errorf("%s is on no floor: give it one in floors_test.go and ARCHITECTURE.md", path)
+			return nil
+		}
+		seen++
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, im := range f.Imports {
+			p, _ := strconv.Unquote(im.Path.Value)
+			check(t, path, room, at, p, floor)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 50 {
+		t.Errorf("only %d files were looked at", seen)
+	}
+}
+
+func check(t *testing.T, path, room string, at int, p string, floor map[string]int) {
+	if p == module || strings.HasPrefix(p, module+"/") {
+		other := strings.TrimPrefix(strings.TrimPrefix(p, module), "/")
+		if floor[other] < at {
+			return
+		}
+		for _, ok := range sameFloor[room] {
+			if ok == other {
+				return
+			}
+		}
+		t.Errorf("%s imports %s, which is not on a lower floor", path, p)
+		return
+	}
+	if !strings.Contains(strings.SplitN(p, "/", 2)[0], ".") || strings.HasPrefix(p, "github.com/apache/arrow/go/v15") {
+		return
+	}
+	for lib, rooms := range lives {
+		if p != lib && !strings.HasPrefix(p, lib+"/") {
+			continue
+		}
+		for _, r := range rooms {
+			if r == room {
+				return
+			}
+		}
+		t.Errorf("%s imports %s, which lives in %v", path, p, rooms)
+		return
+	}
+	t.Errorf("%s imports %s: a new third party needs a reason in ARCHITECTURE.md and a room in floors_test.go", path, p)
+}
+
+// TestDocsNameRooms holds ARCHITECTURE.md against the tree: every room stands in it.
+func TestDocsNameRooms(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rooms := range floors {
+		for _, r := range rooms {
+			if _, err := os.Stat(filepath.FromSlash(r)); err != nil || r == "" {
+				continue
+			}
+			if !strings.Contains(string(text), r+"/") {
+				t.Errorf("ARCHITECTURE.md does not name %s/", r)
+			}
+		}
+	}
+}
