@@ -42,6 +42,7 @@ var lives = map[string][]string{
 	"github.com/klauspost/compress":    {"topic/batch", "udf/ml"},
 	"github.com/cespare/xxhash":        {"state", "topic/local", "udf"},
 	"golang.org/x/term":                {"shell", "cmd/streamql"},
+	"github.com/rivo/uniseg":           {"shell"},
 }
 
 // TestFloors holds every import of every room that is not a test's against the floors.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/topic/local"
 )
 
 // Option changes how an engine is opened.
@@ -20,6 +21,7 @@ type config struct {
 	progress func(exec.Progress)
 	warn     func(*Error)
 	funcs    []any
+	local    []local.Option // tests inject file systems
 }
 
 // WithDir keeps topics, state and the catalog in a directory: a second start goes on where the first left off. One process at a time

@@ -68,7 +68,7 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 		opts = append(opts, local.Memory())
 	}
 	var err error
-	if e.broker, err = local.Open(e.dir, opts...); err != nil {
+	if e.broker, err = local.Open(e.dir, append(opts, e.local...)...); err != nil {
 		return nil, wrap(err, nil)
 	}
 	e.functions.SetClock(now)
