@@ -173,9 +173,10 @@ func Decode(records []topic.Record) (*Bundle, Manifest, error) {
 	return b, m, nil
 }
 
-// unpack never makes more than the announced bytes, whatever the frame says.
+// unpack makes no more than the announced bytes, or 1 MiB if those are fewer (a frame of a few bytes may announce a larger window), whatever
+// the frame says.
 func unpack(packed []byte, size int) ([]byte, error) {
-	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(max(size, 1))))
+	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(max(size, 1<<20))))
 	if err != nil {
 		return nil, err
 	}
