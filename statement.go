@@ -138,9 +138,15 @@ func bounded(stages []exec.Stage) bool {
 
 // declare makes a relation over a topic, and the topic if it is not there.
 func (e *Engine) declare(ctx context.Context, st *lang.CreateSource) (*Result, error) {
+	if st.OrReplace && st.ReadOnly {
+		return nil, &Error{Code: "SQ3013", Stage: lang.StagePlan, Pos: st.Position(), Len: 6, Msg: "CREATE OR REPLACE is not supported on source streams and tables: a SOURCE is not replaced"}
+	}
 	r, err := planner.Declare(st, e.options(nil))
 	if err != nil {
 		return nil, err
+	}
+	if old, ok := e.catalog.Relation(r.Name, true); ok && old.ReadOnly && st.OrReplace {
+		return nil, &Error{Code: "SQ3013", Stage: lang.StagePlan, Pos: st.Position(), Len: 6, Msg: fmt.Sprintf("CREATE OR REPLACE is not supported on source streams and tables: %q is a SOURCE", r.Name)}
 	}
 	if done, err := e.taken(ctx, st, r.Name, st.OrReplace, st.IfNotExists); done != nil || err != nil {
 		return done, err

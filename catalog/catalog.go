@@ -80,8 +80,6 @@ func (r *Relation) Schema() string {
 	for i, c := range r.Columns {
 		parts[i] = "`" + c.Name + "` " + flow.TypeName(c.Type)
 		switch {
-		case c.Role == Key && r.Table:
-			parts[i] += " PRIMARY KEY"
 		case c.Role == Key:
 			parts[i] += " KEY"
 		case c.Role == Headers:

@@ -127,6 +127,11 @@ type In struct {
 func NewIn(x Expr, items []Expr, not bool) (Expr, error) {
 	out := &In{X: x, Not: not}
 	for _, i := range items {
+		if l, ok := i.(*Literal); ok && l.T.ID() == arrow.STRING && flow.IsNumber(out.X.Type()) { // a number may be written as text
+			if v, err := CastValue(l.Value, flow.String, out.X.Type()); err == nil {
+				i = Lit(out.X.Type(), v)
+			}
+		}
 		l, r, err := alike(out.X, i)
 		if err != nil {
 			return nil, fmt.Errorf("IN: %w", err)

@@ -11,15 +11,20 @@ import (
 // Time is event time: milliseconds since the epoch, UTC.
 type Time int64
 
-// Op is a row's weight: a relation changes by rows that come (+1) and rows that go (-1).
-// An update is a Retract of the old row directly followed by an Insert of the new one.
+// Op is a row's weight: a relation changes by rows that come (positive) and rows that go (negative). An update is the old row with
+// weight Before directly followed by the new one with Insert; a row that only goes is a Retract. What passes one half of an update and
+// not the other must say so: a Before whose Insert is gone is a Retract (Take sees to it).
 type Op int8
 
-// The two weights.
+// The weights.
 const (
 	Insert  Op = +1
 	Retract Op = -1
+	Before  Op = -2
 )
+
+// Gone reports whether the row goes.
+func (o Op) Gone() bool { return o < 0 }
 
 // The names of the pseudo-columns. A scan appends those a query needs after the declared columns; the first is always there.
 const (
@@ -29,6 +34,7 @@ const (
 	Headers      = "HEADERS"      // ARRAY<STRUCT<KEY STRING, VALUE BYTES>>
 	WindowStart  = "WINDOWSTART"  // BIGINT, ms
 	WindowEnd    = "WINDOWEND"    // BIGINT, ms
+	RawHeaders   = "$HEADERS"     // as HEADERS, for a sink that passes them on
 	StreamTime   = "$STREAMTIME"  // BIGINT, the task's running maximum of event time at this row: lateness is decided by it
 )
 
@@ -110,6 +116,15 @@ func (b *Batch) Where(keep *array.Boolean) *Batch {
 	return b.Take(rows)
 }
 
+// keepPairs makes the first half of an update whose second half was not taken a plain retraction.
+func keepPairs(ops []Op, rows []int32) {
+	for i, o := range ops {
+		if o == Before && (i+1 == len(rows) || rows[i+1] != rows[i]+1) {
+			ops[i] = Retract
+		}
+	}
+}
+
 // Take returns the rows named by index, in that order.
 func (b *Batch) Take(rows []int32) *Batch {
 	if len(rows) == b.Rows() && ascending(rows) {
@@ -125,6 +140,7 @@ func (b *Batch) Take(rows []int32) *Batch {
 		for i, r := range rows {
 			ops[i] = b.Ops[r]
 		}
+		keepPairs(ops, rows)
 	}
 	return NewBatch(b.Schema, cols, len(rows), ops)
 }
@@ -143,7 +159,7 @@ func (b *Batch) Text() string {
 	var out strings.Builder
 	for row := 0; row < b.Rows(); row++ {
 		sign := "+"
-		if b.Op(row) == Retract {
+		if b.Op(row).Gone() {
 			sign = "-"
 		}
 		out.WriteString(sign)

@@ -78,7 +78,7 @@ func (b *binder) tumbling(s *lang.Select, in *rel) (*op.Window, error) {
 	if in.table {
 		return nil, fail(s.Window, "SQ3006", "WINDOW is for streams, not for tables")
 	}
-	if s.Window.Kind != lang.Tumbling {
+	if s.Window.Kind == lang.Session {
 		return nil, unsupported(s.Window, "WINDOW "+string(s.Window.Kind))
 	}
 	size, err := Millis(s.Window.Size)
@@ -88,7 +88,15 @@ func (b *binder) tumbling(s *lang.Select, in *rel) (*op.Window, error) {
 	if size == 0 {
 		return nil, fail(s.Window.Size, "SQ2010", "a window's size is not 0")
 	}
-	w := &op.Window{Size: size, Grace: defaultGrace}
+	w := &op.Window{Size: size, Advance: size, Grace: defaultGrace}
+	if s.Window.Advance != nil {
+		if w.Advance, err = Millis(s.Window.Advance); err != nil {
+			return nil, err
+		}
+		if w.Advance == 0 || w.Advance > size {
+			return nil, fail(s.Window.Advance, "SQ2010", "a window advances by more than 0 and at most its size")
+		}
+	}
 	if s.Window.Grace != nil {
 		if w.Grace, err = Millis(s.Window.Grace); err != nil {
 			return nil, err
@@ -117,9 +125,6 @@ func (g *grouping) keys(s *lang.Select) error {
 		x, err := g.b.expr(e, g.in.scope)
 		if err != nil {
 			return err
-		}
-		if _, constant := x.(*expr.Literal); constant {
-			return fail(e, "SQ2019", "GROUP BY needs an expression over columns, not a constant")
 		}
 		name := fmt.Sprintf("KSQL_COL_%d", len(g.by))
 		if c, ok := x.(*expr.Column); ok {
@@ -184,11 +189,22 @@ func (g *grouping) aggregate(m mode) (*op.Aggregate, error) {
 
 // input makes a table's changes complete: an aggregate must take the old row out before it puts the new one in.
 func (g *grouping) input() exec.Node {
+	dropNulls(g.in.node)
 	if g.in.upsert {
 		g.in.node = insertNormalize(g.in.node, keyAndWindow(g.in))
 		g.in.upsert = false
 	}
 	return g.in.node
+}
+
+// dropNulls leaves a stream's records without a value out of groups.
+func dropNulls(n exec.Node) {
+	if s, ok := n.(*op.Scan); ok && s.Nulls == op.NullsPass {
+		s.Nulls = op.NullsAreDropped
+	}
+	for _, in := range n.Inputs() {
+		dropNulls(in)
+	}
 }
 
 // insertNormalize puts a Normalize directly over the scan: filters above it then see old rows too.
@@ -267,9 +283,9 @@ func (g *grouping) text(c *lang.Call) string { return lang.PrintExpr(c) }
 
 // finish binds HAVING and the items over the aggregate's output.
 func (g *grouping) finish(s *lang.Select, agg *op.Aggregate) (*selected, error) {
-	over := &rel{node: agg, scope: &scope{exact: g.b.Upper}, table: true}
+	over := &rel{node: agg, scope: &scope{exact: g.b.Upper}, table: true, names: g.in.scope}
 	if g.window != nil {
-		over.window = &catalog.Windowing{Kind: "TUMBLING", Size: g.window.Size}
+		over.window = &catalog.Windowing{Kind: string(s.Window.Kind), Size: g.window.Size}
 	}
 	for i, f := range agg.Out.Fields() {
 		over.scope.cols = append(over.scope.cols, column{name: f.Name, t: f.Type, key: i < len(g.by), hidden: i >= len(g.by)})

@@ -240,6 +240,7 @@ func (b *binder) trainingSource(st *lang.CreateModel, t *Training, scan *lang.Sc
 	if err != nil {
 		return nil, err
 	}
+	dropNulls(in.node)
 	t.Bounded = true
 	for i := range b.leaves {
 		l := &b.leaves[i]
@@ -453,7 +454,7 @@ func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *
 		if err != nil {
 			return err
 		}
-		train.Window = &op.Window{Size: size}
+		train.Window = &op.Window{Size: size, Advance: size}
 		if st.Window.Grace != nil {
 			if train.Window.Grace, err = Millis(st.Window.Grace); err != nil {
 				return err

@@ -105,6 +105,14 @@ func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation)
 			return fail(at, "SQ2018", "the key column %s is missing from the projection: add it to SELECT", quote(name))
 		}
 	}
+	for i, it := range sel.items {
+		if pseudo(strings.ToUpper(it.name)) {
+			return fail(at, "SQ2015", "%s is a pseudo-column: give column %d another name with AS", quote(it.name), i+1)
+		}
+	}
+	if err := sel.keyTwice(at); err != nil {
+		return err
+	}
 	isKey := map[int]bool{}
 	sel.keyItems = sel.keyColumns(len(sel.key))
 	for _, i := range sel.keyItems {
@@ -115,6 +123,21 @@ func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation)
 		if !isKey[i] {
 			r.Columns = append(r.Columns, catalog.Column{Name: it.name, Type: it.t})
 		}
+	}
+	return nil
+}
+
+// keyTwice refuses a key that stands in the projection more than once: which copy is the key?
+func (s *selected) keyTwice(at lang.Node) error {
+	seen := map[int]string{}
+	for _, it := range s.items {
+		if it.key < 0 {
+			continue
+		}
+		if first, twice := seen[it.key]; twice {
+			return fail(at, "SQ2018", "the key column %s stands in the projection more than once (%s): use AS_VALUE for a copy in the value", quote(first), quote(it.name))
+		}
+		seen[it.key] = it.name
 	}
 	return nil
 }
@@ -153,7 +176,7 @@ func (b *binder) inherit(r, source *catalog.Relation, with map[string]string) {
 
 // sink makes the node that writes a relation's topic.
 func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
-	s := &op.Sink{Input: sel.node, Topic: r.Topic, Partitions: max(r.Partitions, 1), Key: r.Key, Value: r.Value, KeyCols: sel.keyItems}
+	s := &op.Sink{Input: sel.node, Topic: r.Topic, Partitions: max(r.Partitions, 1), Key: r.Key, Value: r.Value, KeyCols: sel.keyItems, Headers: -1}
 	isKey := map[int]bool{}
 	for _, k := range sel.keyItems {
 		isKey[k] = true
@@ -164,6 +187,11 @@ func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
 		}
 	}
 	sch := sel.node.Schema()
+	for i := len(sel.items); i < len(sch.Fields()); i++ {
+		if sch.Field(i).Name == flow.RawHeaders {
+			s.Headers = i
+		}
+	}
 	if sel.window != nil {
 		for i := len(sel.items); i < len(sch.Fields()); i++ {
 			if n := strings.TrimPrefix(sch.Field(i).Name, "$"); n == flow.WindowStart || n == flow.WindowEnd {
@@ -173,7 +201,7 @@ func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
 		s.Session = sel.window.Size < 0
 	}
 	if r.Table {
-		s.Keep = append(append(append([]int(nil), s.KeyCols...), s.ValueCols...), s.Window...)
+		s.Keep = append(append(append([]int(nil), s.KeyCols...), s.Window...), s.ValueCols...)
 		s.Keep = append(s.Keep, sch.Time)
 	}
 	if r.Timestamp != "" {

@@ -18,14 +18,14 @@ import (
 
 // relation under work: a node, what its columns are called, and what kind of thing it is.
 type rel struct {
-	node     exec.Node
-	scope    *scope
-	table    bool // rows have a key that they replace
-	upsert   bool // a table whose old rows are not known: deletions carry the key alone
-	window   *catalog.Windowing
-	source   *catalog.Relation // the one relation it reads, if it is one
-	key      []int             // columns of the key
-	declared bool
+	node   exec.Node
+	scope  *scope
+	table  bool // rows have a key that they replace
+	upsert bool // a table whose old rows are not known: deletions carry the key alone
+	window *catalog.Windowing
+	source *catalog.Relation // the one relation it reads, if it is one
+	key    []int             // columns of the key
+	names  *scope            // whose names generated ones must not be; nil: scope's
 }
 
 // mode is what a query is for.
@@ -255,7 +255,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		}
 	}
 	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
-	out := &rel{node: sc, scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source, declared: source.Job == ""}
+	out := &rel{node: sc, scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
 	var fields []arrow.Field
 	add := func(name string, t flow.Type, key, hidden bool, c op.ScanColumn) {
 		out.scope.cols = append(out.scope.cols, column{alias, name, t, key, hidden})
@@ -270,7 +270,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 	windowed := source.Window != nil
 	for _, c := range source.Columns {
 		if c.Role != catalog.Key && windowed {
-			window(true)
+			window(m == persistent)
 			windowed = false
 		}
 		switch c.Role {
@@ -293,10 +293,14 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		}
 	}
 	if windowed {
-		window(true)
+		window(m == persistent)
 	}
 	add(flow.RowPartition, flow.Int, false, true, op.ScanColumn{From: op.FromPartition})
 	add(flow.RowOffset, flow.Bigint, false, true, op.ScanColumn{From: op.FromOffset})
+	if m == persistent && !source.Table && source.Connector == "" {
+		sc.Nulls = op.NullsPass
+		add(flow.RawHeaders, op.HeadersType, false, true, op.ScanColumn{From: op.FromRawHeaders})
+	}
 	add(flow.RowTime, flow.Bigint, false, true, op.ScanColumn{From: op.FromTime})
 	add(flow.StreamTime, flow.Bigint, false, true, op.ScanColumn{From: op.FromClock})
 	if source.Window != nil {
@@ -336,15 +340,22 @@ func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 		out.scope.cols = append(out.scope.cols, column{alias, name, t, key, hidden})
 		fields = append(fields, flow.Field(name, t))
 	}
+	windowed := source.Window != nil
+	window := func() {
+		add(flow.WindowStart, flow.Bigint, false, false)
+		add(flow.WindowEnd, flow.Bigint, false, false)
+		windowed = false
+	}
 	for _, c := range source.Columns {
 		if c.Role == catalog.Key {
 			out.key = append(out.key, len(fields))
+		} else if windowed {
+			window()
 		}
 		add(c.Name, c.Type, c.Role == catalog.Key, false)
 	}
-	if source.Window != nil {
-		add(flow.WindowStart, flow.Bigint, false, false)
-		add(flow.WindowEnd, flow.Bigint, false, false)
+	if windowed {
+		window()
 	}
 	add(flow.RowTime, flow.Bigint, false, true)
 	p.Out = hiddenTail(fields, len(fields)-1)
@@ -486,7 +497,11 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 	out := &selected{rel: *in}
 	p := &op.Project{Input: in.node}
 	var fields []arrow.Field
-	namer := newNamer(in.scope)
+	names := in.scope
+	if in.names != nil {
+		names = in.names
+	}
+	namer := newNamer(names)
 	taken := map[string]bool{}
 	for i, it := range items {
 		x := bound[i]
@@ -515,7 +530,7 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 	if len(fields) == 0 {
 		return nil, fail(list[0], "SQ2015", "the projection is empty")
 	}
-	for _, hidden := range []string{flow.WindowStart, flow.WindowEnd, flow.RowTime, flow.StreamTime} {
+	for _, hidden := range []string{flow.WindowStart, flow.WindowEnd, flow.RawHeaders, flow.RowTime, flow.StreamTime} {
 		i := in.scope.index("", hidden)
 		if i < 0 || (hidden == flow.WindowStart || hidden == flow.WindowEnd) && in.window == nil {
 			continue
@@ -524,7 +539,7 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		if taken[hidden] {
 			hidden = "$" + hidden
 		}
-		fields = append(fields, flow.Field(hidden, flow.Bigint))
+		fields = append(fields, flow.Field(hidden, in.scope.cols[i].t))
 	}
 	p.Out = hiddenTail(fields, len(out.items))
 	out.node = p

@@ -75,9 +75,13 @@ func prune(n exec.Node, need columns) []int {
 		need.add(n.ValueCols...)
 		need.add(n.Window...)
 		need.add(n.Keep...)
+		need.add(n.Headers)
 		need.add(n.Input.Schema().Time)
 		to := prune(n.Input, need)
 		n.KeyCols, n.ValueCols, n.Window, n.Keep = movedAll(n.KeyCols, to), movedAll(n.ValueCols, to), movedAll(n.Window, to), movedAll(n.Keep, to)
+		if n.Headers >= 0 {
+			n.Headers = to[n.Headers]
+		}
 		return to
 	case *op.Exchange:
 		need.add(n.Keys...)

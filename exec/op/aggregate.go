@@ -32,10 +32,16 @@ const (
 	EmitEnd                     // all results when the bounded input has ended
 )
 
-// Window is WINDOW TUMBLING: rows of one key whose event time falls into [start, start + Size). A row is late, and counted, when its
-// window's end + Grace <= stream time. Times in ms.
+// Window is WINDOW TUMBLING or HOPPING: rows of one key whose event time falls into [start, start + Size), where starts are multiples
+// of Advance, at least 0. A row is late for a window, and counted, when the window's end + Grace <= stream time. Times in ms.
 type Window struct {
-	Size, Grace int64
+	Size, Advance, Grace int64
+}
+
+// first is the start of the oldest window that holds an event time.
+func (w *Window) first(t int64) int64 {
+	t = t - w.Size + w.Advance
+	return max(t-mod(t, w.Advance), 0)
 }
 
 // Aggregate groups rows by the Keys columns (and a window) and computes the Calls. Its output is a table: the keys, the window's
@@ -65,7 +71,7 @@ func (a *Aggregate) String() string {
 	}
 	s += " " + strings.Join(parts, ", ")
 	if a.Window != nil {
-		s += fmt.Sprintf(" window tumbling size=%dms grace=%dms", a.Window.Size, a.Window.Grace)
+		s += fmt.Sprintf(" window size=%dms advance=%dms grace=%dms", a.Window.Size, a.Window.Advance, a.Window.Grace)
 	}
 	return s + [...]string{" emit changes", " emit final", " emit at the end"}[a.Emit]
 }
@@ -146,7 +152,7 @@ func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	for i := range n {
 		quiet := a.undoneAndRedone(in, i)
 		if a.Retract && !a.fresh[i] {
-			if err := out.append(a, i, flow.Retract, in); err != nil {
+			if err := out.append(a, i, flow.Before, in); err != nil {
 				return err
 			}
 		}
@@ -171,7 +177,7 @@ func (a *aggregate) undoneAndRedone(in *flow.Batch, i int) bool {
 	if in.Ops == nil || i+1 >= a.keys.Len() || a.index[i+1] != a.index[i]+1 {
 		return false
 	}
-	return in.Op(int(a.index[i])) == flow.Retract && in.Op(int(a.index[i+1])) == flow.Insert && string(a.keys.At(i)) == string(a.keys.At(i+1))
+	return in.Op(int(a.index[i])) == flow.Before && string(a.keys.At(i)) == string(a.keys.At(i+1))
 }
 
 // group makes the key of each row that belongs to a group: rows with a NULL in the key and late rows do not.
@@ -191,9 +197,11 @@ next:
 				continue next
 			}
 		}
-		from := int32(len(a.keys.Data))
-		if a.Window != nil {
-			start := times[i] - mod(times[i], a.Window.Size)
+		if a.Window == nil {
+			a.member(cols, i, int32(len(a.keys.Data)))
+			continue
+		}
+		for start := a.Window.first(times[i]); start <= times[i]; start += a.Window.Advance {
 			if start+a.Window.Size+a.Window.Grace <= clock[i] {
 				late++
 				continue
@@ -202,17 +210,23 @@ next:
 			if a.oldest != unknown && start < a.oldest {
 				a.oldest = start
 			}
+			from := int32(len(a.keys.Data))
 			a.keys.Data = binary.BigEndian.AppendUint64(a.keys.Data, uint64(start)^1<<63)
+			a.member(cols, i, from)
 		}
-		for _, c := range cols {
-			a.keys.Data = state.AppendKey(a.keys.Data, c, i)
-		}
-		a.keys.Spans = append(a.keys.Spans, from, int32(len(a.keys.Data)))
-		a.index = append(a.index, int32(i))
 	}
 	if late > 0 {
 		a.late(late)
 	}
+}
+
+// member completes the key that begins at from: row belongs to its group.
+func (a *aggregate) member(cols []arrow.Array, row int, from int32) {
+	for _, c := range cols {
+		a.keys.Data = state.AppendKey(a.keys.Data, c, row)
+	}
+	a.keys.Spans = append(a.keys.Spans, from, int32(len(a.keys.Data)))
+	a.index = append(a.index, int32(row))
 }
 
 func mod(a, b int64) int64 {
@@ -226,7 +240,10 @@ func mod(a, b int64) int64 {
 // add puts row i (of those with a group) into its group.
 func (a *aggregate) add(in *flow.Batch, args [][]arrow.Array, i int) error {
 	row := int(a.index[i])
-	group, weight := a.rows[i], in.Op(row)
+	group, weight := a.rows[i], flow.Insert
+	if in.Op(row).Gone() {
+		weight = flow.Retract
+	}
 	if in.Schema.Time >= 0 {
 		t := in.Times()[row]
 		if last := int64(binary.LittleEndian.Uint64(group)); t > last || a.fresh[i] {

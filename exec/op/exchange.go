@@ -45,7 +45,11 @@ func (x *exchange) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 		for _, k := range keys {
 			key = state.AppendKey(key, k, i)
 		}
-		value := state.AppendRow([]byte{byte(in.Op(i) + 1)}, all, i)
+		weight := in.Op(i)
+		if weight.Gone() {
+			weight = flow.Retract // the new row may go to another partition
+		}
+		value := state.AppendRow([]byte{byte(weight + 1)}, all, i)
 		p := topic.Partition{Topic: x.Topic, ID: PartitionOf(key, x.Partitions)}
 		if err := x.out.Write(p, topic.Record{Key: key, Value: value, Time: times[i]}); err != nil {
 			return err
@@ -78,7 +82,7 @@ func (r *Received) Decode(f *topic.Fetch) (*flow.Batch, error) {
 			return nil, fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], errors.New("not a row of this exchange"))
 		}
 		op := flow.Op(int8(v[0]) - 1)
-		changes = changes || op == flow.Retract
+		changes = changes || op.Gone()
 		if err := out.encoded(v[1:], op); err != nil {
 			return nil, fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], err)
 		}

@@ -57,12 +57,16 @@ func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 				return err
 			}
 			if ok {
-				if err := out.encoded(old, flow.Retract); err != nil {
+				weight := flow.Before
+				if in.Op(i).Gone() {
+					weight = flow.Retract
+				}
+				if err := out.encoded(old, weight); err != nil {
 					return err
 				}
 			}
 		}
-		if in.Op(i) == flow.Retract {
+		if in.Op(i).Gone() {
 			if err := n.rows.Delete(n.key); err != nil {
 				return err
 			}

@@ -30,7 +30,8 @@ const (
 	FromHeader // one header, by name
 	FromWindowStart
 	FromWindowEnd
-	FromClock // stream time, filled in by the task
+	FromClock      // stream time, filled in by the task
+	FromRawHeaders // as FromHeaders, but NULL where there are none
 )
 
 // ScanColumn is one column of a scan: column Index of the key or value, or a pseudo-column.
@@ -57,6 +58,7 @@ type Scan struct {
 	WindowSize int64
 	Windowed   bool
 	OnError    string // "deadletter" (default), "skip" or "fail"
+	Nulls      Nulls
 }
 
 func (s *Scan) Schema() *flow.Schema { return s.Out }
@@ -70,6 +72,17 @@ func (s *Scan) String() string {
 	}
 	return fmt.Sprintf("Scan %s topic=%q format=%s columns=(%s)", s.Source, s.Topic, strings.ToUpper(s.Value.Name), strings.Join(names, ", "))
 }
+
+// Nulls says what a stream's record without a value is.
+type Nulls int
+
+// A record without a value is a row of NULLs, or it is left out, or it passes with weight Retract to a sink, which writes it as it
+// came: without a value.
+const (
+	NullsAreRows Nulls = iota
+	NullsAreDropped
+	NullsPass
+)
 
 // Open implements exec.Node.
 func (s *Scan) Open(ctx *exec.Context) (exec.Operator, error) {
@@ -222,8 +235,11 @@ func (s *scan) fail(f *topic.Fetch, row int, side, code string, reason error) er
 
 // ops gives tables their weights and drops what has no key; nil for streams.
 func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
-	if !s.Table || f.Decoded != nil {
+	if f.Decoded != nil {
 		return nil
+	}
+	if !s.Table {
+		return s.nulls(f, drop)
 	}
 	ops := make([]flow.Op, f.Rows())
 	for i := range ops {
@@ -234,6 +250,31 @@ func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 		if f.Key.At(i) == nil && !drop.IsNull(i) {
 			drop.Clear(i)
 		}
+	}
+	return ops
+}
+
+// nulls treats a stream's records without a value.
+func (s *scan) nulls(f *topic.Fetch, drop *flow.Validity) []flow.Op {
+	var ops []flow.Op
+	if s.Nulls == NullsAreRows {
+		return nil
+	}
+	for i := range f.Rows() {
+		if f.Value.Spans[2*i] >= 0 {
+			continue
+		}
+		if s.Nulls == NullsAreDropped {
+			drop.Clear(i)
+			continue
+		}
+		if ops == nil {
+			ops = make([]flow.Op, f.Rows())
+			for k := range ops {
+				ops[k] = flow.Insert
+			}
+		}
+		ops[i] = flow.Retract
 	}
 	return ops
 }
@@ -289,7 +330,9 @@ func (s *scan) pseudo(f *topic.Fetch, cols []arrow.Array) {
 			}
 			cols[i] = flow.Fixed(flow.Bigint, offsets, arrow.Int64Traits.CastToBytes, flow.Valid(n))
 		case FromHeaders:
-			cols[i] = headers(f)
+			cols[i] = headers(f, []any{})
+		case FromRawHeaders:
+			cols[i] = headers(f, nil)
 		case FromHeader:
 			cols[i] = header(f, c.Header, s.Out.Field(i).Type)
 		}
@@ -299,11 +342,19 @@ func (s *scan) pseudo(f *topic.Fetch, cols []arrow.Array) {
 // HeadersType is the type of HEADERS.
 var HeadersType = flow.Array(flow.Struct(flow.Field("KEY", flow.String), flow.Field("VALUE", flow.Bytes)))
 
-func headers(f *topic.Fetch) arrow.Array {
+// headers is the list of each row's headers; none stands for rows without any.
+func headers(f *topic.Fetch, none any) arrow.Array {
+	if f.Headers == nil {
+		return flow.Repeat(HeadersType, none, f.Rows())
+	}
 	b := flow.Builder(HeadersType)
 	for i := range f.Rows() {
+		if len(f.Headers[i]) == 0 {
+			flow.Append(b, none)
+			continue
+		}
 		list := []any{}
-		if f.Headers != nil {
+		{
 			for _, h := range f.Headers[i] {
 				var v any
 				if h.Value != nil {
@@ -352,7 +403,7 @@ func (s *scan) stamp(f *topic.Fetch, b *flow.Batch, drop *flow.Validity) (*flow.
 		case col.IsValid(i) && col.Value(i) >= 0:
 			times[i] = col.Value(i)
 			continue
-		case b.Op(i) == flow.Retract:
+		case b.Op(i).Gone():
 			times[i] = f.Times[i]
 			continue
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Sink writes rows to a topic in the worker's transaction. Changes of a table become upserts and tombstones: a retraction directly
-// followed by an insertion of the same key is one upsert, a retraction alone a tombstone.
+// Sink writes rows to a topic in the worker's transaction. Changes of a table become upserts and tombstones: an update
+// whose key stays is one upsert, a row that goes a tombstone.
 type Sink struct {
 	Input      exec.Node
 	Topic      string
@@ -27,6 +27,8 @@ type Sink struct {
 	// Window columns (start, end), for a windowed key; nil for none. Session keys carry both, others the start.
 	Window  []int
 	Session bool
+	// Headers is the column of headers that records carry on, -1: none.
+	Headers int
 	// Keep lists the columns kept by key in the keyspace "rows", so that pull queries find a table's present rows; nil: none.
 	Keep []int
 }
@@ -73,8 +75,8 @@ func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		if err != nil {
 			return fmt.Errorf("topic %q: write the key: %w", s.Topic, err)
 		}
-		retract := in.Op(i) == flow.Retract
-		if retract && i+1 < in.Rows() && in.Op(i+1) == flow.Insert {
+		retract := in.Op(i).Gone()
+		if in.Op(i) == flow.Before {
 			if next, _, err := s.rowKey(in, keyCols, i+1); err == nil && bytes.Equal(next, key) {
 				continue
 			}
@@ -89,11 +91,26 @@ func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			return err
 		}
 		p := topic.Partition{Topic: s.Topic, ID: s.partition(key[:len(key)-window])}
-		if err := s.ctx.Out.Write(p, topic.Record{Key: key, Value: value, Time: times[i]}); err != nil {
+		if err := s.ctx.Out.Write(p, topic.Record{Key: key, Value: value, Time: times[i], Headers: s.headers(in, i)}); err != nil {
 			return err
 		}
 	}
 	return emit(in)
+}
+
+func (s *sink) headers(in *flow.Batch, row int) []topic.Header {
+	if s.Headers < 0 || in.Column(s.Headers).IsNull(row) {
+		return nil
+	}
+	var out []topic.Header
+	for _, h := range flow.Value(in.Column(s.Headers), row).([]any) {
+		pair := h.([]any)
+		header := topic.Header{}
+		header.Key, _ = pair[0].(string)
+		header.Value, _ = pair[1].([]byte)
+		out = append(out, header)
+	}
+	return out
 }
 
 func pick(in *flow.Batch, cols []int) []arrow.Array {

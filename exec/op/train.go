@@ -93,7 +93,7 @@ type part struct {
 func (t *trainer) part(in *flow.Batch) (part, error) {
 	if in.Ops != nil {
 		for i := range in.Rows() {
-			if in.Op(i) == flow.Retract && t.Options.Text("on_retract") != "ignore" {
+			if in.Op(i).Gone() && t.Options.Text("on_retract") != "ignore" {
 				return part{}, fmt.Errorf("model %s: a row was taken back, which %s cannot unlearn", t.Model, t.Type)
 			}
 		}
