@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
@@ -424,8 +425,19 @@ func (e *Engine) set(st *lang.Set) (*Result, error) {
 	if name == "auto.offset.reset" && value != "earliest" && value != "latest" {
 		return nil, &Error{Code: "SQ1103", Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: "auto.offset.reset is 'earliest' or 'latest'"}
 	}
+	if f, n, ok := functionLimit(name, value); ok {
+		e.functions.SetLimit(f, n)
+	}
 	e.properties[name] = value
 	return &Result{Message: name + " = " + value}, nil
+}
+
+// functionLimit reads ksql.functions.collect_list.limit and its kin.
+func functionLimit(property, value string) (function string, limit int, ok bool) {
+	rest, ok1 := strings.CutPrefix(property, "ksql.functions.")
+	f, ok2 := strings.CutSuffix(rest, ".limit")
+	n, err := strconv.Atoi(value)
+	return f, n, ok1 && ok2 && err == nil
 }
 
 func (e *Engine) control(ctx context.Context, st *lang.Control) (*Result, error) {

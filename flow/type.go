@@ -46,13 +46,13 @@ func Field(name string, t Type) arrow.Field { return arrow.Field{Name: name, Typ
 // SameType reports whether a and b are the same type; names of struct fields count, nullability does not.
 func SameType(a, b Type) bool { return TypeName(a) == TypeName(b) }
 
-// TypeName spells a type as SQL does: "BIGINT", "ARRAY<DECIMAL(4, 2)>", "STRUCT<`A` INTEGER>".
+// TypeName spells a type as SQL does: "BIGINT", "ARRAY<DECIMAL(4,2)>", "STRUCT<`A` INTEGER>".
 func TypeName(t Type) string {
 	switch t := t.(type) {
 	case nil:
 		return "NULL"
 	case *arrow.Decimal128Type:
-		return fmt.Sprintf("DECIMAL(%d, %d)", t.Precision, t.Scale)
+		return fmt.Sprintf("DECIMAL(%d,%d)", t.Precision, t.Scale)
 	case *arrow.MapType:
 		return "MAP<" + TypeName(t.KeyType()) + ", " + TypeName(t.ItemType()) + ">"
 	case *arrow.ListType:

@@ -155,6 +155,9 @@ func (b *binder) binary(e *lang.Binary, s *scope) (expr.Expr, error) {
 		return nil, err
 	}
 	place := opAt{e}
+	if l, r, err = b.moments(l, r, e.L, e.R); err != nil {
+		return nil, err
+	}
 	switch e.Op {
 	case "+", "-", "*", "/", "%":
 		if e.Op == "+" && l.Type().ID() == arrow.STRING && r.Type().ID() == arrow.STRING {
@@ -174,6 +177,31 @@ func (b *binder) binary(e *lang.Binary, s *scope) (expr.Expr, error) {
 		c.NullFalse = true
 	}
 	return at(place, "SQ2006", out, err)
+}
+
+// moments reads a text literal beside ROWTIME or a window's bound as a time.
+func (b *binder) moments(l, r expr.Expr, le, re lang.Expr) (expr.Expr, expr.Expr, error) {
+	moment := func(x, other expr.Expr, at lang.Expr) (expr.Expr, error) {
+		lit, ok := x.(*expr.Literal)
+		c, isColumn := other.(*expr.Column)
+		if !ok || !isColumn || lit.T.ID() != arrow.STRING || lit.Value == nil {
+			return x, nil
+		}
+		if c.Name != flow.RowTime && c.Name != flow.WindowStart && c.Name != flow.WindowEnd {
+			return x, nil
+		}
+		ms, err := expr.ParseTimestamp(lit.Value.(string))
+		if err != nil {
+			return nil, fail(at, "SQ2010", "%s", err.Error())
+		}
+		return expr.Lit(flow.Bigint, ms), nil
+	}
+	x, err := moment(l, r, le)
+	if err != nil {
+		return nil, nil, err
+	}
+	y, err := moment(r, l, re)
+	return x, y, err
 }
 
 // opAt is the place of an operator, so that the caret stands under it.
@@ -214,6 +242,12 @@ func (b *binder) between(e *lang.Between, s *scope) (expr.Expr, error) {
 	}
 	lo, hi, err := b.pair(e.Lo, e.Hi, s)
 	if err != nil {
+		return nil, err
+	}
+	if _, lo, err = b.moments(x, lo, e.X, e.Lo); err != nil {
+		return nil, err
+	}
+	if _, hi, err = b.moments(x, hi, e.X, e.Hi); err != nil {
 		return nil, err
 	}
 	from, err := expr.NewCompare(expr.GreaterOrEqual, x, lo, false)

@@ -327,8 +327,6 @@ func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 					}
 				}
 			}
-		case *lang.Number, *lang.Text, *lang.Bool, *lang.NullLit:
-			return nil, false, nil
 		}
 		if x, ok := g.same(e); ok {
 			for i, k := range g.by {
@@ -341,7 +339,7 @@ func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 		if !ok {
 			return nil, false, nil
 		}
-		if g.window != nil && id.Source == nil {
+		if g.window != nil {
 			if i := s.index("", g.b.fold(id.Name)); i >= len(g.by) && i < first {
 				return s.column(i), true, nil
 			}

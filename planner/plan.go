@@ -9,6 +9,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 )
@@ -106,7 +107,7 @@ func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation)
 		}
 	}
 	for i, it := range sel.items {
-		if pseudo(strings.ToUpper(it.name)) {
+		if pseudo(strings.ToUpper(it.name)) && it.key < 0 {
 			return fail(at, "SQ2015", "%s is a pseudo-column: give column %d another name with AS", quote(it.name), i+1)
 		}
 	}
@@ -233,7 +234,8 @@ func (b *binder) restamp(s *op.Sink, r *catalog.Relation, at int) (exec.Node, er
 		}
 		p.Exprs = append(p.Exprs, sc.column(i))
 	}
-	s.Input = p
+	zero := expr.Lit(flow.Bigint, int64(0))
+	s.Input = &op.Filter{Input: p, Predicate: &expr.Compare{Op: expr.GreaterOrEqual, L: &expr.Column{Index: in.Time, Name: flow.RowTime, T: flow.Bigint}, R: zero}}
 	return s, nil
 }
 

@@ -139,6 +139,9 @@ func (b *binder) selectOf(s *lang.Select, m mode, emit op.Emission) (*selected, 
 			return nil, err
 		}
 	}
+	if s.PartitionBy != nil && m != persistent {
+		return nil, fail(s.PartitionBy, "SQ3007", "PARTITION BY belongs to a query that fills a topic")
+	}
 	calls := b.aggregates(s)
 	if s.GroupBy != nil || len(calls) > 0 {
 		if s.PartitionBy != nil {
@@ -175,6 +178,7 @@ func (b *binder) where(e lang.Expr, in *rel) error {
 		return err
 	}
 	b.lookup(p, in)
+	dropNulls(in.node)
 	in.node = &op.Filter{Input: in.node, Predicate: p, Upsert: in.upsert}
 	return nil
 }
@@ -250,7 +254,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		if source.Job != "" {
 			return b.present(source, alias)
 		}
-		if b.Strict {
+		if b.Strict && !source.ReadOnly {
 			return nil, fail(r.Source, "SQ3011", "%s is not materialized: a pull query needs a table made by CREATE TABLE .. AS SELECT", quote(source.Name))
 		}
 	}
@@ -596,12 +600,13 @@ func (b *binder) partitioned(s *lang.Select, in *rel) (*selected, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, constant := x.(*expr.Literal); constant {
-			return nil, fail(e, "SQ2019", "PARTITION BY needs an expression over columns, not a constant")
-		}
 		keyed = append(keyed, x)
 	}
-	out, err := b.project(s.Items, in, keyed)
+	items, err := b.withKeys(s, in, keyed)
+	if err != nil {
+		return nil, err
+	}
+	out, err := b.project(items, in, keyed)
 	if err != nil {
 		return nil, err
 	}
@@ -612,6 +617,41 @@ func (b *binder) partitioned(s *lang.Select, in *rel) (*selected, error) {
 	}
 	out.key = out.keyColumns(len(keyed))
 	return out, nil
+}
+
+// withKeys adds the new key to SELECT *: its columns come first, the old key's after the value's.
+func (b *binder) withKeys(s *lang.Select, in *rel, keyed []expr.Expr) ([]*lang.Item, error) {
+	if len(s.Items) != 1 {
+		return s.Items, nil
+	}
+	star, ok := s.Items[0].Expr.(*lang.Star)
+	if !ok || star.Source != nil || len(star.Except) > 0 {
+		return s.Items, nil
+	}
+	var first, values, old []*lang.Item
+	named := map[int]bool{}
+	for i, k := range keyed {
+		item := &lang.Item{At: s.Items[0].At, Expr: s.PartitionBy.By[i]}
+		if c, ok := k.(*expr.Column); ok {
+			named[c.Index] = true
+			if c := in.scope.cols[c.Index]; c.hidden {
+				item.Alias = &lang.Name{At: item.At, Text: c.name, Quoted: true}
+			}
+		}
+		first = append(first, item)
+	}
+	for i, c := range in.scope.cols {
+		if c.hidden || named[i] {
+			continue
+		}
+		item := &lang.Item{At: s.Items[0].At, Expr: &lang.Ident{At: star.At, Name: lang.Name{At: star.At, Text: c.name, Quoted: true}}}
+		if c.key {
+			old = append(old, item)
+		} else {
+			values = append(values, item)
+		}
+	}
+	return append(append(first, values...), old...), nil
 }
 
 func (s *selected) hasKey(pos int) bool {
@@ -668,7 +708,11 @@ func (n *namer) name(b *binder, it *lang.Item, x expr.Expr) string {
 			name = f.X.Type().(*arrow.StructType).Field(f.Index).Name
 		}
 		n.fields[name]++
-		if k := n.fields[name]; k > 1 {
+		k := n.fields[name]
+		if n.taken[name] {
+			k++
+		}
+		if k > 1 {
 			return name + "_" + strconv.Itoa(k-1)
 		}
 		return name

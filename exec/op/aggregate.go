@@ -159,6 +159,9 @@ func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		if err := a.add(in, args, i); err != nil {
 			return err
 		}
+		if k := len(out.ops) - 1; k >= 0 && out.ops[k] == flow.Before {
+			out.times[k] = int64(binary.LittleEndian.Uint64(a.rows[i])) // an update has one time
+		}
 		if quiet { // the next row redoes the same group: one change, not two
 			if a.Retract && !a.fresh[i] {
 				a.fresh[i+1] = true

@@ -7,7 +7,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Limit passes the first N rows and ends the query.
+// Limit passes the first N rows and ends the query. An update counts as one row and is not cut in half.
 type Limit struct {
 	Input exec.Node
 	N     int64
@@ -21,10 +21,14 @@ func (l *Limit) Open(*exec.Context) (exec.Operator, error) { return &limit{left:
 type limit struct{ left int64 }
 
 func (l *limit) Process(_ int, in *flow.Batch, emit exec.Emit) error {
-	n := min(l.left, int64(in.Rows()))
-	l.left -= n
+	n := 0
+	for ; n < in.Rows() && l.left > 0; n++ {
+		if in.Op(n) != flow.Before {
+			l.left--
+		}
+	}
 	if n > 0 {
-		if err := emit(in.Slice(0, int(n))); err != nil {
+		if err := emit(in.Slice(0, n)); err != nil {
 			return err
 		}
 	}

@@ -76,11 +76,9 @@ func (s *Scan) String() string {
 // Nulls says what a stream's record without a value is.
 type Nulls int
 
-// A record without a value is a row of NULLs, or it is left out, or it passes with weight Retract to a sink, which writes it as it
-// came: without a value.
+// A record without a value is left out, or it passes with weight Retract to a sink, which writes it as it came: without a value.
 const (
-	NullsAreRows Nulls = iota
-	NullsAreDropped
+	NullsAreDropped Nulls = iota
 	NullsPass
 )
 
@@ -257,9 +255,6 @@ func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 // nulls treats a stream's records without a value.
 func (s *scan) nulls(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 	var ops []flow.Op
-	if s.Nulls == NullsAreRows {
-		return nil
-	}
 	for i := range f.Rows() {
 		if f.Value.Spans[2*i] >= 0 {
 			continue

@@ -130,7 +130,7 @@ func (s *sink) rowKey(in *flow.Batch, cols []arrow.Array, row int) (key []byte, 
 	for _, c := range cols {
 		null = null && c.IsNull(row)
 	}
-	if null && len(cols) == 1 {
+	if null && (len(cols) == 1 || strings.EqualFold(s.Key.Name, "DELIMITED")) {
 		return nil, 0, nil
 	}
 	if key, err = s.key.Encode([]byte{}, cols, row); err != nil || s.Window == nil {

@@ -144,7 +144,7 @@ func typeNamed(name string) (flow.Type, error) {
 		}
 	}
 	var precision, scale int32
-	if n, err := fmt.Sscanf(name, "DECIMAL(%d, %d)", &precision, &scale); err == nil && n == 2 && precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision {
+	if n, err := fmt.Sscanf(name, "DECIMAL(%d,%d)", &precision, &scale); err == nil && n == 2 && precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision {
 		return flow.Decimal(precision, scale), nil
 	}
 	return nil, fmt.Errorf("%w: an input of type %s", ErrShape, name)
