@@ -186,12 +186,8 @@ func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, with map[st
 		if key != "" || value != "" {
 			return fail(where["format"], "SQ2013", "FORMAT stands for KEY_FORMAT and VALUE_FORMAT: give one or the others")
 		}
-		key, value = f, f
-		if r.Connector == "files" || !b.Strict && len(r.KeyColumns()) < 2 && with["key_format"] == "" {
-			key = "KAFKA" // a key of one column is the bare value
-		}
-		if b.Strict {
-			key = f
+		if key, value = f, f; r.Connector != "" {
+			key = "KAFKA" // what has no keys beside its rows has no format for them
 		}
 	}
 	if value == "" {

@@ -33,7 +33,7 @@ func at(n lang.Node, code string, out expr.Expr, err error) (expr.Expr, error) {
 }
 
 func (b *binder) bind(e lang.Expr, s *scope) (expr.Expr, error) {
-	if b.replace != nil {
+	if b.replace != nil && s.parent == nil {
 		if out, ok, err := b.replace(e); ok || err != nil {
 			return out, err
 		}
@@ -422,6 +422,9 @@ func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
 	}
 	if e.Distinct || e.Filter != nil || e.Over != nil || len(e.Named) > 0 {
 		return nil, unsupported(e, "DISTINCT, FILTER, OVER or a named argument in a scalar call")
+	}
+	if out, ok, err := b.lambdaCall(e, s); ok {
+		return out, err
 	}
 	given := e.Args
 	if f, ok := b.Functions.Scalar(name); ok && f.Words && len(given) > 0 {

@@ -36,6 +36,9 @@ func (b *binder) aggregates(s *lang.Select) []*lang.Call {
 	if s.Having != nil {
 		walk(s.Having)
 	}
+	for _, o := range b.order {
+		walk(o.Expr)
+	}
 	return out
 }
 

@@ -163,10 +163,7 @@ func (b *binder) inherit(r, source *catalog.Relation, with map[string]string) {
 		}
 	}
 	if f := with["format"]; f != "" {
-		value = f
-		if b.Strict || len(r.KeyColumns()) != 1 {
-			key = f
-		}
+		key, value = f, f
 	}
 	r.Key.Name = strings.ToUpper(first(with["key_format"], key))
 	r.Value.Name = strings.ToUpper(first(with["value_format"], value))

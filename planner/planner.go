@@ -70,6 +70,7 @@ type binder struct {
 	job       string
 	replace   func(lang.Expr) (expr.Expr, bool, error) // aggregates and group keys, above an aggregate
 	predicted map[string]predicted                     // calls of model functions, by their text
+	order     []*lang.Order                            // ORDER BY of the query under work
 	leaves    []Leaf
 	exchanges int
 }

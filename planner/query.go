@@ -42,6 +42,10 @@ type selected struct {
 	rel
 	items    []item
 	keyItems []int // the items that are the key, in its order
+
+	project *op.Project // what makes the items, over from; ORDER BY may add to it
+	from    *rel
+	hook    func(lang.Expr) (expr.Expr, bool, error)
 }
 
 type item struct {
@@ -62,6 +66,7 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.order = q.OrderBy
 	out, err := b.selectOf(q.Select, m, emit)
 	if err != nil {
 		return nil, err
@@ -546,7 +551,7 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		fields = append(fields, flow.Field(hidden, in.scope.cols[i].t))
 	}
 	p.Out = hiddenTail(fields, len(out.items))
-	out.node = p
+	out.node, out.project, out.from, out.hook = p, p, in, b.replace
 	return out, nil
 }
 
@@ -744,7 +749,7 @@ func (b *binder) orderBy(q *lang.Query, out *selected, m mode) error {
 			}
 			return fail(n, "SQ2010", "ORDER BY %s: there are %d columns", n.Text, len(out.items))
 		}
-		x, err := b.expr(o.Expr, s)
+		x, err := b.sortKey(o.Expr, s, out)
 		if err != nil {
 			return err
 		}
@@ -752,6 +757,26 @@ func (b *binder) orderBy(q *lang.Query, out *selected, m mode) error {
 	}
 	out.node = sort
 	return nil
+}
+
+// sortKey binds an item of ORDER BY: over the result's columns, else over what the query reads, as a hidden column of the result.
+func (b *binder) sortKey(e lang.Expr, s *scope, out *selected) (expr.Expr, error) {
+	if x, err := b.expr(e, s); err == nil {
+		return x, nil
+	}
+	b.replace = out.hook
+	x, err := b.expr(e, out.from.scope)
+	b.replace = nil
+	if err != nil {
+		return nil, err
+	}
+	p := out.project
+	at := len(p.Exprs)
+	p.Exprs = append(p.Exprs, x)
+	old := p.Out
+	p.Out = flow.NewSchema(append(append([]arrow.Field(nil), old.Fields()...), flow.Field(fmt.Sprintf("$order%d", at), x.Type())), old.Key...)
+	p.Out.Time, p.Out.Clock = old.Time, old.Clock
+	return &expr.Column{Index: at, Name: lang.PrintExpr(e), T: x.Type()}, nil
 }
 
 func (b *binder) untilEverywhere() bool {

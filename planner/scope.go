@@ -21,12 +21,18 @@ type column struct {
 type scope struct {
 	cols  []column
 	exact bool // names match by case
+
+	parent   *scope // of a lambda: the row around it, whose columns are captured as they are used
+	captured *[]expr.Expr
 }
 
 // find resolves a name; an error says which column does not exist and what was meant.
 func (s *scope) find(b *binder, id *lang.Ident) (*expr.Column, error) {
 	name := b.fold(id.Name)
 	source := ""
+	if s.parent != nil && (id.Source != nil || s.index("", name) < 0) {
+		return s.capture(b, id)
+	}
 	if id.Source != nil {
 		source = b.fold(*id.Source)
 		known := false
