@@ -52,7 +52,7 @@ func refused(t *testing.T, e *streamql.Engine, text, code string, words ...strin
 // TestDeadLetters sends records that do not decode through a job: they are counted, kept with their place, and nothing else is lost.
 func TestDeadLetters(t *testing.T) {
 	e := open(t)
-	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (k STRING KEY, a INT, b DOUBLE) WITH (topic='s', format='json');
+	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (k STRING KEY, a INT, b DOUBLE) WITH (topic='s', value_format='json');
 		CREATE STREAM good AS SELECT k, a, b FROM s;`)
 	write(t, e, "s", `{"a":1,"b":1.5}`, `{"a":1,`, `not json`, `{"a":"text","b":1}`, `{"a":99999999999,"b":1}`, `{"a":2,"b":[1]}`, `[]`, `{"a":2,"b":2.5}`)
 	wait(t, e, `SELECT a, b FROM good`, "1 1.5\n2 2.5\n")
@@ -73,8 +73,8 @@ func TestDeadLetters(t *testing.T) {
 // TestOnError chooses what happens to a bad record.
 func TestOnError(t *testing.T) {
 	e := open(t)
-	exec(t, e, `CREATE STREAM skipped (a INT) WITH (topic='s', format='json', on_error='skip');
-		CREATE STREAM failing (a INT) WITH (topic='s', format='json', on_error='fail');`)
+	exec(t, e, `CREATE STREAM skipped (a INT) WITH (topic='s', value_format='json', on_error='skip');
+		CREATE STREAM failing (a INT) WITH (topic='s', value_format='json', on_error='fail');`)
 	write(t, e, "s", `{"a":1}`, `{`, `{"a":2}`)
 	if got := result(t, e, `SELECT a FROM skipped`); got != "1\n2\n" {
 		t.Errorf("skip gave %q", got)
@@ -85,7 +85,7 @@ func TestOnError(t *testing.T) {
 // TestRowsThatFail are expressions without a value: NULL, and an entry in the errors with its count.
 func TestRowsThatFail(t *testing.T) {
 	e := open(t)
-	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (a INT, b INT) WITH (topic='s', format='json');
+	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (a INT, b INT) WITH (topic='s', value_format='json');
 		CREATE STREAM q AS SELECT a / b AS q FROM s;`)
 	write(t, e, "s", `{"a":6,"b":3}`, `{"a":6,"b":0}`, `{"a":1,"b":0}`, `{"a":6,"b":2}`)
 	wait(t, e, `SELECT q FROM q`, "2\n<nil>\n<nil>\n3\n")
@@ -94,7 +94,7 @@ func TestRowsThatFail(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	e := open(t)
-	exec(t, e, `CREATE STREAM cars (car STRING KEY, coolant_temp DOUBLE) WITH (topic='cars', format='json');`)
+	exec(t, e, `CREATE STREAM cars (car STRING KEY, coolant_temp DOUBLE) WITH (topic='cars', value_format='json');`)
 	got := refused(t, e, "SELECT car,\n  cooland_temp FROM cars;", "SQ2003", "cooland_temp", `did you mean "coolant_temp" (DOUBLE)?`)
 	if got.Pos.Line != 2 || got.Pos.Col != 3 || got.Len != len("cooland_temp") {
 		t.Errorf("the place is %v, %d runes", got.Pos, got.Len)
@@ -115,7 +115,7 @@ func TestNames(t *testing.T) {
 
 func TestModelsThatFail(t *testing.T) {
 	e := open(t)
-	exec(t, e, `CREATE STREAM s (a DOUBLE, b DOUBLE, c STRING) WITH (topic='s', format='json');`)
+	exec(t, e, `CREATE STREAM s (a DOUBLE, b DOUBLE, c STRING) WITH (topic='s', value_format='json');`)
 	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmeans', k=2);`, "SQ6201", "no usable row")
 	exec(t, e, `DROP MODEL m;`)
 	write(t, e, "s", `{"a":1,"b":2,"c":"x"}`, `{"a":2,"b":1,"c":"y"}`, `{"a":null,"b":1,"c":"y"}`, `{"a":"NaN","b":1,"c":"x"}`, `{"a":"Infinity","b":1,"c":"x"}`, `{"a":3,"b":3,"c":"x"}`)
@@ -152,7 +152,7 @@ func TestCorruptModel(t *testing.T) {
 		f(e)
 	}
 	run(func(e *streamql.Engine) {
-		exec(t, e, `CREATE STREAM s (a DOUBLE, b DOUBLE) WITH (topic='s', format='json');`)
+		exec(t, e, `CREATE STREAM s (a DOUBLE, b DOUBLE) WITH (topic='s', value_format='json');`)
 		write(t, e, "s", `{"a":1,"b":2}`, `{"a":5,"b":6}`, `{"a":1.5,"b":2}`)
 		exec(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmeans', k=2); RETRAIN MODEL m;`)
 		if got := result(t, e, `SELECT DISTINCT_V FROM (SELECT MAX(MODEL_VERSION(m, *)) AS DISTINCT_V FROM s)`); got != "2\n" {

@@ -19,7 +19,7 @@ const carColumns = `car STRING KEY, coolant_temp DOUBLE, intake_air_temp DOUBLE,
 
 // fillCars writes n JSON records of the cars generator into topic sensor-data, with one partition.
 func fillCars(b testing.TB, e *streamql.Engine, n int) {
-	exec(b, e, "CREATE STREAM cars ("+carColumns+") WITH (topic='sensor-data', format='json', partitions=1);")
+	exec(b, e, "CREATE STREAM cars ("+carColumns+") WITH (topic='sensor-data', value_format='json', partitions=1);")
 	src, err := generate.Open(generate.Config{Kind: "cars", Seed: 314})
 	if err != nil {
 		b.Fatal(err)
