@@ -117,14 +117,21 @@ func CastColumn(col arrow.Array, t flow.Type, fail udf.Fail) arrow.Array {
 			return flow.Fixed(t, convert[float64](a.Int64Values()), arrow.Float64Traits.CastToBytes, v)
 		case arrow.FLOAT32:
 			return flow.Fixed(t, convert[float32](a.Int64Values()), arrow.Float32Traits.CastToBytes, v)
+		case arrow.INT32:
+			return flow.Fixed(t, truncate[int32](a.Int64Values(), math.MinInt32-1, math.MaxInt32+1, &v, fail), arrow.Int32Traits.CastToBytes, v)
 		}
 	case *array.Float32:
 		if t.ID() == arrow.FLOAT64 {
 			return flow.Fixed(t, convert[float64](a.Float32Values()), arrow.Float64Traits.CastToBytes, v)
 		}
 	case *array.Float64:
-		if t.ID() == arrow.FLOAT32 {
+		switch t.ID() {
+		case arrow.FLOAT32:
 			return flow.Fixed(t, convert[float32](a.Float64Values()), arrow.Float32Traits.CastToBytes, v)
+		case arrow.INT32:
+			return flow.Fixed(t, truncate[int32](a.Float64Values(), math.MinInt32-1, math.MaxInt32+1, &v, fail), arrow.Int32Traits.CastToBytes, v)
+		case arrow.INT64: // bounded below by the next double under -2^63
+			return flow.Fixed(t, truncate[int64](a.Float64Values(), -1<<63-2048, 1<<63, &v, fail), arrow.Int64Traits.CastToBytes, v)
 		}
 	}
 	b := flow.Builder(t)
@@ -144,6 +151,20 @@ func convert[T, F int32 | int64 | float32 | float64](in []F) []T {
 	out := make([]T, len(in))
 	for i, x := range in {
 		out[i] = T(x)
+	}
+	return out
+}
+
+// truncate drops fractions; what is not between the bounds, NaN too, fails its row.
+func truncate[T int32 | int64, F int64 | float64](in []F, above, below F, v *flow.Validity, fail udf.Fail) []T {
+	out := make([]T, len(in))
+	for i, x := range in {
+		if x > above && x < below {
+			out[i] = T(x)
+		} else if !v.IsNull(i) {
+			v.Clear(i)
+			fail(i, errRange)
+		}
 	}
 	return out
 }
