@@ -222,7 +222,7 @@ func (e *Engine) evaluateOver(bundle *ml.Bundle, target, relation, model string)
 		}
 		n += int64(b.Rows())
 		features := op.Features(b, cols, op.ReadSchema(b.Schema, cols), t.Features, func(int, error) {})
-		if err := op.Evaluate(bundle, features, b.Column(len(cols)), ev); err != nil {
+		if err := op.Evaluate(bundle, op.Spread(features, t.Names, bundle), b.Column(len(cols)), ev); err != nil {
 			return nil, 0, err
 		}
 	}

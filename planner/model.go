@@ -60,6 +60,7 @@ func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Train
 		return nil, err
 	}
 	root := train
+	train.Warm = scan != nil
 	t.Stages, err = b.lower(root, true)
 	return t, err
 }
@@ -298,8 +299,12 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 	}
 	used := map[int]int{} // column of the source -> input of the model
 	add := func(at lang.Node, name, step string, args []any, x expr.Expr) error {
-		if !ml.Usable(x.Type()) {
-			return fail(at, "SQ6005", "feature %s is %s: a feature is a number, a STRING or a BOOLEAN", name, flow.TypeName(x.Type()))
+		list, isList := x.Type().(*arrow.ListType)
+		if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
+			return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not take arrays yet", name, flow.TypeName(x.Type()))
+		}
+		if !ml.Usable(x.Type()) && !(isList && flow.IsNumber(list.Elem())) {
+			return fail(at, "SQ6005", "feature %s is %s: a feature is a number, an ARRAY of numbers, a STRING or a BOOLEAN", name, flow.TypeName(x.Type()))
 		}
 		expr.Walk(x, func(e expr.Expr) {
 			c, ok := e.(*expr.Column)
@@ -399,6 +404,9 @@ func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
 	if !ok || !strings.HasPrefix(strings.ToUpper(c.Name.Text), "ML_") {
 		return "", nil, e, nil
 	}
+	if _, scalar := b.Functions.Scalar(c.Name.Text); scalar {
+		return "", nil, e, nil
+	}
 	s, err := ml.LookupStep(c.Name.Text)
 	if err != nil || len(c.Args) == 0 {
 		if err == nil {
@@ -425,8 +433,12 @@ func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
 // learner checks type, options and features against one another and completes the node.
 func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *op.Train) error {
 	types := make([]flow.Type, len(t.Features))
+	arrays := false
 	for i, f := range t.Features {
 		types[i] = f.Type()
+		if list, ok := types[i].(*arrow.ListType); ok {
+			types[i], arrays = list.Elem(), true
+		}
 	}
 	if t.Options.Text("prepare") != "none" {
 		t.Items = ml.AutoItems(typ, t.Items, types)
@@ -439,7 +451,7 @@ func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *
 	if err != nil {
 		return optionError(st, where, err)
 	}
-	if typ.Check != nil && !b.open(t) {
+	if typ.Check != nil && !arrays && !b.open(t) {
 		spec := ml.Spec{Type: typ.Name, Features: prep.Features(), Options: t.Options}
 		if err := typ.Check(spec); err != nil {
 			return optionError(st, where, err)

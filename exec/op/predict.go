@@ -77,6 +77,7 @@ type predict struct {
 	used    int // the version of the last batch; -1: none yet
 	bundle  *ml.Bundle
 	scoring *ml.Scoring
+	widths  []int // of array features, as the version reads them
 }
 
 func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
@@ -91,7 +92,7 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		return emit(in.With(p.Out, cols))
 	}
 	features := Features(in, p.Columns, p.read, p.Features, p.ctx.RowFailed(p.Model))
-	if err := p.scoring.Read(features, in.Rows()); err != nil {
+	if err := p.scoring.Read(spread(features, p.widths), in.Rows()); err != nil {
 		return fmt.Errorf("model %s$%d: %w", p.Model, p.used, err)
 	}
 	if n := p.scoring.Missing(); n > 0 {
@@ -135,6 +136,7 @@ func (p *predict) swap(in *flow.Batch) error {
 	old := p.used
 	p.bundle = v.(*ml.Bundle)
 	p.scoring, p.used = p.bundle.NewScoring(), number
+	p.widths = widthsIn(p.Names, p.bundle.Inputs)
 	if err := p.keep.Put([]byte{0}, binary.BigEndian.AppendUint32(nil, uint32(number))); err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type Train struct {
 
 	TargetColumn ml.Input
 	Mode         ml.Modes
+	Warm         bool    // ONCE begins from the serving version's weights, as RETRAIN does
 	Window       *Window // of EACH WINDOW
 	Decay        float64
 	PublishRows  int64 // of EACH EVENT: a version every so many rows ..
@@ -63,6 +64,7 @@ func (t *Train) Open(ctx *exec.Context) (exec.Operator, error) {
 		return nil, err
 	}
 	tr := &trainer{Train: t, ctx: ctx, typ: typ, read: ReadSchema(t.Input.Schema(), t.Columns)}
+	tr.shape(make([]int, len(t.Features)))
 	switch {
 	case t.Mode == ml.Once:
 		return &trainOnce{trainer: tr, rows: newSample(t.Options)}, nil
@@ -79,6 +81,17 @@ type trainer struct {
 	typ  ml.Type
 	read *flow.Schema
 	buf  ml.Buffers
+
+	widths []int       // elements of each feature that is an array, 0 for the others
+	items  []ml.Item   // as given, array features spread
+	names  []string    // of what the preparation reads
+	reads  []flow.Type // their types
+}
+
+// shape lays out the features once the widths of arrays are known.
+func (t *trainer) shape(widths []int) {
+	t.widths = widths
+	t.items, t.names, t.reads = spreadItems(t.Items, t.Names, t.types()[:len(t.Features)], widths)
 }
 
 // part is rows to learn from: features, then the target and the weight if there are any.
@@ -135,12 +148,12 @@ func (t *trainer) types() []flow.Type {
 	return types
 }
 
-func (t *trainer) features(p part) []arrow.Array { return p.cols[:len(t.Features)] }
+func (t *trainer) features(p part) []arrow.Array { return spread(p.cols[:len(t.Features)], t.widths) }
 
 func (t *trainer) inputs() []ml.Input {
-	in := make([]ml.Input, len(t.Features))
-	for i, f := range t.Features {
-		in[i] = ml.Input{Name: t.Names[i], Type: f.Type()}
+	in := make([]ml.Input, len(t.names))
+	for i := range in {
+		in[i] = ml.Input{Name: t.names[i], Type: t.reads[i]}
 	}
 	return in
 }
@@ -407,7 +420,8 @@ func (t *trainWindow) before(p part) ([]ml.Metric, error) {
 		return nil, err
 	}
 	ev := t.evaluator()
-	if err := Evaluate(last.(*ml.Bundle), t.features(p), p.cols[len(t.Features)], ev); err != nil {
+	b := last.(*ml.Bundle)
+	if err := Evaluate(b, Spread(p.cols[:len(t.Features)], t.Names, b), p.cols[len(t.Features)], ev); err != nil {
 		return nil, err
 	}
 	return ev.Metrics(), nil

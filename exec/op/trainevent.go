@@ -36,7 +36,7 @@ const logEvery = 10_000
 
 func newTrainEvent(t *trainer) (exec.Operator, error) {
 	e := &trainEvent{trainer: t, keep: t.ctx.Keyspace("learner"), levels: t.levels(), eval: t.evaluator()}
-	types := t.types()[:len(t.Features)]
+	types := t.reads
 	saved, ok, err := e.keep.Get([]byte("preparation"))
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func newTrainEvent(t *trainer) (exec.Operator, error) {
 	if ok {
 		e.prep, err = ml.LoadPreparation(slices.Clone(saved), types)
 	} else {
-		e.prep, err = ml.NewPreparation(t.Items, types)
+		e.prep, err = ml.NewPreparation(t.items, types)
 	}
 	if err != nil {
 		return nil, err
@@ -303,7 +303,7 @@ func (e *trainEvent) version() error {
 	if err != nil {
 		return err
 	}
-	prep, err := ml.LoadPreparation(bytes, e.types()[:len(e.Features)])
+	prep, err := ml.LoadPreparation(bytes, e.reads)
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (t *trainOnce) Holds() bool { return t.rows.seen > 0 && !t.done }
 // Finish learns.
 func (t *trainOnce) Finish(exec.Emit) error {
 	t.done = true
-	v, err := t.learn(t.rows, false)
+	v, err := t.learn(t.rows, t.Warm)
 	if err != nil {
 		return fmt.Errorf("model %s: %w", t.Model, err)
 	}
@@ -133,7 +133,13 @@ func (t *trainOnce) Finish(exec.Emit) error {
 // learn fits the preparation, trains a learner over the sample, pass by pass, and sets the threshold.
 func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 	s.cut()
-	prep, err := ml.NewPreparation(t.Items, t.types()[:len(t.Features)])
+	for _, p := range s.parts {
+		if widths, known := widthsOf(p.cols[:len(t.Features)]); known {
+			t.shape(widths)
+			break
+		}
+	}
+	prep, err := ml.NewPreparation(t.items, t.reads)
 	if err != nil {
 		return Version{}, err
 	}
