@@ -258,10 +258,39 @@ func (j *jobModels) Publish(model string, v any, out exec.Output) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	records = append(records, j.k.surplus(model, n, ver.Bundle.Spec.Options)...)
 	for i := range records {
 		records[i].Time = man.Finished
 	}
 	return n, out.Write(topic.Partition{Topic: modelTopic(model)}, records...)
+}
+
+// surplus is the tombstones of the version that a new one pushes out of those to be kept. Its manifest stays as a record of what it was.
+func (k *keeper) surplus(model string, n int, o ml.Options) []topic.Record {
+	keep, ok := o.Value("keep_versions").(int64)
+	if !ok {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []topic.Record
+	if m := k.models[model]; m != nil {
+		for _, v := range m.list {
+			if v.number <= n-int(keep) && v.status == "READY" {
+				out = append(out, v.tombstones()...)
+			}
+		}
+	}
+	return out
+}
+
+// tombstones delete a version's chunks.
+func (v *version) tombstones() []topic.Record {
+	var out []topic.Record
+	for c := range v.manifest.Payload.Chunks {
+		out = append(out, topic.Record{Key: []byte(ml.Key{Version: v.number, Chunk: c}.String())})
+	}
+	return out
 }
 
 // trainingRow is a row of streamql.training.

@@ -11,7 +11,6 @@ import (
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
-	"github.com/streamql/streamql/udf/ml"
 )
 
 func (e *Engine) createModel(ctx context.Context, st *lang.CreateModel) (*Result, error) {
@@ -181,9 +180,9 @@ func (e *Engine) dropVersion(ctx context.Context, model string, n int) (*Result,
 	if err != nil {
 		return nil, err
 	}
-	for c := range v.manifest.Payload.Chunks {
-		key := ml.Key{Version: n, Chunk: c}
-		if err := txn.Write(topic.Partition{Topic: modelTopic(model)}, topic.Record{Key: []byte(key.String()), Time: e.now().UnixMilli()}); err != nil {
+	for _, r := range v.tombstones() {
+		r.Time = e.now().UnixMilli()
+		if err := txn.Write(topic.Partition{Topic: modelTopic(model)}, r); err != nil {
 			return nil, errors.Join(err, txn.Abort(ctx))
 		}
 	}

@@ -127,3 +127,32 @@ func TestModelStatements(t *testing.T) {
 		t.Errorf("after DROP there are %q", got)
 	}
 }
+
+func TestModelOptions(t *testing.T) {
+	e := open(t)
+	exec(t, e, `CREATE STREAM s (x DOUBLE, y DOUBLE) WITH (topic='s', value_format='json');
+		INSERT INTO s VALUES (1, 2), (NULL, 4), (3, 6), (5, NULL);`)
+	refused(t, e, `CREATE MODEL m FROM s TRAIN ONCE WITH (type='kmeans', k=1, on_null='error');`, "SQ4000", "on_null")
+	exec(t, e, `CREATE OR REPLACE MODEL m FROM s TRAIN ONCE WITH (type='kmeans', k=1, on_null='impute', keep_versions=2);`)
+	if got := result(t, e, `SELECT version, rows FROM m`); got != "1 4\n" {
+		t.Errorf("with on_null='impute' the versions are %q", got)
+	}
+	exec(t, e, `RETRAIN MODEL m; RETRAIN MODEL m;`)
+	if got := result(t, e, `SELECT version, status FROM m`); got != "1 DROPPED\n2 READY\n3 READY\n" {
+		t.Errorf("with keep_versions=2 the versions are\n%s", got)
+	}
+	refused(t, e, `CREATE MODEL n FROM s TRAIN ONCE WITH (type='kmeans', k=1, store='compacted');`, "SQ3001", "store")
+	refused(t, e, `SET 'emit.changes'='commit';`, "SQ3001", "emit.changes")
+}
+
+// TestRetention keeps a windowed table's rows as long as RETENTION says.
+func TestRetention(t *testing.T) {
+	e := open(t)
+	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (k STRING KEY, v INT) WITH (topic='s', value_format='json');
+		CREATE TABLE w AS SELECT k, COUNT(*) AS n FROM s WINDOW TUMBLING (SIZE 10 SECONDS, RETENTION 1 MINUTE, GRACE PERIOD 0 SECONDS) GROUP BY k;
+		INSERT INTO s (ROWTIME, k, v) VALUES (0, 'a', 1), (1000, 'a', 1), (30000, 'a', 1);`)
+	wait(t, e, `SELECT k, WINDOWSTART, n FROM w`, "a 0 2\na 30000 1\n")
+	exec(t, e, `INSERT INTO s (ROWTIME, k, v) VALUES (80000, 'b', 1), (5000, 'a', 1);`)
+	wait(t, e, `SELECT k, WINDOWSTART, WINDOWEND, n FROM w`, "a 30000 40000 1\nb 80000 90000 1\n")
+	wait(t, e, `SELECT late, rows FROM streamql.jobs WHERE kind = 'CTAS'`, "1 5\n")
+}

@@ -425,6 +425,9 @@ func (e *Engine) set(st *lang.Set) (*Result, error) {
 	if name == "auto.offset.reset" && value != "earliest" && value != "latest" {
 		return nil, &Error{Code: "SQ1103", Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: "auto.offset.reset is 'earliest' or 'latest'"}
 	}
+	if name == "emit.changes" && value != "row" || name == "processing.guarantee" && !strings.HasPrefix(value, "exactly_once") {
+		return nil, &Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: fmt.Sprintf("%s = %q is not supported yet", name, value)}
+	}
 	if f, n, ok := functionLimit(name, value); ok {
 		e.functions.SetLimit(f, n)
 	}

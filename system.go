@@ -104,20 +104,20 @@ func (e *Engine) jobRows() *flow.Batch {
 	var out [][]any
 	for _, name := range e.order {
 		j := e.jobs[name]
-		status, rows, failed := exec.Starting, int64(0), any(nil)
+		status, counts, failed := exec.Starting, exec.Counts{}, any(nil)
 		if j.run != nil {
 			var err error
-			if status, err, rows = j.run.Status(); err != nil {
+			if status, err, counts = j.run.Status(); err != nil {
 				failed = err.Error()
 			}
 		}
 		if j.done {
 			status = exec.Done
 		}
-		out = append(out, []any{name, j.kind, j.fills, string(status), rows, failed, j.statement})
+		out = append(out, []any{name, j.kind, j.fills, string(status), counts.Rows, counts.Late, counts.Letters, failed, j.statement})
 	}
-	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "error", "statement"},
-		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.String, flow.String}, out)
+	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "error", "statement"},
+		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.Bigint, flow.Bigint, flow.String, flow.String}, out)
 }
 
 // modelArg reads the first argument of a table function: a model, perhaps with a version.

@@ -32,10 +32,17 @@ type Job struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
-	mu    sync.Mutex
-	state State
-	err   error
-	rows  int64
+	mu     sync.Mutex
+	state  State
+	err    error
+	counts Counts
+}
+
+// Counts is what a job has read and what became of it, since it was started.
+type Counts struct {
+	Rows    int64 // read
+	Late    int64 // came after their window had closed
+	Letters int64 // could not be decoded
 }
 
 // New makes a job as of its last commit without running it; Start or Drain do.
@@ -177,11 +184,11 @@ func (j *Job) Wait(ctx context.Context) error {
 // Ended is closed when a started job has ended.
 func (j *Job) Ended() <-chan struct{} { return j.done }
 
-// Status is what the job is doing, why it failed if it did, and the number of rows read.
-func (j *Job) Status() (State, error, int64) {
+// Status is what the job is doing, why it failed if it did, and what it has read.
+func (j *Job) Status() (State, error, Counts) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.state, j.err, j.rows
+	return j.state, j.err, j.counts
 }
 
 func (j *Job) set(s State, err error) {
@@ -191,11 +198,11 @@ func (j *Job) set(s State, err error) {
 }
 
 func (j *Job) count() {
-	var rows int64
-	_ = j.worker.all(func(t *Task) error { rows += t.rows; return nil })
+	c := Counts{Late: j.worker.late, Letters: j.worker.letters.total}
+	_ = j.worker.all(func(t *Task) error { c.Rows += t.rows; return nil })
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.rows = rows
+	j.counts = c
 }
 
 // fetched is what a pump brought for a task.

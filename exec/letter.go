@@ -12,6 +12,7 @@ import (
 type letters struct {
 	w       *Worker
 	pending []counted
+	total   int64 // records that could not be decoded
 }
 
 type counted struct {
@@ -24,6 +25,9 @@ const maxKinds = 100 // of failed expressions told apart within one commit
 func (l *letters) fail(f Failure) {
 	if l.w.env.Fail != nil {
 		l.w.env.Fail(l.w.job, f)
+	}
+	if f.Record != nil {
+		l.total++
 	}
 	if l.w.env.Transient || l.w.env.Errors == "" {
 		return

@@ -89,6 +89,11 @@ func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 	}
 	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: with, ReadOnly: st.ReadOnly, Connector: strings.ToLower(with["connector"]),
 		Statement: st.Text()}
+	for _, later := range []string{"deadletter_topic", "on_error_limit"} {
+		if s, ok := where[later]; ok {
+			return nil, unsupported(s, "option "+later)
+		}
+	}
 	if err := b.columns(r, st); err != nil {
 		return nil, err
 	}

@@ -289,6 +289,16 @@ func (g *grouping) finish(s *lang.Select, agg *op.Aggregate) (*selected, error) 
 	over := &rel{node: agg, scope: &scope{exact: g.b.Upper}, table: true, names: g.in.scope}
 	if g.window != nil {
 		over.window = &catalog.Windowing{Kind: string(s.Window.Kind), Size: g.window.Size}
+		over.retention = g.window.Size + g.window.Grace
+		if s.Window.Retention != nil {
+			var err error
+			if over.retention, err = Millis(s.Window.Retention); err != nil {
+				return nil, err
+			}
+			if over.retention < g.window.Size+g.window.Grace {
+				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION is at least the window's size and grace")
+			}
+		}
 	}
 	for i, f := range agg.Out.Fields() {
 		over.scope.cols = append(over.scope.cols, column{name: f.Name, t: f.Type, key: i < len(g.by), hidden: i >= len(g.by)})

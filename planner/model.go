@@ -110,6 +110,13 @@ func (b *binder) modelType(st *lang.CreateModel, t *Training) (ml.Type, error) {
 		t.Type = typ.Name
 		t.Options, err = typ.Accept(given)
 	}
+	if err == nil {
+		for name, only := range map[string]any{"store": "versions", "pin": false} {
+			if s, given := where[name]; given && t.Options.Value(name) != only {
+				return typ, unsupported(s, "option "+name)
+			}
+		}
+	}
 	return typ, optionError(st, where, err)
 }
 
@@ -443,6 +450,9 @@ func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *
 	if t.Options.Text("prepare") != "none" {
 		t.Items = ml.AutoItems(typ, t.Items, types)
 	}
+	if t.Options.Text("on_null") == "impute" {
+		impute(t.Items, types)
+	}
 	prep, err := ml.NewPreparation(t.Items, types)
 	where := map[string]*lang.Setting{}
 	for _, s := range st.With {
@@ -474,6 +484,19 @@ func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *
 		}
 	}
 	return b.publishing(st, t, train)
+}
+
+// impute makes every feature that does not say so itself fill missing values: numbers by their mean, words by the most frequent.
+func impute(items []ml.Item, types []flow.Type) {
+	for i := range items {
+		if items[i].Impute != "" || items[i].Step == "ML_IMPUTER" {
+			continue
+		}
+		items[i].Impute = "mean"
+		if types[items[i].Input].ID() == arrow.STRING || items[i].Step == "ML_ONE_HOT_ENCODER" || items[i].Step == "ML_LABEL_ENCODER" {
+			items[i].Impute = "most_frequent"
+		}
+	}
 }
 
 // open says that the features are not all known before rows have been seen: encoders make one per level.

@@ -9,7 +9,6 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
-	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 )
@@ -196,7 +195,7 @@ func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
 				s.Window = append(s.Window, i)
 			}
 		}
-		s.Session = sel.window.Size < 0
+		s.Session, s.Retention = sel.window.Size < 0, sel.retention
 	}
 	if r.Table {
 		s.Keep = append(append(append([]int(nil), s.KeyCols...), s.Window...), s.ValueCols...)
@@ -231,8 +230,7 @@ func (b *binder) restamp(s *op.Sink, r *catalog.Relation, at int) (exec.Node, er
 		}
 		p.Exprs = append(p.Exprs, sc.column(i))
 	}
-	zero := expr.Lit(flow.Bigint, int64(0))
-	s.Input = &op.Filter{Input: p, Predicate: &expr.Compare{Op: expr.GreaterOrEqual, L: &expr.Column{Index: in.Time, Name: flow.RowTime, T: flow.Bigint}, R: zero}}
+	s.Input = p
 	return s, nil
 }
 

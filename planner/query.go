@@ -18,14 +18,15 @@ import (
 
 // relation under work: a node, what its columns are called, and what kind of thing it is.
 type rel struct {
-	node   exec.Node
-	scope  *scope
-	table  bool // rows have a key that they replace
-	upsert bool // a table whose old rows are not known: deletions carry the key alone
-	window *catalog.Windowing
-	source *catalog.Relation // the one relation it reads, if it is one
-	key    []int             // columns of the key
-	names  *scope            // whose names generated ones must not be; nil: scope's
+	node      exec.Node
+	scope     *scope
+	table     bool // rows have a key that they replace
+	upsert    bool // a table whose old rows are not known: deletions carry the key alone
+	window    *catalog.Windowing
+	source    *catalog.Relation // the one relation it reads, if it is one
+	key       []int             // columns of the key
+	retention int64             // of a windowed table's rows, ms
+	names     *scope            // whose names generated ones must not be; nil: scope's
 }
 
 // mode is what a query is for.

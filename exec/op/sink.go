@@ -3,6 +3,7 @@ package op
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -27,6 +28,8 @@ type Sink struct {
 	// Window columns (start, end), for a windowed key; nil for none. Session keys carry both, others the start.
 	Window  []int
 	Session bool
+	// Retention is how long a window's row is kept after its start, in ms of stream time; 0: for ever.
+	Retention int64
 	// Headers is the column of headers that records carry on, -1: none.
 	Headers int
 	// Keep lists the columns kept by key in the keyspace "rows", so that pull queries find a table's present rows; nil: none.
@@ -65,12 +68,18 @@ type sink struct {
 	ctx        *exec.Context
 	key, value format.Codec
 	rows       state.Keyspace
+	forgot     int64 // stream time when old windows were last looked for
 }
 
 func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	times := in.Times()
 	keyCols, valueCols := pick(in, s.KeyCols), pick(in, s.ValueCols)
+	clock := in.Column(in.Schema.Time)
 	for i := range in.Rows() {
+		if clock.IsNull(i) || times[i] < 0 {
+			s.ctx.Fail(exec.Failure{Code: "SQ5104", Err: errors.New("the timestamp is NULL or negative: the row is not written"), Source: s.Topic, Side: "row"})
+			continue
+		}
 		key, window, err := s.rowKey(in, keyCols, i)
 		if err != nil {
 			return fmt.Errorf("topic %q: write the key: %w", s.Topic, err)
@@ -151,16 +160,34 @@ func (s *sink) keep(in *flow.Batch, row int, retract bool) error {
 		return nil
 	}
 	var key []byte
-	for _, c := range s.KeyCols {
+	for _, c := range s.Window { // windows first, so that old ones lie together
 		key = state.AppendKey(key, in.Column(c), row)
 	}
-	for _, c := range s.Window {
+	for _, c := range s.KeyCols {
 		key = state.AppendKey(key, in.Column(c), row)
 	}
 	if retract {
 		return s.rows.Delete(key)
 	}
 	return s.rows.Put(key, state.AppendRow(nil, pick(in, s.Keep), row))
+}
+
+// Advance forgets the rows of windows that are older than Retention.
+func (s *sink) Advance(now flow.Time, _ exec.Emit) error {
+	if s.rows == nil || s.Retention == 0 || int64(now)-s.forgot < s.Retention/16 {
+		return nil
+	}
+	s.forgot = int64(now)
+	to := state.AppendKey(nil, flow.Column(flow.Bigint, int64(now)-s.Retention), 0)
+	for e, err := range s.rows.Scan(nil, to) {
+		if err != nil {
+			return err
+		}
+		if err := s.rows.Delete(append([]byte(nil), e.Key...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // partition is Kafka's default: murmur2 of the key. A record without a key stays in the partition of its task.

@@ -207,6 +207,9 @@ func (e *trainEvent) learnRows(in *flow.Batch) error {
 	e.at.Read += int64(p.rows)
 	u := compress(old, now, y, w, ok)
 	if n := p.rows - u.now.Rows; n > 0 {
+		if e.Options.Text("on_null") == "error" {
+			return fmt.Errorf("model %s: %d rows have a missing feature or target, and on_null is 'error'", e.Model, n)
+		}
 		e.at.Skipped += int64(n)
 		e.ctx.Fail(exec.Failure{Code: "SQ6101", Err: fmt.Errorf("rows with a missing feature or target are not learned"), Source: e.Model, Side: "row"})
 	}

@@ -164,6 +164,9 @@ func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 		t.warm(learner)
 	}
 	rows := int64(0)
+	if err := t.complete(used, int64(s.held)); err != nil {
+		return Version{}, err
+	}
 	for _, u := range used {
 		rows += int64(u.x.Rows)
 		if err := learner.Learn(u.x, u.y, u.w); err != nil {
@@ -190,6 +193,20 @@ func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 		m.Metrics["training.loss"] = losses[len(losses)-1]
 	}
 	return Version{b, m}, nil
+}
+
+// complete refuses rows that cannot be learned, if the model says on_null='error'.
+func (t *trainer) complete(used []rowsOf, held int64) error {
+	if t.Options.Text("on_null") != "error" {
+		return nil
+	}
+	for _, u := range used {
+		held -= int64(u.x.Rows)
+	}
+	if held > 0 {
+		return fmt.Errorf("%d rows have a missing feature or target, and on_null is 'error'", held)
+	}
+	return nil
 }
 
 // rowsOf is prepared rows, only the usable ones.
