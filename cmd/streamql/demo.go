@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"time"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/shell"
+)
+
+type demoCmd struct {
+	Plain   bool   `help:"No colours, nothing painted over."`
+	JSON    bool   `name:"json" help:"One JSON object with what was measured, and nothing else, on stdout."`
+	Seconds int    `placeholder:"N" default:"30" help:"How long live readings come, at least 5."`
+	Seed    uint64 `placeholder:"N" default:"314" help:"Draws the readings and the cars that fail."`
+	Keep    bool   `help:"Stay up at the end until Ctrl-C, and leave the directory."`
+}
+
+// Help is shown under the command's flags.
+func (demoCmd) Help() string {
+	return `A fleet of 100 cars: 7 days of readings are written to a topic, an autoencoder learns what healthy is, and scores the live
+readings while two cars begin to fail. Everything happens in one process and a temporary directory, with no network.
+
+Examples:
+  streamql demo
+  streamql demo --json --seconds 5`
+}
+
+// The fleet and its history.
+const (
+	demoCars     = 100
+	demoReadings = 7 * 24 * 12 // of each car: 7 days, one per 5 minutes
+	demoStep     = 5 * time.Minute
+)
+
+// The statements, as they are printed and run.
+const (
+	demoSource = `CREATE STREAM cars (car STRING KEY, coolant_temp DOUBLE, intake_air_temp DOUBLE, intake_air_flow_speed DOUBLE,
+  battery_percentage DOUBLE, battery_voltage DOUBLE, current_draw DOUBLE, speed DOUBLE, engine_vibration_amplitude DOUBLE,
+  throttle_pos DOUBLE, tire_pressure11 INT, tire_pressure12 INT, tire_pressure21 INT, tire_pressure22 INT,
+  accelerometer11_value DOUBLE, accelerometer12_value DOUBLE, accelerometer21_value DOUBLE, accelerometer22_value DOUBLE,
+  control_unit_firmware INT, failure_occurred STRING) WITH (topic='sensor-data', format='json', partitions=4);`
+	demoCount = `SELECT COUNT(*) AS n FROM cars SINCE 7 DAYS AGO UNTIL NOW;`
+	demoModel = `CREATE MODEL engine TRANSFORM (* EXCEPT (car, failure_occurred))
+  FROM (SELECT * FROM cars SINCE 7 DAYS AGO UNTIL NOW WHERE failure_occurred = 'false') TRAIN ONCE
+  WITH (type='autoencoder', layers='14:tanh,7:relu,7:tanh,18:linear', epochs=10, batch_size=100, threshold='quantile:0.999', seed=%d);`
+	demoScores = `CREATE STREAM car_scores WITH (topic='model-predictions') AS
+  SELECT car, ANOMALY_SCORE(engine, *) AS score, IS_ANOMALY(engine, *) AS alarm, MODEL_VERSION(engine) AS v FROM cars;`
+	demoHealth = `CREATE TABLE car_health AS
+  SELECT car, LATEST_BY_OFFSET(score) AS score, LATEST_BY_OFFSET(alarm) AS alarm, LATEST_BY_OFFSET(v) AS v FROM car_scores GROUP BY car;`
+	demoHighest = `SELECT car, score, alarm, v FROM car_health ORDER BY score DESC LIMIT 6;`
+	demoRetrain = `RETRAIN MODEL engine SINCE 1 DAY AGO UNTIL NOW;`
+)
+
+// drawCars draws the two cars that will fail.
+func drawCars(seed uint64) [2]int {
+	const stream = 11124
+	r := rand.New(rand.NewPCG(seed, stream))
+	a, b := r.IntN(demoCars), r.IntN(demoCars-1)
+	if b >= a {
+		b++
+	}
+	return [2]int{a, b}
+}
+
+// demo is one run of the demonstration.
+type demo struct {
+	*demoCmd
+	w       *world
+	s       *shell.Session
+	dir     string
+	tell    io.Writer // the story
+	paint   bool
+	begun   time.Time
+	summary summary
+	live    *traffic
+	watch   *watcher
+}
+
+// Run runs the demonstration.
+func (c *demoCmd) Run(w *world) (err error) {
+	if c.Seconds < 5 {
+		return usage(errors.New("--seconds is at least 5: a failure must have time to begin and to be seen"))
+	}
+	d := &demo{demoCmd: c, w: w, tell: os.Stdout, paint: isTerminal(os.Stdout) && !c.Plain, begun: time.Now()}
+	if c.JSON {
+		d.tell = io.Discard
+	}
+	if d.dir, err = os.MkdirTemp("", "streamql-demo-"); err != nil {
+		return err
+	}
+	if !c.Keep {
+		defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
+	}
+	done, err := d.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	if err := d.play(w.ctx); err != nil {
+		return err
+	}
+	if c.JSON {
+		if err := json.NewEncoder(os.Stdout).Encode(d.summary); err != nil {
+			return err
+		}
+	}
+	if c.Keep {
+		fmt.Fprintf(os.Stderr, "kept: topics, models and jobs are in %s; Ctrl-C ends, then: streamql --dir %s\n", d.dir, d.dir)
+		<-w.ctx.Done()
+	}
+	return nil
+}
+
+func (d *demo) open() (done func() error, err error) {
+	progress := shell.NewProgress(os.Stderr, isTerminal(os.Stderr) && !d.Plain, d.JSON)
+	e, err := streamql.Open(d.w.ctx, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report))
+	if err != nil {
+		return nil, err
+	}
+	look := d.w.look()
+	look.Format, look.Color = "table", look.Color && d.paint
+	d.s = &shell.Session{Engine: e, Out: d.tell, Err: d.tell, Look: look, Progress: progress}
+	return e.Close, nil
+}
+
+// play is the story from history to the second version of the model.
+func (d *demo) play(ctx context.Context) error {
+	if err := d.history(ctx); err != nil {
+		return err
+	}
+	if err := d.train(ctx); err != nil {
+		return err
+	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
+	err := d.drive(ctx)
+	if end := d.live.end(); err == nil {
+		err = end
+	}
+	if err == nil {
+		err = d.settle(ctx)
+	}
+	d.watch.end()
+	if err != nil {
+		return err
+	}
+	return d.conclude(ctx)
+}
+
+// history writes 7 days of readings and counts them.
+func (d *demo) history(ctx context.Context) error {
+	if err := d.run(ctx, demoSource); err != nil {
+		return err
+	}
+	begun := time.Now()
+	n, err := d.writeHistory(ctx, begun)
+	if err != nil {
+		return err
+	}
+	d.summary.HistoryRows = n
+	d.summary.WriteSeconds = since(begun)
+	d.note("%d readings of %d cars written to topic sensor-data in %.1f s", n, demoCars, since(begun))
+	begun = time.Now()
+	if err := d.run(ctx, demoCount); err != nil {
+		return err
+	}
+	d.summary.ScanRows = round(float64(n)/time.Since(begun).Seconds(), 0)
+	d.note("%.0f rows/s", d.summary.ScanRows)
+	return nil
+}
+
+// train makes version 1 and the relations of its predictions.
+func (d *demo) train(ctx context.Context) error {
+	begun := time.Now()
+	if err := d.run(ctx, fmt.Sprintf(demoModel, d.Seed)); err != nil {
+		return err
+	}
+	d.summary.TrainSeconds = since(begun)
+	if err := d.version(ctx, 1); err != nil {
+		return err
+	}
+	if err := d.run(ctx, demoScores); err != nil {
+		return err
+	}
+	return d.run(ctx, demoHealth)
+}
+
+// run prints a statement and runs it.
+func (d *demo) run(ctx context.Context, text string) error {
+	prompt := "streamql> "
+	if d.paint && d.s.Look.Color {
+		prompt = "\x1b[1;34m" + prompt + "\x1b[0m"
+	}
+	fmt.Fprintf(d.tell, "\n%s%s\n", prompt, text)
+	return d.s.Script(ctx, "demo", text)
+}
+
+// note prints a line of the story.
+func (d *demo) note(text string, args ...any) { fmt.Fprintf(d.tell, text+"\n", args...) }
+
+func since(t time.Time) float64 { return round(time.Since(t).Seconds(), 3) }

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/shell"
+)
+
+type explainCmd struct {
+	Path    string `arg:"" optional:"" name:"file" help:"A file of SQL, or - for stdin."`
+	Command string `short:"c" placeholder:"SQL" help:"The SQL itself."`
+}
+
+// Help is shown under the command's flags.
+func (explainCmd) Help() string {
+	return `Examples:
+  streamql explain -c "CREATE STREAM c WITH (connector='generator', kind='cars'); SELECT car, speed FROM c LIMIT 3;"
+  streamql explain queries/fraud.sql
+
+The stages, operators and offsets of each statement that has a plan. Nothing runs: definitions are made in memory, for the
+statements after them. With --dir the plan is made against what the directory holds, and the text's definitions are not made.`
+}
+
+// Run plans the statements of the text.
+func (c *explainCmd) Run(w *world) (err error) {
+	t := shell.ScriptError{File: "-c", Text: c.Command}
+	if (c.Path == "") == (c.Command == "") {
+		return usage(errors.New("explain wants a file or -c SQL, one of them"))
+	}
+	if c.Path != "" {
+		texts, err := readTexts(c.Path)
+		if err != nil {
+			return err
+		}
+		t = texts[0]
+	}
+	w.Quiet = true
+	s, done, err := w.session(streamql.WithManualJobs())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	list, err := s.Engine.Parse(t.Text)
+	if err == nil {
+		err = c.each(w, s, list)
+	}
+	if err != nil {
+		t.Err = err
+		return &t
+	}
+	return nil
+}
+
+// each shows the plan of one statement after the other and lets definitions take hold.
+func (c *explainCmd) each(w *world, s *shell.Session, list []lang.Statement) error {
+	shown := false
+	for _, st := range list {
+		if hasPlan(st) {
+			if shown && w.Output == "auto" {
+				fmt.Println()
+			}
+			shown = true
+			if err := c.plan(w, s, st); err != nil {
+				return err
+			}
+		}
+		if _, reads := st.(*lang.QueryStatement); reads || w.Dir != "" {
+			continue
+		}
+		if _, err := s.Engine.Run(w.ctx, st); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan shows one plan: as text, or as rows when a format was asked for.
+func (c *explainCmd) plan(w *world, s *shell.Session, st lang.Statement) error {
+	ex := &lang.Explain{Statement: st}
+	if w.Output != "auto" {
+		return s.Run(w.ctx, ex)
+	}
+	r, err := s.Engine.Run(w.ctx, ex)
+	if err != nil {
+		return err
+	}
+	for b, err := range r.Rows.Batches() {
+		if err != nil {
+			return err
+		}
+		for i := range b.Rows() {
+			if _, err := fmt.Println(flow.Value(b.Column(1), i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func hasPlan(st lang.Statement) bool {
+	switch st := st.(type) {
+	case *lang.QueryStatement, *lang.CreateModel:
+		return true
+	case *lang.CreateSource:
+		return st.Query != nil
+	case *lang.Insert:
+		return st.Query != nil
+	}
+	return false
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/shell"
+	"github.com/streamql/streamql/topic/generate"
+)
+
+type genCmd struct {
+	Kind string            `arg:"" help:"The rule; \"list\" lists them with their options."`
+	Rows int64             `placeholder:"N" help:"How many rows; without it they do not end."`
+	Seed uint64            `placeholder:"N" default:"1" help:"The same seed gives the same rows."`
+	Rate float64           `placeholder:"N" help:"Rows a second; without it as fast as they are taken."`
+	To   string            `placeholder:"TOPIC" help:"Write JSON records into this topic of --dir instead of stdout."`
+	Set  map[string]string `placeholder:"NAME=VALUE" help:"An option of the kind."`
+}
+
+// Help is shown under the command's flags.
+func (genCmd) Help() string {
+	return `Examples:
+  streamql gen cars --rows 3
+  streamql gen fraud --rows 100000 --seed 7 > fraud.jsonl
+  streamql gen cars --rows 201600 --to sensor-data --dir ./data
+  streamql gen list`
+}
+
+// batchRows is how many rows are made at a time.
+const batchRows = 1000
+
+// Run makes the rows.
+func (c *genCmd) Run(w *world) error {
+	if c.Kind == "list" {
+		return listKinds()
+	}
+	if c.To != "" && w.Dir == "" {
+		return usage(errors.New("--to TOPIC needs --dir: a topic in memory would be gone at the end"))
+	}
+	if c.To != "" && c.Rows <= 0 {
+		return usage(errors.New("--to TOPIC needs --rows: it would fill the disk"))
+	}
+	src, err := generate.Open(generate.Config{Kind: c.Kind, Rows: c.Rows, Seed: c.Seed, Rate: c.Rate, Options: c.Set})
+	if err != nil {
+		return usage(suggestKind(c.Kind, err))
+	}
+	if c.To != "" {
+		return c.fill(w, src)
+	}
+	return c.print(w, src)
+}
+
+func suggestKind(kind string, err error) error {
+	var names []string
+	for _, k := range generate.Kinds() {
+		if k.Name == kind {
+			return err
+		}
+		names = append(names, k.Name)
+	}
+	if near := lang.Suggest(kind, names); near != "" {
+		return fmt.Errorf("there is no kind %q: did you mean %s?", kind, near)
+	}
+	return err
+}
+
+// print writes rows on stdout: as JSON lines unless another format is asked for.
+func (c *genCmd) print(w *world, src *generate.Source) error {
+	look := w.look()
+	if w.Output == "auto" {
+		look.Format = "jsonl"
+	}
+	rows := &streamql.Rows{Bounded: c.Rows > 0}
+	for _, f := range src.Fields() {
+		rows.Columns = append(rows.Columns, catalog.Column{Name: f.Name, Type: f.Type})
+	}
+	p, err := shell.NewPrinter(os.Stdout, rows, look)
+	if err != nil {
+		return err
+	}
+	schema := flow.NewSchema(src.Fields())
+	err = made(w, c, src, func(b madeRows) error {
+		return p.Print(&flow.Batch{Record: b.record, Schema: schema})
+	})
+	return errors.Join(err, p.Close())
+}
+
+// fill writes the rows as records of a topic: JSON values, the first column as the key.
+func (c *genCmd) fill(w *world, src *generate.Source) error {
+	s, done, err := w.session()
+	if err != nil {
+		return err
+	}
+	out, err := newProducer(w.ctx, s.Engine, c.To, src.Fields(), 1)
+	if err == nil {
+		err = made(w, c, src, func(b madeRows) error { return out.write(w.ctx, b.record, b.times) })
+	}
+	if err == nil && !w.Quiet {
+		fmt.Fprintf(os.Stderr, "%d records written to topic %s\n", out.n, c.To)
+	}
+	return errors.Join(err, done())
+}
+
+func listKinds() error {
+	out := bufio.NewWriter(os.Stdout)
+	for _, k := range generate.Kinds() {
+		fmt.Fprintf(out, "%s\n    %s\n", k.Name, k.Doc)
+		for _, o := range k.Options {
+			fmt.Fprintf(out, "    --set %s=%s: %s\n", o.Name, o.Default, o.Doc)
+		}
+	}
+	return out.Flush()
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/shell"
+)
+
+// global are the flags of every command. STREAMQL_<FLAG> in the environment stands for a flag that is not given.
+type global struct {
+	Output  string            `short:"o" placeholder:"FORMAT" default:"auto" help:"How rows are written: table, jsonl, json or csv. By default a table on a terminal, else jsonl."`
+	Define  map[string]string `short:"d" placeholder:"NAME=VALUE" help:"The value that $${NAME} stands for in statements."`
+	Dir     string            `placeholder:"DIR" help:"Keep topics, models, state and jobs in a directory. Without it all is in memory."`
+	Dialect string            `placeholder:"NAME" default:"streamql" help:"streamql, or ksql for ksqlDB's rules of names and times."`
+	Timeout time.Duration     `placeholder:"TIME" help:"Stop after this time, e.g. 30s."`
+	Limit   int64             `placeholder:"N" help:"The most rows of each query."`
+	Color   string            `placeholder:"WHEN" default:"auto" help:"auto, always or never."`
+	Quiet   bool              `short:"q" help:"Rows and errors only: no messages, no progress."`
+	NoInput bool              `name:"no-input" help:"Never ask anything and show no prompt."`
+	Debug   bool              `help:"Show what a fault in the program needs to be found."`
+
+	Brokers string `hidden:"" placeholder:"HOSTS"`
+	Connect string `hidden:"" placeholder:"URL"`
+	Env     string `hidden:"" short:"e" placeholder:"NAME"`
+}
+
+// check refuses values that no command can use.
+func (g *global) check() error {
+	for flag, v := range map[string]string{"brokers": g.Brokers, "connect": g.Connect, "env": g.Env} {
+		if v != "" {
+			return usage(fmt.Errorf("--%s comes with Kafka support, which this build does not have yet", flag))
+		}
+	}
+	for _, f := range []struct {
+		name, value string
+		legal       []string
+	}{{"output", g.Output, append([]string{"auto"}, shell.Formats...)}, {"dialect", g.Dialect, []string{"streamql", "ksql"}}, {"color", g.Color, []string{"auto", "always", "never"}}} {
+		if !slices.Contains(f.legal, f.value) {
+			return usage(fmt.Errorf("--%s is %s, not %q", f.name, strings.Join(f.legal, ", "), f.value))
+		}
+	}
+	if g.Limit < 0 || g.Timeout < 0 {
+		return usage(fmt.Errorf("--limit and --timeout are not negative"))
+	}
+	return nil
+}
+
+// world is what commands share: the flags, the signals and where things are written.
+type world struct {
+	*global
+	ctx    context.Context
+	stop   context.CancelFunc
+	signal atomic.Int32
+	color  bool // of stderr
+	kept   bool // a directory was opened
+
+	prompting atomic.Bool // Ctrl-C is the prompt's
+	warnings  *warnings
+}
+
+func newWorld(g *global) *world {
+	w := &world{global: g, color: paints(g.Color, os.Stderr)}
+	w.ctx, w.stop = context.WithCancel(context.Background())
+	if g.Timeout > 0 {
+		w.ctx, w.stop = context.WithTimeout(w.ctx, g.Timeout)
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for s := range signals {
+			if s == os.Interrupt && w.prompting.Load() {
+				continue
+			}
+			n := int32(s.(syscall.Signal))
+			if !w.signal.CompareAndSwap(0, n) {
+				os.Exit(128 + int(n)) // the second kills; what is committed stays
+			}
+			w.stop()
+		}
+	}()
+	return w
+}
+
+func (w *world) close() { w.stop() }
+
+// interrupted is the number of the signal that has come, or 0.
+func (w *world) interrupted() int { return int(w.signal.Load()) }
+
+// resume says how to go on after an interrupt.
+func (w *world) resume(args []string) {
+	if w.kept && !w.Quiet {
+		fmt.Fprintf(os.Stderr, "stopped; everything is committed. Go on with: streamql %s\n", strings.Join(args, " "))
+	}
+}
+
+func paints(when string, f *os.File) bool {
+	return when == "always" || when == "auto" && os.Getenv("NO_COLOR") == "" && isTerminal(f)
+}
+
+// look is how rows are shown on stdout.
+func (w *world) look() shell.Look {
+	l := shell.Look{Format: w.Output, Color: paints(w.Color, os.Stdout), Ksql: w.Dialect == "ksql"}
+	on := isTerminal(os.Stdout)
+	if l.Format == "auto" {
+		l.Format = "jsonl"
+		if on {
+			l.Format = "table"
+		}
+	}
+	if on {
+		l.Width = 80
+		if n, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil && n > 0 {
+			l.Width = n
+		}
+	}
+	return l
+}
+
+// session opens an engine as the flags say, and a session over it. done closes both.
+func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() error, err error) {
+	progress := shell.NewProgress(os.Stderr, isTerminal(os.Stderr), w.Quiet)
+	if w.Dir == "" && !w.Quiet {
+		fmt.Fprintln(os.Stderr, "everything is in memory and gone at the end; --dir DIR keeps it")
+	}
+	warn := &warnings{to: os.Stderr, color: w.color}
+	warn.quiet.Store(w.Quiet)
+	w.warnings = warn
+	opts := append(more, streamql.WithDialect(w.Dialect), streamql.WithProgress(progress.Report), streamql.WithWarnings(warn.take))
+	if w.Dir != "" {
+		opts = append(opts, streamql.WithDir(w.Dir))
+	}
+	e, err := streamql.Open(w.ctx, opts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	w.kept = w.Dir != ""
+	s = &shell.Session{Engine: e, Out: os.Stdout, Err: os.Stderr, Look: w.look(), Quiet: w.Quiet, Limit: w.Limit, Progress: progress}
+	done = func() error { warn.end(); return e.Close() }
+	for _, name := range sorted(w.Define) {
+		text := fmt.Sprintf("DEFINE %s = '%s';", name, strings.ReplaceAll(w.Define[name], "'", "''"))
+		if err := e.Exec(w.ctx, text); err != nil {
+			_ = done()
+			return nil, nil, &shell.ScriptError{File: "-d", Text: text, Err: err}
+		}
+	}
+	return s, done, nil
+}
+
+func sorted(m map[string]string) []string {
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// warnings shows the first failures of rows and counts the others, so that a topic full of bad records does not flood the terminal.
+type warnings struct {
+	to    io.Writer
+	color bool
+	quiet atomic.Bool
+	n     atomic.Int64
+}
+
+// silence leaves it to the caller to tell of failures; the result counts them.
+func (w *warnings) silence() func() int64 {
+	w.quiet.Store(true)
+	return w.n.Load
+}
+
+const warningsShown = 3
+
+func (w *warnings) take(e *streamql.Error) {
+	if n := w.n.Add(1); n <= warningsShown && !w.quiet.Load() {
+		shell.Show(w.to, e, w.color)
+	}
+}
+
+func (w *warnings) end() {
+	if n := w.n.Load(); n > warningsShown && !w.quiet.Load() {
+		fmt.Fprintf(w.to, "warning: %d rows have failed in all; they are in streamql.errors\n", n)
+	}
+}

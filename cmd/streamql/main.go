@@ -1,0 +1,168 @@
+// Command streamql is StreamQL at the command line: each command is a thin caller of the library.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/shell"
+)
+
+// cli is the command tree.
+type cli struct {
+	global
+
+	Shell   shellCmd   `cmd:"" default:"withargs" help:"Type statements at a prompt; without a terminal, run the SQL on stdin."`
+	Demo    demoCmd    `cmd:"" help:"Cars: history, training and live predictions, in half a minute."`
+	Run     runCmd     `cmd:"" help:"Run the statements of a file, of a directory's files by name, or of stdin (-)."`
+	Explain explainCmd `cmd:"" help:"Show the plan of statements without running them."`
+	Gen     genCmd     `cmd:"" help:"Make rows by rule: JSON lines on stdout, or records in a topic."`
+	Test    testCmd    `cmd:"" help:"Run SQL test files (*.sqltest)."`
+	Version versionCmd `cmd:"" help:"Show the version."`
+}
+
+const examples = `A streaming SQL engine that trains models and predicts directly on topics.
+
+Examples:
+  streamql demo                                 history, training and live predictions in half a minute
+  streamql                                      a shell over topics in memory
+  streamql --dir ./data                         a shell whose topics, models and jobs stay in a directory
+  streamql run queries/ --dir ./data            run a directory of .sql files; its jobs live until Ctrl-C
+  streamql -c "SELECT 1 + 1 AS two"             one statement
+  echo "SHOW FUNCTIONS;" | streamql -o csv      statements from stdin, rows as CSV
+  streamql gen cars --rows 3                    three readings as JSON lines
+`
+
+// The ways a command ends.
+const (
+	exitDone        = 0
+	exitFailed      = 1 // work failed at run time
+	exitUsage       = 2 // wrong usage, configuration or SQL
+	exitUnreachable = 3 // a store, file or broker cannot be reached
+)
+
+func main() { os.Exit(start(os.Args[1:])) }
+
+// start parses the command line and runs the command. It returns the exit code.
+func start(args []string) (code int) {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("streamql"), kong.Description(examples), kong.DefaultEnvars("STREAMQL"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.Writers(os.Stdout, os.Stderr))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return exitUsage
+	}
+	at, err := parser.Parse(args)
+	if err != nil {
+		return report(os.Stderr, usage(mistyped(parser, args, err)), false)
+	}
+	w := newWorld(&c.global)
+	defer w.close()
+	defer func() {
+		if p := recover(); p != nil {
+			code = w.crashed(p)
+		}
+	}()
+	if err := c.check(); err != nil {
+		return w.report(err)
+	}
+	at.BindTo(w.ctx, (*context.Context)(nil))
+	err = at.Run(w)
+	if sig := w.interrupted(); sig != 0 && (err == nil || w.ctx.Err() != nil) {
+		w.resume(args)
+		return 128 + sig
+	}
+	if errors.Is(err, context.DeadlineExceeded) && w.ctx.Err() != nil {
+		err = &streamql.Error{Code: "SQ7201", Stage: "run", Msg: fmt.Sprintf("the time is up: --timeout is %v", c.Timeout)}
+	}
+	return w.report(err)
+}
+
+// report shows an error and says how the process ends.
+func report(to io.Writer, err error, color bool) int {
+	var status exitStatus
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &status):
+		return int(status)
+	}
+	shell.Show(to, err, color)
+	return exitCode(err)
+}
+
+// report shows an error on stderr: as a JSON object a line if the rows are JSON too.
+func (w *world) report(err error) int {
+	list := lang.AsErrors(err)
+	if w.Output != "json" || len(list) == 0 {
+		return report(os.Stderr, err, w.color)
+	}
+	var script *shell.ScriptError
+	for _, e := range list {
+		c := *e
+		if errors.As(err, &script) && c.Pos.Line > 0 && c.Pos.File == "" {
+			c.Pos.File = script.File
+		}
+		if text, jerr := json.Marshal(&c); jerr == nil {
+			fmt.Fprintf(os.Stderr, "%s\n", text)
+		}
+	}
+	return exitCode(err)
+}
+
+func exitCode(err error) int {
+	var e *streamql.Error
+	switch {
+	case !errors.As(err, &e):
+		return exitFailed
+	case e.Code == "SQ7002" || e.Code == "SQ5003" || e.Code == "SQ8010":
+		return exitUnreachable
+	case strings.HasPrefix(e.Code, "SQ1") || e.Stage == "parse" || e.Stage == "plan":
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usage is an error of the command line.
+func usage(err error) error {
+	return &streamql.Error{Code: "SQ1101", Stage: "parse", Msg: err.Error(), Hint: "streamql --help"}
+}
+
+// mistyped adds the command that was probably meant.
+func mistyped(parser *kong.Kong, args []string, err error) error {
+	word, ok := strings.CutPrefix(err.Error(), "unexpected argument ")
+	if !ok || len(args) > 0 && args[0] != word {
+		return err
+	}
+	var verbs []string
+	for _, n := range parser.Model.Children {
+		verbs = append(verbs, n.Name)
+	}
+	if near := lang.Suggest(word, verbs); near != "" {
+		return fmt.Errorf("there is no command %q: did you mean %s?", word, near)
+	}
+	return fmt.Errorf("there is no command %q; there are %s", word, strings.Join(verbs, ", "))
+}
+
+func (w *world) crashed(p any) int {
+	fmt.Fprintf(os.Stderr, "error[SQ9001]: this is a fault in StreamQL, not in what you wrote: %v\n", p)
+	if w.Debug {
+		os.Stderr.Write(debug.Stack())
+	} else {
+		fmt.Fprintln(os.Stderr, "  help: run it again with --debug and report what it prints")
+	}
+	return exitFailed
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

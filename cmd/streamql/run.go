@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/streamql/streamql/shell"
+)
+
+type runCmd struct {
+	Path string `arg:"" name:"file" help:"A file of SQL, a directory (its .sql files by name), or - for stdin."`
+}
+
+// Help is shown under the command's flags.
+func (runCmd) Help() string {
+	return `Examples:
+  streamql run queries/fraud.sql
+  streamql run queries/ --dir ./data
+  streamql run - -o csv < report.sql > report.csv
+
+It ends with the last bounded statement; while a job or push query lives, it stays until Ctrl-C.`
+}
+
+// Run runs the texts one after the other, then stays while something lives.
+func (c *runCmd) Run(w *world) (err error) {
+	texts, err := readTexts(c.Path)
+	if err != nil {
+		return err
+	}
+	s, done, err := w.session()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, done()) }()
+	s.Detach = true
+	for _, t := range texts {
+		if err := s.Script(w.ctx, t.File, t.Text); err != nil {
+			return err
+		}
+	}
+	return s.Wait(w.ctx)
+}
+
+// readTexts reads the SQL that a path means.
+func readTexts(path string) ([]shell.ScriptError, error) {
+	if path == "-" {
+		text, err := io.ReadAll(os.Stdin)
+		return []shell.ScriptError{{File: "stdin", Text: string(text)}}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, usage(plainPath(err))
+	}
+	names := []string{path}
+	if info.IsDir() {
+		if names, err = filepath.Glob(filepath.Join(escape(path), "*.sql")); err != nil || len(names) == 0 {
+			return nil, usage(fmt.Errorf("directory %s has no .sql files", path))
+		}
+	}
+	var out []shell.ScriptError
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return nil, usage(plainPath(err))
+		}
+		out = append(out, shell.ScriptError{File: name, Text: string(text)})
+	}
+	return out, nil
+}
+
+// escape keeps a directory's name from being a pattern.
+func escape(path string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
+}
+
+// plainPath is an error of the file system without the name of the system call.
+func plainPath(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("%s cannot be read: %w", p.Path, p.Err)
+	}
+	return err
+}

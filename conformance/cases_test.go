@@ -1,0 +1,125 @@
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// variations must never change an answer.
+var variations = []struct {
+	name     string
+	o        Options
+	examples bool // the documentation's examples too, which train on many rows
+}{
+	{"poll=1024", Options{}, true},
+	{"poll=1", Options{Poll: 1}, false},
+	{"poll=7", Options{Poll: 7}, false},
+	{"record by record", Options{Schedule: "record"}, false},
+	{"crash before each commit", Options{Poll: 1, Crash: -100}, false},
+	{"crash in the 1st step", Options{Crash: 1}, false},
+	{"crash in the 2nd step", Options{Poll: 1, Crash: 2}, false},
+	{"crash in the 3rd step", Options{Poll: 1, Crash: 3}, false},
+	{"crash in the 5th step", Options{Poll: 1, Crash: 5}, false},
+}
+
+// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte.
+func TestCases(t *testing.T) {
+	base := map[string]string{}
+	for _, v := range variations {
+		t.Run(v.name, func(t *testing.T) {
+			var out bytes.Buffer
+			v.o.Out = &out
+			paths := []string{"cases"}
+			if v.examples {
+				paths = append(paths, "../examples/queries")
+			}
+			s, err := Run(context.Background(), paths, v.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Failed > 0 {
+				t.Errorf("\n%s", &out)
+			}
+			sameAnswers(t, base, s)
+			t.Log(s)
+		})
+	}
+}
+
+// sameAnswers compares what happened with the first run, of which base takes the notes.
+func sameAnswers(t *testing.T, base map[string]string, s *Summary) {
+	t.Helper()
+	crashes := 0
+	for _, r := range s.Results {
+		crashes += r.Crashes
+		var b strings.Builder
+		if err := emit(&b, []*Result{r}); err != nil {
+			t.Fatal(err)
+		}
+		if first, ok := base[r.Case.ID]; !ok {
+			base[r.Case.ID] = b.String()
+		} else if first != b.String() {
+			t.Errorf("%s: another answer\nfirst %snow   %s", r.Case.ID, first, b.String())
+		}
+	}
+	if crashes > 0 {
+		t.Logf("%d crashes", crashes)
+	}
+}
+
+// TestExternal runs the cases of a directory outside the repository: STREAMQL_CASES=dir, in ksqlDB's dialect or STREAMQL_DIALECT. With
+// STREAMQL_REPORT=file the report is written as JSON lines; with STREAMQL_EMIT=file what happened is written for another judge;
+// with STREAMQL_VARY=1 all variations are run, which must not change an answer. That a case fails does not fail it: it measures.
+func TestExternal(t *testing.T) {
+	dir := os.Getenv("STREAMQL_CASES")
+	if dir == "" {
+		t.Skip("STREAMQL_CASES names no directory of cases")
+	}
+	o := Options{Dialect: "ksql", Timeout: 5 * time.Second}
+	if d := os.Getenv("STREAMQL_DIALECT"); d != "" {
+		o.Dialect = d
+	}
+	create := func(variable string) *os.File {
+		name := os.Getenv(variable)
+		if name == "" {
+			return nil
+		}
+		f, err := os.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	if f := create("STREAMQL_REPORT"); f != nil {
+		o.Out, o.Report = f, "jsonl"
+	}
+	s, err := Run(context.Background(), []string{dir}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(s)
+	if f := create("STREAMQL_EMIT"); f != nil {
+		if err := emit(f, s.Results); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Getenv("STREAMQL_VARY") == "" {
+		return
+	}
+	base := map[string]string{}
+	sameAnswers(t, base, s)
+	for _, v := range variations[1:] {
+		v.o.Dialect, v.o.Timeout = o.Dialect, o.Timeout
+		s, err := Run(context.Background(), []string{dir}, v.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %s", v.name, s)
+		sameAnswers(t, base, s)
+	}
+}

@@ -1,0 +1,325 @@
+package conformance
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Problem is the first thing in which a case is not as expected.
+type Problem struct {
+	Line          int // of the test file
+	Msg           string
+	Expected, Got string // JSON, where there is such a thing
+	Stack         string // of a panic
+}
+
+// judge compares what happened with what the case expects; nil is as expected.
+func judge(c *Case, got *actual) *Problem {
+	if c.Error != nil {
+		return judgeError(c, got)
+	}
+	if e := got.err; e != nil {
+		return &Problem{Line: e.line, Msg: fmt.Sprintf("statement %d failed (%s): %s", e.Statement, e.Stage, e.Message)}
+	}
+	cmp := comparer{tolerance: c.Tolerance}
+	for i := range c.Outputs {
+		if p := cmp.output(&c.Outputs[i], got); p != nil {
+			return p
+		}
+	}
+	for i := range c.Queries {
+		if c.Queries[i].Rows == nil {
+			continue
+		}
+		if p := cmp.rows(i, &c.Queries[i], got.rows[i]); p != nil {
+			return p
+		}
+	}
+	for _, s := range c.Sources {
+		if p := judgeSource(s, got.sources); p != nil {
+			return p
+		}
+	}
+	for _, t := range c.Created {
+		if p := judgeCreated(t, got); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func judgeError(c *Case, got *actual) *Problem {
+	want, e := c.Error, got.err
+	line := want.body.from
+	if e == nil {
+		return &Problem{Line: line, Msg: "an error was expected, all statements ran"}
+	}
+	told := fmt.Sprintf("statement %d, %s: %s", e.Statement, e.Stage, e.Message)
+	n := want.Statement
+	if n == 0 {
+		n = max(got.last, 1) + len(c.Queries)
+	}
+	if e.Statement != n && !(want.Statement == 0 && e.Statement >= got.last) {
+		return &Problem{Line: e.line, Msg: fmt.Sprintf("statement %d failed, not statement %d", e.Statement, n), Got: told}
+	}
+	if want.Stage != "" && want.Stage != e.Stage {
+		return &Problem{Line: line, Msg: fmt.Sprintf("the error comes at stage %s, not %s", e.Stage, want.Stage), Got: told}
+	}
+	for _, m := range want.Mentions {
+		if strings.Contains(strings.ToUpper(e.Message), strings.ToUpper(m)) {
+			return nil
+		}
+	}
+	if len(want.Mentions) == 0 {
+		return nil
+	}
+	return &Problem{Line: line, Msg: "the error mentions none of " + strings.Join(want.Mentions, ", "), Got: told}
+}
+
+// output compares the topics that a section names.
+func (c comparer) output(o *Output, got *actual) *Problem {
+	var topics []string
+	want, have := map[string][]Record{}, map[string][]output{}
+	for _, r := range o.Records {
+		if want[r.Topic] == nil {
+			topics = append(topics, r.Topic)
+		}
+		want[r.Topic] = append(want[r.Topic], r)
+	}
+	for _, r := range got.outputs {
+		have[r.Topic] = append(have[r.Topic], r)
+	}
+	for _, t := range topics {
+		if _, ok := got.topics[t]; !ok {
+			return &Problem{Line: want[t][0].Line, Msg: fmt.Sprintf("there is no topic %q", t)}
+		}
+		w, h := want[t], have[t]
+		if o.Mode == Final {
+			h = lastOfKeys(h)
+		}
+		var p *Problem
+		if o.Mode == Ordered {
+			p = c.inOrder(t, w, h)
+		} else {
+			p = c.anyOrder(t, w, h)
+		}
+		if p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func lastOfKeys(list []output) []output {
+	var out []output
+	place := map[string]int{}
+	for _, r := range list {
+		key := marshal([]any{r.Key, r.Window})
+		if i, ok := place[key]; ok {
+			out[i] = r
+			continue
+		}
+		place[key] = len(out)
+		out = append(out, r)
+	}
+	return out
+}
+
+func (c comparer) inOrder(topic string, want []Record, have []output) *Problem {
+	for i, w := range want {
+		if i == len(have) {
+			return &Problem{Line: w.Line, Msg: fmt.Sprintf("topic %s has %d records, not %d; missing is the next", topic, len(have), len(want)), Expected: showWant(w)}
+		}
+		if d := c.differs(w, have[i]); d != "" {
+			return &Problem{Line: w.Line, Msg: fmt.Sprintf("record %d of topic %s: %s differs%s", i+1, topic, d, counts(len(have), len(want))), Expected: showWant(w), Got: showGot(w, have[i])}
+		}
+	}
+	return c.tooMany(topic, want, have)
+}
+
+func counts(have, want int) string {
+	if have == want {
+		return ""
+	}
+	return fmt.Sprintf(" (it has %d records, not %d)", have, want)
+}
+
+func (c comparer) tooMany(topic string, want []Record, have []output) *Problem {
+	if len(have) <= len(want) {
+		return nil
+	}
+	return &Problem{Line: want[len(want)-1].Line, Msg: fmt.Sprintf("topic %s has %d records, not %d; the first beyond is shown", topic, len(have), len(want)),
+		Got: showGot(Record{}, have[len(want)])}
+}
+
+func (c comparer) anyOrder(topic string, want []Record, have []output) *Problem {
+	have = append([]output(nil), have...)
+	for _, w := range want {
+		found := false
+		for i, h := range have {
+			if c.differs(w, h) == "" {
+				have, found = append(have[:i:i], have[i+1:]...), true
+				break
+			}
+		}
+		if !found {
+			p := &Problem{Line: w.Line, Msg: fmt.Sprintf("topic %s lacks a record", topic), Expected: showWant(w)}
+			if len(have) > 0 {
+				p.Got = showGot(w, have[0])
+			}
+			return p
+		}
+	}
+	if len(have) > 0 {
+		return &Problem{Line: want[len(want)-1].Line, Msg: fmt.Sprintf("topic %s has %d records too many", topic, len(have)), Got: showGot(Record{}, have[0])}
+	}
+	return nil
+}
+
+// differs names the part of a record that is not as expected.
+func (c comparer) differs(want Record, got output) string {
+	key, _ := value(want.Key)
+	if want.KeyBytes != nil {
+		key = string(want.KeyBytes)
+	}
+	v, _ := value(want.Value)
+	if want.ValueBytes != nil {
+		v = string(want.ValueBytes)
+	}
+	switch {
+	case !c.same(got.Key, key, got.keyType):
+		return "the key"
+	case !c.same(got.Value, v, got.valueType):
+		return "the value"
+	case want.Timestamp != nil && *want.Timestamp != got.Timestamp:
+		return "the timestamp"
+	case (want.Window == nil) != (got.Window == nil) || want.Window != nil && *want.Window != *got.Window:
+		return "the window"
+	case len(want.Headers) != len(got.Headers):
+		return "the number of headers"
+	}
+	for i, h := range want.Headers {
+		if h.Key != got.Headers[i].Key || !bytes.Equal(h.Value, got.Headers[i].Value) || (h.Value == nil) != (got.Headers[i].Value == nil) {
+			return "a header"
+		}
+	}
+	return ""
+}
+
+func (c comparer) rows(n int, q *Query, got []row) *Problem {
+	want := q.Rows
+	sameRow := func(w Row, g row) bool {
+		v, _ := value(w.Columns)
+		cols, _ := v.([]any)
+		if len(cols) != len(g.columns) || w.Deleted != g.deleted {
+			return false
+		}
+		for i := range cols {
+			if !c.same(g.columns[i], cols[i], g.types[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	query := ""
+	if n > 0 {
+		query = fmt.Sprintf("query %d: ", n+1)
+	}
+	rest := append([]row(nil), got...)
+	for i, w := range want.Rows {
+		at := -1
+		if want.Mode == Unordered {
+			for k := range rest {
+				if sameRow(w, rest[k]) {
+					at = k
+					break
+				}
+			}
+		} else if len(rest) > 0 && sameRow(w, rest[0]) {
+			at = 0
+		}
+		if at < 0 {
+			p := &Problem{Line: w.Line, Msg: fmt.Sprintf("%srow %d is missing%s", query, i+1, counts(len(got), len(want.Rows))), Expected: showRow(w.Deleted, string(w.Columns))}
+			if len(rest) > 0 {
+				p.Got = rest[0].String()
+			}
+			return p
+		}
+		rest = append(rest[:at:at], rest[at+1:]...)
+	}
+	if len(rest) > 0 {
+		return &Problem{Line: q.Line, Msg: fmt.Sprintf("%s%d rows, not %d", query, len(got), len(want.Rows)), Got: rest[0].String()}
+	}
+	return nil
+}
+
+func (r row) String() string { return showRow(r.deleted, marshal(r.text)) }
+
+func showRow(deleted bool, columns string) string {
+	if deleted {
+		return "! " + columns
+	}
+	return columns
+}
+
+func judgeSource(want Source, have []Source) *Problem {
+	for _, s := range have {
+		if s.Name != want.Name {
+			continue
+		}
+		for _, each := range [][3]string{{"type", want.Type, s.Type}, {"schema", schemaText(want.Schema), schemaText(s.Schema)},
+			{"keyFormat", want.KeyFormat, s.KeyFormat}, {"valueFormat", want.ValueFormat, s.ValueFormat}} {
+			if each[1] != "" && !strings.EqualFold(each[1], each[2]) {
+				return &Problem{Line: want.Line, Msg: fmt.Sprintf("%s: the %s differs", want.Name, each[0]), Expected: each[1], Got: each[2]}
+			}
+		}
+		return nil
+	}
+	return &Problem{Line: want.Line, Msg: fmt.Sprintf("there is no source %q", want.Name)}
+}
+
+var blanks = regexp.MustCompile(`\s+`)
+
+// schemaText makes spellings of a schema alike.
+func schemaText(s string) string {
+	s = blanks.ReplaceAllString(strings.ToUpper(strings.ReplaceAll(s, "`", "")), " ")
+	return strings.TrimSpace(strings.NewReplacer("VARCHAR", "STRING", "INTEGER", "INT", " PRIMARY KEY", " KEY", ", ", ",").Replace(s))
+}
+
+func judgeCreated(want Created, got *actual) *Problem {
+	n, ok := got.topics[want.Name]
+	if !ok {
+		return &Problem{Line: want.Line, Msg: fmt.Sprintf("there is no topic %q", want.Name)}
+	}
+	if want.Partitions > 0 && int(want.Partitions) != n {
+		return &Problem{Line: want.Line, Msg: fmt.Sprintf("topic %q has %d partitions, not %d", want.Name, n, want.Partitions)}
+	}
+	return nil
+}
+
+func showWant(r Record) string { return marshal(r) }
+
+// showGot is a record as an output line of a test file would have it, with the time only if it is looked for.
+func showGot(want Record, r output) string { return marshal(r.record(want.Timestamp != nil)) }
+
+func (r output) record(timed bool) Record {
+	out := Record{Topic: r.Topic, Key: json.RawMessage(marshal(r.Key)), Value: json.RawMessage(marshal(r.Value)), Window: r.Window, Headers: r.Headers}
+	if timed {
+		out.Timestamp = &r.Timestamp
+	}
+	return out
+}
+
+// marshal is JSON without the escapes for HTML.
+func marshal(v any) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Sprintf("%v (%v)", v, err)
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,203 @@
+package shell
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/streamql/streamql"
+)
+
+// Complete reports whether a text can be run as it stands: it ends with a semicolon that is in no text, name or comment, or is empty.
+func Complete(text string) bool {
+	ended, blank := false, true
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case strings.HasPrefix(text[i:], "--"):
+			n := strings.IndexByte(text[i:], '\n')
+			if n < 0 {
+				return ended || blank
+			}
+			i += n
+		case strings.HasPrefix(text[i:], "/*"):
+			n := strings.Index(text[i+2:], "*/")
+			if n < 0 {
+				return false
+			}
+			i += n + 3
+		case c == '\'' || c == '"' || c == '`':
+			n := strings.IndexByte(text[i+1:], c) // a doubled quote is two texts side by side, which ends alike
+			if n < 0 {
+				return false
+			}
+			i += n + 1
+			ended, blank = false, false
+		case c == ';':
+			ended, blank = true, false
+		case !unicode.IsSpace(rune(c)):
+			ended, blank = false, false
+		}
+	}
+	return ended || blank
+}
+
+// Candidate is a word that may stand at the cursor, and what it is.
+type Candidate struct{ Word, Kind string }
+
+// Candidates are the words that may complete the last word of a text, by what stands before it: sources after FROM, columns of the
+// sources that the text names, functions, models and keywords. It reads memory only and never waits for the engine.
+func Candidates(e *streamql.Engine, text string) []Candidate {
+	start := len(text)
+	for start > 0 && wordByte(text[start-1]) {
+		start--
+	}
+	prefix, before := strings.ToUpper(text[start:]), tokens(text[:start])
+	if start > 0 && text[start-1] == '\\' {
+		return metaWords(strings.ToLower(prefix))
+	}
+	var out []Candidate
+	add := func(kind string, words ...string) {
+		for _, w := range words {
+			c := Candidate{w, kind}
+			if strings.HasPrefix(strings.ToUpper(w), prefix) && !slices.Contains(out, c) {
+				out = append(out, c)
+			}
+		}
+	}
+	last := ""
+	if len(before) > 0 {
+		last = before[len(before)-1]
+	}
+	switch {
+	case len(before) == 0 || last == ";":
+		add("keyword", statementWords...)
+	case last == "SHOW" || last == "LIST":
+		add("keyword", showWords...)
+	case last == "CREATE" || last == "REPLACE":
+		add("keyword", "STREAM", "TABLE", "MODEL", "OR REPLACE", "TYPE", "SOURCE STREAM", "SOURCE TABLE")
+	case last == "FROM" || last == "JOIN" || last == "INTO" || last == "DESCRIBE":
+		add("source", sources(e)...)
+		add("model", models(e)...)
+	case last == "MODEL":
+		add("model", models(e)...)
+	case inWith(before):
+		add("option", withWords...)
+	default:
+		add("column", columns(e, tokens(text))...)
+		add("model", models(e)...)
+		if prefix != "" {
+			for _, f := range e.Functions().All() {
+				add("function", f.Name)
+			}
+			add("source", sources(e)...)
+		}
+		add("keyword", clauseWords...)
+	}
+	return out
+}
+
+func wordByte(c byte) bool {
+	return c == '_' || c == '.' || c == '$' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= 0x80
+}
+
+// tokens are the words of a text in capitals and its signs; texts in quotes are left out.
+func tokens(text string) []string {
+	var out []string
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '\'':
+			n := strings.IndexByte(text[i+1:], c)
+			if n < 0 {
+				return out
+			}
+			i += n + 2
+		case wordByte(c):
+			j := i
+			for j < len(text) && wordByte(text[j]) {
+				j++
+			}
+			out = append(out, strings.ToUpper(text[i:j]))
+			i = j
+		case c == ' ' || c == '\n' || c == '\t' || c == '\r':
+			i++
+		default:
+			out = append(out, string(c))
+			i++
+		}
+	}
+	return out
+}
+
+// inWith reports whether the place after these tokens is the name of an option.
+func inWith(before []string) bool {
+	depth := 0
+	for i := len(before) - 1; i >= 0; i-- {
+		switch before[i] {
+		case ")":
+			depth++
+		case "(":
+			if depth == 0 {
+				last := before[len(before)-1]
+				return i > 0 && before[i-1] == "WITH" && (last == "(" || last == ",")
+			}
+			depth--
+		case ";":
+			return false
+		}
+	}
+	return false
+}
+
+func sources(e *streamql.Engine) (out []string) {
+	for _, r := range e.Catalog().Relations() {
+		out = append(out, r.Name)
+	}
+	return append(out, "streamql.jobs", "streamql.models")
+}
+
+func models(e *streamql.Engine) (out []string) {
+	for _, m := range e.Catalog().Models() {
+		out = append(out, m.Name)
+	}
+	return out
+}
+
+// columns are those of the sources that a text names; of all sources while it names none, because SELECT is written before FROM.
+func columns(e *streamql.Engine, words []string) []string {
+	var named, all []string
+	for _, r := range e.Catalog().Relations() {
+		var names []string
+		for _, c := range r.Columns {
+			names = append(names, c.Name)
+		}
+		if slices.Contains(words, strings.ToUpper(r.Name)) {
+			named = append(named, names...)
+		}
+		if !strings.HasPrefix(r.Name, "streamql.") {
+			all = append(all, names...)
+		}
+	}
+	if named == nil {
+		named = all
+	}
+	if named == nil {
+		return nil
+	}
+	return append(named, "ROWTIME", "ROWPARTITION", "ROWOFFSET")
+}
+
+var (
+	statementWords = []string{"SELECT", "CREATE", "INSERT INTO", "SHOW", "DESCRIBE", "EXPLAIN", "DROP", "RETRAIN MODEL", "PRINT", "TERMINATE",
+		"SET", "UNSET", "DEFINE", "UNDEFINE", "LIST", "WITH"}
+	showWords   = []string{"STREAMS", "TABLES", "TOPICS", "ALL TOPICS", "JOBS", "QUERIES", "MODELS", "MODEL VERSIONS", "FUNCTIONS", "TYPES", "PROPERTIES", "VARIABLES"}
+	clauseWords = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "EMIT CHANGES", "EMIT FINAL", "PARTITION BY", "WINDOW",
+		"TUMBLING", "HOPPING", "SESSION", "SIZE", "ADVANCE BY", "GRACE PERIOD", "SINCE", "UNTIL", "EARLIEST", "LATEST", "NOW", "AGO", "TIMESTAMP",
+		"OFFSET", "PARTITIONS", "JOIN", "LEFT JOIN", "INNER JOIN", "FULL OUTER JOIN", "WITHIN", "ON", "AS", "AND", "OR", "NOT", "IN", "BETWEEN", "LIKE",
+		"IS NULL", "IS NOT NULL", "CASE", "WHEN", "THEN", "ELSE", "END", "CAST", "DISTINCT", "UNION ALL", "ASC", "DESC", "INTO", "VALUES", "WITH",
+		"TRANSFORM", "TARGET", "TRAIN ONCE", "TRAIN EACH EVENT", "TRAIN EACH WINDOW", "EXCEPT", "EVALUATE", "PREDICT", "ANOMALY_SCORE", "IS_ANOMALY",
+		"MODEL_VERSION", "STREAM", "TABLE", "MODEL", "KEY", "PRIMARY KEY", "STRING", "INT", "BIGINT", "DOUBLE", "BOOLEAN", "DECIMAL", "TIMESTAMP", "BYTES",
+		"ARRAY", "MAP", "STRUCT", "MINUTES", "SECONDS", "HOURS", "DAYS", "NULL", "TRUE", "FALSE"}
+	withWords = []string{"topic=", "partitions=", "format=", "key_format=", "value_format=", "timestamp=", "timestamp_format=", "retention_ms=", "connector=",
+		"path=", "header=", "kind=", "rows=", "seed=", "step=", "rate=", "on_error=", "cleanup_policy=", "type=", "layers=", "epochs=", "batch_size=", "threshold="}
+)

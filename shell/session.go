@@ -1,0 +1,272 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+)
+
+// Session runs statements and shows what they give: rows on Out, everything else on Err.
+type Session struct {
+	Engine   *streamql.Engine
+	Out, Err io.Writer
+	Look     Look
+	Quiet    bool  // no messages and no counts
+	Timing   bool  // a line with the time under every statement
+	Limit    int64 // the most rows of a query; 0: all
+	Progress *Progress
+	// Detach lets a push query run beside the statements after it; Wait waits for it. Else it is followed until it ends or ctx does.
+	Detach bool
+
+	writing sync.Mutex // one batch at a time on Out
+	live    sync.WaitGroup
+	ends    chan error // of detached queries
+	once    sync.Once
+}
+
+// ScriptError is an error of a statement together with the text it stands in.
+type ScriptError struct {
+	File, Text string
+	Err        error
+}
+
+// Error is the error on one line.
+func (e *ScriptError) Error() string { return e.Err.Error() }
+
+// Unwrap is the error itself.
+func (e *ScriptError) Unwrap() error { return e.Err }
+
+// Script runs the statements of a text in order and stops at the first that fails. Nothing runs when the text cannot be read. file is
+// the text's name in errors. Errors are of type *ScriptError, but for the end of ctx.
+func (s *Session) Script(ctx context.Context, file, text string) error {
+	list, err := s.Engine.Parse(text)
+	if err != nil {
+		return &ScriptError{file, text, err}
+	}
+	for _, st := range list {
+		if err := s.Run(ctx, st); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return &ScriptError{file, text, err}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Run runs one statement.
+func (s *Session) Run(ctx context.Context, st lang.Statement) error {
+	begun := time.Now()
+	stop := func() {}
+	switch st := st.(type) {
+	case *lang.CreateModel:
+		stop = s.Progress.training(st.Name.Text)
+	case *lang.RetrainModel:
+		stop = s.Progress.training(st.Name.Text)
+	}
+	r, err := s.Engine.Run(ctx, st)
+	stop()
+	if err != nil {
+		return err
+	}
+	if r.Rows == nil {
+		s.say("%s%s", r.Message, s.took(begun, st))
+		return nil
+	}
+	if s.Detach && !r.Rows.Bounded {
+		return s.detach(ctx, r.Rows, st)
+	}
+	return s.show(ctx, r.Rows, begun)
+}
+
+// took is the time of a statement that worked rather than defined.
+func (s *Session) took(begun time.Time, st lang.Statement) string {
+	switch st.(type) {
+	case *lang.CreateModel, *lang.RetrainModel:
+		return " · " + seconds(time.Since(begun))
+	}
+	if s.Timing {
+		return " · " + seconds(time.Since(begun))
+	}
+	return ""
+}
+
+// say writes a line for the user, not for the next program.
+func (s *Session) say(text string, args ...any) {
+	if !s.Quiet {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+		fmt.Fprintf(s.Err, text+"\n", args...)
+	}
+}
+
+// show prints a result as it comes.
+func (s *Session) show(ctx context.Context, rows *streamql.Rows, begun time.Time) error {
+	s.writing.Lock()
+	p, err := NewPrinter(s.Out, rows, s.Look)
+	s.writing.Unlock()
+	if err != nil {
+		return err
+	}
+	stop := s.Progress.scan(rows.Stats)
+	n, err := s.print(rows, p, stop)
+	stop()
+	s.writing.Lock()
+	err = errors.Join(err, p.Close())
+	s.writing.Unlock()
+	if err != nil && ctx.Err() == nil {
+		return err
+	}
+	if lost := p.Lost(); lost > 0 {
+		s.say("warning: %s no number (NaN or infinite) and shown as null", map[bool]string{true: "1 value is", false: thousands(lost) + " values are"}[lost == 1])
+	}
+	if s.Look.Format == "table" || s.Timing {
+		s.say("%s%s", count(n, "row"), s.counts(rows, begun))
+	}
+	return ctx.Err()
+}
+
+func (s *Session) counts(rows *streamql.Rows, begun time.Time) string {
+	out := " · " + seconds(time.Since(begun))
+	if st := rows.Stats(); st.Scanned > 0 {
+		out += " · " + thousands(st.Scanned) + " scanned"
+	}
+	return out
+}
+
+// print hands batches to the printer; shown is called before the first.
+func (s *Session) print(rows *streamql.Rows, p Printer, shown func()) (n int64, err error) {
+	for b, err := range rows.Batches() {
+		if err != nil {
+			return n, err
+		}
+		if s.Limit > 0 && n+int64(b.Rows()) > s.Limit {
+			b = b.Slice(0, int(s.Limit-n))
+		}
+		if b.Rows() > 0 && (!rows.Bounded || s.Look.Width > 0) {
+			shown() // rows and progress share the terminal
+		}
+		if err := s.write(p, b); err != nil {
+			return n, err
+		}
+		if n += int64(b.Rows()); s.Limit > 0 && n >= s.Limit {
+			break
+		}
+	}
+	return n, nil
+}
+
+func (s *Session) write(p Printer, b *flow.Batch) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return p.Print(b)
+}
+
+// detach follows a push query beside what comes after it.
+func (s *Session) detach(ctx context.Context, rows *streamql.Rows, st lang.Statement) error {
+	p, err := NewPrinter(s.Out, rows, s.Look)
+	if err != nil {
+		return err
+	}
+	s.once.Do(func() { s.ends = make(chan error, 16) })
+	s.live.Add(1)
+	go func() {
+		defer s.live.Done()
+		_, err := s.print(rows, p, func() {})
+		s.writing.Lock()
+		err = errors.Join(err, p.Close())
+		s.writing.Unlock()
+		if err != nil && ctx.Err() == nil {
+			select {
+			case s.ends <- fmt.Errorf("statement %d: %w", st.Number(), err):
+			default: // sixteen have failed already
+			}
+		}
+	}()
+	return nil
+}
+
+// Wait returns when no detached query and no job that runs is left, with the first error of any; or when ctx ends.
+func (s *Session) Wait(ctx context.Context) error {
+	queries := make(chan struct{})
+	go func() { s.live.Wait(); close(queries) }()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	var done <-chan struct{} = queries
+	for {
+		alive, err := s.Jobs(ctx)
+		if err != nil {
+			return err
+		}
+		if alive == 0 && done == nil {
+			select {
+			case err := <-s.ends:
+				return err
+			default:
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			<-queries
+			return ctx.Err()
+		case err := <-s.ends:
+			return err
+		case <-done:
+			done = nil
+		case <-tick.C:
+		}
+	}
+}
+
+// Jobs is the number of jobs that run, or the error of one that has failed.
+func (s *Session) Jobs(ctx context.Context) (alive int, err error) {
+	rows, err := s.Engine.Query(ctx, "SHOW JOBS;")
+	if err != nil {
+		return 0, err
+	}
+	for b, err := range rows.Batches() {
+		if err != nil {
+			return 0, err
+		}
+		for i := range b.Rows() {
+			switch flow.Value(b.Column(3), i) {
+			case "STARTING", "RUNNING":
+				alive++
+			case "FAILED":
+				return alive, &streamql.Error{Code: "SQ4000", Stage: lang.StageRun, Msg: fmt.Sprintf("job %v has failed: %v", flow.Value(b.Column(0), i), flow.Value(b.Column(5), i))}
+			}
+		}
+	}
+	return alive, nil
+}
+
+// Show writes an error for a person: with the line it is about, where there is one.
+func Show(w io.Writer, err error, color bool) {
+	file, text := "", ""
+	var script *ScriptError
+	if errors.As(err, &script) {
+		file, text = script.File, script.Text
+	}
+	list := lang.AsErrors(err)
+	for _, e := range list {
+		c := *e
+		if c.Pos.Line > 0 && c.Pos.File == "" {
+			c.Pos.File = file
+		}
+		io.WriteString(w, c.Show(text, color))
+	}
+	if len(list) == 0 {
+		fmt.Fprintf(w, "error: %v\n", err)
+	}
+}

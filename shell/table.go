@@ -1,0 +1,250 @@
+package shell
+
+import (
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/rivo/uniseg"
+
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
+)
+
+// table writes rows under a line of names, numbers to the right. The first rows decide how wide columns are; on a terminal the
+// widest columns are cut until a row fits a line.
+type table struct {
+	page
+	bounded bool
+	held    [][]string // rows that wait for the widths
+	widths  []int
+	right   []bool
+	any     bool
+	n       int
+}
+
+// held rows of a result that ends before its widths are decided, and the narrowest that a column is cut to.
+const (
+	holdRows    = 2000
+	narrowest   = 6
+	widestThere = 200
+)
+
+func newTable(p page, bounded bool) *table {
+	t := &table{page: p, bounded: bounded}
+	if p.changes {
+		t.right = append(t.right, false)
+	}
+	for _, c := range p.columns {
+		t.right = append(t.right, rightAligned(c.Type))
+	}
+	return t
+}
+
+func (t *table) header() []string {
+	names := t.names()
+	if t.changes {
+		names = append([]string{"_op"}, names...)
+	}
+	for i := range names {
+		names[i] = visible(names[i])
+	}
+	return names
+}
+
+func (t *table) Print(b *flow.Batch) error {
+	style := format.ISOTimes
+	if t.look.Ksql {
+		style = 0
+	}
+	for _, c := range t.rows(b) {
+		var cells []string
+		if t.changes {
+			cells = append(cells, c.op)
+		}
+		for i := range t.columns {
+			cells = append(cells, cell(b.Column(i), c.row, style))
+		}
+		t.n++
+		if t.look.Expanded {
+			t.record(cells)
+			continue
+		}
+		t.held = append(t.held, cells)
+	}
+	if len(t.held) > 0 && (!t.bounded || len(t.held) >= holdRows || t.any) {
+		t.settle()
+	}
+	return t.Flush()
+}
+
+// Lost is 0: a table shows NaN as it is.
+func (t *table) Lost() int64 { return 0 }
+
+func cell(a arrow.Array, row int, style format.Style) string {
+	if a.IsNull(row) {
+		return "NULL"
+	}
+	return visible(string(appendText(nil, a, row, style)))
+}
+
+// visible replaces what would move a terminal's cursor or change its colours.
+func visible(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool {
+		return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\uFFFD' || r == '\u2028' || r == '\u2029'
+	}) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return '⏎'
+		case r == '\t':
+			return ' '
+		case r < ' ':
+			return 0x2400 + r
+		case r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029':
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// settle writes what is held, with the line of names when it is the first or the widths have grown.
+func (t *table) settle() {
+	if len(t.held) == 0 && t.any {
+		return
+	}
+	names := t.header()
+	grown := !t.any
+	t.any = true
+	widths := make([]int, len(names))
+	copy(widths, t.widths)
+	if !t.bounded && len(t.widths) == 0 {
+		t.expect(widths)
+	}
+	for _, row := range append([][]string{names}, t.held...) {
+		for i, s := range row {
+			if w := uniseg.StringWidth(s); w > widths[i] {
+				widths[i] = w
+			}
+		}
+	}
+	widths = t.fit(widths)
+	for i, w := range widths {
+		if i >= len(t.widths) || w != t.widths[i] {
+			grown = true
+		}
+	}
+	t.widths = widths
+	if grown {
+		t.line(names, true)
+	}
+	for _, row := range t.held {
+		t.line(row, false)
+	}
+	t.held = t.held[:0]
+}
+
+// expect gives numbers to come the room that most of them take, so that the columns of a live result seldom move.
+func (t *table) expect(widths []int) {
+	from := len(widths) - len(t.columns)
+	for i, c := range t.columns {
+		switch c.Type {
+		case flow.Double:
+			widths[from+i] = 18
+		case flow.Int, flow.Bigint:
+			widths[from+i] = 6
+		}
+	}
+}
+
+// fit cuts the widest columns until a row fits the terminal.
+func (t *table) fit(widths []int) []int {
+	if t.look.Width <= 0 {
+		return widths
+	}
+	total := 0
+	for i := range widths {
+		widths[i] = min(widths[i], widestThere)
+		total += widths[i] + 3
+	}
+	for total > t.look.Width {
+		widest := 0
+		for i, w := range widths {
+			if w > widths[widest] {
+				widest = i
+			}
+		}
+		if len(widths) == 0 || widths[widest] <= narrowest {
+			break // the terminal will break the line
+		}
+		widths[widest]--
+		total--
+	}
+	return widths
+}
+
+func (t *table) line(cells []string, head bool) {
+	for i, s := range cells {
+		if i > 0 {
+			t.WriteString(" │")
+		}
+		t.WriteByte(' ')
+		s = cut(s, t.widths[i])
+		pad := strings.Repeat(" ", max(0, t.widths[i]-uniseg.StringWidth(s)))
+		last := i == len(cells)-1
+		if t.right[i] {
+			t.WriteString(pad)
+		}
+		t.paint(s, head)
+		if !t.right[i] && !last {
+			t.WriteString(pad)
+		}
+	}
+	t.WriteByte('\n')
+}
+
+func (t *table) paint(s string, head bool) {
+	if head && t.look.Color {
+		s = "\x1b[1m" + s + "\x1b[0m"
+	}
+	t.WriteString(s)
+}
+
+// cut shortens a text to a width, with an ellipsis.
+func cut(s string, width int) string {
+	if uniseg.StringWidth(s) <= width {
+		return s
+	}
+	var b strings.Builder
+	used := 0
+	for g := uniseg.NewGraphemes(s); g.Next(); {
+		if used+g.Width() > width-1 {
+			break
+		}
+		used += g.Width()
+		b.WriteString(g.Str())
+	}
+	return b.String() + "…"
+}
+
+// record writes a row one column a line.
+func (t *table) record(cells []string) {
+	names := t.header()
+	wide := 0
+	for _, n := range names {
+		wide = max(wide, uniseg.StringWidth(n))
+	}
+	t.paint("row "+thousands(int64(t.n)), true)
+	t.WriteByte('\n')
+	for i, n := range names {
+		t.WriteString(" " + n + strings.Repeat(" ", wide-uniseg.StringWidth(n)) + " │ " + cells[i] + "\n")
+	}
+}
+
+func (t *table) Close() error {
+	if !t.look.Expanded {
+		t.settle()
+	}
+	return t.Flush()
+}
