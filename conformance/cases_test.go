@@ -26,7 +26,8 @@ var variations = []struct {
 	{"crash in the 5th step", Options{Poll: 1, Crash: 5}, false},
 }
 
-// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte.
+// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte; but record by
+// record, rows of several partitions meet in another order.
 func TestCases(t *testing.T) {
 	base := map[string]string{}
 	for _, v := range variations {
@@ -44,7 +45,9 @@ func TestCases(t *testing.T) {
 			if s.Failed > 0 {
 				t.Errorf("\n%s", &out)
 			}
-			sameAnswers(t, base, s)
+			if v.o.Schedule != "record" {
+				sameAnswers(t, base, s)
+			}
 			t.Log(s)
 		})
 	}
@@ -120,6 +123,8 @@ func TestExternal(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Logf("%s: %s", v.name, s)
-		sameAnswers(t, base, s)
+		if v.o.Schedule != "record" {
+			sameAnswers(t, base, s)
+		}
 	}
 }

@@ -2,17 +2,12 @@ package conformance
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"sort"
 	"strings"
 	"time"
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/catalog"
-	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/topic"
@@ -215,27 +210,6 @@ func (m *machine) specs(name string, sink bool) (key, value format.Spec, window 
 	return r.Key, r.Value, r.Window
 }
 
-// feed writes inputs and works off the jobs: all inputs first, or each by itself.
-func (m *machine) feed(ctx context.Context, inputs []Record) error {
-	step := len(inputs)
-	if m.o.Schedule == "record" {
-		step = 1
-	}
-	for from := 0; from < len(inputs) || from == 0; from += max(step, 1) {
-		if err := m.write(ctx, inputs[from:min(from+step, len(inputs))]); err != nil {
-			return err
-		}
-		if err := m.engine.Drain(ctx, m.step); err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			m.fail(err, m.last, m.c.SQL.Line)
-			return nil
-		}
-	}
-	return nil
-}
-
 // step is called before each commit of a job.
 func (m *machine) step(string) error {
 	if m.crashes < -m.o.Crash {
@@ -252,114 +226,6 @@ func (m *machine) step(string) error {
 		return streamql.ErrCrash
 	}
 	return nil
-}
-
-func (m *machine) write(ctx context.Context, inputs []Record) error {
-	if len(inputs) == 0 {
-		return nil
-	}
-	broker := m.engine.Broker()
-	txn, err := broker.Begin(ctx, "test")
-	if err != nil {
-		return err
-	}
-	next := map[topic.Partition]topic.Offset{}
-	for i := range inputs {
-		p, r, err := m.record(ctx, &inputs[i])
-		if err == nil {
-			err = m.mark(ctx, p, next)
-		}
-		if err == nil {
-			err = txn.Write(p, r)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("line %d: input: %w", inputs[i].Line, err), txn.Abort(ctx))
-		}
-		next[p]++
-	}
-	if err := txn.Commit(ctx, nil); err != nil {
-		return err
-	}
-	for p, to := range next {
-		spans := m.wrote[p]
-		spans[len(spans)-1].To = to
-	}
-	return nil
-}
-
-// mark notes where inputs begin in a partition.
-func (m *machine) mark(ctx context.Context, p topic.Partition, next map[topic.Partition]topic.Offset) error {
-	if _, ok := next[p]; ok {
-		return nil
-	}
-	d, err := m.engine.Broker().Describe(ctx, p.Topic)
-	if err != nil {
-		return err
-	}
-	if int(p.ID) >= len(d.Partitions) || p.ID < 0 {
-		return fmt.Errorf("topic %s has %d partitions, number %d is not one of them", p.Topic, len(d.Partitions), p.ID)
-	}
-	next[p] = d.Partitions[p.ID].To
-	m.wrote[p] = append(m.wrote[p], topic.Span{Partition: p, From: next[p]})
-	return nil
-}
-
-// record makes the bytes of an input and chooses its partition as a producer does.
-func (m *machine) record(ctx context.Context, in *Record) (topic.Partition, topic.Record, error) {
-	p := topic.Partition{Topic: in.Topic}
-	var out topic.Record
-	parts := m.parts[in.Topic]
-	if parts == nil {
-		key, value, _ := m.specs(in.Topic, false)
-		parts = &[2]part{{spec: key}, {spec: value}}
-		m.parts[in.Topic] = parts
-	}
-	var err error
-	if out.Key = in.KeyBytes; out.Key == nil {
-		if out.Key, err = parts[0].encode(in.Key); err != nil {
-			return p, out, fmt.Errorf("key: %w", err)
-		}
-	}
-	if out.Value = in.ValueBytes; out.Value == nil {
-		if out.Value, err = parts[1].encode(in.Value); err != nil {
-			return p, out, fmt.Errorf("value: %w", err)
-		}
-	}
-	d, err := m.ensure(ctx, in.Topic)
-	if err != nil {
-		return p, out, err
-	}
-	if out.Key != nil {
-		p.ID = op.PartitionOf(out.Key, int32(len(d.Partitions)))
-	}
-	if in.Partition != nil {
-		p.ID = *in.Partition
-	}
-	if w := in.Window; w != nil && out.Key != nil {
-		if w.Type == "SESSION" {
-			out.Key = binary.BigEndian.AppendUint64(out.Key, uint64(w.End))
-		}
-		out.Key = binary.BigEndian.AppendUint64(out.Key, uint64(w.Start))
-	}
-	if in.Timestamp != nil {
-		out.Time = *in.Timestamp
-	}
-	for _, h := range in.Headers {
-		out.Headers = append(out.Headers, topic.Header{Key: h.Key, Value: h.Value})
-	}
-	return p, out, nil
-}
-
-// ensure describes a topic and makes it if no statement has.
-func (m *machine) ensure(ctx context.Context, name string) (topic.Topic, error) {
-	d, err := m.engine.Broker().Describe(ctx, name)
-	if errors.Is(err, topic.ErrUnknownTopic) {
-		if err := m.engine.Broker().(topic.Admin).Create(ctx, name, topic.Config{Partitions: 1, RetentionMs: -1}); err != nil {
-			return d, err
-		}
-		return m.engine.Broker().Describe(ctx, name)
-	}
-	return d, err
 }
 
 // queries opens the queries, feeds what comes after their start, and reads their rows.
@@ -390,115 +256,4 @@ func (m *machine) queries(ctx context.Context) error {
 		m.got.rows = append(m.got.rows, got)
 	}
 	return nil
-}
-
-// collect reads what all topics hold and which relations there are.
-func (m *machine) collect(ctx context.Context) error {
-	for _, r := range m.engine.Catalog().Relations() {
-		if strings.HasPrefix(r.Name, "streamql.") {
-			continue
-		}
-		m.got.sources = append(m.got.sources, Source{Name: r.Name, Type: r.Kind(), Schema: strings.ReplaceAll(r.Schema(), " PRIMARY KEY", " KEY"), KeyFormat: formatName(r.Key),
-			ValueFormat: formatName(r.Value)})
-	}
-	topics, err := m.engine.Broker().(topic.Admin).Topics(ctx)
-	if err != nil {
-		return err
-	}
-	sort.Slice(topics, func(i, j int) bool { return topics[i].Name < topics[j].Name })
-	m.got.topics = map[string]int{}
-	for _, t := range topics {
-		m.got.topics[t.Name] = len(t.Partitions)
-		if strings.HasPrefix(t.Name, "streamql.") && !m.c.expects(t.Name) {
-			continue
-		}
-		if err := m.outputs(ctx, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func formatName(s format.Spec) string { return strings.ToUpper(s.Name) }
-
-// outputs reads the records of a topic that were not fed as inputs, partition by partition.
-func (m *machine) outputs(ctx context.Context, t topic.Topic) error {
-	key, value, window := m.specs(t.Name, true)
-	parts := [2]part{{spec: key}, {spec: value}}
-	for _, span := range t.Partitions {
-		r, err := m.engine.Broker().Open(ctx, []topic.Span{span})
-		if err != nil {
-			return err
-		}
-		err = each(ctx, r, func(f *topic.Fetch, i int) error {
-			for _, w := range m.wrote[span.Partition] {
-				if f.Offsets[i] >= w.From && f.Offsets[i] < w.To {
-					return nil
-				}
-			}
-			out, err := decode(&parts, window, f, i)
-			if err != nil {
-				return fmt.Errorf("record %d of %s: %w", f.Offsets[i], span.Partition, err)
-			}
-			m.got.outputs = append(m.got.outputs, out)
-			return nil
-		})
-		if err = errors.Join(err, r.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func each(ctx context.Context, r topic.Reader, do func(*topic.Fetch, int) error) error {
-	for {
-		fetches, err := r.Poll(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for i := range fetches {
-			for k := range fetches[i].Rows() {
-				if err := do(&fetches[i], k); err != nil {
-					return err
-				}
-			}
-		}
-	}
-}
-
-// decode reads a record of a sink.
-func decode(parts *[2]part, window *catalog.Windowing, f *topic.Fetch, i int) (output, error) {
-	out := output{Topic: f.Topic, Timestamp: f.Times[i]}
-	key := f.Key.At(i)
-	if window != nil && key != nil {
-		tail := 8
-		if window.Size < 0 {
-			tail = 16
-		}
-		if len(key) < tail {
-			return out, fmt.Errorf("the windowed key has only %d bytes", len(key))
-		}
-		out.Window = &Window{Type: "TIME", Start: int64(binary.BigEndian.Uint64(key[len(key)-8:]))}
-		out.Window.End = out.Window.Start + window.Size
-		if tail == 16 {
-			out.Window.Type, out.Window.End = "SESSION", int64(binary.BigEndian.Uint64(key[len(key)-16:]))
-		}
-		key = key[:len(key)-tail]
-	}
-	var err error
-	if out.Key, out.keyType, err = parts[0].decode(key); err != nil {
-		return out, fmt.Errorf("key: %w", err)
-	}
-	if out.Value, out.valueType, err = parts[1].decode(f.Value.At(i)); err != nil {
-		return out, fmt.Errorf("value: %w", err)
-	}
-	if f.Headers != nil {
-		for _, h := range f.Headers[i] {
-			out.Headers = append(out.Headers, Header{h.Key, h.Value})
-		}
-	}
-	return out, nil
 }

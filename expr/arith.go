@@ -170,7 +170,10 @@ func ints[T int32 | int64](op byte, l, r []T, lm, rm, n int, v *flow.Validity, r
 					report(i, errZero)
 				}
 			case op == '/':
-				out[i] = l[i&lm] / b
+				a := l[i&lm]
+				if out[i] = a / b; b == -1 && a < 0 && out[i] == a { // the lowest number has no negative
+					over(i)
+				}
 			default:
 				out[i] = l[i&lm] % b
 			}

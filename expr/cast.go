@@ -350,7 +350,7 @@ func ParseDecimal(s string, to *arrow.Decimal128Type) (any, error) {
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits := whole + fraction
-	if len(digits) == 0 || len(digits) > 1000 || strings.ContainsAny(digits[1:], "+-_") {
+	if len(digits) == 0 || len(digits) > 1000 || strings.ContainsAny(digits[1:]+fraction, "+-_") {
 		return nil, fmt.Errorf("%q is not a number", s)
 	}
 	x, ok := new(big.Int).SetString(digits, 10)

@@ -149,8 +149,9 @@ func (x *IsNull) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 	col := x.X.Eval(in, fail)
 	n := in.Rows()
 	bits := make([]byte, (n+7)/8)
+	untyped := col.DataType().ID() == arrow.NULL // such a column has no bitmap to ask
 	for i := range n {
-		setBit(bits, i, col.IsNull(i) != x.Not)
+		setBit(bits, i, (untyped || col.IsNull(i)) != x.Not)
 	}
 	return flow.Bools(n, bits, flow.Valid(n))
 }

@@ -3,6 +3,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -125,7 +126,7 @@ func (x *Index) find(col, at arrow.Array, row int) (arrow.Array, int) {
 	switch {
 	case i > 0 && i <= to-from:
 		return l.ListValues(), int(from + i - 1)
-	case i < 0 && -i <= to-from:
+	case i < 0 && i >= from-to:
 		return l.ListValues(), int(to + i)
 	}
 	return nil, -1
@@ -244,7 +245,7 @@ next:
 			continue
 		}
 		for j := range out {
-			if out[j].Key == parts[i] {
+			if reflect.DeepEqual(out[j].Key, parts[i]) {
 				out[j].Value = parts[i+1]
 				continue next
 			}

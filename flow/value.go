@@ -47,7 +47,10 @@ func Value(a arrow.Array, row int) any {
 	case *array.String:
 		return a.Value(row)
 	case *array.Binary:
-		return a.Value(row)
+		if v := a.Value(row); v != nil {
+			return v
+		}
+		return []byte{} // of a column without bytes: empty is not NULL
 	case *array.Date32:
 		return a.Value(row)
 	case *array.Time32:

@@ -1,0 +1,206 @@
+package op
+
+import (
+	"encoding/binary"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/state"
+)
+
+// Advance closes the windows whose end + grace stream time has reached: with EMIT FINAL their results go out, in the order of their
+// starts and keys; either way their state goes.
+func (a *aggregate) Advance(now flow.Time, emit exec.Emit) error {
+	if a.Window == nil || a.Emit == EmitEnd {
+		return nil
+	}
+	closed := int64(now) - a.Window.Size - a.Window.Grace // the last start that is closed
+	if a.oldest != unknown && a.oldest > closed {
+		return nil
+	}
+	err := a.flush(binary.BigEndian.AppendUint64(nil, uint64(closed+1)^1<<63), emit)
+	if err != nil {
+		return err
+	}
+	a.oldest = closed + 1
+	for e, err := range a.groups.Scan(nil, nil) {
+		if err != nil {
+			return err
+		}
+		a.oldest = windowStart(e.Key)
+		break
+	}
+	return nil
+}
+
+// Finish tells all results of a bounded input, in the order of their keys.
+func (a *aggregate) Finish(emit exec.Emit) error {
+	if a.Emit == EmitChanges {
+		return nil
+	}
+	if len(a.Keys) == 0 && a.Emit == EmitEnd {
+		if err := a.empty(); err != nil {
+			return err
+		}
+	}
+	return a.flush(nil, emit)
+}
+
+// empty makes the one group of an aggregate without keys: over no rows it has a result too.
+func (a *aggregate) empty() error {
+	_, _, err := a.groups.Update(nil, a.size)
+	return err
+}
+
+// flush emits (unless EMIT CHANGES has told them already) and removes the groups before a key.
+func (a *aggregate) flush(to []byte, emit exec.Emit) error {
+	c := a.changes(flow.NewBatch(a.Input.Schema(), nil, 0, nil))
+	keys := make([]array.Builder, len(a.Keys))
+	for i, k := range a.Keys {
+		keys[i] = flow.Builder(a.Input.Schema().Field(k).Type)
+	}
+	n := 0
+	for e, err := range a.groups.Scan(nil, to) {
+		if err != nil {
+			return err
+		}
+		n++
+		if a.Emit != EmitChanges {
+			if err := a.flushGroup(c, keys, e); err != nil {
+				return err
+			}
+		}
+		if err := a.drop(e.Key); err != nil {
+			return err
+		}
+	}
+	if n == 0 || a.Emit == EmitChanges {
+		return nil
+	}
+	var cols []arrow.Array
+	for _, k := range keys {
+		cols = append(cols, k.NewArray())
+	}
+	cols = a.tail(cols, c.starts, c.values, c.times)
+	if a.Out.Clock >= 0 {
+		cols = append(cols, bigints(append([]int64(nil), c.times...)))
+	}
+	return emit(flow.NewBatch(a.Out, cols, n, nil))
+}
+
+func (a *aggregate) flushGroup(c *changes, keys []array.Builder, e state.Entry) error {
+	key := e.Key
+	if a.Window != nil {
+		c.starts = append(c.starts, windowStart(key))
+		key = key[8:]
+	}
+	var err error
+	for _, b := range keys {
+		if key, err = state.DecodeKey(key, b); err != nil {
+			return err
+		}
+	}
+	c.times = append(c.times, int64(binary.LittleEndian.Uint64(e.Val)))
+	return a.values(e.Key, e.Val, c.values)
+}
+
+func (a *aggregate) drop(key []byte) error {
+	key = append([]byte(nil), key...)
+	for _, s := range a.slots {
+		if s.grown != nil {
+			if err := s.grown.Delete(key); err != nil {
+				return err
+			}
+		}
+	}
+	return a.groups.Delete(key)
+}
+
+func windowStart(key []byte) int64 { return int64(binary.BigEndian.Uint64(key) ^ 1<<63) }
+
+// changes gathers output rows: keys and stream time by input row, the rest by builders.
+type changes struct {
+	rows   []int32 // input row of each output row
+	ops    []flow.Op
+	starts []int64
+	times  []int64
+	values []array.Builder
+}
+
+func (a *aggregate) changes(in *flow.Batch) *changes {
+	c := &changes{}
+	for _, call := range a.Calls {
+		b := flow.Builder(call.Result)
+		b.Reserve(in.Rows())
+		c.values = append(c.values, b)
+	}
+	return c
+}
+
+func (c *changes) append(a *aggregate, i int, op flow.Op, in *flow.Batch) error {
+	c.rows = append(c.rows, a.index[i])
+	c.ops = append(c.ops, op)
+	if a.Window != nil {
+		c.starts = append(c.starts, a.start[i])
+	}
+	c.times = append(c.times, int64(binary.LittleEndian.Uint64(a.rows[i])))
+	return a.values(a.keys.At(i), a.rows[i], c.values)
+}
+
+// values appends a group's results.
+func (a *aggregate) values(key, group []byte, to []array.Builder) error {
+	for j := range a.slots {
+		s := &a.slots[j]
+		cur := group[s.from:s.to]
+		if s.grown != nil {
+			v, _, err := s.grown.Get(key)
+			if err != nil {
+				return err
+			}
+			cur = v
+		}
+		if err := s.Value(cur, to[j]); err != nil {
+			a.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: a.Calls[j].Name, Side: "row"})
+			to[j].AppendNull()
+		}
+	}
+	return nil
+}
+
+func (c *changes) batch(a *aggregate, in *flow.Batch) *flow.Batch {
+	var cols []arrow.Array
+	for _, k := range a.Keys {
+		cols = append(cols, flow.Take(in.Column(k), c.rows))
+	}
+	cols = a.tail(cols, c.starts, c.values, c.times)
+	if a.Out.Clock >= 0 {
+		cols = append(cols, flow.Take(in.Column(in.Schema.Clock), c.rows))
+	}
+	ops := c.ops
+	if !a.Retract && in.Ops == nil {
+		ops = nil
+	}
+	return flow.NewBatch(a.Out, cols, len(c.rows), ops)
+}
+
+// tail appends the window's bounds, the results and the time.
+func (a *aggregate) tail(cols []arrow.Array, starts []int64, values []array.Builder, times []int64) []arrow.Array {
+	if a.Window != nil {
+		ends := make([]int64, len(starts))
+		for i, s := range starts {
+			ends[i] = s + a.Window.Size
+		}
+		cols = append(cols, bigints(starts), bigints(ends))
+	}
+	for _, v := range values {
+		cols = append(cols, v.NewArray())
+	}
+	return append(cols, bigints(times))
+}
+
+func bigints(v []int64) arrow.Array {
+	return flow.Fixed(flow.Bigint, v, arrow.Int64Traits.CastToBytes, flow.Valid(len(v)))
+}

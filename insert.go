@@ -1,0 +1,57 @@
+package streamql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/streamql/streamql/format"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+)
+
+func (e *Engine) insertSelect(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
+	name := e.jobName("INSERTQUERY", st.Into.Text)
+	plan, err := planner.Insert(st, name, e.options(args))
+	if err != nil {
+		return nil, err
+	}
+	return e.launch(ctx, &job{name: name, kind: "INSERT", statement: st.Text(), fills: plan.Result.Name}, plan.Stages, "insert into "+plan.Result.Name)
+}
+
+func (e *Engine) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
+	r, rows, err := planner.Values(st, e.options(args))
+	if err != nil {
+		return nil, err
+	}
+	var key format.Codec
+	if len(r.Key.Fields) > 0 {
+		if key, err = format.New(r.Key); err != nil {
+			return nil, err
+		}
+	}
+	value, err := format.New(r.Value)
+	if err != nil {
+		return nil, err
+	}
+	txn, err := e.broker.Begin(ctx, "streamql.insert")
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		p, rec, err := planner.Encode(r, row, key, value)
+		if err == nil {
+			if row.Time == nil {
+				rec.Time = e.now().UnixMilli()
+			}
+			err = txn.Write(p, rec)
+		}
+		if err != nil {
+			return nil, errors.Join(err, txn.Abort(ctx))
+		}
+	}
+	if err := txn.Commit(ctx, nil); err != nil {
+		return nil, err
+	}
+	return &Result{Message: fmt.Sprintf("%d rows inserted into %s", len(rows), r.Name)}, nil
+}

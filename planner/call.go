@@ -1,0 +1,92 @@
+package planner
+
+import (
+	"strings"
+
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+)
+
+// call binds a scalar function.
+func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
+	name := strings.ToUpper(e.Name.Text)
+	if p, ok := b.predicted[lang.PrintExpr(e)]; ok {
+		return p.column(s), nil
+	}
+	if modelFunction(name) {
+		return nil, fail(e, "SQ3014", "%s can stand in SELECT and WHERE of a query that reads a source", name)
+	}
+	if _, ok := b.Functions.Aggregate(name); ok {
+		if _, scalar := b.Functions.Scalar(name); !scalar {
+			return nil, fail(e, "SQ2008", "aggregate %s cannot stand here", name)
+		}
+	}
+	if _, ok := b.Functions.Table(name); ok {
+		return nil, fail(e, "SQ2008", "table function %s can stand only as an item of SELECT", name)
+	}
+	if e.Distinct || e.Filter != nil || e.Over != nil || len(e.Named) > 0 {
+		return nil, unsupported(e, "DISTINCT, FILTER, OVER or a named argument in a scalar call")
+	}
+	if out, ok, err := b.lambdaCall(e, s); ok {
+		return out, err
+	}
+	given := e.Args
+	if f, ok := b.Functions.Scalar(name); ok && f.Words && len(given) > 0 {
+		given = append([]lang.Expr{b.word(given[0], s)}, given[1:]...)
+	}
+	args, err := b.list(given, s)
+	if err != nil {
+		return nil, err
+	}
+	return b.function(e, name, args)
+}
+
+// word reads a bare word that names no column as text: DATEADD(DAYS, 1, d).
+func (b *binder) word(e lang.Expr, s *scope) lang.Expr {
+	if id, ok := e.(*lang.Ident); ok && id.Source == nil && s.index("", b.fold(id.Name)) < 0 {
+		return &lang.Text{At: id.At, Value: id.Name.Text}
+	}
+	return e
+}
+
+// function binds a scalar function by name over bound arguments.
+func (b *binder) function(place lang.Node, name string, args []expr.Expr) (expr.Expr, error) {
+	f, ok := b.Functions.Scalar(name)
+	if !ok {
+		e := fail(place, "SQ2005", "function %s does not exist", name)
+		var legal []string
+		for _, f := range b.Functions.All() {
+			legal = append(legal, f.Name)
+		}
+		if near := lang.Suggest(name, legal); near != "" {
+			e.Label = "did you mean " + near + "?"
+		}
+		return nil, e
+	}
+	types := make([]flow.Type, len(args))
+	for i, a := range args {
+		types[i] = a.Type()
+	}
+	sig, err := f.Bind(types)
+	if err != nil {
+		return at(place, "SQ2007", nil, err)
+	}
+	cast := make([]expr.Expr, len(args))
+	for i, a := range args {
+		cast[i] = expr.Convert(a, sig.Args[i])
+	}
+	return &expr.Call{Name: name, Args: cast, Sig: sig}, nil
+}
+
+func (b *binder) list(items []lang.Expr, s *scope) ([]expr.Expr, error) {
+	out := make([]expr.Expr, len(items))
+	for i, item := range items {
+		x, err := b.bind(item, s)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = x
+	}
+	return out, nil
+}

@@ -1,0 +1,177 @@
+package planner
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/udf/ml"
+)
+
+// features binds TRANSFORM: an item is an expression over the row, perhaps inside one preparation step.
+func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.Train) error {
+	items := st.Transform
+	if len(items) == 0 {
+		items = []*lang.Item{{At: lang.At{Pos: st.Name.Pos}, Expr: &lang.Star{At: lang.At{Pos: st.Name.Pos}}}}
+	}
+	used := map[int]int{} // column of the source -> input of the model
+	add := func(at lang.Node, name, step string, args []any, x expr.Expr) error {
+		list, isList := x.Type().(*arrow.ListType)
+		if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
+			return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not take arrays yet", name, flow.TypeName(x.Type()))
+		}
+		if !ml.Usable(x.Type()) && !(isList && flow.IsNumber(list.Elem())) {
+			return fail(at, "SQ6005", "feature %s is %s: a feature is a number, an ARRAY of numbers, a STRING or a BOOLEAN", name, flow.TypeName(x.Type()))
+		}
+		expr.Walk(x, func(e expr.Expr) {
+			c, ok := e.(*expr.Column)
+			if !ok {
+				return
+			}
+			if _, known := used[c.Index]; !known {
+				used[c.Index] = len(t.Inputs)
+				t.Inputs = append(t.Inputs, catalog.Column{Name: c.Name, Type: c.T})
+				train.Columns = append(train.Columns, c.Index)
+			}
+		})
+		t.Features = append(t.Features, expr.Map(x, func(e expr.Expr) expr.Expr {
+			if c, ok := e.(*expr.Column); ok {
+				return &expr.Column{Index: used[c.Index], Name: c.Name, T: c.T}
+			}
+			return e
+		}))
+		t.Names = append(t.Names, name)
+		t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Step: step, Args: args})
+		return nil
+	}
+	for _, it := range items {
+		if star, ok := it.Expr.(*lang.Star); ok {
+			cols, err := b.starFeatures(star, t, in, train)
+			if err != nil {
+				return err
+			}
+			for _, i := range cols {
+				if err := add(it, in.scope.cols[i].name, "", nil, in.scope.column(i)); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		step, args, e, err := b.step(it.Expr)
+		if err != nil {
+			return err
+		}
+		x, err := b.expr(e, in.scope)
+		if err != nil {
+			return err
+		}
+		if train.Target >= 0 && mentions(x, train.Target) {
+			return fail(it, "SQ6008", "TARGET %s stands inside TRANSFORM", t.Target.Name)
+		}
+		name := lang.PrintExpr(e)
+		if c, ok := x.(*expr.Column); ok {
+			name = c.Name
+		}
+		if it.Alias != nil {
+			name = b.fold(*it.Alias)
+		}
+		if err := add(it, name, step, args, x); err != nil {
+			return err
+		}
+	}
+	if len(t.Features) == 0 {
+		return fail(st, "SQ6004", "model %s has no features", quote(t.Name))
+	}
+	return nil
+}
+
+func mentions(x expr.Expr, column int) bool {
+	found := false
+	expr.Walk(x, func(e expr.Expr) {
+		if c, ok := e.(*expr.Column); ok && c.Index == column {
+			found = true
+		}
+	})
+	return found
+}
+
+// starFeatures are the columns * means: all but target, weight, keys, pseudo-columns and times.
+func (b *binder) starFeatures(star *lang.Star, t *Training, in *rel, train *op.Train) ([]int, error) {
+	cols, err := b.star(star, in.scope)
+	if err != nil {
+		return nil, err
+	}
+	var out []int
+	for _, i := range cols {
+		c := in.scope.cols[i]
+		switch c.t.ID() {
+		case arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP:
+			continue
+		}
+		if !c.key && i != train.Target && i != train.Weight {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+// step splits an item into a preparation step with its literal arguments and the expression under it.
+func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
+	c, ok := e.(*lang.Call)
+	if !ok || !strings.HasPrefix(strings.ToUpper(c.Name.Text), "ML_") {
+		return "", nil, e, nil
+	}
+	if _, scalar := b.Functions.Scalar(c.Name.Text); scalar {
+		return "", nil, e, nil
+	}
+	s, err := ml.LookupStep(c.Name.Text)
+	if err != nil || len(c.Args) == 0 {
+		if err == nil {
+			err = errors.New(s.Name + " takes a column")
+		}
+		out := fail(c, "SQ6009", "%s", err.Error())
+		var option *ml.OptionError
+		if errors.As(err, &option) && option.Nearest != "" {
+			out.Label = "did you mean " + option.Nearest + "?"
+		}
+		return "", nil, nil, out
+	}
+	var args []any
+	for _, a := range c.Args[1:] {
+		v, err := optionValue(a)
+		if err != nil {
+			return "", nil, nil, err
+		}
+		args = append(args, v)
+	}
+	return s.Name, args, c.Args[0], nil
+}
+
+// impute makes every feature that does not say so itself fill missing values: numbers by their mean, words by the most frequent.
+func impute(items []ml.Item, types []flow.Type) {
+	for i := range items {
+		if items[i].Impute != "" || items[i].Step == "ML_IMPUTER" {
+			continue
+		}
+		items[i].Impute = "mean"
+		if types[items[i].Input].ID() == arrow.STRING || items[i].Step == "ML_ONE_HOT_ENCODER" || items[i].Step == "ML_LABEL_ENCODER" {
+			items[i].Impute = "most_frequent"
+		}
+	}
+}
+
+// open says that the features are not all known before rows have been seen: encoders make one per level.
+func (b *binder) open(t *Training) bool {
+	for _, it := range t.Items {
+		if it.Step == "ML_ONE_HOT_ENCODER" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,323 @@
+package planner
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+)
+
+// expand replaces stars by columns.
+func (b *binder) expand(items []*lang.Item, s *scope) ([]*lang.Item, []expr.Expr, error) {
+	var out []*lang.Item
+	var bound []expr.Expr
+	for _, it := range items {
+		switch e := it.Expr.(type) {
+		case *lang.Star:
+			cols, err := b.star(e, s)
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, i := range cols {
+				out = append(out, &lang.Item{At: it.At, Expr: &lang.Ident{At: e.At, Name: lang.Name{At: e.At, Text: s.cols[i].name, Quoted: true}}})
+				bound = append(bound, s.column(i))
+			}
+			continue
+		case *lang.Field:
+			if e.Star {
+				x, err := b.expr(e.X, s)
+				if err != nil {
+					return nil, nil, err
+				}
+				t, ok := x.Type().(*arrow.StructType)
+				if !ok {
+					return nil, nil, fail(e, "SQ2006", "->* needs a STRUCT, not %s", flow.TypeName(x.Type()))
+				}
+				for i, f := range t.Fields() {
+					out = append(out, &lang.Item{At: it.At, Expr: &lang.Ident{At: e.At, Name: lang.Name{At: e.At, Text: f.Name, Quoted: true}}})
+					bound = append(bound, &expr.Field{X: x, Index: i, T: f.Type})
+				}
+				continue
+			}
+		}
+		out = append(out, it)
+		bound = append(bound, nil)
+	}
+	return out, bound, nil
+}
+
+// star lists the columns of a star.
+func (b *binder) star(e *lang.Star, s *scope) ([]int, error) {
+	var out []int
+	source := ""
+	if e.Source != nil {
+		source = b.fold(*e.Source)
+	}
+	except := map[int]bool{}
+	for _, n := range e.Except {
+		c, err := s.find(b, &lang.Ident{At: n.At, Name: n})
+		if err != nil {
+			return nil, err
+		}
+		except[c.Index] = true
+	}
+	found := false
+	for i, c := range s.cols {
+		if source != "" && !s.same(c.source, source) {
+			continue
+		}
+		found = true
+		if !c.hidden && !except[i] {
+			out = append(out, i)
+		}
+	}
+	if !found {
+		return nil, fail(e, "SQ2004", "%q is not a source of this query", source)
+	}
+	return out, nil
+}
+
+// project binds the items of a SELECT. keyed, if given, are the expressions of a new key (PARTITION BY).
+func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*selected, error) {
+	items, bound, err := b.expand(list, in.scope)
+	if err != nil {
+		return nil, err
+	}
+	if t := b.explodes(items); t {
+		if in, items, bound, err = b.explode(items, bound, in); err != nil {
+			return nil, err
+		}
+	}
+	out := &selected{rel: *in}
+	p := &op.Project{Input: in.node}
+	var fields []arrow.Field
+	names := in.scope
+	if in.names != nil {
+		names = in.names
+	}
+	namer := newNamer(names)
+	taken := map[string]bool{}
+	for i, it := range items {
+		x := bound[i]
+		if x == nil {
+			if x, err = b.expr(it.Expr, in.scope); err != nil {
+				return nil, err
+			}
+		}
+		name := namer.name(b, it, x)
+		if taken[name] {
+			return nil, fail(it, "SQ2015", "column %s stands twice in the projection: give one another name with AS", quote(name))
+		}
+		taken[name] = true
+		t := x.Type()
+		if t.ID() == arrow.NULL {
+			if b.Strict {
+				return nil, fail(it, "SQ2006", "the type of NULL cannot be told: CAST it")
+			}
+			t = flow.String
+			x = expr.Lit(t, nil)
+		}
+		p.Exprs = append(p.Exprs, x)
+		fields = append(fields, flow.Field(name, t))
+		out.items = append(out.items, item{name, t, b.keyPosition(x, in, keyed)})
+	}
+	if len(fields) == 0 {
+		return nil, fail(list[0], "SQ2015", "the projection is empty")
+	}
+	for _, hidden := range []string{flow.WindowStart, flow.WindowEnd, flow.RawHeaders, flow.RowTime, flow.StreamTime} {
+		i := in.scope.index("", hidden)
+		if i < 0 || (hidden == flow.WindowStart || hidden == flow.WindowEnd) && in.window == nil {
+			continue
+		}
+		p.Exprs = append(p.Exprs, in.scope.column(i))
+		if taken[hidden] {
+			hidden = "$" + hidden
+		}
+		fields = append(fields, flow.Field(hidden, in.scope.cols[i].t))
+	}
+	p.Out = hiddenTail(fields, len(out.items))
+	out.node, out.project, out.from, out.hook = p, p, in, b.replace
+	return out, nil
+}
+
+// hiddenTail makes a schema whose time and clock are looked for behind the visible columns only.
+func hiddenTail(fields []arrow.Field, visible int) *flow.Schema {
+	s := flow.NewSchema(fields)
+	s.Time, s.Clock = -1, -1
+	for i := visible; i < len(fields); i++ {
+		switch strings.TrimPrefix(fields[i].Name, "$") {
+		case flow.RowTime:
+			s.Time = i
+		case strings.TrimPrefix(flow.StreamTime, "$"):
+			s.Clock = i
+		}
+	}
+	return s
+}
+
+// keyPosition says which part of the key an item is: the same expression as a new key's, else a column of the old key.
+func (b *binder) keyPosition(x expr.Expr, in *rel, keyed []expr.Expr) int {
+	if keyed != nil {
+		for i, k := range keyed {
+			if expr.Same(x, k) {
+				return i
+			}
+		}
+		return -1
+	}
+	if c, ok := x.(*expr.Column); ok {
+		for i, k := range in.key {
+			if c.Index == k {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// partitioned binds PARTITION BY: a new key, which must be in the projection.
+func (b *binder) partitioned(s *lang.Select, in *rel) (*selected, error) {
+	var keyed []expr.Expr
+	for _, e := range s.PartitionBy.By {
+		if _, null := e.(*lang.NullLit); null {
+			if len(s.PartitionBy.By) > 1 {
+				return nil, fail(e, "SQ2019", "PARTITION BY NULL stands alone")
+			}
+			keyed = []expr.Expr{}
+			break
+		}
+		x, err := b.expr(e, in.scope)
+		if err != nil {
+			return nil, err
+		}
+		keyed = append(keyed, x)
+	}
+	items, err := b.withKeys(s, in, keyed)
+	if err != nil {
+		return nil, err
+	}
+	out, err := b.project(items, in, keyed)
+	if err != nil {
+		return nil, err
+	}
+	for i, k := range keyed {
+		if !out.hasKey(i) {
+			return nil, fail(s.PartitionBy.By[i], "SQ2018", "the key %s is missing from the projection: add it to SELECT", k)
+		}
+	}
+	out.key = out.keyColumns(len(keyed))
+	return out, nil
+}
+
+// withKeys adds the new key to SELECT *: its columns come first, the old key's after the value's.
+func (b *binder) withKeys(s *lang.Select, in *rel, keyed []expr.Expr) ([]*lang.Item, error) {
+	if len(s.Items) != 1 {
+		return s.Items, nil
+	}
+	star, ok := s.Items[0].Expr.(*lang.Star)
+	if !ok || star.Source != nil || len(star.Except) > 0 {
+		return s.Items, nil
+	}
+	var first, values, old []*lang.Item
+	named := map[int]bool{}
+	for i, k := range keyed {
+		item := &lang.Item{At: s.Items[0].At, Expr: s.PartitionBy.By[i]}
+		if c, ok := k.(*expr.Column); ok {
+			named[c.Index] = true
+			if c := in.scope.cols[c.Index]; c.hidden {
+				item.Alias = &lang.Name{At: item.At, Text: c.name, Quoted: true}
+			}
+		}
+		first = append(first, item)
+	}
+	for i, c := range in.scope.cols {
+		if c.hidden || named[i] {
+			continue
+		}
+		item := &lang.Item{At: s.Items[0].At, Expr: &lang.Ident{At: star.At, Name: lang.Name{At: star.At, Text: c.name, Quoted: true}}}
+		if c.key {
+			old = append(old, item)
+		} else {
+			values = append(values, item)
+		}
+	}
+	return append(append(first, values...), old...), nil
+}
+
+func (s *selected) hasKey(pos int) bool {
+	for _, it := range s.items {
+		if it.key == pos {
+			return true
+		}
+	}
+	return false
+}
+
+// keyColumns lists the items of the key in the key's order; of several copies the first counts.
+func (s *selected) keyColumns(n int) []int {
+	out := make([]int, 0, n)
+	for pos := range n {
+		for i, it := range s.items {
+			if it.key == pos {
+				out = append(out, i)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// namer names items: the alias, the column's or field's own name, else KSQL_COL_n.
+type namer struct {
+	next   int
+	fields map[string]int
+	taken  map[string]bool
+}
+
+func newNamer(s *scope) *namer {
+	n := &namer{fields: map[string]int{}, taken: map[string]bool{}}
+	for _, c := range s.cols {
+		n.taken[c.name] = true
+	}
+	return n
+}
+
+func (n *namer) name(b *binder, it *lang.Item, x expr.Expr) string {
+	if it.Alias != nil {
+		return b.fold(*it.Alias)
+	}
+	switch e := it.Expr.(type) {
+	case *lang.Ident:
+		if c, ok := x.(*expr.Column); ok && !strings.HasPrefix(c.Name, "$") {
+			return c.Name
+		}
+		return b.fold(e.Name)
+	case *lang.Field:
+		name := b.fold(e.Name)
+		if f, ok := x.(*expr.Field); ok {
+			name = f.X.Type().(*arrow.StructType).Field(f.Index).Name
+		}
+		n.fields[name]++
+		k := n.fields[name]
+		if n.taken[name] {
+			k++
+		}
+		if k > 1 {
+			return name + "_" + strconv.Itoa(k-1)
+		}
+		return name
+	}
+	for {
+		name := fmt.Sprintf("KSQL_COL_%d", n.next)
+		n.next++
+		if !n.taken[name] {
+			return name
+		}
+	}
+}
