@@ -98,3 +98,22 @@ func TestModelPath(t *testing.T) {
 	t.Log(result(t, e, `SELECT version, status, rows, threshold FROM engine`))
 	t.Log(result(t, e, `SELECT * FROM ML_TRAINING_INFO(engine)`))
 }
+
+// TestBounds gives a bounded query more offsets than there are: it ends with what is there.
+func TestBounds(t *testing.T) {
+	e := open(t)
+	exec(t, e, `CREATE STREAM s (a INT) WITH (topic='s', value_format='json'); INSERT INTO s VALUES (1), (2), (3);`)
+	for query, want := range map[string]string{
+		`SELECT a FROM s SINCE OFFSET 1 UNTIL OFFSET 100`:                         "2\n3\n",
+		`SELECT a FROM s SINCE OFFSET 50 UNTIL NOW`:                               "",
+		`SELECT a FROM s SINCE EARLIEST UNTIL OFFSET 2 EMIT CHANGES`:              "1\n2\n",
+		`SELECT a FROM s SINCE '2000-01-01' UNTIL '2000-01-02'`:                   "",
+		`SELECT COUNT(*) AS n FROM s SINCE 1 HOUR AGO`:                            "3\n",
+		`SELECT COUNT(*) AS n FROM s SINCE TIMESTAMP '2020-01-01' UNTIL LATEST`:   "3\n",
+		`SELECT a FROM s PARTITIONS (0) SINCE EARLIEST UNTIL NOW ORDER BY a DESC`: "3\n2\n1\n",
+	} {
+		if got := result(t, e, query); got != want {
+			t.Errorf("%s gave %q, want %q", query, got, want)
+		}
+	}
+}

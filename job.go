@@ -100,6 +100,9 @@ func (e *Engine) spans(ctx context.Context, l planner.Leaf) ([]topic.Span, error
 				return nil, err
 			}
 		}
+		if (l.Bounded || e.manual) && s.To != topic.End {
+			s.To = min(s.To, p.To) // what is there now: a bounded query does not wait for offsets to come
+		}
 		if s.From < p.From {
 			if l.Scan.OnGap != "SKIP" {
 				return nil, topic.ErrGap{Span: topic.Span{Partition: p.Partition, From: s.From, To: p.From}}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -59,7 +60,7 @@ func New(s Spec) (Codec, error) {
 	if slices.Contains(planned, name) {
 		return nil, fmt.Errorf("format %s is %w yet; supported are %s", name, ErrUnsupported, strings.Join(Names(), ", "))
 	}
-	if near := nearest(name); near != "" {
+	if near := lang.Suggest(name, append(Names(), planned...)); near != "" {
 		return nil, fmt.Errorf("unknown format %q; did you mean %s?", s.Name, near)
 	}
 	return nil, fmt.Errorf("unknown format %q; known are %s", s.Name, strings.Join(Names(), ", "))
@@ -84,37 +85,4 @@ var planned = []string{"AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "DEBEZIUM
 func builtin(name string, open func(Spec) (Codec, error)) bool {
 	formats[name] = open
 	return true
-}
-
-// nearest is the known name within an edit distance of 2 or a third of its length; "" when there is none.
-func nearest(name string) string {
-	best, least := "", 0
-	for _, known := range append(Names(), planned...) {
-		d := distance(name, known)
-		if d <= max(2, len(known)/3) && d < len(known) && (best == "" || d < least) {
-			best, least = known, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -57,7 +57,7 @@ func TestJSONValues(t *testing.T) {
 		{flow.TimeOfDay, `86399999`, `86399999`}, {flow.TimeOfDay, `86400000`, `bad out of range`}, {flow.TimeOfDay, `-1`, `bad out of range`},
 		{flow.Timestamp, `1700000000000`, `1700000000000`}, {flow.Timestamp, `[]`, `bad an array`},
 		{flow.Decimal(4, 2), `1`, `1.00`}, {flow.Decimal(4, 2), `-0.5`, `-0.50`}, {flow.Decimal(4, 2), `"10.10"`, `10.10`},
-		{flow.Decimal(4, 2), `1.230`, `1.23`}, {flow.Decimal(4, 2), `1.234`, `bad DECIMAL(4, 2): "1.234" does not fit without rounding`},
+		{flow.Decimal(4, 2), `1.230`, `1.23`}, {flow.Decimal(4, 2), `1.234`, `bad DECIMAL(4,2): "1.234" does not fit without rounding`},
 		{flow.Decimal(4, 2), `100`, `bad out of range`}, {flow.Decimal(4, 2), `1e1`, `10.00`}, {flow.Decimal(4, 2), `1e400`, `bad out of range`},
 		{flow.Decimal(4, 2), `0e400`, `0.00`}, {flow.Decimal(4, 2), `1e-400`, `bad rounding`}, {flow.Decimal(4, 2), `1e-401`, `bad exponent`},
 		{flow.Decimal(4, 2), `"x"`, `bad not a number`}, {flow.Decimal(4, 2), `"1e"`, `bad not a number`}, {flow.Decimal(4, 2), `true`, `bad a boolean`},

@@ -258,30 +258,8 @@ func compress(old, now ml.Matrix, y, w []float64, ok []bool) rolled {
 	if !slices.Contains(ok, false) {
 		return rolled{old, now, y, w}
 	}
-	var rows []int
-	for i, good := range ok {
-		if good {
-			rows = append(rows, i)
-		}
-	}
-	take := func(v []float64) []float64 {
-		if v == nil {
-			return nil
-		}
-		out := make([]float64, len(rows))
-		for i, r := range rows {
-			out[i] = v[r]
-		}
-		return out
-	}
-	matrix := func(m ml.Matrix) ml.Matrix {
-		out := ml.Matrix{Rows: len(rows)}
-		for _, c := range m.Cols {
-			out.Cols = append(out.Cols, take(c))
-		}
-		return out
-	}
-	return rolled{matrix(old), matrix(now), take(y), take(w)}
+	before, after := usable(old, nil, nil, ok), usable(now, y, w, ok)
+	return rolled{before.x, after.x, after.y, after.w}
 }
 
 // Finish publishes what the rows since the last version have taught: a bounded input ends with a version.

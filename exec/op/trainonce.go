@@ -218,7 +218,7 @@ type rowsOf struct {
 // tidy prepares the sample and leaves out the rows that cannot be learned: a missing feature, no target, a bad weight.
 func (t *trainer) tidy(s *sample, prep *ml.Preparation, levels *ml.Levels) ([]rowsOf, error) {
 	var out []rowsOf
-	for _, p := range s.parts {
+	for k, p := range s.parts {
 		x, ok, err := prep.Transform(t.features(p), p.rows, &t.buf)
 		if err != nil {
 			return nil, err
@@ -234,33 +234,40 @@ func (t *trainer) tidy(s *sample, prep *ml.Preparation, levels *ml.Levels) ([]ro
 				use[i] = use[i] && v == v
 			}
 		}
-		var u rowsOf
-		for range x.Cols {
-			u.x.Cols = append(u.x.Cols, nil)
+		if !t.typ.Task.Supervised() {
+			y = nil
 		}
-		for i, good := range use {
-			if !good {
-				continue
-			}
-			u.x.Rows++
-			for c := range x.Cols {
-				u.x.Cols[c] = append(u.x.Cols[c], x.Cols[c][i])
-			}
-			if y != nil {
-				u.y = append(u.y, y[i])
-			}
-			if w != nil {
-				u.w = append(u.w, w[i])
-			}
-		}
-		if u.x.Rows > 0 {
-			if !t.typ.Task.Supervised() {
-				u.y = nil
-			}
+		if u := usable(x, y, w, use); u.x.Rows > 0 {
 			out = append(out, u)
 		}
+		s.parts[k] = part{} // each row is held once, prepared or not
 	}
 	return out, nil
+}
+
+// usable copies the rows that may be learned from.
+func usable(x ml.Matrix, y, w []float64, use []bool) rowsOf {
+	var rows []int
+	for i, good := range use {
+		if good {
+			rows = append(rows, i)
+		}
+	}
+	take := func(v []float64) []float64 {
+		if v == nil {
+			return nil
+		}
+		out := make([]float64, len(rows))
+		for i, r := range rows {
+			out[i] = v[r]
+		}
+		return out
+	}
+	u := rowsOf{x: ml.Matrix{Rows: len(rows)}, y: take(y), w: take(w)}
+	for _, c := range x.Cols {
+		u.x.Cols = append(u.x.Cols, take(c))
+	}
+	return u
 }
 
 func (t *trainer) warm(l ml.Learner) {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/streamql/streamql/lang"
 )
 
 // Kind is the form of an option's value.
@@ -214,7 +216,7 @@ func (t Type) Accept(given map[string]any) (Options, error) {
 			for i, option := range legal {
 				names[i] = option.Name
 			}
-			return Options{}, &OptionError{Option: name, Nearest: Nearest(low, names), Reason: "type " + t.Name + " has no such option"}
+			return Options{}, &OptionError{Option: name, Nearest: lang.Suggest(low, names), Reason: "type " + t.Name + " has no such option"}
 		}
 		v, err := legal[i].accept(given[name])
 		if err != nil {
@@ -259,7 +261,7 @@ func (o Option) accept(v any) (any, error) {
 				return legal, nil
 			}
 		}
-		return nil, &OptionError{Option: o.Name, Nearest: Nearest(s, o.Legal),
+		return nil, &OptionError{Option: o.Name, Nearest: lang.Suggest(s, o.Legal),
 			Reason: fmt.Sprintf("wants one of '%s', not %s", strings.Join(o.Legal, "', '"), literal(v))}
 	case Int:
 		i, ok := v.(int64)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/streamql/streamql/lang"
 )
 
 var types []Type
@@ -31,7 +33,7 @@ func Lookup(name string) (Type, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return Type{}, &OptionError{Option: "type", Nearest: Nearest(name, names), Reason: fmt.Sprintf("there is no model type %q", name)}
+	return Type{}, &OptionError{Option: "type", Nearest: lang.Suggest(name, names), Reason: fmt.Sprintf("there is no model type %q", name)}
 }
 
 // Errors that the engine maps to its codes. They are wrapped with what is wrong.
@@ -67,37 +69,4 @@ func (e *LayersError) Error() string {
 		return "layers do not fit: " + e.Reason
 	}
 	return fmt.Sprintf("layers do not fit: layer %d: %s", e.Layer, e.Reason)
-}
-
-// Nearest is the name closest to what was written by edits, "" when none is within a third of its length (at least 2 edits).
-func Nearest(written string, names []string) string {
-	best, at := "", max(2, len(written)/3)+1
-	for _, name := range names {
-		if d := edits(strings.ToLower(written), strings.ToLower(name)); d < at {
-			best, at = name, d
-		}
-	}
-	return best
-}
-
-// edits is Levenshtein's distance with one row of the table, over at most 64 bytes of each.
-func edits(a, b string) int {
-	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

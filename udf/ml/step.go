@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/streamql/streamql/lang"
 )
 
 // StepType declares a preparation step: an ML_ function of TRANSFORM.
@@ -39,7 +41,7 @@ func LookupStep(name string) (StepType, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return StepType{}, &OptionError{Option: "transform", Nearest: Nearest(name, names), Reason: fmt.Sprintf("there is no preparation %q", name)}
+	return StepType{}, &OptionError{Option: "transform", Nearest: lang.Suggest(name, names), Reason: fmt.Sprintf("there is no preparation %q", name)}
 }
 
 // scaler is a step from a number to a number. use says which rows are learned from (nil: all).
