@@ -55,7 +55,9 @@ func (p *parser) object(o *object, row int) bool {
 	for prev := (*entry)(nil); ; prev, e = e, e.next {
 		i := p.pos
 		if e != nil && len(buf)-i >= len(e.run) && string(buf[i:i+len(e.run)]) == e.run {
-			p.pos = i + len(e.run)
+			if p.pos = i + len(e.run); p.pos < len(buf) && buf[p.pos] <= ' ' {
+				p.blanks() // the run before had none behind its colon
+			}
 		} else {
 			var more bool
 			if e, more = p.member(o, prev); !more {

@@ -433,3 +433,29 @@ func TestDecodeAllocations(t *testing.T) {
 		}
 	}
 }
+
+// TestJSONBlanks reads records that are laid out alike but for blanks, in every order.
+func TestJSONBlanks(t *testing.T) {
+	forms := []string{`{"v":1,"w":2}`, `{"v": 1,"w":2}`, `{"v":1, "w": 2}`, ` { "v" : 1 , "w" : 2 } `, "{\"v\":\t1,\n\"w\":2}", `{"w":2,"v": 1}`}
+	for _, first := range forms {
+		for _, second := range forms {
+			c, err := New(Spec{Name: "JSON", Fields: []arrow.Field{flow.Field("v", flow.Int), flow.Field("w", flow.Int)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var in topic.Bytes
+			for _, text := range []string{first, second, first} {
+				in.Append([]byte(text))
+			}
+			cols, bad, err := c.Decode(&in, []int{0, 1})
+			if err != nil || len(bad) > 0 {
+				t.Fatalf("%q then %q: %v %v", first, second, bad, err)
+			}
+			for r := range 3 {
+				if flow.Value(cols[0], r) != int32(1) || flow.Value(cols[1], r) != int32(2) {
+					t.Errorf("%q then %q: row %d is %v, %v", first, second, r, flow.Value(cols[0], r), flow.Value(cols[1], r))
+				}
+			}
+		}
+	}
+}

@@ -84,7 +84,7 @@ func (s *Session) Run(ctx context.Context, st lang.Statement) error {
 		return nil
 	}
 	if s.Detach && !r.Rows.Bounded {
-		return s.detach(ctx, r.Rows, st)
+		return s.detach(ctx, r.Rows)
 	}
 	return s.show(ctx, r.Rows, begun)
 }
@@ -173,7 +173,7 @@ func (s *Session) write(p Printer, b *flow.Batch) error {
 }
 
 // detach follows a push query beside what comes after it.
-func (s *Session) detach(ctx context.Context, rows *streamql.Rows, st lang.Statement) error {
+func (s *Session) detach(ctx context.Context, rows *streamql.Rows) error {
 	p, err := NewPrinter(s.Out, rows, s.Look)
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (s *Session) detach(ctx context.Context, rows *streamql.Rows, st lang.State
 		s.writing.Unlock()
 		if err != nil && ctx.Err() == nil {
 			select {
-			case s.ends <- fmt.Errorf("statement %d: %w", st.Number(), err):
+			case s.ends <- err:
 			default: // sixteen have failed already
 			}
 		}
@@ -240,11 +240,12 @@ func (s *Session) Jobs(ctx context.Context) (alive int, err error) {
 			return 0, err
 		}
 		for i := range b.Rows() {
-			switch flow.Value(b.Column(3), i) {
+			cell := func(name string) any { return flow.Value(b.Column(b.Schema.FieldIndices(name)[0]), i) }
+			switch cell("status") {
 			case "STARTING", "RUNNING":
 				alive++
 			case "FAILED":
-				return alive, &streamql.Error{Code: "SQ4000", Stage: lang.StageRun, Msg: fmt.Sprintf("job %v has failed: %v", flow.Value(b.Column(0), i), flow.Value(b.Column(5), i))}
+				return alive, &streamql.Error{Code: "SQ4000", Stage: lang.StageRun, Msg: fmt.Sprintf("job %v has failed: %v", cell("job"), cell("error"))}
 			}
 		}
 	}

@@ -8,11 +8,15 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/shell"
 )
+
+// demoMemory is where the collector begins to hurry, in bytes: the demo promises to stay under 400 MB.
+const demoMemory = 256 << 20
 
 type demoCmd struct {
 	Plain   bool   `help:"No colours, nothing painted over."`
@@ -54,7 +58,7 @@ const (
   SELECT car, ANOMALY_SCORE(engine, *) AS score, IS_ANOMALY(engine, *) AS alarm, MODEL_VERSION(engine) AS v FROM cars;`
 	demoHealth = `CREATE TABLE car_health AS
   SELECT car, LATEST_BY_OFFSET(score) AS score, LATEST_BY_OFFSET(alarm) AS alarm, LATEST_BY_OFFSET(v) AS v FROM car_scores GROUP BY car;`
-	demoHighest = `SELECT car, score, alarm, v FROM car_health ORDER BY score DESC LIMIT 6;`
+	demoHighest = `SELECT car, ROUND(score, 4) AS score, alarm, v FROM car_health ORDER BY score DESC LIMIT 6;`
 	demoRetrain = `RETRAIN MODEL engine SINCE 1 DAY AGO UNTIL NOW;`
 )
 
@@ -85,6 +89,7 @@ type demo struct {
 
 // Run runs the demonstration.
 func (c *demoCmd) Run(w *world) (err error) {
+	debug.SetMemoryLimit(demoMemory)
 	if c.Seconds < 5 {
 		return usage(errors.New("--seconds is at least 5: a failure must have time to begin and to be seen"))
 	}

@@ -93,7 +93,7 @@ func (t *traffic) write(ctx context.Context) error {
 			var raw []topic.Record
 			if t.poison.CompareAndSwap(true, false) {
 				for _, v := range []string{`{"coolant_temp": 96.1, "intake_air_temp":`, "\x00\x00\x00\x00\x07 this is not JSON"} {
-					raw = append(raw, topic.Record{Key: []byte("car-0000"), Value: []byte(v), Time: times[0]})
+					raw = append(raw, topic.Record{Key: []byte(`"car-0000"`), Value: []byte(v), Time: times[0]})
 				}
 			}
 			// A batch once begun is written whole: rows are counted by what was committed.

@@ -20,7 +20,7 @@ type genCmd struct {
 	Seed uint64            `placeholder:"N" default:"1" help:"The same seed gives the same rows."`
 	Rate float64           `placeholder:"N" help:"Rows a second; without it as fast as they are taken."`
 	To   string            `placeholder:"TOPIC" help:"Write JSON records into this topic of --dir instead of stdout."`
-	Set  map[string]string `placeholder:"NAME=VALUE" help:"An option of the kind."`
+	Set  map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"An option of the kind."`
 }
 
 // Help is shown under the command's flags.
@@ -91,7 +91,7 @@ func (c *genCmd) print(w *world, src *generate.Source) error {
 	return errors.Join(err, p.Close())
 }
 
-// fill writes the rows as records of a topic: JSON values, the first column as the key.
+// fill writes the rows as records of a topic, for streams declared with format='json' and the first column as KEY.
 func (c *genCmd) fill(w *world, src *generate.Source) error {
 	s, done, err := w.session()
 	if err != nil {

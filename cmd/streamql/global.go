@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,13 +16,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/shell"
 )
 
 // global are the flags of every command. STREAMQL_<FLAG> in the environment stands for a flag that is not given.
 type global struct {
 	Output  string            `short:"o" placeholder:"FORMAT" default:"auto" help:"How rows are written: table, jsonl, json or csv. By default a table on a terminal, else jsonl."`
-	Define  map[string]string `short:"d" placeholder:"NAME=VALUE" help:"The value that $${NAME} stands for in statements."`
+	Define  map[string]string `short:"d" mapsep:"none" placeholder:"NAME=VALUE" help:"The value that $${NAME} stands for in statements."`
 	Dir     string            `placeholder:"DIR" help:"Keep topics, models, state and jobs in a directory. Without it all is in memory."`
 	Dialect string            `placeholder:"NAME" default:"streamql" help:"streamql, or ksql for ksqlDB's rules of names and times."`
 	Timeout time.Duration     `placeholder:"TIME" help:"Stop after this time, e.g. 30s."`
@@ -143,7 +145,7 @@ func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() 
 	}
 	e, err := streamql.Open(w.ctx, opts...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, w.unusable(err)
 	}
 	w.kept = w.Dir != ""
 	s = &shell.Session{Engine: e, Out: os.Stdout, Err: os.Stderr, Look: w.look(), Quiet: w.Quiet, Limit: w.Limit, Progress: progress}
@@ -156,6 +158,15 @@ func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() 
 		}
 	}
 	return s, done, nil
+}
+
+// unusable is an error of opening a directory that the system, not StreamQL, has refused.
+func (w *world) unusable(err error) error {
+	var p *os.PathError
+	if w.Dir == "" || !errors.As(err, &p) {
+		return err
+	}
+	return &streamql.Error{Code: "SQ5003", Stage: lang.StageRun, Msg: fmt.Sprintf("directory %s cannot be used: %v", w.Dir, p.Err), Err: err}
 }
 
 func sorted(m map[string]string) []string {

@@ -103,6 +103,10 @@ func TestUsage(t *testing.T) {
 		{"an error in JSON", []string{"-o", "json", "-q", "-c", "SELECT spead FROM nowhere;"}, "", 2, `"stage":"plan","statement":1,"message":`},
 		{"work that fails", []string{"-c", "CREATE STREAM s (x DOUBLE) WITH (topic='s'); CREATE MODEL m FROM s TRAIN ONCE WITH (type='kmeans', k=2);"}, "", 1, "SQ6201"},
 		{"files that are not there", []string{"-c", "CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"}, "", 3, "/no/such.csv"},
+		{"a job that fails", []string{"run", file(t, "fails.sql", `SET 'auto.offset.reset'='earliest'; CREATE STREAM raw (v STRING) WITH (topic='s', format='json');
+			INSERT INTO raw VALUES ('abc'); CREATE STREAM s (v INT) WITH (topic='s', format='json', on_error='fail'); CREATE STREAM t AS SELECT v FROM s;`)}, "", 1,
+			`job CSAS_t_0 has failed: `},
+		{"a directory that is none", []string{"--dir", bad, "-c", "SELECT 1;"}, "", 3, "bad.sql cannot be used: not a directory"},
 		{"two sources of SQL", []string{"shell", "-c", "SELECT 1;", "-f", bad}, "", 2, "cannot be used together"},
 		{"an unknown kind", []string{"gen", "carz"}, "", 2, "did you mean cars?"},
 		{"a topic in memory", []string{"gen", "cars", "--to", "t", "--rows", "1"}, "", 2, "--to TOPIC needs --dir"},
@@ -251,6 +255,17 @@ func TestPushQuery(t *testing.T) {
 	got := invoke(t, "", "run", sql, "-q")
 	if want := `{"id":"a","v":1}` + "\n" + `{"id":"b","v":2}` + "\n"; got.out != want || got.code != 0 {
 		t.Errorf("exit %d, got %q, want %q %s", got.code, got.out, want, got.err)
+	}
+}
+
+// TestBadRecords leaves a job running over records that it cannot decode; each is told of or counted.
+func TestBadRecords(t *testing.T) {
+	sql := file(t, "bad.sql", `SET 'auto.offset.reset'='earliest'; CREATE STREAM raw (v STRING) WITH (topic='s', format='json');
+		INSERT INTO raw VALUES ('a'), ('1'), ('b'), ('c'), ('2'), ('d'), ('e');
+		CREATE STREAM s (v INT) WITH (topic='s', format='json'); CREATE STREAM t AS SELECT v FROM s;`)
+	got := invoke(t, "", "run", sql, "--timeout", "1s")
+	if n := strings.Count(got.err, "could not be decoded"); n != warningsShown || !strings.Contains(got.err, "warning: 5 rows have failed in all") {
+		t.Errorf("exit %d, %d warnings:\n%s", got.code, n, got.err)
 	}
 }
 

@@ -49,7 +49,7 @@ func made(w *world, c *genCmd, src *generate.Source, take func(madeRows) error) 
 	return nil
 }
 
-// producer writes columns as records of a topic: the first column is the key, as format KAFKA has it, the others a JSON object.
+// producer writes columns as records of a topic: as format='json' reads them: the first column is the key, the others are an object.
 type producer struct {
 	broker     topic.Broker
 	topic      string

@@ -67,7 +67,7 @@ func readTexts(path string) ([]shell.ScriptError, error) {
 		if err != nil {
 			return nil, usage(plainPath(err))
 		}
-		out = append(out, shell.ScriptError{File: name, Text: string(text)})
+		out = append(out, shell.ScriptError{File: name, Text: strings.TrimPrefix(string(text), "\uFEFF")})
 	}
 	return out, nil
 }

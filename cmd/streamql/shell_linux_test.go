@@ -86,8 +86,10 @@ func (p *terminal) watch() {
 	}
 }
 
+// kind types keys, as slowly as a person: what comes while the editor asks the terminal for the cursor's place may be lost.
 func (p *terminal) kind(keys string) {
 	p.t.Helper()
+	time.Sleep(150 * time.Millisecond)
 	if _, err := p.master.WriteString(keys); err != nil {
 		p.t.Fatal(err)
 	}
@@ -134,14 +136,14 @@ func TestShellAtTerminal(t *testing.T) {
 	p.kind("  AS two;\r")
 	p.want("two\n   2\n1 row")
 	p.want("streamql> ")
-	p.kind("CREATE STREAM c WITH (connector='generator', kind='cars', rate=50);\r")
-	p.want("stream c created")
+	p.kind("CREATE STREAM c WITH (connector='generator', kind='cars', rows=9); CREATE STREAM live WITH (connector='generator', kind='cars', rate=50);\r")
+	p.want("stream live created")
 	p.want("streamql> ")
 	p.kind("SELECT coolant_te\t FROM c LIMIT 1;\r")
 	p.want("coolant_temp FROM c LIMIT 1;")
 	p.want("1 row")
 	p.want("streamql> ")
-	p.kind("SELECT car FROM c EMIT CHANGES;\r")
+	p.kind("SELECT car FROM live EMIT CHANGES;\r")
 	p.want("car-00")
 	p.kind("\x03")
 	p.want("stopped")

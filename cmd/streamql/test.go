@@ -13,7 +13,7 @@ import (
 
 type testCmd struct {
 	Paths    []string      `arg:"" name:"path" help:"*.sqltest files, or directories with such files."`
-	Run_     string        `name:"run" placeholder:"RE" help:"Only the cases whose id matches."`
+	Match    string        `name:"run" placeholder:"RE" help:"Only the cases whose id matches."`
 	Report   string        `placeholder:"FORMAT" default:"text" help:"text, junit or jsonl."`
 	Schedule string        `placeholder:"NAME" default:"query" help:"query: each query reads all its input before the next starts; record: each record goes through all queries first."`
 	Poll     int           `placeholder:"N" default:"1024" help:"A fetch brings at most N records of a partition."`
@@ -37,8 +37,8 @@ A case failing ends with code 1, a test file that cannot be read with code 2.`
 func (c *testCmd) Run(w *world) (err error) {
 	o := conformance.Options{Dialect: w.Dialect, Schedule: c.Schedule, Report: c.Report, Poll: c.Poll, Timeout: c.Case, Crash: c.Crash, Update: c.Update,
 		Out: os.Stdout, Verbose: w.Debug}
-	if c.Run_ != "" {
-		if o.Run, err = regexp.Compile(c.Run_); err != nil {
+	if c.Match != "" {
+		if o.Run, err = regexp.Compile(c.Match); err != nil {
 			return usage(fmt.Errorf("--run is not a regular expression: %w", err))
 		}
 	}
