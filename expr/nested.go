@@ -231,6 +231,13 @@ func (m *Make) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 			flow.Append(b, parts)
 			continue
 		}
+		if m.T.(*arrow.MapType).KeyType().ID() == arrow.STRING {
+			for i := 0; i < len(parts); i += 2 {
+				if parts[i] == nil {
+					parts[i] = "null" // as ksqlDB writes it
+				}
+			}
+		}
 		flow.Append(b, entries(parts))
 	}
 	return b.NewArray()

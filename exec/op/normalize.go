@@ -43,6 +43,7 @@ type normalize struct {
 func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	keys, all := pick(in, n.Key), in.Columns()
 	var out *changed
+	var from []int32 // the input row of each output row: a change has the time of what caused it
 	if !n.Final {
 		out = newChanged(in.Schema)
 	}
@@ -64,6 +65,7 @@ func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 				if err := out.encoded(old, weight); err != nil {
 					return err
 				}
+				from = append(from, int32(i))
 			}
 		}
 		if in.Op(i).Gone() {
@@ -80,12 +82,20 @@ func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			if err := out.encoded(n.row, flow.Insert); err != nil {
 				return err
 			}
+			from = append(from, int32(i))
 		}
 	}
 	if n.Final || len(out.ops) == 0 {
 		return nil
 	}
-	return emit(out.batch())
+	b := out.batch()
+	cols := append([]arrow.Array(nil), b.Columns()...)
+	for _, c := range []int{in.Schema.Time, in.Schema.Clock} {
+		if c >= 0 {
+			cols[c] = flow.Take(in.Column(c), from)
+		}
+	}
+	return emit(b.With(in.Schema, cols))
 }
 
 // Finish gives the present rows, in the order of their keys.

@@ -314,7 +314,7 @@ func TestNormalize(t *testing.T) {
 		}
 		return got
 	}
-	if got := fmt.Sprint(run(false)); got != "[+ a 1 1 + b 2 2 b a 1 1 + a 3 3 - a 3 3 + a 6 6]" {
+	if got := fmt.Sprint(run(false)); got != "[+ a 1 1 + b 2 2 b a 1 3 + a 3 3 - a 3 5 + a 6 6]" {
 		t.Errorf("changes: %s", got)
 	}
 	if got := fmt.Sprint(run(true)); got != "[+ a 6 6 + b 2 2]" {
