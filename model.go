@@ -68,7 +68,7 @@ func (e *Engine) waitTraining(ctx context.Context, j *job) error {
 		j.run.Interrupt()
 		<-j.run.Ended()
 	}
-	status, err, _ := j.run.Status()
+	status, _, err := j.run.Status()
 	if status == exec.Failed {
 		return err
 	}

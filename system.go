@@ -107,7 +107,7 @@ func (e *Engine) jobRows() *flow.Batch {
 		status, counts, failed := exec.Starting, exec.Counts{}, any(nil)
 		if j.run != nil {
 			var err error
-			if status, err, counts = j.run.Status(); err != nil {
+			if status, counts, err = j.run.Status(); err != nil {
 				failed = err.Error()
 			}
 		}

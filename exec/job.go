@@ -174,7 +174,7 @@ func (j *Job) Stop() {
 func (j *Job) Wait(ctx context.Context) error {
 	select {
 	case <-j.done:
-		_, err, _ := j.Status()
+		_, _, err := j.Status()
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -185,10 +185,10 @@ func (j *Job) Wait(ctx context.Context) error {
 func (j *Job) Ended() <-chan struct{} { return j.done }
 
 // Status is what the job is doing, why it failed if it did, and what it has read.
-func (j *Job) Status() (State, error, Counts) {
+func (j *Job) Status() (State, Counts, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.state, j.err, j.counts
+	return j.state, j.counts, j.err
 }
 
 func (j *Job) set(s State, err error) {

@@ -410,7 +410,7 @@ func TestStopCommits(t *testing.T) {
 			t.Errorf("the job is %s", s)
 		}
 		j.Stop()
-		if s, err, _ := j.Status(); s != Stopped || err != nil {
+		if s, _, err := j.Status(); s != Stopped || err != nil {
 			t.Errorf("the job is %s, %v", s, err)
 		}
 	}

@@ -120,7 +120,6 @@ type grouping struct {
 	by    []expr.Expr // group keys over the input
 	names []string
 	texts []string // of the calls, as printed
-	exch  bool
 }
 
 func (g *grouping) keys(s *lang.Select) error {

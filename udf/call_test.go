@@ -18,9 +18,9 @@ type typed struct {
 }
 
 func arg(v any) typed {
-	switch v.(type) {
+	switch v := v.(type) {
 	case int:
-		return typed{flow.Int, int32(v.(int))} // the tests' whole numbers are INTEGER
+		return typed{flow.Int, int32(v)} // the tests' whole numbers are INTEGER
 	case int64:
 		return typed{flow.Bigint, v}
 	case float64:
@@ -38,7 +38,7 @@ func arg(v any) typed {
 	case string:
 		return typed{flow.String, v}
 	case typed:
-		return v.(typed)
+		return v
 	}
 	return typed{flow.Null, nil}
 }

@@ -257,7 +257,7 @@ func appendJSONString(dst []byte, s string) []byte {
 
 // compact is a value that is known to be valid, without blanks.
 func compact(s string) string {
-	if strings.IndexAny(s, " \n\t\r") < 0 {
+	if !strings.ContainsAny(s, " \n\t\r") {
 		return s
 	}
 	out := make([]byte, 0, len(s))
