@@ -173,7 +173,7 @@ func (e *Engine) env(name string) exec.Env {
 	models := e.models.forJob()
 	out.Models = models
 	out.OnCommit = models.committed
-	out.OnAbort = models.aborted
+	out.OnAbort, out.OnStop = models.aborted, models.stop
 	if out.Progress == nil {
 		out.Progress = func(exec.Progress) {}
 	}

@@ -197,7 +197,7 @@ func (k *keeper) get(model string, number int) (*ml.Bundle, int, error) {
 type jobModels struct {
 	k       *keeper
 	pending map[string]int // versions published since the last commit, by model
-	stop    func() bool
+	stopped bool           // the job is to stop; k.mu guards it
 }
 
 func (k *keeper) forJob() *jobModels { return &jobModels{k: k, pending: map[string]int{}} }
@@ -219,7 +219,7 @@ func (j *jobModels) Version(model string, number int, wait bool) (any, int, erro
 			return nil, 0, fmt.Errorf("model %q: %w", model, errNoVersion)
 		}
 		j.k.mu.Lock()
-		if j.k.closed || j.stop != nil && j.stop() {
+		if j.k.closed || j.stopped {
 			j.k.mu.Unlock()
 			return nil, 0, context.Canceled
 		}
@@ -228,6 +228,14 @@ func (j *jobModels) Version(model string, number int, wait bool) (any, int, erro
 		}
 		j.k.mu.Unlock()
 	}
+}
+
+// stop lets go of a job that waits for a version.
+func (j *jobModels) stop() {
+	j.k.mu.Lock()
+	defer j.k.mu.Unlock()
+	j.stopped = true
+	j.k.more.Broadcast()
 }
 
 // Swapped implements exec.Models.

@@ -2,6 +2,7 @@ package streamql_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -96,6 +97,18 @@ func TestWaitsForModel(t *testing.T) {
 	if got := result(t, e, `SELECT COUNT(*) AS n FROM p`); got != "0\n" {
 		t.Errorf("there are %q predictions without a model", got)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	rows, err := e.Query(ctx, `SELECT CLUSTER(m, *) AS c FROM s`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range rows.Batches() {
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a query that waits for a model ended with %v", err)
+		}
+	}
+	exec(t, e, `CREATE STREAM q AS SELECT x, CLUSTER(m, *) AS c FROM s; TERMINATE CSAS_q_4;`)
 	exec(t, e, fmt.Sprintf(`INSERT INTO s (ROWTIME, x) VALUES (%d, 3);`, time.Now().Add(48*time.Hour).UnixMilli()))
 	wait(t, e, `SELECT x, c FROM p`, "1 0\n2 0\n3 0\n")
 }

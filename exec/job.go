@@ -74,6 +74,9 @@ func (j *Job) Start(ctx context.Context) {
 // Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does.
 func (j *Job) Run(ctx context.Context) error {
 	j.set(Running, nil)
+	if f := j.worker.env.OnStop; f != nil {
+		defer context.AfterFunc(ctx, f)()
+	}
 	err := guard(func() error { return j.loop(ctx) })
 	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
 		// What has been pushed is whole: commit it, so that a restart need not do it again.

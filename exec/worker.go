@@ -27,6 +27,7 @@ type Env struct {
 	Errors    string           // topic of dead letters
 	OnCommit  func()           // after each commit, for those who wait for results; may be nil
 	OnAbort   func()           // when something uncommitted is dropped; may be nil
+	OnStop    func()           // when the job is to stop: whatever an operator waits for must let it go; may be nil
 	Read      func(rows int64) // told what has been read; may be nil
 	Transient bool             // results go to the client, nothing is committed
 	Rows      Emit

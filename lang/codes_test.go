@@ -13,7 +13,7 @@ var example = regexp.MustCompile("(?s)```sql( repeat=([0-9]+))?\n(.*?)\n```")
 
 // Every code that this package raises has a page, and the example of every page raises its code.
 func TestCodes(t *testing.T) {
-	pages, err := filepath.Glob("codes/SQ1*.md")
+	pages, err := filepath.Glob("codes/SQ10*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
@@ -50,7 +50,7 @@ func TestCodes(t *testing.T) {
 		})
 	}
 	sources, _ := filepath.Glob("*.go")
-	raised := regexp.MustCompile(`"(SQ1\d{3})"`)
+	raised := regexp.MustCompile(`"(SQ10\d{2})"`)
 	for _, f := range sources {
 		if strings.HasSuffix(f, "_test.go") {
 			continue

@@ -1,0 +1,37 @@
+package streamql
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf/ml"
+)
+
+// TestCodesOfErrors gives codes to the errors of lower rooms, however deep they are wrapped, and once.
+func TestCodesOfErrors(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		code string
+	}{
+		{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {topic.ErrTopicReplaced, "SQ5006"}, {errNoVersion, "SQ6002"}, {ml.ErrCannot, "SQ6006"},
+		{ml.ErrNoRows, "SQ6201"}, {ml.ErrLoss, "SQ6203"}, {ml.ErrHash, "SQ6301"}, {ml.ErrFormat, "SQ6302"}, {ml.ErrShape, "SQ6303"}, {topic.ErrLocked, "SQ7002"},
+		{topic.ErrFenced, "SQ7003"}, {topic.ErrGap{Span: topic.Span{From: 3, To: 9}}, "SQ8001"}, {&exec.PanicError{Value: "broken"}, "SQ9001"}, {errors.New("something else"), "SQ4000"},
+	} {
+		var got *Error
+		err := wrap(fmt.Errorf("read topic t: %w", c.err), nil)
+		if !errors.As(err, &got) || got.Code != c.code || got.Stage != lang.StageRun || !errors.Is(err, c.err) {
+			t.Errorf("%v has code %v, want %s", c.err, err, c.code)
+		}
+		var twice *Error
+		if again := wrap(err, nil); !errors.As(again, &twice) || twice.Code != c.code || twice.Msg != got.Msg {
+			t.Errorf("coded twice, %v became %v", err, again)
+		}
+	}
+	if wrap(nil, nil) != nil {
+		t.Error("no error has no code")
+	}
+}
