@@ -176,7 +176,7 @@ func CastValue(v any, from, to flow.Type) (any, error) {
 	}
 	switch to := to.(type) {
 	case *arrow.StringType:
-		return Text(from, v), nil
+		return flow.Spell(from, v), nil
 	case *arrow.Decimal128Type:
 		return castDecimal(v, from, to)
 	case *arrow.MapType:

@@ -57,7 +57,7 @@ func (l *Literal) String() string {
 	case string:
 		return "'" + strings.ReplaceAll(v, "'", "''") + "'"
 	}
-	return Text(l.T, l.Value)
+	return flow.Spell(l.T, l.Value)
 }
 
 // Call applies a function's kernel.

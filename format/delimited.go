@@ -313,9 +313,9 @@ func appendPlain(dst []byte, a arrow.Array, row int) []byte {
 	case *array.Binary:
 		return base64.StdEncoding.AppendEncode(dst, a.Value(row))
 	case *array.Float64:
-		return AppendDouble(dst, a.Value(row))
+		return flow.AppendDouble(dst, a.Value(row))
 	case *array.Float32:
-		return AppendFloat(dst, a.Value(row))
+		return flow.AppendFloat(dst, a.Value(row))
 	case *array.Boolean:
 		return strconv.AppendBool(dst, a.Value(row))
 	}

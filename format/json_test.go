@@ -215,7 +215,7 @@ func oracle(in []byte) (string, bool) {
 		if json.Unmarshal(raw, &d) != nil {
 			return "", false
 		}
-		out[0] = string(AppendDouble(nil, d))
+		out[0] = string(flow.AppendDouble(nil, d))
 	}
 	if raw, ok := v["s"]; ok && string(raw) != "null" {
 		var s string

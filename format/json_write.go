@@ -9,6 +9,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/streamql/streamql/flow"
 )
 
 // Style says how AppendJSON writes what JSON has no type for. Styles are combined with |.
@@ -74,9 +75,9 @@ func AppendJSON(dst []byte, a arrow.Array, row int, style Style) []byte {
 		return appendJSONDouble(dst, a, row, style)
 	case *array.Float32:
 		v := a.Value(row)
-		return appendFinite(dst, float64(v), style, func(dst []byte) []byte { return AppendFloat(dst, v) })
+		return appendFinite(dst, float64(v), style, func(dst []byte) []byte { return flow.AppendFloat(dst, v) })
 	case *array.Decimal128:
-		return AppendDecimal(dst, a.Value(row), a.DataType().(*arrow.Decimal128Type).Scale)
+		return flow.AppendDecimal(dst, a.Value(row), a.DataType().(*arrow.Decimal128Type).Scale)
 	case *array.String:
 		return AppendJSONText(dst, a.Value(row))
 	case *array.Binary:
@@ -146,9 +147,9 @@ func appendJSONDouble(dst []byte, a *array.Float64, row int, style Style) []byte
 	}
 	v := a.Value(row)
 	if v-v == 0 {
-		return AppendDouble(dst, v)
+		return flow.AppendDouble(dst, v)
 	}
-	return appendFinite(dst, v, style, func(dst []byte) []byte { return AppendDouble(dst, v) })
+	return appendFinite(dst, v, style, func(dst []byte) []byte { return flow.AppendDouble(dst, v) })
 }
 
 func appendFinite(dst []byte, v float64, style Style, write func([]byte) []byte) []byte {

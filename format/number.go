@@ -180,7 +180,7 @@ func digitsEnd(b []byte, i int) int {
 	return i
 }
 
-// integer is the value of a number whose text is given: 1.0, 1e3 and, its fraction cut, 1.5.
+// integer is the value of a number whose text is given; 1.0 and 1e3 are whole, 1.5 is not.
 func (n number) integer(text []byte) (int64, error) {
 	if !n.whole || n.many {
 		return wideInteger(text)
@@ -197,20 +197,11 @@ func (n number) integer(text []byte) (int64, error) {
 	return int64(n.mant), nil
 }
 
-// cutInteger drops the fraction of a number.
-func cutInteger(text []byte) (int64, error) {
-	f, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || math.Abs(f) >= 1<<53 { // beyond, a double cannot tell
-		return 0, errIntegral
-	}
-	return int64(f), nil
-}
-
 func wideInteger(text []byte) (int64, error) {
 	d, err := parseDecimal(text, 38, 0)
 	switch {
-	case err == errRounding: // the fraction is cut, as ksqlDB's JSON format does
-		return cutInteger(text)
+	case err == errRounding:
+		return 0, errIntegral
 	case err != nil:
 		return 0, err
 	case d.HighBits() != int64(d.LowBits())>>63:

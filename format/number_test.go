@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
+	"github.com/streamql/streamql/flow"
 	"pgregory.net/rapid"
 )
 
@@ -25,18 +26,18 @@ func TestAppendDouble(t *testing.T) {
 		{math.NaN(), "NaN"}, {math.Inf(1), "Infinity"}, {math.Inf(-1), "-Infinity"}, {1.0 / 3, "0.3333333333333333"}, {9999999.5, "9999999.5"},
 	}
 	for _, c := range cases {
-		if got := string(AppendDouble([]byte("<"), c.v)); got != "<"+c.want {
+		if got := string(flow.AppendDouble([]byte("<"), c.v)); got != "<"+c.want {
 			t.Errorf("%v: %s, want %s", c.v, got, c.want)
 		}
 	}
 	for v, want := range map[float32]string{0.1: "0.1", 16777216: "1.6777216E7", 1e10: "1.0E10", 3.4028235e38: "3.4028235E38", 1e-45: "1.4E-45"} {
-		if got := string(AppendFloat(nil, v)); got != want {
+		if got := string(flow.AppendFloat(nil, v)); got != want {
 			t.Errorf("%v: %s, want %s", v, got, want)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.Float64().Draw(t, "v")
-		if back, err := strconv.ParseFloat(string(AppendDouble(nil, v)), 64); err != nil || back != v {
+		if back, err := strconv.ParseFloat(string(flow.AppendDouble(nil, v)), 64); err != nil || back != v {
 			t.Fatalf("%v reads back as %v", v, back)
 		}
 	})
@@ -84,9 +85,9 @@ func TestDecimalAgainstBigNumbers(t *testing.T) {
 			t.Fatalf("%s as DECIMAL(%d, %d): %v %v, want %v %v", text, precision, scale, got.BigInt(), err, scaled, fits)
 		}
 		if fits {
-			back, ok := new(big.Rat).SetString(string(AppendDecimal(nil, got, scale)))
+			back, ok := new(big.Rat).SetString(string(flow.AppendDecimal(nil, got, scale)))
 			if !ok || back.Cmp(exact) != 0 {
-				t.Fatalf("%s is written %s", text, AppendDecimal(nil, got, scale))
+				t.Fatalf("%s is written %s", text, flow.AppendDecimal(nil, got, scale))
 			}
 		}
 	})

@@ -154,7 +154,7 @@ func text(name string, a arrow.Array) arrow.Array {
 		if a.IsNull(i) {
 			b.AppendNull()
 		} else {
-			flow.Append(b, spell(flow.Double, flow.Value(a, i)))
+			flow.Append(b, flow.Spell(flow.Double, flow.Value(a, i)))
 		}
 	}
 	return b.NewArray()

@@ -286,7 +286,7 @@ var _ = builtin(Scalar{Name: "ARRAY_JOIN", Doc: "the elements of an ARRAY as one
 		}
 		parts := make([]string, len(list))
 		for i, v := range list {
-			parts[i] = spell(t, v)
+			parts[i] = flow.Spell(t, v)
 		}
 		return strings.Join(parts, delimiter), nil
 	})}, nil

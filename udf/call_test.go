@@ -91,7 +91,7 @@ func widened(v any, t flow.Type) any {
 
 func spellAny(t flow.Type, v any) string {
 	if v == nil || t.ID() != arrow.LIST && t.ID() != arrow.MAP {
-		return spell(t, v)
+		return flow.Spell(t, v)
 	}
 	return string(appendJSON(nil, t, v))
 }

@@ -83,7 +83,7 @@ func textOf(col arrow.Array) string {
 	}
 	lines := make([]string, col.Len())
 	for i := range lines {
-		lines[i] = expr.Text(col.DataType(), flow.Value(col, i))
+		lines[i] = flow.Spell(col.DataType(), flow.Value(col, i))
 	}
 	return strings.Join(lines, "\n")
 }

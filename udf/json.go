@@ -247,7 +247,7 @@ func jsonEquals(value string, t flow.Type, v any) bool {
 		return false
 	}
 	have, err := strconv.ParseFloat(value, 64)
-	want, _ := strconv.ParseFloat(spell(t, v), 64)
+	want, _ := strconv.ParseFloat(flow.Spell(t, v), 64)
 	return err == nil && have == want
 }
 
@@ -297,7 +297,7 @@ func appendJSON(dst []byte, t flow.Type, v any) []byte {
 		}
 		return append(dst, '}')
 	}
-	s := spell(t, v)
+	s := flow.Spell(t, v)
 	bare := t.ID() == arrow.BOOL || flow.IsNumber(t) && s[len(s)-1] >= '0' && s[len(s)-1] <= '9'
 	if bare {
 		return append(dst, s...)

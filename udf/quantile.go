@@ -28,7 +28,7 @@ var _ = builtin(Aggregate{Name: "APPROX_QUANTILE", Doc: "the value below which a
 
 func asDouble(t flow.Type, v any) float64 {
 	var f float64
-	if _, err := fmt.Sscan(spell(t, v), &f); err != nil {
+	if _, err := fmt.Sscan(flow.Spell(t, v), &f); err != nil {
 		return math.NaN()
 	}
 	return f

@@ -1,13 +1,102 @@
-package format
+package flow
 
 import (
+	"encoding/base64"
+	"fmt"
 	"math"
-	"math/big"
 	"math/bits"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 )
+
+// Spell is how CAST(x AS STRING) spells a value: doubles as Java's shortest double, DECIMAL with its digits, dates and times in
+// ISO 8601, arrays as [a, b], maps as {k=v}, structs as Struct{F=v}.
+func Spell(t Type, v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return strconv.FormatBool(v)
+	case int32:
+		return strconv.Itoa(int(v))
+	case int64:
+		return strconv.FormatInt(v, 10)
+	case float32:
+		return string(AppendFloat(nil, v))
+	case float64:
+		return string(AppendDouble(nil, v))
+	case decimal128.Num:
+		return string(AppendDecimal(nil, v, t.(*arrow.Decimal128Type).Scale))
+	case string:
+		return v
+	case []byte:
+		return base64.StdEncoding.EncodeToString(v)
+	case arrow.Date32:
+		return time.Unix(int64(v)*86400, 0).UTC().Format("2006-01-02")
+	case arrow.Time32:
+		return timeText(int64(v))
+	case arrow.Timestamp:
+		return time.UnixMilli(int64(v)).UTC().Format("2006-01-02T15:04:05.000")
+	}
+	return nestedText(t, v)
+}
+
+func nestedText(t Type, v any) string {
+	var out strings.Builder
+	switch t := t.(type) {
+	case *arrow.MapType:
+		out.WriteByte('{')
+		for i, e := range v.([]Entry) {
+			if i > 0 {
+				out.WriteString(", ")
+			}
+			out.WriteString(Spell(t.KeyType(), e.Key) + "=" + Spell(t.ItemType(), e.Value))
+		}
+		out.WriteByte('}')
+	case *arrow.ListType:
+		out.WriteByte('[')
+		for i, e := range v.([]any) {
+			if i > 0 {
+				out.WriteString(", ")
+			}
+			out.WriteString(Spell(t.Elem(), e))
+		}
+		out.WriteByte(']')
+	case *arrow.StructType:
+		out.WriteString("Struct{")
+		first := true
+		for i, e := range v.([]any) {
+			if e == nil {
+				continue
+			}
+			if !first {
+				out.WriteByte(',')
+			}
+			first = false
+			out.WriteString(t.Field(i).Name + "=" + Spell(t.Field(i).Type, e))
+		}
+		out.WriteByte('}')
+	default:
+		fmt.Fprint(&out, v)
+	}
+	return out.String()
+}
+
+// timeText leaves out the seconds or the fraction when they are zero, as Java's LocalTime does.
+func timeText(ms int64) string {
+	t := time.UnixMilli(ms).UTC()
+	switch {
+	case ms%60000 == 0:
+		return t.Format("15:04")
+	case ms%1000 == 0:
+		return t.Format("15:04:05")
+	}
+	return t.Format("15:04:05.000")
+}
 
 // AppendDouble appends a DOUBLE as Java spells it: the shortest decimal that reads back as v, with at least one digit on either side
 // of the point (100.0), and as 1.0E10 outside 0.001 <= |v| < 10,000,000. Also NaN, Infinity and -Infinity.
@@ -89,56 +178,3 @@ func AppendDecimal(dst []byte, v decimal128.Num, scale int32) []byte {
 	}
 	return append(dst, room[i:]...)
 }
-
-// nearest64 is the float64 nearest to mant * 10^exp by Lemire's algorithm ("Number parsing at a gigabyte per second", 2021, in the
-// form with a lower bound for every power); false where it cannot decide or has no power.
-func nearest64(mant uint64, exp int) (float64, bool) {
-	if mant == 0 || exp < -maxPower || exp > maxPower {
-		return 0, mant == 0
-	}
-	power := &powers[exp+maxPower]
-	zeros := bits.LeadingZeros64(mant)
-	w := mant << zeros
-	hi, lo := bits.Mul64(w, power[0])
-	if hi&0x1FF == 0x1FF && lo+w < w { // the bits left out could carry into the rounding
-		hi2, lo2 := bits.Mul64(w, power[1])
-		var carry uint64
-		lo, carry = bits.Add64(lo, hi2, 0)
-		hi += carry
-		if hi&0x1FF == 0x1FF && lo+1 == 0 && lo2+w < w {
-			return 0, false
-		}
-	}
-	top := hi >> 63
-	m := hi >> (top + 9)
-	if lo == 0 && hi&0x1FF == 0 && m&3 == 1 { // half-way between two
-		return 0, false
-	}
-	m = (m + m&1) >> 1
-	binary := uint64((217706*exp)>>16+64+1023-zeros) - (1 ^ top)
-	if m>>53 != 0 {
-		m >>= 1
-		binary++
-	}
-	return math.Float64frombits(binary<<52 | m&(1<<52-1)), true
-}
-
-const maxPower = 64
-
-// powers holds 10^-64 .. 10^64, each as the upper 128 bits of its binary digits, rounded down.
-var powers = func() (table [2*maxPower + 1][2]uint64) {
-	ten, low := big.NewInt(10), new(big.Int).SetUint64(math.MaxUint64)
-	for e := -maxPower; e <= maxPower; e++ {
-		p := new(big.Int).Exp(ten, big.NewInt(int64(max(e, -e))), nil)
-		if e < 0 {
-			p = new(big.Int).Div(new(big.Int).Lsh(big.NewInt(1), uint(p.BitLen()+192)), p)
-		}
-		if shift := 128 - p.BitLen(); shift >= 0 {
-			p.Lsh(p, uint(shift))
-		} else {
-			p.Rsh(p, uint(-shift))
-		}
-		table[e+maxPower] = [2]uint64{new(big.Int).Rsh(p, 64).Uint64(), new(big.Int).And(p, low).Uint64()}
-	}
-	return table
-}()
