@@ -155,7 +155,8 @@ func TestJSONRecords(t *testing.T) {
 // TestJSONLayouts: what was learned of earlier records never changes an answer.
 func TestJSONLayouts(t *testing.T) {
 	list := fields("a", flow.Int, "b", flow.String, "c", structAB)
-	parts := []string{`"a":1`, `"A":2`, `"b":"x"`, `"b" : null`, `"c":{"a":3}`, `"c":{"b":"y","A":4}`, `"c":{ "b":"z"}`, `"d":[{"a":9}]`, `"a":"q"`}
+	parts := []string{`"a":1`, `"A":2`, `"b":"x"`, `"b" : null`, `"c":{"a":3}`, `"c":{"b":"y","A":4}`, `"c":{ "b":"z"}`, `"d":[{"a":9}]`, `"a":"q"`,
+		`"a": 1`, `"a" :1`, "\"b\":\t\"w\"", `"c": {"a":3}`, `"c":{"a": 3}`, "\"d\":\n[ ]"}
 	rapid.Check(t, func(t *rapid.T) {
 		warm, err := New(Spec{Name: "JSON", Fields: list})
 		if err != nil {
@@ -164,7 +165,8 @@ func TestJSONLayouts(t *testing.T) {
 		in := &topic.Bytes{}
 		for range rapid.IntRange(1, 12).Draw(t, "rows") {
 			members := rapid.SliceOfN(rapid.SampledFrom(parts), 0, 5).Draw(t, "members")
-			in.Append([]byte("{" + strings.Join(members, rapid.SampledFrom([]string{",", ", "}).Draw(t, "comma")) + "}"))
+			comma := rapid.SampledFrom([]string{",", ", ", " ,", ",\n"}).Draw(t, "comma")
+			in.Append([]byte(rapid.SampledFrom([]string{"{", "{ ", " {"}).Draw(t, "open") + strings.Join(members, comma) + rapid.SampledFrom([]string{"}", " }", "} "}).Draw(t, "close")))
 		}
 		cols, bad, _ := warm.Decode(in, []int{0, 1, 2})
 		got := strings.Split(show(cols, in.Len(), bad), "\n")
