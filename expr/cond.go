@@ -82,7 +82,7 @@ func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 		if len(rows) == 0 {
 			return
 		}
-		parts = append(parts, e.Eval(in.Take(rows), through(rows, fail)))
+		parts = append(parts, e.Eval(selection(in, rows, e), through(rows, fail)))
 		for _, r := range rows {
 			from[r] = int32(at)
 			at++
@@ -92,7 +92,7 @@ func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 		if len(left) == 0 {
 			break
 		}
-		cond := when.Eval(in.Take(left), through(left, fail)).(*array.Boolean)
+		cond := when.Eval(selection(in, left, when), through(left, fail)).(*array.Boolean)
 		var hit, miss []int32
 		for j, r := range left {
 			if cond.IsValid(j) && cond.Value(j) {
@@ -109,6 +109,29 @@ func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 		return flow.Repeat(c.T, nil, 0)
 	}
 	return flow.Take(flow.Concat(parts), from)
+}
+
+// selection is a batch of some rows for an expression: only the columns it uses are gathered, the others are NULL.
+func selection(in *flow.Batch, rows []int32, e Expr) *flow.Batch {
+	if len(rows) == in.Rows() { // ascending and all: the batch itself
+		return in
+	}
+	used := make([]bool, in.NumCols())
+	Walk(e, func(e Expr) {
+		if c, ok := e.(*Column); ok {
+			used[c.Index] = true
+		}
+	})
+	cols, fields := make([]arrow.Array, len(used)), make([]arrow.Field, len(used))
+	for i := range cols {
+		if used[i] {
+			cols[i] = flow.Take(in.Column(i), rows)
+		} else {
+			cols[i] = array.NewNull(len(rows))
+		}
+		fields[i] = flow.Field(in.ColumnName(i), cols[i].DataType())
+	}
+	return flow.NewBatch(flow.NewSchema(fields), cols, len(rows), nil)
 }
 
 // through reports failures of a selection under the rows' own numbers.
