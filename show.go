@@ -150,7 +150,7 @@ func (e *Engine) describe(_ context.Context, st *lang.Describe) (*Result, error)
 	return &Result{Rows: table([]string{"column", "type", "role"}, rows)}, nil
 }
 
-func role(r *catalog.Relation, c catalog.Column) any {
+func role(r *catalog.Relation, c catalog.Column) string {
 	switch {
 	case c.Role == catalog.Key && r.Table:
 		return "PRIMARY KEY"
@@ -161,7 +161,7 @@ func role(r *catalog.Relation, c catalog.Column) any {
 	case c.Role == catalog.Header:
 		return "HEADER('" + c.Header + "')"
 	}
-	return nil
+	return ""
 }
 
 func (e *Engine) describeFunction(st *lang.Describe) (*Result, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/udf"
 )
 
 // aggregates lists the distinct aggregate calls of the items and of HAVING.
@@ -57,9 +58,12 @@ func (b *binder) grouped(s *lang.Select, in *rel, calls []*lang.Call, m mode, em
 	if s.GroupBy == nil && m == persistent {
 		return nil, fail(calls[0], "SQ3006", "aggregate %s needs GROUP BY in a query that fills a topic", calls[0].Name.Text)
 	}
-	window, err := b.tumbling(s, in)
+	window, err := b.window(s, in)
 	if err != nil {
 		return nil, err
+	}
+	if window != nil && window.Gap > 0 && emit == op.EmitFinal {
+		return nil, unsupported(s.Window, "EMIT FINAL over sessions")
 	}
 	g := &grouping{b: b, in: in, calls: calls, window: window, emit: emit, retract: s.Having != nil || in.table}
 	if s.GroupBy != nil {
@@ -74,15 +78,12 @@ func (b *binder) grouped(s *lang.Select, in *rel, calls []*lang.Call, m mode, em
 	return g.finish(s, agg)
 }
 
-func (b *binder) tumbling(s *lang.Select, in *rel) (*op.Window, error) {
+func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
 	if s.Window == nil {
 		return nil, nil
 	}
 	if in.table {
 		return nil, fail(s.Window, "SQ3006", "WINDOW is for streams, not for tables")
-	}
-	if s.Window.Kind == lang.Session {
-		return nil, unsupported(s.Window, "WINDOW "+string(s.Window.Kind))
 	}
 	size, err := Millis(s.Window.Size)
 	if err != nil {
@@ -92,6 +93,9 @@ func (b *binder) tumbling(s *lang.Select, in *rel) (*op.Window, error) {
 		return nil, fail(s.Window.Size, "SQ2010", "a window's size is not 0")
 	}
 	w := &op.Window{Size: size, Advance: size, Grace: defaultGrace}
+	if s.Window.Kind == lang.Session {
+		w = &op.Window{Gap: size, Grace: defaultGrace}
+	}
 	if s.Window.Advance != nil {
 		if w.Advance, err = Millis(s.Window.Advance); err != nil {
 			return nil, err
@@ -271,6 +275,9 @@ func (g *grouping) call(c *lang.Call) (op.AggregateCall, []expr.Expr, error) {
 		_, err = at(c, "SQ2007", nil, err)
 		return none, nil, err
 	}
+	if _, merges := bound.New().(udf.Merger); g.window != nil && g.window.Gap > 0 && !merges {
+		return none, nil, fail(c, "SQ3009", "aggregate %s cannot merge sessions", f.Name)
+	}
 	if g.in.table && !bound.Retracts {
 		return none, nil, fail(c, "SQ3009", "aggregate %s cannot take rows out again, so it cannot run over a table", f.Name)
 	}
@@ -288,13 +295,17 @@ func (g *grouping) finish(s *lang.Select, agg *op.Aggregate) (*selected, error) 
 	over := &rel{node: agg, scope: &scope{exact: g.b.Upper}, table: true, names: g.in.scope}
 	if g.window != nil {
 		over.window = &catalog.Windowing{Kind: string(s.Window.Kind), Size: g.window.Size}
-		over.retention = g.window.Size + g.window.Grace
+		if g.window.Gap > 0 {
+			over.window.Size = -1
+		} else {
+			over.retention = g.window.Size + g.window.Grace
+		}
 		if s.Window.Retention != nil {
 			var err error
 			if over.retention, err = Millis(s.Window.Retention); err != nil {
 				return nil, err
 			}
-			if over.retention < g.window.Size+g.window.Grace {
+			if over.retention < g.window.Size+g.window.Gap+g.window.Grace {
 				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION is at least the window's size and grace")
 			}
 		}

@@ -33,9 +33,11 @@ const (
 )
 
 // Window is WINDOW TUMBLING or HOPPING: rows of one key whose event time falls into [start, start + Size), where starts are multiples
-// of Advance, at least 0. A row is late for a window, and counted, when the window's end + Grace <= stream time. Times in ms.
+// of Advance, at least 0. A row is late for a window, and counted, when the window's end + Grace <= stream time. With Gap it is WINDOW
+// SESSION, and Size and Advance have no meaning (session.go). Times in ms.
 type Window struct {
 	Size, Advance, Grace int64
+	Gap                  int64
 }
 
 // first is the start of the oldest window that holds an event time.
@@ -71,13 +73,20 @@ func (a *Aggregate) String() string {
 	}
 	s += " " + strings.Join(parts, ", ")
 	if a.Window != nil {
-		s += fmt.Sprintf(" window size=%dms advance=%dms grace=%dms", a.Window.Size, a.Window.Advance, a.Window.Grace)
+		if a.Window.Gap > 0 {
+			s += fmt.Sprintf(" window session gap=%dms grace=%dms", a.Window.Gap, a.Window.Grace)
+		} else {
+			s += fmt.Sprintf(" window size=%dms advance=%dms grace=%dms", a.Window.Size, a.Window.Advance, a.Window.Grace)
+		}
 	}
 	return s + [...]string{" emit changes", " emit final", " emit at the end"}[a.Emit]
 }
 
 // Open implements exec.Node.
 func (a *Aggregate) Open(ctx *exec.Context) (exec.Operator, error) {
+	if a.Window != nil && a.Window.Gap > 0 {
+		return a.openSession(ctx)
+	}
 	out := &aggregate{Aggregate: a, ctx: ctx, groups: ctx.Keyspace("groups"), oldest: unknown, late: ctx.Late}
 	at := groupHeader
 	for i, c := range a.Calls {

@@ -1,0 +1,290 @@
+package op
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/udf"
+)
+
+// session is the operator of an Aggregate whose window is a session: rows of one key lie in one session as long as no two neighbours
+// are more than Gap apart. A session spans its first to its last event. A row that meets sessions merges them: each of them is
+// retracted at its old end, then the merged one is told, with its end as its time. A row is late when the session it would make has
+// end + Gap + Grace < stream time.
+//
+// A session's state is kept under its key and start: its end, then the accumulators' states, each behind its length.
+type session struct {
+	*Aggregate
+	ctx   *exec.Context
+	open  state.Keyspace
+	accs  []udf.Merger
+	swept int64 // stream time when ended sessions were last looked for
+}
+
+func (a *Aggregate) openSession(ctx *exec.Context) (exec.Operator, error) {
+	s := &session{Aggregate: a, ctx: ctx, open: ctx.Keyspace("sessions")}
+	for _, c := range a.Calls {
+		m, ok := c.New().(udf.Merger)
+		if !ok {
+			return nil, fmt.Errorf("aggregate %s cannot merge sessions", c.Name)
+		}
+		s.accs = append(s.accs, m)
+	}
+	return s, nil
+}
+
+// span is one session: its bounds and the accumulators' states.
+type span struct {
+	start, end int64
+	states     [][]byte
+}
+
+func (s *session) Process(_ int, in *flow.Batch, emit exec.Emit) error {
+	keys, times := pick(in, s.Keys), in.Times()
+	clock := in.Column(in.Schema.Clock).(*array.Int64).Int64Values()
+	args := make([][]arrow.Array, len(s.Calls))
+	for i, c := range s.Calls {
+		args[i] = pick(in, c.Args)
+	}
+	out := newSpans(s)
+	late := int64(0)
+next:
+	for row := range in.Rows() {
+		var key []byte
+		for _, k := range keys {
+			if k.IsNull(row) {
+				continue next
+			}
+			key = state.AppendKey(key, k, row)
+		}
+		old, err := s.meeting(key, times[row])
+		if err != nil {
+			return err
+		}
+		merged := s.merge(old, times[row])
+		if merged.end+s.Window.Gap+s.Window.Grace < clock[row] {
+			late++
+			continue
+		}
+		for i := range old {
+			out.append(row, &old[i], flow.Retract)
+			if err := s.open.Delete(sessionKey(key, old[i].start)); err != nil {
+				return err
+			}
+		}
+		s.add(merged, args, row, in.Op(row))
+		if err := s.open.Put(sessionKey(key, merged.start), merged.bytes()); err != nil {
+			return err
+		}
+		out.append(row, merged, flow.Insert)
+	}
+	if late > 0 {
+		s.ctx.Late(late)
+	}
+	if s.Emit != EmitChanges || len(out.ops) == 0 {
+		return nil
+	}
+	return emit(out.batch(in))
+}
+
+func sessionKey(key []byte, start int64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(nil), key...), uint64(start)^1<<63)
+}
+
+// meeting finds the sessions of a key that an event joins, the oldest first.
+func (s *session) meeting(key []byte, t int64) ([]span, error) {
+	var out []span
+	for e, err := range s.open.Scan(key, sessionKey(key, t+s.Window.Gap+1)) {
+		if err != nil {
+			return nil, err
+		}
+		if len(e.Key) != len(key)+8 {
+			continue // of a longer key that begins alike
+		}
+		sp, err := s.read(windowStart(e.Key[len(key):]), e.Val)
+		if err != nil {
+			return nil, err
+		}
+		if sp.end >= t-s.Window.Gap {
+			out = append(out, sp)
+		}
+	}
+	return out, nil
+}
+
+var errSession = errors.New("a kept session cannot be read")
+
+func (s *session) read(start int64, val []byte) (span, error) {
+	if len(val) < 8 {
+		return span{}, errSession
+	}
+	sp := span{start: start, end: int64(binary.BigEndian.Uint64(val))}
+	for val = val[8:]; len(sp.states) < len(s.accs); {
+		n, k := binary.Uvarint(val)
+		if k <= 0 || uint64(len(val)-k) < n {
+			return span{}, errSession
+		}
+		sp.states = append(sp.states, append([]byte(nil), val[k:k+int(n)]...))
+		val = val[k+int(n):]
+	}
+	return sp, nil
+}
+
+func (sp *span) bytes() []byte {
+	b := binary.BigEndian.AppendUint64(nil, uint64(sp.end))
+	for _, s := range sp.states {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	return b
+}
+
+// merge joins sessions and the instant of an event that is still to be added.
+func (s *session) merge(old []span, t int64) *span {
+	m := &span{start: t, end: t}
+	for _, acc := range s.accs {
+		m.states = append(m.states, make([]byte, max(acc.Size(), 0)))
+	}
+	for _, sp := range old {
+		m.start, m.end = min(m.start, sp.start), max(m.end, sp.end)
+		for i, acc := range s.accs {
+			merged, err := acc.Merge(m.states[i], sp.states[i])
+			if err != nil {
+				s.failed(i, err)
+				continue
+			}
+			m.states[i] = merged
+		}
+	}
+	return m
+}
+
+func (s *session) add(m *span, args [][]arrow.Array, row int, weight flow.Op) {
+	for i, acc := range s.accs {
+		added, err := acc.Add(m.states[i], args[i], row, weight)
+		if err != nil {
+			s.failed(i, err)
+			continue
+		}
+		m.states[i] = added
+	}
+}
+
+func (s *session) failed(call int, err error) {
+	s.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: s.Calls[call].Name, Side: "row"})
+}
+
+// Advance forgets, now and then, the sessions that no row can reach any more.
+func (s *session) Advance(now flow.Time, _ exec.Emit) error {
+	reach := s.Window.Gap + s.Window.Grace
+	if s.Emit == EmitEnd || int64(now)-s.swept < reach/4+1 {
+		return nil
+	}
+	s.swept = int64(now)
+	for e, err := range s.open.Scan(nil, nil) {
+		if err != nil {
+			return err
+		}
+		if len(e.Val) >= 8 && int64(binary.BigEndian.Uint64(e.Val))+reach < int64(now) {
+			if err := s.open.Delete(append([]byte(nil), e.Key...)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Finish tells all sessions of a bounded input, in the order of their keys and starts.
+func (s *session) Finish(emit exec.Emit) error {
+	if s.Emit != EmitEnd {
+		return nil
+	}
+	out := newSpans(s)
+	keys := make([]array.Builder, len(s.Keys))
+	for i, k := range s.Keys {
+		keys[i] = flow.Builder(s.Input.Schema().Field(k).Type)
+	}
+	for e, err := range s.open.Scan(nil, nil) {
+		if err != nil {
+			return err
+		}
+		rest := e.Key
+		for _, b := range keys {
+			if rest, err = state.DecodeKey(rest, b); err != nil {
+				return err
+			}
+		}
+		sp, err := s.read(windowStart(rest), e.Val)
+		if err != nil {
+			return err
+		}
+		out.append(0, &sp, flow.Insert)
+	}
+	if len(out.ops) == 0 {
+		return nil
+	}
+	var cols []arrow.Array
+	for _, b := range keys {
+		cols = append(cols, b.NewArray())
+	}
+	cols = out.columns(cols)
+	if s.Out.Clock >= 0 {
+		cols = append(cols, bigints(append([]int64(nil), out.ends...)))
+	}
+	return emit(flow.NewBatch(s.Out, cols, len(out.ops), nil))
+}
+
+// spans gathers output rows.
+type spans struct {
+	s            *session
+	rows         []int32
+	starts, ends []int64
+	ops          []flow.Op
+	values       []array.Builder
+}
+
+func newSpans(s *session) *spans {
+	out := &spans{s: s}
+	for _, c := range s.Calls {
+		out.values = append(out.values, flow.Builder(c.Result))
+	}
+	return out
+}
+
+func (o *spans) append(row int, sp *span, weight flow.Op) {
+	o.rows, o.ops = append(o.rows, int32(row)), append(o.ops, weight)
+	o.starts, o.ends = append(o.starts, sp.start), append(o.ends, sp.end)
+	for i, acc := range o.s.accs {
+		if err := acc.Value(sp.states[i], o.values[i]); err != nil {
+			o.s.failed(i, err)
+			o.values[i].AppendNull()
+		}
+	}
+}
+
+// columns appends bounds, results and time, which is the session's end.
+func (o *spans) columns(cols []arrow.Array) []arrow.Array {
+	cols = append(cols, bigints(o.starts), bigints(o.ends))
+	for _, v := range o.values {
+		cols = append(cols, v.NewArray())
+	}
+	return append(cols, bigints(append([]int64(nil), o.ends...)))
+}
+
+func (o *spans) batch(in *flow.Batch) *flow.Batch {
+	var cols []arrow.Array
+	for _, k := range o.s.Keys {
+		cols = append(cols, flow.Take(in.Column(k), o.rows))
+	}
+	cols = o.columns(cols)
+	if o.s.Out.Clock >= 0 {
+		cols = append(cols, flow.Take(in.Column(in.Schema.Clock), o.rows))
+	}
+	return flow.NewBatch(o.s.Out, cols, len(o.rows), o.ops)
+}
