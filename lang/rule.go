@@ -70,14 +70,22 @@ func (k *Keyword) Capture(values []string) error {
 func (n *TopicName) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	at := r.here()
-	if r.peek().Type == text {
+	if first := r.peek(); first.Type == text {
 		if t := r.literal(); t != nil {
 			n.Name = Name{at, t.Value, true}
+			r.named(first, t)
 		}
 	} else if n.Name = r.name(); r.err == nil && isOp(r.peek(), "-") {
 		r.fail(r.peek(), "SQ1001", "unexpected \"-\"", "a topic with - in its name needs quotes", "")
 	}
 	return r.result()
+}
+
+// named refuses an empty text where a name is meant.
+func (r *reader) named(at *lexer.Token, t *Text) {
+	if t.Value == "" {
+		r.fail(at, "SQ1011", "a name is empty", "", "write a name between the quotes")
+	}
 }
 
 // Parse takes m, m$2 or m@alias.
@@ -94,9 +102,10 @@ func (m *ModelName) Parse(lex *lexer.PeekingLexer) error {
 func (s *Setting) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	s.At = r.here()
-	if r.peek().Type == text {
+	if first := r.peek(); first.Type == text {
 		if t := r.literal(); t != nil {
 			s.Name = Name{t.At, t.Value, true}
+			r.named(first, t)
 		}
 	} else {
 		s.Name = r.name()
