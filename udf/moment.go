@@ -38,6 +38,15 @@ func init() {
 func number(s []byte, i int) float64       { return math.Float64frombits(word(s, i)) }
 func setNumber(s []byte, i int, f float64) { setWord(s, i, math.Float64bits(f)) }
 
+// squares moves a sum of squared differences. What is left of it when a row goes may be nothing but rounding: then it is 0, or equal
+// values would seem to differ.
+func squares(sum, by float64) float64 {
+	if next := sum + by; by > 0 || next > -by*1e-12 || next != next {
+		return next
+	}
+	return 0
+}
+
 // spread keeps count, mean and squares. With less values than fewer + 1 it says none.
 type spread struct {
 	fewer float64 // degrees of freedom that the mean took
@@ -60,7 +69,7 @@ func (spread) Add(s []byte, args []arrow.Array, row int, w flow.Op) ([]byte, err
 	next := mean + float64(w)*(x-mean)/n
 	setNumber(s, 0, n)
 	setNumber(s, 1, next)
-	setNumber(s, 2, math.Max(0, number(s, 2)+float64(w)*(x-mean)*(x-next)))
+	setNumber(s, 2, squares(number(s, 2), float64(w)*(x-mean)*(x-next)))
 	return s, nil
 }
 func (x spread) Value(s []byte, to array.Builder) error {
@@ -111,9 +120,12 @@ func (correlation) Add(s []byte, args []arrow.Array, row int, w flow.Op) ([]byte
 	setNumber(s, 1, number(s, 1)+sign*dx/n)
 	setNumber(s, 2, number(s, 2)+sign*dy/n)
 	ex, ey := ax.Value(row)-number(s, 1), ay.Value(row)-number(s, 2)
-	setNumber(s, 3, math.Max(0, number(s, 3)+sign*dx*ex))
-	setNumber(s, 4, math.Max(0, number(s, 4)+sign*dy*ey))
+	setNumber(s, 3, squares(number(s, 3), sign*dx*ex))
+	setNumber(s, 4, squares(number(s, 4), sign*dy*ey))
 	setNumber(s, 5, number(s, 5)+sign*dx*ey)
+	if number(s, 3) == 0 || number(s, 4) == 0 {
+		setNumber(s, 5, 0)
+	}
 	return s, nil
 }
 func (correlation) Value(s []byte, to array.Builder) error {

@@ -12,8 +12,8 @@ import (
 var _ = builtin(Kind{
 	Name: "cars",
 	Doc: "Readings of a fleet of cars. Row i is of car i mod cars, at start + i / cars * step. The 18 readings are linear in five hidden " +
-		"quantities (speed, load, ambient temperature, charge, road) and the class of the firmware, plus 1 % noise; hidden quantities " +
-		"change slowly. A failing car vibrates with 150 times its speed, a healthy one with 100 times.",
+		"quantities (speed, load, ambient temperature, charge, road) and the class of the firmware, plus 1 % noise; each reading draws " +
+		"them anew. A failing car vibrates with 150 times its speed, a healthy one with 100 times.",
 	Options: []Option{
 		{"cars", "100", "how many cars there are"},
 		{"failing", "0.02", "the share of rows whose car is failing"},
@@ -64,9 +64,6 @@ var readings = []reading{
 	{"control_unit_firmware", true, 1000, [6]float64{hidden: 1000}, 0},
 }
 
-// lattice is how many readings lie between two points of a hidden quantity's course.
-const lattice = 12
-
 const (
 	vibrationColumn = 1 + 7
 	failureColumn   = 1 + 18
@@ -113,13 +110,12 @@ func (c *cars) fails(car int, n int64) bool {
 	return unit(mix(mix(c.seed^0xfa11)+uint64(car)<<32+uint64(n/c.episode))) < c.share
 }
 
-// state fills in the hidden quantities of a car at its nth reading: straight lines between random points.
+// state fills in the hidden quantities of a car at its nth reading. They do not depend on those of the reading before, so that odd
+// healthy readings do not come in a row: two in a row mean a failure.
 func (c *cars) state(car int, n int64, q *[hidden + 1]float64) {
-	from, part := mix(c.seed+uint64(car)*0x9e3779b97f4a7c15), float64(n%lattice)/lattice
-	a, b := from+uint64(n/lattice)*hidden, from+uint64(n/lattice+1)*hidden
+	from := mix(c.seed + uint64(car)*0x9e3779b97f4a7c15)
 	for k := range hidden {
-		u, v := unit(mix(a+uint64(k))), unit(mix(b+uint64(k)))
-		q[k] = u + (v-u)*part
+		q[k] = unit(mix(from + uint64(n)*hidden + uint64(k)))
 	}
 	q[hidden] = float64(mix(from^0xf1) & 1)
 }
