@@ -11,6 +11,7 @@ import (
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
+	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/files"
 	"github.com/streamql/streamql/topic/generate"
 )
@@ -27,13 +28,13 @@ func (e *Engine) connect(ctx context.Context, r *catalog.Relation) error {
 		if d := src.Delimiter(); d != "" {
 			r.Value.Options["delimiter"] = d
 		}
-		e.connectors[r.Topic] = src
+		e.connectors.Store(r.Topic, topic.Source(src))
 	case "generator":
 		src, err := e.openGenerator(r)
 		if err != nil {
 			return err
 		}
-		e.connectors[r.Topic] = src
+		e.connectors.Store(r.Topic, topic.Source(src))
 	default:
 		err := &Error{Code: "SQ5001", Stage: lang.StagePlan, Msg: fmt.Sprintf("there is no connector %q", r.Connector)}
 		if near := lang.Suggest(r.Connector, []string{"files", "generator"}); near != "" {
@@ -41,11 +42,20 @@ func (e *Engine) connect(ctx context.Context, r *catalog.Relation) error {
 		}
 		return err
 	}
-	d, err := e.connectors[r.Topic].Describe(ctx, r.Topic)
+	d, err := e.source(r.Topic).Describe(ctx, r.Topic)
 	if err != nil {
 		return err
 	}
 	r.Partitions = int32(len(d.Partitions))
+	return nil
+}
+
+// disconnect forgets the source behind a relation that is dropped.
+func (e *Engine) disconnect(name string) error {
+	s, ok := e.connectors.LoadAndDelete(name)
+	if c, closes := s.(interface{ Close() error }); ok && closes {
+		return c.Close()
+	}
 	return nil
 }
 

@@ -221,6 +221,11 @@ func (e *Engine) dropRelation(ctx context.Context, st *lang.Drop, r *catalog.Rel
 		}
 	}
 	e.catalog.Drop(r.Name)
+	if r.Connector != "" {
+		if err := e.disconnect(r.Topic); err != nil {
+			return nil, err
+		}
+	}
 	if err := e.remember(ctx, record{Statement: st.Text()}); err != nil {
 		return nil, err
 	}

@@ -65,8 +65,8 @@ func (e *Engine) stages(ctx context.Context, plan []planner.Stage, given [][]top
 
 // source is where a topic is read: a connector's, or the broker.
 func (e *Engine) source(name string) topic.Source {
-	if s, ok := e.connectors[name]; ok {
-		return s
+	if s, ok := e.connectors.Load(name); ok {
+		return s.(topic.Source)
 	}
 	return e.broker
 }
@@ -230,13 +230,13 @@ func (e *Engine) endJob(ctx context.Context, j *job) error {
 	return j.run.DropState(ctx)
 }
 
-// views opens the present rows of a table, as of the last commit of the job that fills it.
-func (e *Engine) views(r *catalog.Relation) ([]state.View, error) {
+// views finds the job that fills a table; what it returns opens the table's present rows as of that job's last commit.
+func (e *Engine) views(r *catalog.Relation) (func() ([]state.View, error), error) {
 	j, ok := e.jobs[r.Job]
-	if !ok {
-		return nil, &Error{Code: "SQ3011", Stage: lang.StageRun, Msg: fmt.Sprintf("%q is not materialized: the job that filled it is gone", r.Name)}
+	if !ok || j.run == nil {
+		return nil, &Error{Code: "SQ3011", Stage: lang.StagePlan, Msg: fmt.Sprintf("%q is not materialized: the job that filled it is gone", r.Name)}
 	}
-	return j.run.Views()
+	return j.run.Views, nil
 }
 
 // Drain works off what the inputs of all jobs hold now, job by job in the order of creation; for engines with manual jobs. after, if

@@ -28,14 +28,12 @@ type Engine struct {
 	mu         sync.Mutex // statements that define run one at a time
 	properties map[string]string
 	trainings  map[string]*planner.Training
-	connectors map[string]topic.Source // by topic, of relations with a connector
+	connectors sync.Map // of topic to topic.Source, for relations with a connector; jobs read it
 	jobs       map[string]*job
 	order      []string // of jobs, by creation
 	next       int      // number of the next job
 	replaying  bool     // statements come from the catalog topic, which replayed is of
 	replayed   record
-	letters    map[string]int64
-	lettersMu  sync.Mutex
 	ctx        context.Context
 	stop       context.CancelFunc
 }
@@ -50,7 +48,7 @@ const (
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, options ...Option) (*Engine, error) {
 	e := &Engine{config: config{now: time.Now, poll: 4096}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
-		trainings: map[string]*planner.Training{}, connectors: map[string]topic.Source{}, jobs: map[string]*job{}, letters: map[string]int64{}}
+		trainings: map[string]*planner.Training{}, jobs: map[string]*job{}}
 	for _, o := range options {
 		o(&e.config)
 	}
@@ -105,11 +103,10 @@ func (e *Engine) Close() error {
 			errs = append(errs, j.end())
 		}
 	}
-	for _, s := range e.connectors {
-		if c, ok := s.(interface{ Close() error }); ok {
-			errs = append(errs, c.Close())
-		}
-	}
+	e.connectors.Range(func(name, _ any) bool {
+		errs = append(errs, e.disconnect(name.(string)))
+		return true
+	})
 	return errors.Join(append(errs, e.broker.Close())...)
 }
 
@@ -196,11 +193,8 @@ func (e *Engine) training(name string) (*planner.Training, bool) {
 	return t, ok
 }
 
-// failed counts and reports a row that failed.
+// failed reports a row that failed.
 func (e *Engine) failed(job string, f exec.Failure) {
-	e.lettersMu.Lock()
-	e.letters[f.Source]++
-	e.lettersMu.Unlock()
 	if e.warn != nil {
 		e.warn(failure(job, f))
 	}

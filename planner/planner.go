@@ -28,8 +28,8 @@ type Options struct {
 	Infer func(r *catalog.Relation) ([]catalog.Column, error)
 	// Model returns the training of a model by name, which says what its inputs and outputs are; nil: there are no models.
 	Model func(name string) (*Training, bool)
-	// Views opens the present rows of a table that a job keeps, as of the last commit.
-	Views func(r *catalog.Relation) ([]state.View, error)
+	// Views finds the job that keeps a table's present rows, and gives what opens them as of its last commit.
+	Views func(r *catalog.Relation) (open func() ([]state.View, error), err error)
 	// Rows gives the rows of a table function or a relation of the engine's own (streamql.models); false: there is none such.
 	Rows func(name string, args []any) (*flow.Batch, bool, error)
 }

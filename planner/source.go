@@ -152,7 +152,11 @@ func keyAndWindow(r *rel) []int {
 // present makes the leaf of a pull query on a table that a job keeps.
 func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 	out := &rel{scope: &scope{exact: b.Upper}, table: true, window: source.Window, source: source}
-	p := &op.Present{Relation: source.Name, Views: func() ([]state.View, error) { return b.Views(source) }}
+	open, err := b.Views(source)
+	if err != nil {
+		return nil, err
+	}
+	p := &op.Present{Relation: source.Name, Views: open}
 	var fields []arrow.Field
 	add := func(name string, t flow.Type, key, hidden bool) {
 		out.scope.cols = append(out.scope.cols, column{alias, name, t, key, hidden})
