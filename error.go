@@ -73,3 +73,12 @@ func failure(job string, f exec.Failure) *Error {
 	}
 	return e
 }
+
+// unknown is the error of a name that means nothing, with the nearest that does. format takes the name.
+func unknown(code, format string, name lang.Name, legal []string) error {
+	err := &Error{Code: code, Stage: lang.StagePlan, Pos: name.Position(), Len: len([]rune(name.Text)), Msg: fmt.Sprintf(format, name.Text)}
+	if near := lang.Suggest(name.Text, legal); near != "" {
+		err.Label = "did you mean \"" + near + "\"?"
+	}
+	return err
+}

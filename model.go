@@ -115,15 +115,11 @@ func (e *Engine) retrain(ctx context.Context, st *lang.RetrainModel) (*Result, e
 }
 
 func (e *Engine) noModel(name lang.Name) error {
-	err := &Error{Code: "SQ6001", Stage: lang.StagePlan, Pos: name.Position(), Len: len([]rune(name.Text)), Msg: fmt.Sprintf("model %q does not exist", name.Text)}
 	var legal []string
 	for _, m := range e.catalog.Models() {
 		legal = append(legal, m.Name)
 	}
-	if near := lang.Suggest(name.Text, legal); near != "" {
-		err.Label = "did you mean \"" + near + "\"?"
-	}
-	return err
+	return unknown("SQ6001", "model %q does not exist", name, legal)
 }
 
 func (e *Engine) dropModel(ctx context.Context, st *lang.DropModel) (*Result, error) {

@@ -117,15 +117,11 @@ func (e *Engine) showObject(st *lang.ShowObject) (*Result, error) {
 }
 
 func (e *Engine) noRelation(name lang.Name) error {
-	err := &Error{Code: "SQ2001", Stage: lang.StagePlan, Pos: name.Position(), Len: len([]rune(name.Text)), Msg: fmt.Sprintf("%q is not a stream or table", name.Text)}
 	var legal []string
 	for _, r := range e.catalog.Relations() {
 		legal = append(legal, r.Name)
 	}
-	if near := lang.Suggest(name.Text, legal); near != "" {
-		err.Label = "did you mean \"" + near + "\"?"
-	}
-	return err
+	return unknown("SQ2001", "%q is not a stream or table", name, legal)
 }
 
 func (e *Engine) describe(_ context.Context, st *lang.Describe) (*Result, error) {

@@ -194,9 +194,9 @@ func CastValue(v any, from, to flow.Type) (any, error) {
 	case arrow.INT32, arrow.INT64:
 		return castInteger(v, from, to)
 	case arrow.FLOAT64:
-		return castFloat(v, from), nil
+		return Float64(v, from), nil
 	case arrow.FLOAT32:
-		return float32(castFloat(v, from)), nil
+		return float32(Float64(v, from)), nil
 	case arrow.DATE32:
 		return arrow.Date32(floorDiv(int64(v.(arrow.Timestamp)), dayMs)), nil
 	case arrow.TIME32:
@@ -281,7 +281,7 @@ func castInteger(v any, from, to flow.Type) (any, error) {
 		}
 		n = q.Int64()
 	default:
-		f := castFloat(v, from)
+		f := Float64(v, from)
 		if math.IsNaN(f) || f >= 1<<63 || f < -1<<63 {
 			return nil, errRange
 		}
@@ -296,7 +296,8 @@ func castInteger(v any, from, to flow.Type) (any, error) {
 	return int32(n), nil
 }
 
-func castFloat(v any, from flow.Type) float64 {
+// Float64 is a number as a DOUBLE; NaN for what is no number.
+func Float64(v any, from flow.Type) float64 {
 	switch v := v.(type) {
 	case int32:
 		return float64(v)

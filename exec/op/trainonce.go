@@ -7,9 +7,9 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/decimal128"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/udf/ml"
 )
@@ -17,19 +17,7 @@ import (
 var nan = math.NaN()
 
 func numberAt(col arrow.Array, i int) float64 {
-	switch v := flow.Value(col, i).(type) {
-	case int32:
-		return float64(v)
-	case int64:
-		return float64(v)
-	case float32:
-		return float64(v)
-	case float64:
-		return v
-	case decimal128.Num:
-		return v.ToFloat64(col.DataType().(*arrow.Decimal128Type).Scale)
-	}
-	return nan
+	return expr.Float64(flow.Value(col, i), col.DataType())
 }
 
 // sample holds rows to learn from, at most max of them. Of more it keeps those with the smallest hash of (seed, row number): a uniform
