@@ -34,7 +34,7 @@ func WithFunction(f any) Option { return func(c *config) { c.funcs = append(c.fu
 // WithDialect sets the dialect: "streamql" (the default), or "ksql" for ksqlDB's folding of names to capitals and its refusals.
 func WithDialect(name string) Option { return func(c *config) { c.ksql = name == "ksql" } }
 
-// WithClock sets the clock that stamps INSERT VALUES, resolves NOW and AGO and paces commits (default: the system's).
+// WithClock sets the clock that stamps INSERT VALUES and resolves NOW and AGO (default: the system's). Commits are paced by real time.
 func WithClock(now func() time.Time) Option { return func(c *config) { c.now = now } }
 
 // WithCommitInterval sets the time between two commits of a job (default: 20 ms with a directory, in memory each step).

@@ -19,7 +19,6 @@ type Rows struct {
 	// Changes says that rows come and go: a batch's weights count. Bounded says that the result ends by itself.
 	Changes, Bounded bool
 
-	schema *flow.Schema
 	static *flow.Batch
 	run    func(ctx context.Context, emit exec.Emit) error
 	ctx    context.Context
@@ -86,7 +85,7 @@ func staticBatch(names []string, types []flow.Type, rows [][]any) *flow.Batch {
 }
 
 func staticRows(b *flow.Batch) *Rows {
-	r := &Rows{static: b, Bounded: true, schema: b.Schema}
+	r := &Rows{static: b, Bounded: true}
 	for _, f := range b.Schema.Fields() {
 		r.Columns = append(r.Columns, catalog.Column{Name: f.Name, Type: f.Type})
 	}

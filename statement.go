@@ -94,7 +94,7 @@ func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, e
 	if err != nil {
 		return nil, err
 	}
-	rows := &Rows{Columns: plan.Columns, Changes: plan.Changes, Bounded: bounded(stages), ctx: ctx, schema: plan.Stages[len(plan.Stages)-1].Root.Schema()}
+	rows := &Rows{Columns: plan.Columns, Changes: plan.Changes, Bounded: bounded(stages), ctx: ctx}
 	e.next++
 	name := fmt.Sprintf("query_%d", e.next)
 	counted := &scanned{known: known(stages)}

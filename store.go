@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/topic"
@@ -111,26 +110,10 @@ func (e *Engine) readAll(ctx context.Context, name string) ([]topic.Record, erro
 	return readSpan(ctx, e.broker, d.Partitions...)
 }
 
-func readSpan(ctx context.Context, src topic.Source, spans ...topic.Span) ([]topic.Record, error) {
-	r, err := src.Open(ctx, spans)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	var out []topic.Record
-	for {
-		fetches, err := r.Poll(ctx)
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i := range fetches {
-			f := &fetches[i]
-			for k := range f.Rows() {
-				out = append(out, topic.Record{Key: f.Key.At(k), Value: f.Value.At(k), Time: f.Times[k]})
-			}
-		}
-	}
+func readSpan(ctx context.Context, src topic.Source, spans ...topic.Span) (out []topic.Record, err error) {
+	err = topic.Each(ctx, src, spans, func(f *topic.Fetch, i int) error {
+		out = append(out, topic.Record{Key: f.Key.At(i), Value: f.Value.At(i), Time: f.Times[i]})
+		return nil
+	})
+	return out, err
 }

@@ -3,9 +3,7 @@ package conformance
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"sort"
 	"strings"
 
@@ -48,11 +46,7 @@ func (m *machine) outputs(ctx context.Context, t topic.Topic) error {
 	key, value, window := m.specs(t.Name, true)
 	parts := [2]part{{spec: key}, {spec: value}}
 	for _, span := range t.Partitions {
-		r, err := m.engine.Broker().Open(ctx, []topic.Span{span})
-		if err != nil {
-			return err
-		}
-		err = each(ctx, r, func(f *topic.Fetch, i int) error {
+		err := topic.Each(ctx, m.engine.Broker(), []topic.Span{span}, func(f *topic.Fetch, i int) error {
 			for _, w := range m.wrote[span.Partition] {
 				if f.Offsets[i] >= w.From && f.Offsets[i] < w.To {
 					return nil
@@ -65,30 +59,11 @@ func (m *machine) outputs(ctx context.Context, t topic.Topic) error {
 			m.got.outputs = append(m.got.outputs, out)
 			return nil
 		})
-		if err = errors.Join(err, r.Close()); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func each(ctx context.Context, r topic.Reader, do func(*topic.Fetch, int) error) error {
-	for {
-		fetches, err := r.Poll(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for i := range fetches {
-			for k := range fetches[i].Rows() {
-				if err := do(&fetches[i], k); err != nil {
-					return err
-				}
-			}
-		}
-	}
 }
 
 // decode reads a record of a sink.

@@ -99,8 +99,6 @@ type Context struct {
 	Interrupted func() bool
 	// Progress is told how training goes; never nil.
 	Progress func(Progress)
-	// Bounded says that the input ends: results may wait for it.
-	Bounded bool
 
 	ops int
 }
@@ -129,13 +127,12 @@ type TrainingEvent struct {
 
 // Progress is a line of training's or a scan's progress.
 type Progress struct {
-	Job      string
-	Model    string
-	Pass     int // from 1; 0: rows are being read
-	Passes   int
-	Rows     int64
-	Loss     float64
-	Finished bool
+	Job    string
+	Model  string
+	Pass   int // from 1; 0: rows are being read
+	Passes int
+	Rows   int64
+	Loss   float64
 }
 
 // Keyspace returns an operator's own keyspace. Operators are opened in the same order at every start, so the number is the name.

@@ -54,11 +54,11 @@ func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worke
 	w := &Worker{job: job, env: env, stages: stages}
 	w.out = output{broker: env.Broker, id: "streamql." + job}
 	w.letters = letters{w: w}
-	return w, w.open(ctx)
+	return w, w.open()
 }
 
 // open makes the tasks as of the last commit: at the start, and after anything whose outcome is not known.
-func (w *Worker) open(context.Context) error {
+func (w *Worker) open() error {
 	w.tasks = nil
 	for i, st := range w.stages {
 		groups := map[int32][]assigned{}
@@ -103,12 +103,8 @@ func (w *Worker) openTask(name string, partition int32, root Node, spans []assig
 		}
 		return spans[i].ID < spans[j].ID
 	})
-	bounded := true
-	for _, s := range spans {
-		bounded = bounded && s.To != topic.End
-	}
 	ctx := &Context{Job: w.job, Task: name, Partition: partition, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.late += n },
-		Models: w.env.Models, Progress: w.env.Progress, Bounded: bounded}
+		Models: w.env.Models, Progress: w.env.Progress}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}
 	}
@@ -149,7 +145,7 @@ func (w *Worker) Crash(ctx context.Context) error {
 	}
 	w.letters.pending = nil
 	w.first = time.Time{}
-	return w.open(ctx)
+	return w.open()
 }
 
 // take hands a fetch to its task.

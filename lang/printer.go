@@ -21,13 +21,6 @@ func PrintExpr(e Expr) string {
 	return p.b.String()
 }
 
-// PrintQuery is the query as text.
-func PrintQuery(q *Query) string {
-	var p printer
-	p.query(q)
-	return p.b.String()
-}
-
 // String is the type as text.
 func (t *TypeExpr) String() string {
 	var p printer

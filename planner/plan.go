@@ -24,7 +24,7 @@ func Query(q *lang.Query, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Changes: sel.table && m == push, Key: sel.key, Bounded: m == pull || b.untilEverywhere(), Pull: m == pull}
+	p := &Plan{Changes: sel.table && m == push}
 	for _, it := range sel.items {
 		p.Columns = append(p.Columns, catalog.Column{Name: it.name, Type: it.t})
 		if it.key >= 0 {

@@ -39,11 +39,7 @@ type Plan struct {
 	Stages  []Stage
 	Columns []catalog.Column  // of a query's result, in order; the first columns of the last stage's root
 	Changes bool              // the result changes: rows have weights
-	Key     []int             // of a changing result: the columns that identify a row
-	Bounded bool              // the query ends by itself
-	Pull    bool              // it reads what is there now and ends
 	Result  *catalog.Relation // of CREATE .. AS SELECT and INSERT INTO .. SELECT: what it fills
-	Train   *Training         // of CREATE MODEL
 }
 
 // Stage is a pipeline between topics. Gather makes one task of all its partitions.

@@ -2,9 +2,7 @@ package shell
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"sort"
 	"strings"
 
@@ -74,24 +72,9 @@ type peeked struct {
 }
 
 func readRecords(ctx context.Context, src topic.Source, spans []topic.Span) (out []peeked, err error) {
-	r, err := src.Open(ctx, spans)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for {
-		fetches, err := r.Poll(ctx)
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		for i := range fetches {
-			f := &fetches[i]
-			for k := range f.Rows() {
-				out = append(out, peeked{f.ID, f.Offsets[k], f.Times[k], f.Key.At(k), f.Value.At(k)})
-			}
-		}
-	}
+	err = topic.Each(ctx, src, spans, func(f *topic.Fetch, i int) error {
+		out = append(out, peeked{f.ID, f.Offsets[i], f.Times[i], f.Key.At(i), f.Value.At(i)})
+		return nil
+	})
+	return out, err
 }

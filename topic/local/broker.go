@@ -309,17 +309,21 @@ func (b *Broker) mayCreate(name string) error {
 	return nil
 }
 
+// writable finds a topic to be changed; an error if there is none or the broker has failed.
+func (b *Broker) writable(name string) (*topicState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.usable(); err != nil {
+		return nil, err
+	}
+	return b.find(name)
+}
+
 // Delete implements topic.Admin. Its readers get topic.ErrTopicReplaced.
 func (b *Broker) Delete(ctx context.Context, name string) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	b.mu.Lock()
-	err := b.usable()
-	var t *topicState
-	if err == nil {
-		t, err = b.find(name)
-	}
-	b.mu.Unlock()
+	t, err := b.writable(name)
 	if err != nil {
 		return err
 	}

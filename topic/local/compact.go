@@ -14,13 +14,7 @@ import (
 func (b *Broker) Compact(ctx context.Context, name string) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	b.mu.Lock()
-	err := b.usable()
-	var t *topicState
-	if err == nil {
-		t, err = b.find(name)
-	}
-	b.mu.Unlock()
+	t, err := b.writable(name)
 	if err != nil {
 		return err
 	}
