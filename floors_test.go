@@ -16,18 +16,19 @@ const module = "github.com/streamql/streamql"
 // floors are the rooms, the lowest first. A room imports only rooms of lower floors, and of its own only those named here.
 var floors = [][]string{
 	{"flow", "lang", "topic", "internal/fault", "internal/golden"},
-	{"format", "udf", "state", "topic/batch", "topic/local", "topic/files", "topic/generate"},
+	{"format", "udf", "state", "topic/batch", "topic/local", "topic/kafka", "topic/files", "topic/generate"},
 	{"catalog", "expr", "udf/ml", "udf/ml/nn", "udf/ml/fmath", "udf/ml/mltest"},
 	{"exec"},
 	{"exec/op"},
 	{"planner"},
 	{"", "conformance/reference"},
-	{"shell", "conformance", "streamqltest", "exec/sim"},
+	{"shell", "conformance", "streamqltest", "exec/sim", "server/http"},
 	{"cmd/streamql"},
 }
 
 var sameFloor = map[string][]string{
 	"topic/local":   {"topic/batch"},
+	"topic/kafka":   {"topic/batch"},
 	"udf/ml":        {"udf/ml/nn", "udf/ml/fmath"},
 	"udf/ml/nn":     {"udf/ml/fmath"},
 	"udf/ml/mltest": {"udf/ml"},
@@ -43,6 +44,8 @@ var lives = map[string][]string{
 	"github.com/cespare/xxhash":        {"state", "topic/local", "udf"},
 	"golang.org/x/term":                {"shell", "cmd/streamql"},
 	"github.com/rivo/uniseg":           {"shell"},
+	"github.com/twmb/franz-go":         {"topic/kafka"},
+	"github.com/pelletier/go-toml/v2":  {"cmd/streamql"},
 }
 
 // TestFloors holds every import of every room that is not a test's against the floors.

@@ -108,7 +108,8 @@ type Topic struct {
 
 // Source is anything that can be read.
 type Source interface {
-	// Describe returns ErrUnknownTopic (wrapped) when there is no such topic.
+	// Describe returns ErrUnknownTopic (wrapped) when there is no such topic. The end of a partition is behind every record that was
+	// written when it was called; a reader that goes there waits for transactions that are not decided yet.
 	Describe(ctx context.Context, name string) (Topic, error)
 	Open(ctx context.Context, spans []Span) (Reader, error)
 }
@@ -126,15 +127,40 @@ type Sink interface {
 	Begin(ctx context.Context, id string) (Txn, error)
 }
 
-// Assignment is what a member of a group works on until the next one.
-type Assignment struct {
-	Partitions []Partition
-	Committed  map[Partition]Offset // the group's positions, where it has any
+// Group is what a worker joins. Its tasks stand for themselves as partitions: each task has a partition of a changelog topic, and whoever
+// owns that partition runs the task. So every input, several topics read side by side or a file, is shared out in one way.
+type Group struct {
+	Name  string      // the same in all processes
+	Tasks []Partition // all tasks of the group
+	Reads []string    // topics of this broker whose positions the group commits
+	// Address is where this process answers queries; members tell each other. "": nowhere.
+	Address string
+	// Standbys is how many copies of each task's state other members keep.
+	Standbys int
+	// Warm says how far this process's copies of tasks' state reach, which decides who takes a task over; may be nil.
+	Warm func() map[Partition]Offset
+	// AtLeastOnce gives up transactions: records are visible as they are written.
+	AtLeastOnce bool
 }
 
-// Member is one worker's place in a consumer group.
+// Assignment is what a member works on until the next one.
+type Assignment struct {
+	Epoch    int64                // rises with every assignment of the group
+	Tasks    []Partition          // owned
+	Standbys []Partition          // to be kept warm
+	Owners   map[Partition]string // of all tasks that have one: the owner's address
+}
+
+// Member is one worker's place in a group.
 type Member interface {
+	// Next blocks until there is an assignment that was not told yet. To call it again says that the tasks which the last one took away
+	// are committed and let go: only then does anybody else get them. ErrLost: the place is gone, join again.
 	Next(ctx context.Context) (Assignment, error)
+	// Committed returns the group's positions, where it has any. It waits until no transaction that would move them is undecided, so
+	// that after it no earlier owner of these partitions can commit any more.
+	Committed(ctx context.Context, partitions ...Partition) (map[Partition]Offset, error)
+	// Begin begins a transaction that commits only while the member has its place.
+	Begin(ctx context.Context) (Txn, error)
 	Close() error
 }
 
@@ -142,7 +168,7 @@ type Member interface {
 type Broker interface {
 	Source
 	Sink
-	Join(ctx context.Context, group string, topics ...string) (Member, error)
+	Join(ctx context.Context, g Group) (Member, error)
 	Close() error
 }
 
@@ -172,12 +198,21 @@ type Keeper interface {
 	Keep(state ...Record) error
 }
 
+// Placer is a Txn that tells where its records went (optional): after Commit, the offset behind the last record per partition.
+type Placer interface {
+	Txn
+	Ends() map[Partition]Offset
+}
+
 // Errors that mean the same everywhere. They are wrapped with the topic's name.
 var (
 	ErrUnknownTopic  = errors.New("no such topic")
 	ErrTopicExists   = errors.New("the topic exists")
 	ErrTopicReplaced = errors.New("the topic was deleted and made again")
 	ErrFenced        = errors.New("a newer writer with the same id has taken over")
+	ErrTooLarge      = errors.New("the record is larger than its topic takes")                  // by Txn.Write, which leaves the record out
+	ErrLost          = errors.New("the outcome or the ownership of what was done is not known") // drop it and go on from what is durable
+	ErrUnreachable   = errors.New("the broker cannot be reached")
 	ErrLocked        = errors.New("the directory is in use by another process")
 )
 

@@ -23,8 +23,7 @@ import (
 
 // Broker implements topic.Broker, topic.Admin and topic.Timed; its transactions are topic.Keepers. It is safe for concurrent use.
 //
-// The positions that a transaction commits belong to a group: the transaction's id up to its last '#' (the whole id when it has
-// none). So the workers of group "job" write as "job#0", "job#1" and share the positions that Join("job") returns.
+// The positions that a transaction commits belong to a group: the transaction's id. A member's transactions have its group's name.
 //
 // After an error of the disk the broker has failed: what was not acknowledged may or may not be there, every further write returns the
 // error, and the next Open recovers.
@@ -42,8 +41,7 @@ type Broker struct {
 	mu      sync.Mutex // guards what follows, and what partitions say is committed
 	topics  map[string]*topicState
 	writers map[string]*txn // the newest per id
-	groups  map[string]*group
-	changed chan struct{} // closed, and made anew, whenever something readers wait for has happened
+	changed chan struct{}   // closed, and made anew, whenever something readers wait for has happened
 	failed  error
 	closed  bool
 }
@@ -74,7 +72,7 @@ func Open(dir string, opts ...Option) (*Broker, error) {
 	if dir == "" {
 		dir = "memory"
 	}
-	b := &Broker{o: o, topics: map[string]*topicState{}, writers: map[string]*txn{}, groups: map[string]*group{}, changed: make(chan struct{})}
+	b := &Broker{o: o, topics: map[string]*topicState{}, writers: map[string]*txn{}, changed: make(chan struct{})}
 	if err := b.open(dir); err != nil {
 		b.mu.Lock()
 		failed := b.failed

@@ -22,7 +22,7 @@ import (
 
 // round is one step of a small job: it reads nothing, writes its number to two partitions, keeps it in the state, and moves the position.
 func round(b *Broker, s state.Store, i int) error {
-	tx, err := b.Begin(ctx, "job#0")
+	tx, err := b.Begin(ctx, "job")
 	if err != nil {
 		return err
 	}

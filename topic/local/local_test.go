@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -268,9 +269,6 @@ func TestErrors(t *testing.T) {
 	if err := b.Delete(ctx, "no"); !errors.Is(err, topic.ErrUnknownTopic) {
 		t.Errorf("delete: %v", err)
 	}
-	if _, err := b.Join(ctx, "g", "no"); !errors.Is(err, topic.ErrUnknownTopic) {
-		t.Errorf("join: %v", err)
-	}
 	if _, err := b.OffsetAt(ctx, part("no", 0), 0); !errors.Is(err, topic.ErrUnknownTopic) {
 		t.Errorf("offset at: %v", err)
 	}
@@ -363,57 +361,46 @@ func TestPositions(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
 	create(t, b, "a", topic.Config{Partitions: 2})
-	tx := must(b.Begin(ctx, "job#0"))(t)
+	tx := must(b.Begin(ctx, "job"))(t)
 	if err := tx.Commit(ctx, map[topic.Partition]topic.Offset{part("a", 1): 7, part("elsewhere", 0): 9}); err != nil {
 		t.Fatal(err)
 	}
 	b.Close()
 	b = open(t, dir)
-	a := must(must(b.Join(ctx, "job", "a"))(t).Next(ctx))(t)
-	if len(a.Partitions) != 2 || len(a.Committed) != 1 || a.Committed[part("a", 1)] != 7 {
+	parts := []topic.Partition{part("a", 0), part("a", 1)}
+	m := must(b.Join(ctx, topic.Group{Name: "job", Tasks: parts}))(t)
+	if a := must(m.Next(ctx))(t); !slices.Equal(a.Tasks, parts) {
 		t.Fatalf("%+v", a)
+	}
+	if at := must(m.Committed(ctx, parts...))(t); len(at) != 1 || at[part("a", 1)] != 7 {
+		t.Fatalf("%v", at)
 	}
 	// A topic made again has no positions.
 	b.Delete(ctx, "a")
 	create(t, b, "a", topic.Config{})
-	a = must(must(b.Join(ctx, "other", "a"))(t).Next(ctx))(t)
-	if len(a.Committed) != 0 {
-		t.Fatalf("%+v", a)
+	if at := must(m.Committed(ctx, parts...))(t); len(at) != 0 {
+		t.Fatalf("%v", at)
 	}
 }
 
-func TestMembersShare(t *testing.T) {
+func TestMemberHasAll(t *testing.T) {
 	b := open(t, "")
-	create(t, b, "a", topic.Config{Partitions: 3})
-	first := must(b.Join(ctx, "g", "a"))(t)
-	if a := must(first.Next(ctx))(t); len(a.Partitions) != 3 {
-		t.Fatalf("%+v", a)
-	}
-	second := must(b.Join(ctx, "g", "a"))(t)
-	if a := must(second.Next(ctx))(t); len(a.Partitions) != 0 {
-		t.Fatalf("the second was given %v while the first works on all", a.Partitions)
-	}
-	if a := must(first.Next(ctx))(t); len(a.Partitions) != 2 {
-		t.Fatalf("%+v", a)
-	}
+	m := must(b.Join(ctx, topic.Group{Name: "g", Tasks: []topic.Partition{part("c", 0)}}))(t)
+	must(m.Next(ctx))(t)
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
-	if a, err := second.Next(short); err == nil {
-		t.Fatalf("the second was given %v before the first let go", a.Partitions)
+	if a, err := m.Next(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("the assignment changed: %v, %v", a, err)
 	}
-	got := make(chan topic.Assignment, 1)
-	go func() { a, _ := second.Next(ctx); got <- a }()
-	next := make(chan topic.Assignment, 1)
-	go func() { a, _ := first.Next(ctx); next <- a }() // the first is done with what it lost
-	if a := receive(t, got); len(a.Partitions) != 1 || a.Partitions[0] != part("a", 1) {
-		t.Fatalf("%+v", a)
-	}
-	second.Close()
-	if a := receive(t, next); len(a.Partitions) != 3 {
-		t.Fatalf("%+v", a)
-	}
-	if _, err := second.Next(ctx); err == nil {
+	m.Close()
+	if _, err := m.Next(ctx); err == nil {
 		t.Fatal("next after close: no error")
+	}
+	// A second member of the group writes under the same id, so it fences the first one's transactions.
+	old := must(m.Begin(ctx))(t)
+	must(must(b.Join(ctx, topic.Group{Name: "g"}))(t).Begin(ctx))(t)
+	if err := old.Commit(ctx, nil); !errors.Is(err, topic.ErrFenced) {
+		t.Fatal(err)
 	}
 }
 

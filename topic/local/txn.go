@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/streamql/streamql/internal/fault"
@@ -51,14 +50,6 @@ func (b *Broker) Begin(ctx context.Context, id string) (topic.Txn, error) {
 	t := &txn{b: b, id: id, parts: map[topic.Partition]*output{}, newest: b.number}
 	b.writers[id] = t
 	return t, nil
-}
-
-// groupOf is the group to which a writer's positions belong.
-func groupOf(id string) string {
-	if i := strings.LastIndexByte(id, '#'); i >= 0 {
-		return id[:i]
-	}
-	return id
 }
 
 // usable is the first question of each call. b.mu is held.
@@ -238,7 +229,6 @@ func (t *txn) end() error {
 func (t *txn) position(read map[topic.Partition]topic.Offset) error {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
-	group := groupOf(t.id)
 	for _, p := range slices.SortedFunc(maps.Keys(read), comparePartitions) {
 		if read[p] < 0 {
 			return fmt.Errorf("%s: position %d", p, read[p])
@@ -249,7 +239,7 @@ func (t *txn) position(read map[topic.Partition]topic.Offset) error {
 				return fmt.Errorf("topic %q: %w", p.Topic, topic.ErrTopicReplaced)
 			}
 		}
-		if err := t.batch().Set(positionKey(group, p), encode(id, uint64(read[p])), nil); err != nil {
+		if err := t.batch().Set(positionKey(t.id, p), encode(id, uint64(read[p])), nil); err != nil {
 			return err
 		}
 	}
