@@ -1,0 +1,170 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/batch"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Broker is a Kafka cluster as a topic.Broker. It is safe for use by many goroutines; its readers, members and transactions are not,
+// except for their Close.
+type Broker struct {
+	c      Config
+	cl     *kgo.Client // requests and fetches; it consumes and produces nothing itself
+	ctx    context.Context
+	cancel context.CancelFunc // ends everything that Close must not wait for
+}
+
+const (
+	openTimeout = 5 * time.Second // to the first answer of any broker
+	maxResponse = 300 << 20       // bytes of one response: a batch is never larger than what it may decode to
+)
+
+// Open connects to a cluster and asks it for its version. topic.ErrUnreachable, wrapped, names the hosts when none of them answers within
+// five seconds; a login that is refused and a cluster older than 2.5 are errors of their own.
+func Open(ctx context.Context, c Config) (*Broker, error) {
+	c = c.defaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	b := &Broker{c: c}
+	cl, err := kgo.NewClient(b.options()...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka: the settings are refused: %w", err)
+	}
+	b.cl = cl
+	if err := b.greet(ctx); err != nil {
+		cl.Close()
+		return nil, err
+	}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	return b, nil
+}
+
+// Close ends the connections and what runs in the background. Readers that wait return with an error.
+func (b *Broker) Close() error {
+	b.cancel()
+	b.cl.Close()
+	return nil
+}
+
+// ClusterID is the cluster's own name for itself, which stays the same as long as the cluster lives.
+func (b *Broker) ClusterID(ctx context.Context) (string, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	req.Topics = []kmsg.MetadataRequestTopic{}
+	resp, err := req.RequestWith(ctx, b.cl)
+	if err != nil {
+		return "", b.explain(err, "describe the cluster")
+	}
+	if resp.ClusterID == nil {
+		return "", errors.New("kafka: the cluster has no id")
+	}
+	return *resp.ClusterID, nil
+}
+
+// defaults fills in what is not set.
+func (c Config) defaults() Config {
+	c.ClientID = cmp.Or(c.ClientID, "streamql")
+	c.Replication = cmp.Or(c.Replication, -1)
+	c.SessionTimeout = cmp.Or(c.SessionTimeout, 30*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 3*time.Second)
+	c.RebalanceTimeout = cmp.Or(c.RebalanceTimeout, time.Minute)
+	c.TransactionTimeout = cmp.Or(c.TransactionTimeout, 10*time.Second)
+	c.RetryTimeout = cmp.Or(c.RetryTimeout, time.Minute)
+	if c.PollRecords <= 0 {
+		c.PollRecords = 4096
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// options are those of every client of this cluster, followed by more. Retrying is bounded by time, not by count.
+func (b *Broker) options(more ...kgo.Opt) []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(b.c.Brokers...),
+		kgo.ClientID(b.c.ClientID),
+		kgo.SoftwareNameAndVersion("streamql", "1"),
+		kgo.Dialer(b.c.dial),
+		kgo.RetryTimeout(b.c.RetryTimeout),
+		kgo.RequestRetries(1000),
+		kgo.MetadataMinAge(250 * time.Millisecond),
+		kgo.MetadataMaxAge(time.Minute),
+		kgo.BrokerMaxReadBytes(maxResponse),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.MaxDecompressBatchBytes(batch.MaxDecoded),
+		kgo.KeepRetryableFetchErrors(),
+		kgo.StopProducerOnDataLossDetected(),
+		kgo.DisableClientMetrics(),
+	}
+	if m := b.c.SASL.mechanism(); m != nil {
+		opts = append(opts, kgo.SASL(m))
+	}
+	opts = append(opts, b.c.Options...)
+	return append(opts, more...)
+}
+
+// greet waits for the first broker that answers and looks at its version.
+func (b *Broker) greet(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	seeds := b.cl.SeedBrokers()
+	answers := make(chan error, len(seeds)) // all are asked at once: a dead host must not hide a living one
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, s := range seeds {
+		wg.Go(func() {
+			resp, err := s.Request(limited, kmsg.NewPtrApiVersionsRequest())
+			if err == nil {
+				err = supported(resp.(*kmsg.ApiVersionsResponse))
+			}
+			answers <- err
+		})
+	}
+	var errs []error
+	for range seeds {
+		err := <-answers
+		if err == nil {
+			cancel()
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, err := range errs {
+		if errors.Is(err, errTooOld) || refusedLogin(err) {
+			return b.explain(err, "connect")
+		}
+	}
+	return fmt.Errorf("kafka %s: %w: %w", strings.Join(b.c.Brokers, ","), topic.ErrUnreachable, errs[0])
+}
+
+var errTooOld = errors.New("the broker is older than Kafka 2.5; StreamQL needs its transactions (KIP-447): upgrade the cluster")
+
+// supported looks for what Kafka 2.5 brought: transactions that commit a group's positions by generation.
+func supported(v *kmsg.ApiVersionsResponse) error {
+	offsetFetch, txnCommit := kmsg.NewPtrOffsetFetchRequest().Key(), kmsg.NewPtrTxnOffsetCommitRequest().Key()
+	found := 0
+	for _, k := range v.ApiKeys {
+		if k.ApiKey == offsetFetch && k.MaxVersion >= 7 || k.ApiKey == txnCommit && k.MaxVersion >= 3 {
+			found++
+		}
+	}
+	if found < 2 {
+		return errTooOld
+	}
+	return nil
+}
