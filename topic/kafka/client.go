@@ -22,6 +22,7 @@ type Broker struct {
 	cl     *kgo.Client // requests and fetches; it consumes and produces nothing itself
 	ctx    context.Context
 	cancel context.CancelFunc // ends everything that Close must not wait for
+	sizes  sizes
 }
 
 const (
