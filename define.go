@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
@@ -36,8 +37,11 @@ func (e *Engine) declare(ctx context.Context, st *lang.CreateSource) (*Result, e
 	if err != nil {
 		return nil, err
 	}
+	if err := e.remember(ctx, record{Statement: st.Text()}); err != nil {
+		return nil, err
+	}
 	e.catalog.Put(r)
-	return &Result{Message: strings.ToLower(r.Kind()) + " " + r.Name + " created"}, e.remember(ctx, record{Statement: st.Text()})
+	return &Result{Message: strings.ToLower(r.Kind()) + " " + r.Name + " created"}, nil
 }
 
 // taken handles a name that is in use: IF NOT EXISTS leaves it, OR REPLACE goes on, else it is an error.
@@ -98,17 +102,21 @@ func (e *Engine) createAs(ctx context.Context, st *lang.CreateSource, args []any
 	if err := e.ensureTopic(ctx, r); err != nil {
 		return nil, err
 	}
-	if old != nil && old.Job != "" {
-		if err := e.jobs[old.Job].end(); err != nil {
-			return nil, err
+	replace := func() error {
+		if old != nil && e.jobs[old.Job] != nil {
+			if err := e.jobs[old.Job].end(); err != nil {
+				return err
+			}
 		}
+		e.catalog.Put(r)
+		return nil
 	}
-	e.catalog.Put(r)
-	return e.launch(ctx, &job{name: jobName, kind: kind, statement: st.Text(), fills: r.Name}, plan.Stages, strings.ToLower(r.Kind())+" "+r.Name+" created")
+	return e.launch(ctx, &job{name: jobName, kind: kind, statement: st.Text(), fills: r.Name}, plan.Stages, replace, strings.ToLower(r.Kind())+" "+r.Name+" created")
 }
 
-// launch starts a new job and writes it into the catalog with the offsets it begins at.
-func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, message string) (*Result, error) {
+// launch writes a new job into the catalog with the offsets it begins at, makes room for it, and starts it.
+func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, replace func() error, message string) (*Result, error) {
+	j.ended = make(chan struct{})
 	for _, s := range plan {
 		for _, l := range s.Leaves {
 			if l.Relation != nil {
@@ -121,10 +129,13 @@ func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, messa
 	}
 	j.uses = planner.Uses(plan)
 	if e.manual && j.bounded {
+		if err := e.remember(ctx, record{Statement: j.statement, Job: j.name}); err != nil {
+			return nil, err
+		}
 		j.plan = plan
 		e.jobs[j.name] = j
 		e.order = append(e.order, j.name)
-		return &Result{Message: message, Job: j.name}, e.remember(ctx, record{Statement: j.statement, Job: j.name})
+		return &Result{Message: message, Job: j.name}, replace()
 	}
 	var given [][]topic.Span
 	if e.replaying {
@@ -141,13 +152,40 @@ func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, messa
 		}
 	}
 	rec := record{Statement: j.statement, Job: j.name, Spans: spans}
+	if !e.replaying && e.properties[guarantee] == atLeastOnce {
+		rec.Guarantee = atLeastOnce
+		e.guarantees[j.name] = atLeastOnce
+	}
+	if err := e.changelogs(ctx, j.name, stages); err != nil {
+		return nil, err
+	}
+	if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name)); err != nil {
+		return nil, err
+	}
 	if err := e.remember(ctx, rec); err != nil {
 		return nil, err
 	}
-	if err := e.newJob(ctx, j, stages, !e.replaying); err != nil {
+	if err := replace(); err != nil {
+		return nil, err
+	}
+	if err := e.enlist(ctx, j, !e.replaying); err != nil {
 		return nil, err
 	}
 	return &Result{Message: message + " by job " + j.name, Job: j.name}, nil
+}
+
+// changelogs makes the topics that keep the state of a job's tasks, where the broker does not keep it itself.
+func (e *Engine) changelogs(ctx context.Context, name string, stages []exec.Stage) error {
+	if e.state.db == nil || e.replaying {
+		return nil
+	}
+	for name, n := range exec.Changelogs(e.prefix, name, stages) {
+		err := e.broker.Create(ctx, name, topic.Config{Partitions: n, RetentionMs: -1, Compact: true})
+		if err != nil && !errors.Is(err, topic.ErrTopicExists) {
+			return err
+		}
+	}
+	return nil
 }
 
 // exchanges makes the topics between a job's stages.
@@ -172,8 +210,11 @@ func (e *Engine) createType(ctx context.Context, st *lang.CreateType) (*Result, 
 	if _, ok := e.catalog.Type(st.Name.Text); ok && !st.IfNotExists {
 		return nil, &Error{Code: "SQ2002", Stage: lang.StagePlan, Pos: st.Name.Position(), Len: len(st.Name.Text), Msg: "type " + st.Name.Text + " exists"}
 	}
+	if err := e.remember(ctx, record{Statement: st.Text()}); err != nil {
+		return nil, err
+	}
 	e.catalog.PutType(st.Name.Text, t)
-	return &Result{Message: "type " + st.Name.Text + " is " + flow.TypeName(t)}, e.remember(ctx, record{Statement: st.Text()})
+	return &Result{Message: "type " + st.Name.Text + " is " + flow.TypeName(t)}, nil
 }
 
 func (e *Engine) drop(ctx context.Context, st *lang.Drop) (*Result, error) {
@@ -215,6 +256,9 @@ func (e *Engine) drop(ctx context.Context, st *lang.Drop) (*Result, error) {
 }
 
 func (e *Engine) dropRelation(ctx context.Context, st *lang.Drop, r *catalog.Relation) (*Result, error) {
+	if err := e.remember(ctx, record{Statement: st.Text()}); err != nil {
+		return nil, err
+	}
 	if j, ok := e.jobs[r.Job]; ok {
 		if err := e.endJob(ctx, j); err != nil {
 			return nil, err
@@ -225,9 +269,6 @@ func (e *Engine) dropRelation(ctx context.Context, st *lang.Drop, r *catalog.Rel
 		if err := e.disconnect(r.Topic); err != nil {
 			return nil, err
 		}
-	}
-	if err := e.remember(ctx, record{Statement: st.Text()}); err != nil {
-		return nil, err
 	}
 	if st.DeleteTopic && !e.replaying {
 		if err := e.broker.Delete(ctx, r.Topic); err != nil && !errors.Is(err, topic.ErrUnknownTopic) {

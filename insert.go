@@ -16,7 +16,7 @@ func (e *Engine) insertSelect(ctx context.Context, st *lang.Insert, args []any) 
 	if err != nil {
 		return nil, err
 	}
-	return e.launch(ctx, &job{name: name, kind: "INSERT", statement: st.Text(), fills: plan.Result.Name}, plan.Stages, "insert into "+plan.Result.Name)
+	return e.launch(ctx, &job{name: name, kind: "INSERT", statement: st.Text(), fills: plan.Result.Name}, plan.Stages, func() error { return nil }, "insert into "+plan.Result.Name)
 }
 
 func (e *Engine) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
@@ -34,7 +34,7 @@ func (e *Engine) insertValues(ctx context.Context, st *lang.Insert, args []any) 
 	if err != nil {
 		return nil, err
 	}
-	txn, err := e.broker.Begin(ctx, "streamql.insert")
+	txn, err := e.broker.Begin(ctx, "insert."+e.instance)
 	if err != nil {
 		return nil, err
 	}

@@ -25,8 +25,18 @@ type job struct {
 	started   bool
 	bounded   bool            // it ends by itself
 	done      bool            // a bounded job that has ended and must not run again
+	failure   string          // why it failed, if it did
+	ended     chan struct{}   // closed when it is done
 	uses      map[string]bool // the models it predicts with
 	plan      []planner.Stage // of a bounded job that waits to be drained: what it reads is decided then
+}
+
+// over notes that a bounded job has ended.
+func (j *job) over(failure string) {
+	if !j.done {
+		j.done, j.failure = true, failure
+		close(j.ended)
+	}
 }
 
 func (j *job) end() error {
@@ -47,6 +57,7 @@ func (e *Engine) stages(ctx context.Context, plan []planner.Stage, given [][]top
 	for _, s := range plan {
 		st := exec.Stage{Root: s.Root, Gather: s.Gather, Spans: map[exec.Node][]topic.Span{}}
 		for _, l := range s.Leaves {
+			st.SkipGaps = st.SkipGaps || l.Scan.OnGap == "SKIP"
 			var spans []topic.Span
 			var err error
 			if k < len(given) {
@@ -167,11 +178,11 @@ func (e *Engine) moment(at *lang.Point) (int64, error) {
 
 // env is what the world hands to a job.
 func (e *Engine) env(name string) exec.Env {
-	out := exec.Env{Broker: e.broker, Source: e.source, Now: time.Now, Interval: e.interval, Errors: errorsTopic, Fail: e.failed,
-		Progress: e.progress,
-		Store:    func(task string) (state.Store, error) { return state.Open(e.broker.DB(), task) }}
+	out := exec.Env{Broker: e.broker, Source: e.source, Now: time.Now, Interval: e.interval, Errors: e.own(errorsTopic), Fail: e.failed,
+		Progress: e.progress, Prefix: e.prefix, Store: e.state.open}
 	models := e.models.forJob()
 	out.Models = models
+	out.Log = e.log(name)
 	out.OnCommit = models.committed
 	out.OnAbort, out.OnStop = models.aborted, models.stop
 	if out.Progress == nil {
@@ -180,18 +191,18 @@ func (e *Engine) env(name string) exec.Env {
 	return out
 }
 
-// newJob makes a job of a plan and, unless jobs are manual, starts it.
-func (e *Engine) newJob(ctx context.Context, j *job, stages []exec.Stage, start bool) error {
-	run, err := exec.New(ctx, j.name, stages, e.env(j.name))
-	if err != nil {
-		return err
+// enlist adds a job and, unless jobs are manual, starts it.
+func (e *Engine) enlist(ctx context.Context, j *job, start bool) error {
+	if !e.shared() { // the tasks are ours for certain
+		if err := j.run.Attach(ctx); err != nil {
+			return err
+		}
 	}
-	j.run = run
 	if old := e.jobs[j.name]; old == nil {
 		e.order = append(e.order, j.name)
 	}
 	e.jobs[j.name] = j
-	if start && !e.manual {
+	if start && !e.manual && !e.idle {
 		e.startJob(j)
 	}
 	return nil
@@ -224,10 +235,19 @@ func (e *Engine) endJob(ctx context.Context, j *job) error {
 			break
 		}
 	}
+	delete(e.guarantees, j.name)
 	if j.run == nil {
 		return nil
 	}
-	return j.run.DropState(ctx)
+	if err := j.run.DropState(ctx); err != nil || !e.shared() || e.replaying {
+		return err
+	}
+	for _, name := range j.run.Changelogs() { // whoever ends the job for all cleans up behind it
+		if err := e.broker.Delete(ctx, name); err != nil && !errors.Is(err, topic.ErrUnknownTopic) {
+			return err
+		}
+	}
+	return nil
 }
 
 // views finds the job that fills a table; what it returns opens the table's present rows as of that job's last commit.
@@ -260,8 +280,25 @@ func (e *Engine) finished(ctx context.Context, j *job) error {
 	if j.done {
 		return nil
 	}
-	j.done = true
-	return e.remember(ctx, record{Done: j.name})
+	failed := ""
+	if status, _, err := j.run.Status(); status == exec.Failed {
+		failed = err.Error()
+	}
+	for {
+		_, err := e.inTurn(ctx, true, func() (*Result, error) {
+			if j.done { // another process was first
+				return nil, nil
+			}
+			if err := e.remember(ctx, record{Done: j.name, Error: failed}); err != nil {
+				return nil, err
+			}
+			j.over(failed)
+			return nil, nil
+		})
+		if !errors.Is(err, topic.ErrFenced) && !errors.Is(err, topic.ErrLost) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // watch notes the end of a bounded job that nobody waits for.
@@ -271,13 +308,14 @@ func (e *Engine) watch(j *job) {
 	}
 	go func() {
 		<-j.run.Ended()
-		if status, _, _ := j.run.Status(); status != exec.Done {
+		status, _, _ := j.run.Status()
+		if status != exec.Done && !(status == exec.Failed && e.shared()) {
 			return
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if e.ctx.Err() == nil {
-			_ = e.finished(context.Background(), j) // if it fails, the next start does the work again and finds it done
+			_ = e.finished(e.ctx, j) // if it fails, the next start does the work again and finds it done
 		}
 	}()
 }
@@ -296,7 +334,10 @@ func (e *Engine) drainJob(ctx context.Context, j *job, after func(string) error)
 			return err
 		}
 		j.plan = nil
-		if err := e.newJob(ctx, j, stages, false); err != nil {
+		if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name)); err != nil {
+			return err
+		}
+		if err := e.enlist(ctx, j, false); err != nil {
 			return err
 		}
 	}

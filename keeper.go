@@ -31,6 +31,8 @@ type versions struct {
 	list []*version // by number
 	next topic.Offset
 	raw  map[int][]topic.Record // records of versions whose manifest has not come
+	// unfollow ends what reads the topic as it grows; nil: nothing does.
+	unfollow context.CancelFunc
 }
 
 type version struct {
@@ -56,20 +58,45 @@ func (k *keeper) close() {
 	k.more.Broadcast()
 }
 
-func modelTopic(model string) string { return "streamql.model." + model }
+func (e *Engine) modelTopic(model string) string { return e.own("model." + topic.SafeName(model)) }
 
 // open makes the model's topic if need be and reads what it holds.
 func (k *keeper) open(ctx context.Context, model string) error {
-	err := k.e.broker.Create(ctx, modelTopic(model), topic.Config{Partitions: 1, RetentionMs: -1, Compact: true})
+	err := k.e.broker.Create(ctx, k.e.modelTopic(model), topic.Config{Partitions: 1, RetentionMs: -1, Compact: true})
 	if err != nil && !errors.Is(err, topic.ErrTopicExists) {
 		return err
 	}
-	return k.refresh(ctx, model)
+	if err := k.refresh(ctx, model); err != nil {
+		return err
+	}
+	if k.e.shared() { // other processes publish too
+		k.follow(model)
+	}
+	return nil
+}
+
+// follow reads a model's topic as it grows, until the model is forgotten or the engine closes.
+func (k *keeper) follow(model string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	m := k.models[model]
+	if m.unfollow != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(k.e.ctx)
+	m.unfollow = cancel
+	span := topic.Span{Partition: topic.Partition{Topic: k.e.modelTopic(model)}, From: m.next, To: topic.End}
+	k.e.background.Go(func() {
+		k.e.follow(ctx, span, func() error { return k.refresh(ctx, model) })
+	})
 }
 
 func (k *keeper) forget(model string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if m := k.models[model]; m != nil && m.unfollow != nil {
+		m.unfollow()
+	}
 	delete(k.models, model)
 }
 
@@ -82,7 +109,7 @@ func (k *keeper) refresh(ctx context.Context, model string) error {
 		m = &versions{raw: map[int][]topic.Record{}}
 		k.models[model] = m
 	}
-	d, err := k.e.broker.Describe(ctx, modelTopic(model))
+	d, err := k.e.broker.Describe(ctx, k.e.modelTopic(model))
 	if err != nil {
 		return err
 	}
@@ -270,7 +297,7 @@ func (j *jobModels) Publish(model string, v any, out exec.Output) (int, error) {
 	for i := range records {
 		records[i].Time = man.Finished
 	}
-	return n, out.Write(topic.Partition{Topic: modelTopic(model)}, records...)
+	return n, out.Write(topic.Partition{Topic: j.k.e.modelTopic(model)}, records...)
 }
 
 // surplus is the tombstones of the version that a new one pushes out of those to be kept. Its manifest stays as a record of what it was.
@@ -320,7 +347,7 @@ func (j *jobModels) Note(out exec.Output, ev exec.TrainingEvent) error {
 	if err != nil {
 		return err
 	}
-	return out.Write(topic.Partition{Topic: trainingTopic}, topic.Record{Value: value, Time: max(ev.Time, 0)})
+	return out.Write(topic.Partition{Topic: j.k.e.own(trainingTopic)}, topic.Record{Value: value, Time: max(ev.Time, 0)})
 }
 
 // committed makes what the job has published visible.

@@ -30,28 +30,31 @@ func (e *Engine) createModel(ctx context.Context, st *lang.CreateModel) (*Result
 	if err := e.models.open(ctx, name); err != nil {
 		return nil, err
 	}
-	if old, ok := e.catalog.Model(name, true); ok {
-		if j := e.jobs[old.Job]; j != nil {
-			if err := e.endJob(ctx, j); err != nil {
-				return nil, err
+	replace := func() error {
+		if old, ok := e.catalog.Model(name, true); ok {
+			if j := e.jobs[old.Job]; j != nil {
+				if err := e.endJob(ctx, j); err != nil {
+					return err
+				}
 			}
 		}
+		e.catalog.PutModel(&catalog.Model{Name: name, Statement: st.Text(), Job: jobName, Type: t.Type, Topic: e.modelTopic(name)})
+		e.trainings[name] = t
+		return nil
 	}
-	e.catalog.PutModel(&catalog.Model{Name: name, Statement: st.Text(), Job: jobName, Type: t.Type})
-	e.trainings[name] = t
-	return e.launchTraining(ctx, t, &job{name: jobName, kind: "MODEL", statement: st.Text(), fills: name})
+	return e.launchTraining(ctx, t, &job{name: jobName, kind: "MODEL", statement: st.Text(), fills: name}, replace)
 }
 
 // launchTraining starts a training; a bounded one is waited for, outside the engine's lock.
-func (e *Engine) launchTraining(ctx context.Context, t *planner.Training, j *job) (*Result, error) {
+func (e *Engine) launchTraining(ctx context.Context, t *planner.Training, j *job, replace func() error) (*Result, error) {
 	j.bounded = t.Bounded
 	before := len(e.models.all(t.Name))
-	r, err := e.launch(ctx, j, t.Stages, "model "+t.Name+" is being trained")
+	r, err := e.launch(ctx, j, t.Stages, replace, "model "+t.Name+" is being trained")
 	if err != nil || !t.Bounded || e.manual || e.replaying {
 		return r, err
 	}
 	r.wait = func(ctx context.Context) error {
-		if err := e.waitTraining(ctx, j); err != nil {
+		if err := e.waitTraining(ctx, j, t.Name); err != nil {
 			return err
 		}
 		r.Message = e.trained(t.Name, before)
@@ -61,19 +64,33 @@ func (e *Engine) launchTraining(ctx context.Context, t *planner.Training, j *job
 }
 
 // waitTraining waits for a bounded training. The user's interrupt ends it with its best pass.
-func (e *Engine) waitTraining(ctx context.Context, j *job) error {
+func (e *Engine) waitTraining(ctx context.Context, j *job, t string) error {
 	select {
 	case <-j.run.Ended():
+	case <-j.ended:
 	case <-ctx.Done():
+		if !j.started {
+			return ctx.Err()
+		}
 		j.run.Interrupt()
-		<-j.run.Ended()
-	}
-	status, _, err := j.run.Status()
-	if status == exec.Failed {
-		return err
+		select {
+		case <-j.run.Ended():
+		case <-j.ended:
+		}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	status, _, err := j.run.Status()
+	switch {
+	case j.done && j.failure != "":
+		return errors.New(j.failure)
+	case j.done:
+		return e.models.refresh(context.WithoutCancel(ctx), t)
+	case status == exec.Failed && e.shared():
+		return errors.Join(err, e.finished(context.WithoutCancel(ctx), j))
+	case status == exec.Failed:
+		return err
+	}
 	return e.finished(context.WithoutCancel(ctx), j)
 }
 
@@ -97,7 +114,7 @@ func (e *Engine) trained(model string, before int) string {
 	if m.Threshold != nil {
 		s += fmt.Sprintf(" · threshold %.4g", *m.Threshold)
 	}
-	return s + fmt.Sprintf(" · %d bytes in topic %s", m.Payload.Bytes, modelTopic(model))
+	return s + fmt.Sprintf(" · %d bytes in topic %s", m.Payload.Bytes, e.modelTopic(model))
 }
 
 func (e *Engine) retrain(ctx context.Context, st *lang.RetrainModel) (*Result, error) {
@@ -111,7 +128,7 @@ func (e *Engine) retrain(ctx context.Context, st *lang.RetrainModel) (*Result, e
 	if err != nil {
 		return nil, err
 	}
-	return e.launchTraining(ctx, t, &job{name: jobName, kind: "RETRAIN", statement: st.Text(), fills: t.Name})
+	return e.launchTraining(ctx, t, &job{name: jobName, kind: "RETRAIN", statement: st.Text(), fills: t.Name}, func() error { return nil })
 }
 
 func (e *Engine) noModel(name lang.Name) error {
@@ -134,12 +151,11 @@ func (e *Engine) dropModel(ctx context.Context, st *lang.DropModel) (*Result, er
 	if n := st.Name.Version.Number; n > 0 {
 		return e.dropVersion(ctx, t.Name, n)
 	}
-	for _, name := range append([]string(nil), e.order...) {
+	var trains []*job
+	for _, name := range e.order {
 		j := e.jobs[name]
 		if j.fills == t.Name && (j.kind == "MODEL" || j.kind == "RETRAIN") {
-			if err := e.endJob(ctx, j); err != nil {
-				return nil, err
-			}
+			trains = append(trains, j)
 			continue
 		}
 		if j.uses[t.Name] {
@@ -147,14 +163,19 @@ func (e *Engine) dropModel(ctx context.Context, st *lang.DropModel) (*Result, er
 				Hint: "TERMINATE " + j.name + " first"}
 		}
 	}
-	e.catalog.Drop(t.Name)
-	delete(e.trainings, t.Name)
-	e.models.forget(t.Name)
 	if err := e.remember(ctx, record{Statement: st.Text()}); err != nil {
 		return nil, err
 	}
+	for _, j := range trains {
+		if err := e.endJob(ctx, j); err != nil {
+			return nil, err
+		}
+	}
+	e.catalog.Drop(t.Name)
+	delete(e.trainings, t.Name)
+	e.models.forget(t.Name)
 	if !e.replaying {
-		if err := e.broker.Delete(ctx, modelTopic(t.Name)); err != nil && !errors.Is(err, topic.ErrUnknownTopic) {
+		if err := e.broker.Delete(ctx, e.modelTopic(t.Name)); err != nil && !errors.Is(err, topic.ErrUnknownTopic) {
 			return nil, err
 		}
 	}
@@ -172,13 +193,13 @@ func (e *Engine) dropVersion(ctx context.Context, model string, n int) (*Result,
 	if v == nil {
 		return nil, &Error{Code: "SQ6003", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q has no version %d", model, n)}
 	}
-	txn, err := e.broker.Begin(ctx, "streamql.models")
+	txn, err := e.broker.Begin(ctx, "models."+e.instance)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range v.tombstones() {
 		r.Time = e.now().UnixMilli()
-		if err := txn.Write(topic.Partition{Topic: modelTopic(model)}, r); err != nil {
+		if err := txn.Write(topic.Partition{Topic: e.modelTopic(model)}, r); err != nil {
 			return nil, errors.Join(err, txn.Abort(ctx))
 		}
 	}

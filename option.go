@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/topic/kafka"
 	"github.com/streamql/streamql/topic/local"
 )
 
@@ -22,11 +23,33 @@ type config struct {
 	warn     func(*Error)
 	funcs    []any
 	local    []local.Option // tests inject file systems
+	kafka    *kafka.Config
+	address  string
+	standbys int
+	memory   int64
+	idle     bool // jobs are left to other processes
 }
 
 // WithDir keeps topics, state and the catalog in a directory: a second start goes on where the first left off. One process at a time
 // may use it. Without it everything is in memory and gone at Close.
 func WithDir(dir string) Option { return func(c *config) { c.dir = dir } }
+
+// WithKafka keeps topics in a Kafka cluster. Processes with the same c.Name share one catalog and all jobs; the name also begins the names
+// of the engine's own topics, groups and transactional ids. A directory (WithDir) then holds the state of tasks, so that a restart need
+// not replay it; c.Instance, c.Durable and c.PollRecords are set by the engine.
+func WithKafka(c kafka.Config) Option { return func(o *config) { o.kafka = &c } }
+
+// WithAddress says where this process answers /v1/query, so that others can ask it for rows of tables whose tasks it runs (Kafka only).
+func WithAddress(hostPort string) Option { return func(c *config) { c.address = hostPort } }
+
+// WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only).
+func WithStandbys(n int) Option { return func(c *config) { c.standbys = n } }
+
+// WithStateMemory bounds what the tables of one task hold in memory, in bytes (default 256 MiB); beyond it they read from disk.
+func WithStateMemory(bytes int64) Option { return func(c *config) { c.memory = bytes } }
+
+// WithoutJobs leaves the running of jobs to other processes of the same name (Kafka only): definitions are made, queries run.
+func WithoutJobs() Option { return func(c *config) { c.idle = true } }
 
 // WithFunction adds a function: a udf.Scalar, udf.Aggregate or udf.Table.
 func WithFunction(f any) Option { return func(c *config) { c.funcs = append(c.funcs, f) } }

@@ -15,7 +15,13 @@ const variable = "variable."
 func cutVariable(property string) (string, bool) { return strings.CutPrefix(property, variable) }
 
 // properties that SET knows beside ksqlDB's own (ksql.*), which are kept and mostly without effect.
-var known4set = []string{"auto.offset.reset", "sql.identifiers", "emit.changes", "processing.guarantee"}
+var known4set = []string{"auto.offset.reset", "sql.identifiers", "emit.changes", guarantee}
+
+// What a job promises: exactly once, unless at least once was set when it was made. The embedded broker always gives the first.
+const (
+	guarantee   = "processing.guarantee"
+	atLeastOnce = "at_least_once"
+)
 
 func (e *Engine) set(st *lang.Set) (*Result, error) {
 	name := strings.ToLower(st.Key.Value)
@@ -37,7 +43,10 @@ func (e *Engine) set(st *lang.Set) (*Result, error) {
 	if name == "auto.offset.reset" && value != "earliest" && value != "latest" {
 		return nil, &Error{Code: "SQ1103", Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: "auto.offset.reset is 'earliest' or 'latest'"}
 	}
-	if name == "emit.changes" && value != "row" || name == "processing.guarantee" && !strings.HasPrefix(value, "exactly_once") {
+	if name == guarantee && value != atLeastOnce && !strings.HasPrefix(value, "exactly_once") {
+		return nil, &Error{Code: "SQ1103", Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: guarantee + " is 'exactly_once' or '" + atLeastOnce + "'"}
+	}
+	if name == "emit.changes" && value != "row" {
 		return nil, &Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: fmt.Sprintf("%s = %q is not supported yet", name, value)}
 	}
 	if f, n, ok := functionLimit(name, value); ok {
@@ -77,10 +86,10 @@ func (e *Engine) control(ctx context.Context, st *lang.Control) (*Result, error)
 		}
 	}
 	for _, n := range names {
-		if err := e.endJob(ctx, e.jobs[n]); err != nil {
+		if err := e.remember(ctx, record{Terminated: n}); err != nil {
 			return nil, err
 		}
-		if err := e.remember(ctx, record{Terminated: n}); err != nil {
+		if err := e.endJob(ctx, e.jobs[n]); err != nil {
 			return nil, err
 		}
 	}

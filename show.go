@@ -52,7 +52,7 @@ func (e *Engine) show(ctx context.Context, st *lang.Show) (*Result, error) {
 		names = []string{"name", "type", "versions", "serving", "job", "topic"}
 		for _, m := range e.catalog.Models() {
 			_, serving, _ := e.models.get(m.Name, 0)
-			rows = append(rows, []any{m.Name, m.Type, int32(len(e.models.all(m.Name))), int32(serving), m.Job, m.Topic()})
+			rows = append(rows, []any{m.Name, m.Type, int32(len(e.models.all(m.Name))), int32(serving), m.Job, m.Topic})
 		}
 	case "TYPES":
 		names = []string{"name", "type"}
@@ -81,7 +81,7 @@ func (e *Engine) showTopics(ctx context.Context, all bool) (*Result, error) {
 	}
 	var rows [][]any
 	for _, t := range topics {
-		if strings.HasPrefix(t.Name, "streamql.") && !all {
+		if strings.HasPrefix(t.Name, e.prefix+".") && !all {
 			continue
 		}
 		n := int64(0)
@@ -188,7 +188,7 @@ func (e *Engine) describeFunction(st *lang.Describe) (*Result, error) {
 
 func (e *Engine) describeModel(m *catalog.Model, number int) *Rows {
 	t := e.trainings[m.Name]
-	rows := [][]any{{"model", m.Name}, {"type", m.Type}, {"job", m.Job}, {"topic", m.Topic()}}
+	rows := [][]any{{"model", m.Name}, {"type", m.Type}, {"job", m.Job}, {"topic", m.Topic}}
 	var inputs []string
 	for _, in := range t.Inputs {
 		inputs = append(inputs, in.Name+" "+flow.TypeName(in.Type))

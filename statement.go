@@ -16,7 +16,7 @@ import (
 // Run runs one statement of Parse.
 func (e *Engine) Run(ctx context.Context, st lang.Statement, args ...any) (*Result, error) {
 	e.mu.Lock()
-	r, err := e.run(ctx, st, args)
+	r, err := e.decide(ctx, st, args)
 	e.mu.Unlock()
 	if err == nil && r.wait != nil {
 		err = r.wait(ctx)

@@ -2,6 +2,7 @@ package streamql
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,10 +18,23 @@ type record struct {
 	Job        string         `json:"job,omitempty"`
 	Spans      [][]topic.Span `json:"spans,omitempty"`
 	Terminated string         `json:"terminated,omitempty"`
-	Done       string         `json:"done,omitempty"` // a bounded job that has ended
+	Done       string         `json:"done,omitempty"`      // a bounded job that has ended
+	Error      string         `json:"error,omitempty"`     // why it failed, if it did
+	Guarantee  string         `json:"guarantee,omitempty"` // of the job, if it is not the default
+	ID         string         `json:"id,omitempty"`
 	Ksql       bool           `json:"ksql,omitempty"` // the dialect it was written in
 	Upper      bool           `json:"upper,omitempty"`
 	Next       int            `json:"next"` // number of the next job
+}
+
+// journal is the engine's place in the catalog topic. On Kafka several processes write there. A statement that defines is decided so: begin
+// a transaction, which fences everybody who began before; apply what others have written; plan; write; commit. Whoever was overtaken
+// meanwhile fails to commit and begins again. What a statement does, it does behind that commit.
+type journal struct {
+	next topic.Offset    // the first offset that is not applied
+	mine map[string]bool // records of ours that have not been met in the topic
+	last string          // the id of the newest of ours
+	txn  topic.Txn       // of the statement under decision
 }
 
 // remember appends a record to the catalog topic, unless it comes from there.
@@ -29,48 +43,168 @@ func (e *Engine) remember(ctx context.Context, r record) error {
 		return nil
 	}
 	r.Ksql, r.Upper, r.Next = e.ksql, e.properties["sql.identifiers"] == "upper", e.next
+	r.ID = rand.Text()
 	value, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	txn, err := e.broker.Begin(ctx, "streamql.catalog")
-	if err != nil {
-		return err
+	txn := e.journal.txn
+	e.journal.txn = nil
+	if txn == nil {
+		if txn, err = e.broker.Begin(ctx, catalogTopic); err != nil {
+			return err
+		}
 	}
-	if err := txn.Write(topic.Partition{Topic: catalogTopic}, topic.Record{Value: value, Time: e.now().UnixMilli()}); err != nil {
+	if err := txn.Write(topic.Partition{Topic: e.own(catalogTopic)}, topic.Record{Value: value, Time: e.now().UnixMilli()}); err != nil {
 		return errors.Join(err, txn.Abort(ctx))
 	}
-	return txn.Commit(ctx, nil)
+	e.journal.last = r.ID
+	e.journal.mine[r.ID] = true
+	if err := txn.Commit(ctx, nil); err != nil {
+		delete(e.journal.mine, r.ID)
+		return err
+	}
+	return nil
+}
+
+// decide runs a statement. On Kafka it is run against the catalog as it is now, and a definition in its turn among all processes'.
+func (e *Engine) decide(ctx context.Context, st lang.Statement, args []any) (*Result, error) {
+	if !e.shared() {
+		return e.run(ctx, st, args)
+	}
+	for {
+		r, err := e.inTurn(ctx, defines(st), func() (*Result, error) { return e.run(ctx, st, args) })
+		switch {
+		case errors.Is(err, topic.ErrLost): // it may have been written or not: the topic tells
+			ours := e.journal.last
+			if err := e.catchUp(ctx); err != nil {
+				return nil, err
+			}
+			if e.journal.mine[ours] {
+				return &Result{Message: "done"}, nil
+			}
+		case !errors.Is(err, topic.ErrFenced):
+			return r, err
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// inTurn runs f with all that others have defined applied; defining: nobody else's definition comes between that and f's.
+func (e *Engine) inTurn(ctx context.Context, defining bool, f func() (*Result, error)) (r *Result, err error) {
+	if defining {
+		if e.journal.txn, err = e.broker.Begin(ctx, catalogTopic); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if txn := e.journal.txn; txn != nil {
+			e.journal.txn = nil
+			_ = txn.Abort(context.WithoutCancel(ctx)) // nothing was written
+		}
+	}()
+	if err := e.catchUp(ctx); err != nil {
+		return nil, err
+	}
+	return f()
+}
+
+// defines reports whether a statement changes the catalog.
+func defines(st lang.Statement) bool {
+	switch st := st.(type) {
+	case *lang.CreateSource, *lang.CreateType, *lang.Drop, *lang.CreateModel, *lang.RetrainModel, *lang.DropModel, *lang.Control:
+		return true
+	case *lang.Insert:
+		return st.Query != nil
+	}
+	return false
 }
 
 // replay brings the catalog back as it was and starts the jobs that had not ended.
 func (e *Engine) replay(ctx context.Context) error {
-	records, err := e.readAll(ctx, catalogTopic)
+	e.journal.mine = map[string]bool{}
+	if err := e.catchUp(ctx); err != nil {
+		return err
+	}
+	if e.shared() {
+		span := topic.Span{Partition: topic.Partition{Topic: e.own(catalogTopic)}, From: e.journal.next, To: topic.End}
+		e.background.Go(func() {
+			e.follow(e.ctx, span, func() error {
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				return e.catchUp(e.ctx)
+			})
+		})
+	}
+	return nil
+}
+
+// catchUp applies what the catalog topic holds beyond the engine's place, and starts the jobs that this brought.
+func (e *Engine) catchUp(ctx context.Context) error {
+	name := e.own(catalogTopic)
+	d, err := e.broker.Describe(ctx, name)
 	if err != nil {
 		return err
 	}
-	e.replaying = true
-	ksql, properties := e.ksql, e.properties
-	defer func() { e.replaying, e.ksql, e.properties = false, ksql, properties }()
-	for i, raw := range records {
-		var r record
-		if err := json.Unmarshal(raw.Value, &r); err != nil {
-			return fmt.Errorf("record %d of topic %s cannot be read: %w", i, catalogTopic, err)
-		}
-		if err := e.replayRecord(ctx, r); err != nil {
-			return fmt.Errorf("record %d of topic %s: %w", i, catalogTopic, err)
-		}
-	}
-	if e.manual {
+	span := d.Partitions[0]
+	atStart := e.journal.next == 0
+	span.From = max(span.From, e.journal.next)
+	if span.From >= span.To {
 		return nil
 	}
+	records, err := readSpan(ctx, e.broker, span)
+	if err != nil {
+		return err
+	}
+	e.journal.next = span.To
+	for i, raw := range records {
+		err := e.apply(ctx, raw)
+		if err != nil {
+			err = fmt.Errorf("record %d of topic %s: %w", i, name, err)
+		}
+		if err != nil && atStart {
+			return err
+		}
+		if err != nil && e.warn != nil { // another process has defined what this one cannot
+			e.warn(wrap(err, nil).(*Error))
+		}
+	}
+	e.startJobs()
+	return nil
+}
+
+// apply does what a record of the catalog topic says.
+func (e *Engine) apply(ctx context.Context, raw topic.Record) error {
+	var r record
+	if err := json.Unmarshal(raw.Value, &r); err != nil {
+		return fmt.Errorf("it cannot be read: %w", err)
+	}
+	if e.journal.mine[r.ID] && r.ID != "" {
+		delete(e.journal.mine, r.ID)
+		return nil
+	}
+	if r.ID == e.journal.last && r.ID != "" {
+		e.journal.mine[r.ID] = true // it was doubtful whether it would be here
+	}
+	ksql, properties := e.ksql, e.properties
+	e.replaying = true
+	defer func() { e.replaying, e.ksql, e.properties = false, ksql, properties }()
+	return e.replayRecord(ctx, r)
+}
+
+// startJobs starts the jobs that are there and do not run.
+func (e *Engine) startJobs() {
+	if e.manual || e.idle {
+		return
+	}
 	for _, name := range e.order {
-		if j := e.jobs[name]; !j.done {
+		if j := e.jobs[name]; !j.done && !j.started && j.run != nil {
 			e.startJob(j)
 			e.watch(j)
 		}
 	}
-	return nil
 }
 
 func (e *Engine) replayRecord(ctx context.Context, r record) error {
@@ -83,7 +217,10 @@ func (e *Engine) replayRecord(ctx context.Context, r record) error {
 		return nil
 	case r.Done != "":
 		if j, ok := e.jobs[r.Done]; ok {
-			j.done = true
+			j.over(r.Error)
+			if j.started { // another process has done the work
+				return j.end()
+			}
 		}
 		return nil
 	}
@@ -97,17 +234,11 @@ func (e *Engine) replayRecord(ctx context.Context, r record) error {
 		return err
 	}
 	e.replayed = r
+	if r.Guarantee != "" {
+		e.guarantees[r.Job] = r.Guarantee
+	}
 	_, err = e.run(ctx, statements[0], nil)
 	return err
-}
-
-// readAll reads a topic of one partition up to where it ends now.
-func (e *Engine) readAll(ctx context.Context, name string) ([]topic.Record, error) {
-	d, err := e.broker.Describe(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	return readSpan(ctx, e.broker, d.Partitions...)
 }
 
 func readSpan(ctx context.Context, src topic.Source, spans ...topic.Span) (out []topic.Record, err error) {

@@ -13,14 +13,16 @@ import (
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
-	"github.com/streamql/streamql/topic/local"
 	"github.com/streamql/streamql/udf"
 )
 
 // Engine runs statements over the topics of one broker. It is safe for use by several goroutines.
 type Engine struct {
 	config
-	broker    *local.Broker
+	broker    brokerage
+	state     *states // of tasks
+	prefix    string  // of the engine's own topics: the name of the application
+	instance  string  // tells this process from others of the same application
 	catalog   *catalog.Catalog
 	functions *udf.Registry
 	models    *keeper
@@ -30,48 +32,47 @@ type Engine struct {
 	trainings  map[string]*planner.Training
 	connectors sync.Map // of topic to topic.Source, for relations with a connector; jobs read it
 	jobs       map[string]*job
-	order      []string // of jobs, by creation
-	next       int      // number of the next job
-	replaying  bool     // statements come from the catalog topic, which replayed is of
+	order      []string          // of jobs, by creation
+	next       int               // number of the next job
+	guarantees map[string]string // processing.guarantee of jobs that have another than the default
+	owners     owners
+	cluster    string
+	replaying  bool // statements come from the catalog topic, which replayed is of
 	replayed   record
 	ctx        context.Context
 	stop       context.CancelFunc
+	background sync.WaitGroup
+	journal    journal // the catalog topic
 }
 
 // The engine's own topics.
 const (
-	errorsTopic   = "streamql.errors"
-	trainingTopic = "streamql.training"
-	catalogTopic  = "streamql.catalog"
+	errorsTopic   = "errors"
+	trainingTopic = "training"
+	catalogTopic  = "catalog"
 )
+
+// own is the name of a topic of the engine's own.
+func (e *Engine) own(what string) string { return e.prefix + "." + what }
 
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, options ...Option) (*Engine, error) {
-	e := &Engine{config: config{now: time.Now, poll: 4096}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
-		trainings: map[string]*planner.Training{}, jobs: map[string]*job{}}
+	e := &Engine{config: config{now: time.Now, poll: 4096, memory: 256 << 20}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
+		trainings: map[string]*planner.Training{}, jobs: map[string]*job{}, guarantees: map[string]string{}}
 	for _, o := range options {
 		o(&e.config)
-	}
-	if !e.given && e.dir != "" {
-		e.interval = 20 * time.Millisecond
 	}
 	for _, f := range e.funcs {
 		if err := e.functions.Add(f); err != nil {
 			return nil, wrap(err, nil)
 		}
 	}
-	now := func() int64 { return e.now().UnixMilli() }
-	opts := []local.Option{local.PollRecords(e.poll), local.Clock(now)}
-	if e.dir == "" {
-		opts = append(opts, local.Memory())
-	}
-	var err error
-	if e.broker, err = local.Open(e.dir, append(opts, e.local...)...); err != nil {
+	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := e.connectBroker(ctx); err != nil {
 		return nil, wrap(err, nil)
 	}
-	e.functions.SetClock(now)
+	e.functions.SetClock(func() int64 { return e.now().UnixMilli() })
 	e.functions.SetRandom(rand.Uint64)
-	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	e.models = newKeeper(e)
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(wrap(err, nil), e.Close())
@@ -82,6 +83,7 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 // start makes the engine's own topics and relations and replays the catalog.
 func (e *Engine) start(ctx context.Context) error {
 	for _, t := range []string{errorsTopic, trainingTopic, catalogTopic} {
+		t = e.own(t)
 		err := e.broker.Create(ctx, t, topic.Config{Partitions: 1, RetentionMs: -1})
 		if err != nil && !errors.Is(err, topic.ErrTopicExists) {
 			return fmt.Errorf("make topic %s: %w", t, err)
@@ -94,7 +96,10 @@ func (e *Engine) start(ctx context.Context) error {
 // Close stops all jobs, after a last commit of each, and releases the directory.
 func (e *Engine) Close() error {
 	e.stop()
-	e.models.close()
+	if e.models != nil {
+		e.models.close()
+	}
+	e.background.Wait()
 	var errs []error
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -107,7 +112,7 @@ func (e *Engine) Close() error {
 		errs = append(errs, e.disconnect(name.(string)))
 		return true
 	})
-	return errors.Join(append(errs, e.broker.Close())...)
+	return errors.Join(append(errs, e.state.close(), e.broker.Close())...)
 }
 
 // Exec runs the statements of a text in order. It returns when each has done what it does: a definition when it is in force, a bounded
@@ -178,7 +183,7 @@ type Result struct {
 // options is what the planner may know.
 func (e *Engine) options(args []any) planner.Options {
 	return planner.Options{Catalog: e.catalog, Functions: e.functions, Upper: e.ksql || e.properties["sql.identifiers"] == "upper", Strict: e.ksql,
-		Properties: e.properties, Params: args, Infer: e.infer, Model: e.training, Views: e.views, Rows: e.rows}
+		Properties: e.properties, Params: args, Infer: e.infer, Model: e.training, Views: e.views, Rows: e.rows, Prefix: e.prefix}
 }
 
 func (e *Engine) training(name string) (*planner.Training, bool) {

@@ -33,14 +33,14 @@ func (e *Engine) ownRelations() {
 	number := func(name string, t flow.Type) catalog.Column {
 		return catalog.Column{Name: name, Type: t, Role: catalog.Header, Header: "streamql." + name}
 	}
-	errs := &catalog.Relation{Name: errorsTopic, Topic: errorsTopic, Partitions: 1, ReadOnly: true, OnError: "skip"}
+	errs := &catalog.Relation{Name: "streamql.errors", Topic: e.own(errorsTopic), Partitions: 1, ReadOnly: true, OnError: "skip"}
 	errs.Columns = append(text("code", "message", "source", "side", "topic"), number("partition", flow.Int), number("offset", flow.Bigint))
 	errs.Columns = append(errs.Columns, text("job")...)
 	errs.Columns = append(errs.Columns, number("count", flow.Bigint), catalog.Column{Name: "value", Type: flow.Bytes})
 	errs.Value = format.Spec{Name: "RAW", Fields: []arrow.Field{flow.Field("value", flow.Bytes)}}
 	e.catalog.Put(errs)
 
-	tr := &catalog.Relation{Name: trainingTopic, Topic: trainingTopic, Partitions: 1, ReadOnly: true}
+	tr := &catalog.Relation{Name: "streamql.training", Topic: e.own(trainingTopic), Partitions: 1, ReadOnly: true}
 	tr.Columns = []catalog.Column{{Name: "model", Type: flow.String}, {Name: "version", Type: flow.Int}, {Name: "event", Type: flow.String},
 		{Name: "pass", Type: flow.Int}, {Name: "rows", Type: flow.Bigint}, {Name: "metric", Type: flow.String}, {Name: "value", Type: flow.Double},
 		{Name: "job", Type: flow.String}, {Name: "detail", Type: flow.String}}

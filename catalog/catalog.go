@@ -97,10 +97,8 @@ type Model struct {
 	Statement string
 	Job       string
 	Type      string
+	Topic     string
 }
-
-// Topic is the model's topic.
-func (m *Model) Topic() string { return "streamql.model." + m.Name }
 
 // Catalog holds relations, models and named types. It is safe for use by several goroutines.
 type Catalog struct {

@@ -11,14 +11,12 @@ import (
 // Drain reads each stage's inputs up to where they end now, in the order of stages, and commits after every step: a job worked off by
 // hand, for bounded queries and tests. step, if not nil, is called after each step, before its commit.
 func (w *Worker) Drain(ctx context.Context, step func() error) error {
-	for i := range w.stages {
-		for _, t := range w.tasks[i] {
-			if err := w.drainTask(ctx, t, step); err != nil {
-				return err
-			}
+	if w.member == nil && !w.env.Transient {
+		if err := w.attach(ctx); err != nil {
+			return err
 		}
 	}
-	return nil
+	return w.all(func(_ *unit, t *Task) error { return w.drainTask(ctx, t, step) })
 }
 
 func (w *Worker) drainTask(ctx context.Context, t *Task, step func() error) error {

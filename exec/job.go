@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,11 +18,12 @@ type State string
 
 // The states of a job.
 const (
-	Starting State = "STARTING"
-	Running  State = "RUNNING"
-	Failed   State = "FAILED"
-	Done     State = "DONE"
-	Stopped  State = "STOPPED"
+	Starting   State = "STARTING"
+	Running    State = "RUNNING"
+	Recovering State = "RECOVERING" // what was uncommitted is dropped, and the job goes on from what is durable
+	Failed     State = "FAILED"
+	Done       State = "DONE"
+	Stopped    State = "STOPPED"
 )
 
 // Job is the run of a plan.
@@ -43,9 +44,11 @@ type Counts struct {
 	Rows    int64 // read
 	Late    int64 // came after their window had closed
 	Letters int64 // could not be decoded
+	Gaps    int64 // offsets that were gone and, as ON GAP SKIP asks, left out
+	Resumed int64 // how often the job had to go on from what is durable
 }
 
-// New makes a job as of its last commit without running it; Start or Drain do.
+// New makes a job without running it; Start or Drain do, as of its last commit.
 func New(ctx context.Context, name string, stages []Stage, env Env) (*Job, error) {
 	w, err := newWorker(ctx, name, stages, env)
 	if err != nil {
@@ -53,6 +56,9 @@ func New(ctx context.Context, name string, stages []Stage, env Env) (*Job, error
 	}
 	return &Job{Name: name, worker: w, state: Starting, done: make(chan struct{})}, nil
 }
+
+// Attach opens the tasks that are this process's without running them, so that Views has them.
+func (j *Job) Attach(ctx context.Context) error { return j.worker.attach(ctx) }
 
 // Start runs the job on a goroutine of its own until Stop, an error, or the end of a bounded input.
 func (j *Job) Start(ctx context.Context) {
@@ -71,19 +77,43 @@ func (j *Job) Start(ctx context.Context) {
 	}()
 }
 
-// Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does.
+// Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does. Whatever makes the outcome of something
+// or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
+// is durable.
 func (j *Job) Run(ctx context.Context) error {
-	j.set(Running, nil)
 	if f := j.worker.env.OnStop; f != nil {
 		defer context.AfterFunc(ctx, f)()
 	}
-	err := guard(func() error { return j.loop(ctx) })
-	if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
-		// What has been pushed is whole: commit it, so that a restart need not do it again.
-		err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
+	pause := firstPause
+	for {
+		j.set(Running, nil)
+		began := time.Now()
+		err := guard(func() error { return j.loop(ctx) })
+		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
+			// What has been pushed is whole: commit it, so that a restart need not do it again.
+			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
+		}
+		closed := j.worker.Close(context.WithoutCancel(ctx))
+		if !errors.Is(err, topic.ErrLost) {
+			return errors.Join(err, closed)
+		}
+		if j.set(Recovering, err); time.Since(began) > longPause {
+			pause = firstPause
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		pause = min(2*pause, longPause)
 	}
-	return errors.Join(err, j.worker.Close(context.WithoutCancel(ctx)))
 }
+
+// How long a job waits before it goes on from what is durable: little at first, more when it fails again at once.
+const (
+	firstPause = 50 * time.Millisecond
+	longPause  = 5 * time.Second
+)
 
 // PanicError is a panic in an operator or function: a bug of ours or of an embedder's function. The job fails, the process lives.
 type PanicError struct {
@@ -105,21 +135,61 @@ func guard(f func() error) (err error) {
 
 func (j *Job) loop(ctx context.Context) error {
 	if j.Bounded() {
-		return j.worker.Drain(ctx, func() error { j.count(); return ctx.Err() })
+		return j.drain(ctx)
 	}
 	return j.follow(ctx)
 }
 
+// drain works a bounded job off, once it is ours.
+func (j *Job) drain(ctx context.Context) error {
+	w := j.worker
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if w.member == nil && !w.env.Transient {
+		if err := w.join(ctx); err != nil {
+			return err
+		}
+	}
+	for w.member != nil && len(w.owned()) == 0 {
+		a, err := w.member.Next(ctx)
+		if err != nil {
+			return err
+		}
+		w.assigned(a)
+		if err := w.open(ctx, w.given(a)); err != nil {
+			return err
+		}
+	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel(nil)
+	if w.env.Log != nil && w.member != nil {
+		watching.Go(func() { cancel(w.keeps(ctx)) })
+	}
+	err := w.Drain(ctx, func() error { j.count(); return context.Cause(ctx) })
+	if lost := context.Cause(ctx); lost != nil && errors.Is(lost, topic.ErrLost) {
+		return lost
+	}
+	return err
+}
+
+// keeps waits until the group takes the job away.
+func (w *Worker) keeps(ctx context.Context) error {
+	for {
+		a, err := w.member.Next(ctx)
+		if err != nil {
+			return err
+		}
+		w.assigned(a)
+		if len(w.given(a)) == 0 {
+			return fmt.Errorf("the job moves to another process: %w", topic.ErrLost)
+		}
+	}
+}
+
 // Bounded reports whether the job ends by itself.
 func (j *Job) Bounded() bool {
-	all := true
-	_ = j.worker.all(func(t *Task) error {
-		for _, s := range t.spans {
-			all = all && s.To != topic.End
-		}
-		return nil
-	})
-	return all
+	return j.worker.whole
 }
 
 // Drain works off what the inputs hold now, commit by commit, and returns. after is called before each commit; it may call Crash.
@@ -134,8 +204,16 @@ func (j *Job) Crash(ctx context.Context) error { return j.worker.Crash(ctx) }
 
 // Views opens the committed state of each task of the last stage, for reading beside the job. They must be closed.
 func (j *Job) Views() ([]state.View, error) {
+	w := j.worker
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	var out []state.View
-	for _, t := range j.worker.tasks[len(j.worker.tasks)-1] {
+	last := w.units[len(w.units)-1].stage
+	for _, u := range w.units {
+		t := u.task
+		if u.stage != last || t == nil {
+			continue
+		}
 		v, err := t.ctx.State.View()
 		if err != nil {
 			for _, v := range out {
@@ -150,13 +228,27 @@ func (j *Job) Views() ([]state.View, error) {
 
 // DropState removes what the tasks of an ended job keep.
 func (j *Job) DropState(ctx context.Context) error {
-	return j.worker.all(func(t *Task) error {
-		s, err := j.worker.env.Store(t.Name)
+	for _, u := range j.worker.units {
+		s, err := j.worker.env.Store(u.name)
 		if err != nil {
 			return err
 		}
-		return s.Drop()
-	})
+		if err := s.Drop(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Changelogs lists the changelog topics of the job, which it leaves behind when it ends.
+func (j *Job) Changelogs() []string {
+	var out []string
+	for _, u := range j.worker.units {
+		if !slices.Contains(out, u.changelog.Topic) {
+			out = append(out, u.changelog.Topic)
+		}
+	}
+	return out
 }
 
 // Close ends a job that was never started.
@@ -198,105 +290,15 @@ func (j *Job) set(s State, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.state, j.err = s, err
+	if s == Recovering {
+		j.counts.Resumed++
+	}
 }
 
 func (j *Job) count() {
-	c := Counts{Late: j.worker.late, Letters: j.worker.letters.total}
-	_ = j.worker.all(func(t *Task) error { c.Rows += t.rows; return nil })
+	c := Counts{Rows: j.worker.rows, Late: j.worker.late, Letters: j.worker.letters.total, Gaps: j.worker.gaps}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	c.Resumed = j.counts.Resumed
 	j.counts = c
-}
-
-// fetched is what a pump brought for a task.
-type fetched struct {
-	task    *Task
-	fetches []topic.Fetch
-	part    topic.Partition
-	err     error
-}
-
-// follow reads live inputs: a pump per partition waits for data, the worker's goroutine does everything else.
-func (j *Job) follow(ctx context.Context) error {
-	w := j.worker
-	ctx, cancel := context.WithCancel(ctx)
-	in := make(chan fetched)
-	var pumps sync.WaitGroup
-	defer pumps.Wait()
-	defer cancel()
-	err := w.all(func(t *Task) error {
-		for _, s := range t.spans {
-			s.From = t.position[s.Partition]
-			r, err := w.env.Source(s.Topic).Open(ctx, []topic.Span{s})
-			if err != nil {
-				return err
-			}
-			pumps.Add(1)
-			go func() {
-				defer pumps.Done()
-				defer r.Close()
-				pump(ctx, t, s.Partition, r, in)
-			}()
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
-		due, wait := w.due()
-		if due {
-			if err := w.commit(ctx); err != nil {
-				return err
-			}
-			_, wait = w.due()
-		}
-		timer.Reset(max(wait, time.Millisecond))
-		select {
-		case f := <-in:
-			if err := j.handle(f); err != nil {
-				return err
-			}
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (j *Job) handle(f fetched) error {
-	if errors.Is(f.err, io.EOF) {
-		f.task.ended(f.part)
-		return nil
-	}
-	if f.err != nil {
-		return f.err
-	}
-	for i := range f.fetches {
-		if err := j.worker.take(f.task, &f.fetches[i], false); err != nil {
-			return err
-		}
-	}
-	j.count()
-	return nil
-}
-
-// pump reads one fetch ahead of the worker.
-func pump(ctx context.Context, t *Task, p topic.Partition, r topic.Reader, out chan<- fetched) {
-	for {
-		fetches, err := r.Poll(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		select {
-		case out <- fetched{t, fetches, p, err}:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
 }

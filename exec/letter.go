@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -51,7 +52,14 @@ func (l *letters) fail(f Failure) {
 // flush writes the letters into the open transaction. One that cannot be written fails the transaction: nothing bad is silent.
 func (l *letters) flush() error {
 	for _, c := range l.pending {
-		if err := l.w.out.Write(topic.Partition{Topic: l.w.env.Errors}, c.letter(l.w.job)); err != nil {
+		r := c.letter(l.w.job)
+		err := l.w.out.Write(topic.Partition{Topic: l.w.env.Errors}, r)
+		if errors.Is(err, topic.ErrTooLarge) { // its key or its own headers are huge: what it is about stays
+			r.Headers = r.Headers[len(c.headers()):]
+			r.Key, r.Value = nil, r.Value[:min(len(r.Value), MaxLetter/2)]
+			err = l.w.out.Write(topic.Partition{Topic: l.w.env.Errors}, r)
+		}
+		if err != nil {
 			return fmt.Errorf("write a dead letter: %w", err)
 		}
 	}
@@ -61,6 +69,13 @@ func (l *letters) flush() error {
 
 // MaxLetter is the size over which a dead letter's value is cut; its place finds the rest.
 const MaxLetter = 512 << 10
+
+func (c counted) headers() []topic.Header {
+	if c.Record == nil {
+		return nil
+	}
+	return c.Record.Headers
+}
 
 func (c counted) letter(job string) topic.Record {
 	r := topic.Record{}

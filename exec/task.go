@@ -18,8 +18,7 @@ type Task struct {
 	position map[topic.Partition]topic.Offset // next to be read
 	spans    []topic.Span                     // to be read
 	from     []topic.Span                     // as they were given
-	rows     int64
-	touched  bool // something was read since the last commit
+	touched  bool                             // something was read since the last commit
 	finished bool
 }
 
@@ -30,6 +29,8 @@ type Stage struct {
 	Spans map[Node][]topic.Span
 	// Gather makes one task of all partitions, ordered by event time; else each partition number is a task of its own.
 	Gather bool
+	// SkipGaps goes on where offsets are gone (ON GAP SKIP); else that ends the job.
+	SkipGaps bool
 }
 
 func newTask(name string, root Node, ctx *Context, spans []assigned, sink Emit) (*Task, error) {
@@ -85,7 +86,7 @@ func (t *Task) leaf(n Node) int {
 // offer takes what a reader brought. It begins exactly at the task's position, or the reader is not to be trusted.
 func (t *Task) offer(f *topic.Fetch) error {
 	if at := t.position[f.Partition]; f.From != at {
-		return fmt.Errorf("%s: the reader is at offset %d, the task at %d", f.Partition, f.From, at)
+		return fmt.Errorf("%s: the reader is at offset %d, the task at %d: %w", f.Partition, f.From, at, topic.ErrLost)
 	}
 	for _, l := range t.merge.lanes {
 		if l.part != f.Partition {
@@ -99,10 +100,16 @@ func (t *Task) offer(f *topic.Fetch) error {
 			l.queue = append(l.queue, b)
 		}
 	}
-	t.rows += int64(f.Rows())
 	t.position[f.Partition] = f.Next
 	t.touched = true
 	return nil
+}
+
+// skip moves the position over offsets that are gone.
+func (t *Task) skip(p topic.Partition, to topic.Offset) topic.Offset {
+	t.position[p] = max(to, t.position[p])
+	t.touched = true
+	return t.position[p]
 }
 
 // run pushes what may go. wait: hold rows back until every partition has shown its next.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +19,8 @@ type Env struct {
 	Broker    topic.Broker
 	Source    func(name string) topic.Source // where a topic is read: the broker, files or a generator
 	Store     func(task string) (state.Store, error)
+	Log       *Log // how state is kept where the broker does not keep it; nil: its transactions are topic.Keepers
+	Prefix    string
 	Now       func() time.Time
 	Interval  time.Duration // between commits; 0: after each step
 	Models    Models
@@ -36,80 +38,171 @@ type Env struct {
 // ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
 var ErrDone = errors.New("no more rows are needed")
 
-// Worker runs the tasks of one job on one goroutine and commits them together.
+// commitBytes is how much a transaction may hold before it is committed early.
+const commitBytes = 32 << 20
+
+// Worker runs the tasks of one job that are this process's on one goroutine and commits them together.
 type Worker struct {
 	job     string
 	env     Env
-	stages  []Stage
-	tasks   [][]*Task // by stage
+	units   []*unit
+	whole   bool // a bounded job is worked off as a whole, by whoever owns its first task
+	member  topic.Member
 	out     output
 	letters letters
+	rows    int64 // read since the job was started
 	late    int64
+	gaps    int64      // offsets that were gone and left out
+	mu      sync.Mutex // guards which tasks there are, for those who look from outside
 
 	interrupted atomic.Bool
 	first       time.Time // of the first uncommitted row; zero: nothing is uncommitted
 }
 
 func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worker, error) {
-	w := &Worker{job: job, env: env, stages: stages}
-	w.out = output{broker: env.Broker, id: "streamql." + job}
+	if env.Prefix == "" {
+		env.Prefix = "streamql"
+	}
+	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true}
+	for _, u := range w.units {
+		w.whole = w.whole && u.bounded()
+	}
+	w.out = output{w: w}
 	w.letters = letters{w: w}
-	return w, w.open()
+	if env.Transient {
+		return w, w.attach(ctx)
+	}
+	return w, w.check() // whose tasks they are shows later, a plan that cannot be opened shows now
 }
 
-// open makes the tasks as of the last commit: at the start, and after anything whose outcome is not known.
-func (w *Worker) open() error {
-	w.tasks = nil
-	for i, st := range w.stages {
-		groups := map[int32][]assigned{}
-		for _, node := range st.Order {
-			for _, s := range st.Spans[node] {
-				g := s.ID
-				if st.Gather {
-					g = 0
-				}
-				groups[g] = append(groups[g], assigned{node, s})
-			}
+// check opens every stage once, over nothing.
+func (w *Worker) check() error {
+	seen := map[*Stage]bool{}
+	for _, u := range w.units {
+		if seen[u.stage] {
+			continue
 		}
-		if len(st.Order) == 0 { // what it reads is known already: one task without a reader
-			groups[0] = nil
+		seen[u.stage] = true
+		if _, err := w.newTask(u, state.Memory()); err != nil {
+			return err
 		}
-		ids := make([]int32, 0, len(groups))
-		for id := range groups {
-			ids = append(ids, id)
-		}
-		sort.Slice(ids, func(a, b int) bool { return ids[a] < ids[b] })
-		var tasks []*Task
-		for _, id := range ids {
-			t, err := w.openTask(fmt.Sprintf("%s.%d.%d", w.job, i, id), id, st.Root, groups[id])
-			if err != nil {
-				return err
-			}
-			tasks = append(tasks, t)
-		}
-		w.tasks = append(w.tasks, tasks)
 	}
 	return nil
 }
 
-func (w *Worker) openTask(name string, partition int32, root Node, spans []assigned) (*Task, error) {
-	store, err := w.env.Store(name)
-	if err != nil {
-		return nil, fmt.Errorf("open the state of %s: %w", name, err)
+// attach takes the worker's place in the job's group and opens the tasks that are given to it, as of the last commit: at the start, and
+// after anything whose outcome is not known.
+func (w *Worker) attach(ctx context.Context) error {
+	if w.env.Transient {
+		return w.open(ctx, w.units)
 	}
-	sort.Slice(spans, func(i, j int) bool {
-		if spans[i].Topic != spans[j].Topic {
-			return spans[i].Topic < spans[j].Topic
+	if err := w.join(ctx); err != nil {
+		return err
+	}
+	a, err := w.member.Next(ctx)
+	if err != nil {
+		return err
+	}
+	w.assigned(a)
+	return w.open(ctx, w.given(a))
+}
+
+func (w *Worker) join(ctx context.Context) error {
+	g := topic.Group{Name: w.job, Tasks: w.groupTasks()}
+	if w.env.Log == nil {
+		g.Name = w.env.Prefix + "." + w.job
+	} else {
+		w.env.Log.fill(&g, w)
+	}
+	m, err := w.env.Broker.Join(ctx, g)
+	if err != nil {
+		return fmt.Errorf("join group %s: %w", g.Name, err)
+	}
+	w.member = m
+	return nil
+}
+
+// groupTasks are the partitions that the group shares out.
+func (w *Worker) groupTasks() []topic.Partition {
+	var out []topic.Partition
+	for _, u := range w.units {
+		if out = append(out, u.changelog); w.whole {
+			break
 		}
-		return spans[i].ID < spans[j].ID
-	})
-	ctx := &Context{Job: w.job, Task: name, Partition: partition, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.late += n },
+	}
+	return out
+}
+
+// given are the units of an assignment.
+func (w *Worker) given(a topic.Assignment) []*unit {
+	owns := map[topic.Partition]bool{}
+	for _, p := range a.Tasks {
+		owns[p] = true
+	}
+	if w.whole && len(a.Tasks) > 0 {
+		return w.units
+	}
+	var out []*unit
+	for _, u := range w.units {
+		if owns[u.changelog] {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+func (w *Worker) assigned(a topic.Assignment) {
+	if w.env.Log != nil && w.env.Log.Assigned != nil {
+		w.env.Log.Assigned(w.job, a)
+	}
+}
+
+// open opens units one after the other.
+func (w *Worker) open(ctx context.Context, units []*unit) error {
+	for _, u := range units {
+		store, err := w.prepare(ctx, u)
+		if err != nil {
+			return err
+		}
+		if err := w.install(u, store); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// install makes a unit's task over its store.
+func (w *Worker) install(u *unit, store state.Store) error {
+	t, err := w.newTask(u, store)
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u.task = t
+	return nil
+}
+
+// release closes a unit's task; what it has not committed is gone.
+func (w *Worker) release(u *unit) error {
+	w.mu.Lock()
+	t := u.task
+	u.task = nil
+	w.mu.Unlock()
+	if t == nil {
+		return nil
+	}
+	return t.ctx.State.Close()
+}
+
+func (w *Worker) newTask(u *unit, store state.Store) (*Task, error) {
+	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.late += n },
 		Models: w.env.Models, Progress: w.env.Progress}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}
 	}
 	ctx.Interrupted = w.interrupted.Load
-	return newTask(name, root, ctx, spans, func(b *flow.Batch) error {
+	return newTask(u.name, u.stage.Root, ctx, u.inputs, func(b *flow.Batch) error {
 		if w.env.Rows != nil {
 			return w.env.Rows(b)
 		}
@@ -117,24 +210,36 @@ func (w *Worker) openTask(name string, partition int32, root Node, spans []assig
 	})
 }
 
-func (w *Worker) all(f func(*Task) error) error {
-	for _, stage := range w.tasks {
-		for _, t := range stage {
-			if err := f(t); err != nil {
-				return err
-			}
+// all visits the tasks there are.
+func (w *Worker) all(f func(*unit, *Task) error) error {
+	for _, u := range w.units {
+		if u.task == nil {
+			continue
+		}
+		if err := f(u, u.task); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Close drops what is uncommitted.
+// Close drops what is uncommitted and gives up the worker's place.
 func (w *Worker) Close(ctx context.Context) error {
 	w.out.abort(ctx)
 	if w.env.OnAbort != nil {
 		w.env.OnAbort()
 	}
-	return w.all(func(t *Task) error { return t.ctx.State.Close() })
+	var errs []error
+	for _, u := range w.units {
+		errs = append(errs, w.release(u))
+	}
+	if w.member != nil {
+		errs = append(errs, w.member.Close())
+		w.member = nil
+	}
+	w.letters.pending = nil
+	w.first = time.Time{}
+	return errors.Join(errs...)
 }
 
 // Crash forgets everything uncommitted and opens the tasks again from what is durable, as after a kill. Tests use it to show that
@@ -143,9 +248,7 @@ func (w *Worker) Crash(ctx context.Context) error {
 	if err := w.Close(ctx); err != nil {
 		return err
 	}
-	w.letters.pending = nil
-	w.first = time.Time{}
-	return w.open()
+	return w.attach(ctx)
 }
 
 // take hands a fetch to its task.
@@ -159,6 +262,7 @@ func (w *Worker) take(t *Task, f *topic.Fetch, wait bool) error {
 	if w.first.IsZero() {
 		w.first = w.env.Now()
 	}
+	w.rows += int64(f.Rows())
 	if w.env.Read != nil {
 		w.env.Read(int64(f.Rows()))
 	}
@@ -169,18 +273,8 @@ func (w *Worker) take(t *Task, f *topic.Fetch, wait bool) error {
 // Txn.Commit. Rows that a task still holds back are not part of any commit, so then it waits.
 func (w *Worker) commit(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx) // a commit that has begun is not given up half-way
-	if w.env.Transient || w.first.IsZero() {
+	if w.env.Transient || w.first.IsZero() || w.held() {
 		return nil
-	}
-	var stores []state.Store
-	read := map[topic.Partition]topic.Offset{}
-	held := false
-	err := w.all(func(t *Task) error {
-		held = held || t.merge.held() || t.pipe.Holds()
-		return nil
-	})
-	if err != nil || held {
-		return err
 	}
 	if err := w.letters.flush(); err != nil {
 		return err
@@ -189,23 +283,15 @@ func (w *Worker) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = w.all(func(t *Task) error {
+	read := map[topic.Partition]topic.Offset{}
+	var sealed []*unit
+	err = w.all(func(u *unit, t *Task) error {
 		if !t.touched && !t.finished {
 			return nil
 		}
 		t.touched = false
-		if err := t.seal(); err != nil {
-			return err
-		}
-		for p, o := range t.position {
-			read[p] = o
-		}
-		keeper, ok := txn.(topic.Keeper)
-		if !ok {
-			return fmt.Errorf("the broker keeps no state")
-		}
-		stores = append(stores, t.ctx.State)
-		return keeper.Keep(t.ctx.State.Pending(t.position)...)
+		sealed = append(sealed, u)
+		return w.seal(u, txn, read)
 	})
 	if err != nil {
 		return err
@@ -215,10 +301,10 @@ func (w *Worker) commit(ctx context.Context) error {
 		return fmt.Errorf("commit of %s: %w", w.job, err)
 	}
 	fault.Point("after-commit")
-	w.out.txn = nil
+	w.out.done()
 	w.first = time.Time{}
-	for _, s := range stores {
-		if err := s.Commit(true); err != nil {
+	for _, u := range sealed {
+		if err := w.applied(u, txn); err != nil {
 			return err
 		}
 	}
@@ -228,11 +314,49 @@ func (w *Worker) commit(ctx context.Context) error {
 	return nil
 }
 
+func (w *Worker) held() bool {
+	held := false
+	_ = w.all(func(_ *unit, t *Task) error {
+		held = held || t.merge.held() || t.pipe.Holds()
+		return nil
+	})
+	return held
+}
+
+// seal puts a task's state and position into the transaction: into the broker's own, or into the changelog.
+func (w *Worker) seal(u *unit, txn topic.Txn, read map[topic.Partition]topic.Offset) error {
+	t := u.task
+	if err := t.seal(); err != nil {
+		return err
+	}
+	pending := t.ctx.State.Pending(t.position)
+	if w.env.Log != nil {
+		return w.env.Log.seal(u, txn, w.env.Now().UnixMilli(), read)
+	}
+	for p, o := range t.position {
+		read[p] = o
+	}
+	keeper, ok := txn.(topic.Keeper)
+	if !ok {
+		return fmt.Errorf("the broker keeps no state, and there is no changelog")
+	}
+	return keeper.Keep(pending...)
+}
+
+// applied makes what was committed the task's stored state.
+func (w *Worker) applied(u *unit, txn topic.Txn) error {
+	fault.Point("before-apply")
+	if w.env.Log == nil {
+		return u.task.ctx.State.Commit(true)
+	}
+	return w.env.Log.applied(u, txn, w.env.Now().UnixMilli())
+}
+
 // due reports whether it is time to commit, and if not, how long until then.
 func (w *Worker) due() (bool, time.Duration) {
 	if w.first.IsZero() {
 		return false, time.Hour
 	}
 	wait := w.env.Interval - w.env.Now().Sub(w.first)
-	return wait <= 0, wait
+	return wait <= 0 || w.out.bytes >= commitBytes, wait
 }

@@ -446,7 +446,6 @@ func TestFenced(t *testing.T) {
 
 // A transient query gives its rows to the client, writes nothing, and ends when no more are needed.
 func TestTransient(t *testing.T) {
-
 	w := newWorld(t, 2)
 	w.put(someValues(8)...)
 	rows, failed := 0, 0
@@ -481,7 +480,13 @@ func TestTransient(t *testing.T) {
 // Failures of one kind become one letter with a count; kinds beyond the limit are counted on the last; a huge record is cut.
 func TestLetters(t *testing.T) {
 	w := newWorld(t, 10)
-	l := &letters{w: &Worker{job: "j", env: w.env, out: output{broker: w.b, id: "x"}}}
+	m, err := w.b.Join(ctx, topic.Group{Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := &Worker{job: "j", env: w.env, member: m}
+	worker.out.w = worker
+	l := &letters{w: worker}
 	for i := range 250 {
 		l.fail(Failure{Code: "SQ4001", Err: fmt.Errorf("kind %d", i%(maxKinds+20)), Source: "s", Side: "row"})
 	}

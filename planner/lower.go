@@ -5,6 +5,7 @@ import (
 
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/topic"
 )
 
 // exchange puts a repartitioning by key columns into the plan; lower cuts there.
@@ -16,7 +17,7 @@ func (b *binder) exchange(in exec.Node, keys []int) exec.Node {
 			partitions = max(partitions, l.Relation.Partitions)
 		}
 	}
-	return &op.Exchange{Input: in, Keys: keys, Topic: fmt.Sprintf("streamql.exchange.%s.%d", b.job, b.exchanges), Partitions: partitions}
+	return &op.Exchange{Input: in, Keys: keys, Topic: fmt.Sprintf("%s.exchange.%s.%d", b.prefix(), topic.SafeName(b.job), b.exchanges), Partitions: partitions}
 }
 
 // lower optimizes a tree and cuts it into stages, upstream first. gather: one task reads all partitions of a stage.

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -32,6 +33,8 @@ type Options struct {
 	Views func(r *catalog.Relation) (open func() ([]state.View, error), err error)
 	// Rows gives the rows of a table function or a relation of the engine's own (streamql.models); false: there is none such.
 	Rows func(name string, args []any) (*flow.Batch, bool, error)
+	// Prefix begins the names of the engine's own topics; "": streamql.
+	Prefix string
 }
 
 // Plan is a statement ready to run.
@@ -70,6 +73,8 @@ type binder struct {
 	leaves    []Leaf
 	exchanges int
 }
+
+func (b *binder) prefix() string { return cmp.Or(b.Prefix, "streamql") }
 
 func (b *binder) fold(n lang.Name) string { return n.Fold(b.Upper) }
 

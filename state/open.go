@@ -11,7 +11,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// The keys of a database: 's', the task's name, then 0x00 for the position, or 0x01, the keyspace's name and the key.
+// The keys of a database: 's', the task's name, then 0x00 for the position, 0x01, the keyspace's name and the key, or 0x02 for the
+// place in the changelog.
 // Names are escaped so that none is a prefix of another.
 const (
 	keyState    = 's'
@@ -42,6 +43,11 @@ func Open(db *pebble.DB, task string, opts ...Option) (Store, error) {
 	if err := errors.Join(err, closer.Close()); err != nil {
 		return nil, fmt.Errorf("state of %q: %w", task, err)
 	}
+	r := Replay{db: db, prefix: s.prefix}
+	if err := r.load(); err != nil {
+		return nil, fmt.Errorf("state of %q: %w", task, err)
+	}
+	s.log = r.log
 	return s, nil
 }
 
@@ -65,6 +71,7 @@ type store struct {
 	names    []string // of spaces, sorted
 	held     int64    // bytes of all tables
 	seq      uint64   // of the last commit
+	log      Log
 	position map[topic.Partition]topic.Offset
 
 	sealed  []topic.Record

@@ -53,6 +53,14 @@ type Store interface {
 	// otherwise Commit writes them in one batch. Without a Pending before it, Commit is an error if anything has changed. After
 	// an error the store can only be closed.
 	Commit(applied bool) error
+	// Logged is what Pending sealed as records of a changelog: keys without the store's own prefix, the position last.
+	Logged() []topic.Record
+	// CommitLog is Commit(false) for a store whose changelog has taken Logged: in the same batch the store notes where it stands there.
+	CommitLog(at Log) error
+	// Log is where the store stands in its changelog as of the last commit.
+	Log() Log
+	// Seq is the number of the last commit, or of the one that Pending has sealed; a task's first commit has number 1.
+	Seq() uint64
 	// Rollback forgets all changes since the last commit.
 	Rollback() error
 	// View returns the committed state as it is now. It may be called, and the view be used, on any goroutine; it must be closed

@@ -100,7 +100,13 @@ func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			return err
 		}
 		p := topic.Partition{Topic: s.Topic, ID: s.partition(key[:len(key)-window])}
-		if err := s.ctx.Out.Write(p, topic.Record{Key: key, Value: value, Time: times[i], Headers: s.headers(in, i)}); err != nil {
+		rec := topic.Record{Key: key, Value: value, Time: times[i], Headers: s.headers(in, i)}
+		err = s.ctx.Out.Write(p, rec)
+		if errors.Is(err, topic.ErrTooLarge) { // the topic will never take it: that must not stop the rows behind it
+			s.ctx.Fail(exec.Failure{Code: "SQ5105", Err: err, Source: s.Topic, Partition: p, Offset: -1, Side: "row", Record: &rec})
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

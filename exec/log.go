@@ -1,0 +1,285 @@
+package exec
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
+)
+
+// Log keeps the state of tasks in changelog topics: a task's changes, its position and the positions of its inputs go into the
+// transaction of its outputs, and into the local store only after that has been committed. So the local store is always a prefix of the
+// changelog, and what it lacks is replayed (KIP-892 has the same order).
+type Log struct {
+	Cluster  string
+	Replay   func(task string) (*state.Replay, error)
+	Kept     func(topic string) bool // the broker has this topic: its positions are also the group's
+	Horizon  time.Duration           // a store that did not move for longer may lack deletions: it is discarded; 0: never
+	Address  string                  // where this process answers queries
+	Standbys int
+	// AtLeastOnce gives up transactions.
+	AtLeastOnce bool
+	Now         func() time.Time
+	// Assigned is told who owns which task; may be nil.
+	Assigned func(job string, a topic.Assignment)
+	// Load brings a snapshot of a task's state into the local store if there is one that usable accepts; Save makes one. May be nil.
+	Load func(ctx context.Context, task string, usable func(state.Log) bool) error
+	Save func(ctx context.Context, task string) error
+	// SaveEvery is the time between two snapshots of a task.
+	SaveEvery time.Duration
+	// Restored counts the changelog records that were replayed; may be nil.
+	Restored func(task string, records int64)
+}
+
+// Errors of recovery. They end the job, because what is right cannot be proved.
+var (
+	// ErrMoved: the group's positions and those in the changelog disagree.
+	ErrMoved = errors.New("the positions of the group and of the state disagree")
+	// ErrPartitions: a topic has another number of partitions than when the job began.
+	ErrPartitions = errors.New("the number of partitions has changed")
+)
+
+func (l *Log) fill(g *topic.Group, w *Worker) {
+	g.Address, g.Standbys, g.AtLeastOnce = l.Address, l.Standbys, l.AtLeastOnce
+	seen := map[string]bool{}
+	for _, u := range w.units {
+		for _, t := range u.topics() {
+			if !seen[t] && l.Kept(t) {
+				g.Reads = append(g.Reads, t)
+			}
+			seen[t] = true
+		}
+	}
+	g.Warm = func() map[topic.Partition]topic.Offset {
+		out := map[topic.Partition]topic.Offset{}
+		for _, u := range w.units {
+			if r, err := l.Replay(u.name); err == nil && r.Log().Next > 0 {
+				out[u.changelog] = r.Log().Next
+			}
+		}
+		return out
+	}
+}
+
+// seal writes what the store has sealed into the changelog, the position last, and adds what the group is to know.
+func (l *Log) seal(u *unit, txn topic.Txn, now int64, read map[topic.Partition]topic.Offset) error {
+	t := u.task
+	records := t.ctx.State.Logged()
+	for i := range records {
+		records[i].Time = now
+	}
+	if err := txn.Write(u.changelog, records...); err != nil {
+		return fmt.Errorf("changelog of %s: %w", u.name, err)
+	}
+	for p, o := range t.position {
+		if l.Kept(p.Topic) {
+			read[p] = o
+		}
+	}
+	// The number of the commit stands as the changelog's own position: it tells a changelog that has lost records, and it makes the
+	// coordinator refuse a former owner even where no input is a topic of the broker.
+	read[u.changelog] = topic.Offset(t.ctx.State.Seq())
+	return nil
+}
+
+// applied moves the local store to where the transaction left the changelog.
+func (l *Log) applied(u *unit, txn topic.Txn, now int64) error {
+	placer, ok := txn.(topic.Placer)
+	if !ok {
+		return fmt.Errorf("the broker does not tell where the changelog of %s ends", u.name)
+	}
+	store := u.task.ctx.State
+	at := store.Log()
+	at.Next, at.Wall = placer.Ends()[u.changelog], now
+	return store.CommitLog(at)
+}
+
+// prepare opens a unit's store as of its last committed transaction.
+func (w *Worker) prepare(ctx context.Context, u *unit) (state.Store, error) {
+	l := w.env.Log
+	if l == nil || w.env.Transient {
+		return w.store(u)
+	}
+	positions := []topic.Partition{u.changelog}
+	for _, in := range u.inputs {
+		if l.Kept(in.Topic) {
+			positions = append(positions, in.Partition)
+		}
+	}
+	committed, err := w.member.Committed(ctx, positions...)
+	if err != nil {
+		return nil, fmt.Errorf("positions of %s: %w", u.name, err)
+	}
+	// Nobody else can commit for this task from here on. What is decided lies below the changelog's end.
+	if err := w.restore(ctx, u, false); err != nil {
+		return nil, fmt.Errorf("restore the state of %s: %w", u.name, err)
+	}
+	store, err := w.store(u)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(agree(u, store, committed), w.sameTopics(ctx, u, store)); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+func (w *Worker) store(u *unit) (state.Store, error) {
+	store, err := w.env.Store(u.name)
+	if err != nil {
+		return nil, fmt.Errorf("open the state of %s: %w", u.name, err)
+	}
+	return store, nil
+}
+
+// restore replays the changelog into the local store up to its end now; with follow, for ever: that is a standby.
+func (w *Worker) restore(ctx context.Context, u *unit, follow bool) error {
+	d, err := w.env.Broker.Describe(ctx, u.changelog.Topic)
+	if err != nil {
+		return err
+	}
+	if int(u.changelog.ID) >= len(d.Partitions) {
+		return fmt.Errorf("topic %q has %d partitions, none with number %d: %w", d.Name, len(d.Partitions), u.changelog.ID, ErrPartitions)
+	}
+	span := d.Partitions[u.changelog.ID]
+	r, err := w.startOf(ctx, u, d.ID, &span)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if follow {
+		span.To = topic.End
+	}
+	return w.env.Log.replay(ctx, w.env.Broker, r, u.name, d.ID, span)
+}
+
+// startOf finds where to replay from: the local store if it belongs to this changelog and lacks nothing, else a snapshot, else the
+// changelog's beginning.
+func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Span) (*state.Replay, error) {
+	l := w.env.Log
+	usable := func(at state.Log) bool {
+		fresh := l.Horizon == 0 || w.env.Now().UnixMilli()-at.Wall < l.Horizon.Milliseconds()
+		return at.Cluster == l.Cluster && at.Topic == id && at.Next >= span.From && at.Next <= span.To && (fresh || at.Next == span.To)
+	}
+	r, err := l.Replay(u.name)
+	if err != nil {
+		return nil, err
+	}
+	if !usable(r.Log()) && span.From < span.To && l.Load != nil {
+		if err := l.Load(ctx, u.name, usable); err != nil {
+			return nil, err
+		}
+		if r, err = l.Replay(u.name); err != nil {
+			return nil, err
+		}
+	}
+	if !usable(r.Log()) {
+		if err := r.Clear(); err != nil {
+			return nil, err
+		}
+		return r, nil
+	}
+	span.From = r.Log().Next
+	return r, nil
+}
+
+// replay puts a span of the changelog into the local store.
+func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, task, id string, span topic.Span) error {
+	if span.From >= span.To {
+		return nil
+	}
+	reader, err := src.Open(ctx, []topic.Span{span})
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for {
+		fetches, err := reader.Poll(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for k := range fetches {
+			f := &fetches[k]
+			for i := range f.Rows() {
+				at := state.Log{Cluster: l.Cluster, Topic: id, Next: f.Offsets[i] + 1, Wall: f.Times[i]}
+				if err := r.Put(topic.Record{Key: f.Key.At(i), Value: f.Value.At(i)}, at); err != nil {
+					return fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], err)
+				}
+			}
+			if l.Restored != nil {
+				l.Restored(task, int64(f.Rows()))
+			}
+		}
+	}
+}
+
+// agree compares what the state says with what the group says. The state may be ahead, when the group's positions have expired or came
+// from an older copy of the cluster: then it heals with the next commit. The group ahead means that somebody moved it, or that the
+// changelog has lost records.
+func agree(u *unit, store state.Store, committed map[topic.Partition]topic.Offset) error {
+	if seq, ok := committed[u.changelog]; ok && uint64(seq) > store.Seq() {
+		return fmt.Errorf("%w: the group knows commit %d of task %s, its changelog %s ends with commit %d", ErrMoved, seq, u.name, u.changelog, store.Seq())
+	}
+	position := store.Position()
+	for _, in := range u.inputs {
+		at, ok := position[in.Partition]
+		if !ok {
+			at = in.From
+		}
+		if group, known := committed[in.Partition]; known && group > at {
+			return fmt.Errorf("%w: the group reads %s from offset %d on, the state of task %s has been computed up to %d", ErrMoved, in.Partition, group, u.name, at)
+		}
+	}
+	return nil
+}
+
+// sameTopics notes which topics a task reads, by id and number of partitions, and refuses others of the same name.
+func (w *Worker) sameTopics(ctx context.Context, u *unit, store state.Store) error {
+	keep := store.Keyspace("topics")
+	for _, name := range u.topics() {
+		if !w.env.Log.Kept(name) {
+			continue
+		}
+		d, err := w.env.Broker.Describe(ctx, name)
+		if errors.Is(err, topic.ErrUnknownTopic) {
+			return fmt.Errorf("topic %q is gone: %w", name, topic.ErrTopicReplaced)
+		}
+		if err != nil {
+			return err
+		}
+		now := append(binary.AppendUvarint(nil, uint64(len(d.Partitions))), d.ID...)
+		before, ok, err := keep.Get([]byte(name))
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if err := keep.Put([]byte(name), now); err != nil {
+				return err
+			}
+			continue
+		}
+		n, size := binary.Uvarint(before)
+		if size <= 0 || string(before[size:]) != d.ID {
+			return fmt.Errorf("topic %q: %w", name, topic.ErrTopicReplaced)
+		}
+		if err := samePartitions(name, int(n), len(d.Partitions)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func samePartitions(name string, before, now int) error {
+	if before == now {
+		return nil
+	}
+	return fmt.Errorf("topic %q has %d partitions, it had %d when the job began, and keys have moved: %w", name, now, before, ErrPartitions)
+}

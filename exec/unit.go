@@ -1,0 +1,86 @@
+package exec
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/streamql/streamql/topic"
+)
+
+// unit is a task's place in the plan, whoever runs it now: what it reads, and the partition of the changelog that stands for it in
+// the job's group.
+type unit struct {
+	name      string
+	changelog topic.Partition
+	stage     *Stage
+	id        int32
+	inputs    []assigned
+	task      *Task // nil: it is not ours
+}
+
+// ChangelogTopic is the topic that keeps the state of a stage's tasks, one partition a task.
+func ChangelogTopic(prefix, job string, stage int) string {
+	return fmt.Sprintf("%s.changelog.%s.%d", prefix, topic.SafeName(job), stage)
+}
+
+// units cuts a plan into tasks, in the order of stages and partitions.
+func units(prefix, job string, stages []Stage) []*unit {
+	var out []*unit
+	for i := range stages {
+		st := &stages[i]
+		groups := map[int32][]assigned{}
+		for _, node := range st.Order {
+			for _, s := range st.Spans[node] {
+				g := s.ID
+				if st.Gather {
+					g = 0
+				}
+				groups[g] = append(groups[g], assigned{node, s})
+			}
+		}
+		if len(st.Order) == 0 { // what it reads is known already: one task without a reader
+			groups[0] = nil
+		}
+		from := len(out)
+		for id, inputs := range groups {
+			sort.Slice(inputs, func(i, j int) bool {
+				return topic.Compare(inputs[i].Partition, inputs[j].Partition) < 0
+			})
+			out = append(out, &unit{name: fmt.Sprintf("%s.%d.%d", job, i, id), stage: st, id: id, inputs: inputs,
+				changelog: topic.Partition{Topic: ChangelogTopic(prefix, job, i), ID: id}})
+		}
+		slices.SortFunc(out[from:], func(a, b *unit) int { return int(a.id) - int(b.id) })
+	}
+	return out
+}
+
+// bounded reports whether all that a unit reads ends.
+func (u *unit) bounded() bool {
+	for _, s := range u.inputs {
+		if s.To == topic.End {
+			return false
+		}
+	}
+	return true
+}
+
+// topics are the topics a unit reads.
+func (u *unit) topics() []string {
+	var out []string
+	for _, in := range u.inputs {
+		if !slices.Contains(out, in.Topic) {
+			out = append(out, in.Topic)
+		}
+	}
+	return out
+}
+
+// Changelogs lists the changelog topics of a plan with the number of partitions each needs.
+func Changelogs(prefix, job string, stages []Stage) map[string]int32 {
+	out := map[string]int32{}
+	for _, u := range units(prefix, job, stages) {
+		out[u.changelog.Topic] = max(out[u.changelog.Topic], u.changelog.ID+1)
+	}
+	return out
+}

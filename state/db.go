@@ -1,0 +1,64 @@
+package state
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// DB is a database for the state of tasks whose changelogs are kept elsewhere: it has no log of its own. After a crash it holds a prefix
+// of the commits.
+type DB struct {
+	*pebble.DB
+	fail func(error)
+}
+
+// MemTable is how much of what was committed a crash may lose to the changelog, at most: a full table is flushed.
+const MemTable = 64 << 20
+
+// OpenDB opens or makes the database of a directory on fs (nil: the operating system's, or memory where dir is ""). One process at a time may have it. fail is told
+// when the disk has failed for good; the database can then only be left.
+func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
+	defer gaveUp(&err)
+	switch {
+	case fs == nil && dir == "":
+		fs, dir = vfs.NewMem(), "memory"
+	case fs == nil:
+		fs = vfs.Default
+	}
+	d := &DB{fail: fail}
+	o := &pebble.Options{FS: fs, Logger: d, MemTableSize: MemTable, MemTableStopWritesThreshold: 4, MaxOpenFiles: 500, DisableWAL: true,
+		FormatMajorVersion: pebble.FormatNewest}
+	o.Cache = pebble.NewCache(64 << 20)
+	defer o.Cache.Unref()
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	if d.DB, err = pebble.Open(dir, o); err != nil {
+		return nil, fmt.Errorf("open the state in %s: %w", dir, err)
+	}
+	return d, nil
+}
+
+// Infof implements pebble.Logger.
+func (d *DB) Infof(string, ...any) {}
+
+// Errorf implements pebble.Logger.
+func (d *DB) Errorf(string, ...any) {}
+
+// Fatalf implements pebble.Logger. The database calls it where it cannot go on and expects not to come back: a commit gets a panic,
+// which its caller turns into an error, any other goroutine ends.
+func (d *DB) Fatalf(f string, args ...any) {
+	err := fmt.Errorf("state: "+f, args...)
+	if d.fail != nil {
+		d.fail(err)
+	}
+	if strings.HasPrefix(f, "pebble: fatal commit error") {
+		panic(err)
+	}
+	runtime.Goexit()
+}

@@ -1,0 +1,177 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/streamql/streamql/topic"
+)
+
+// Log says how far a task's stored state goes in its changelog: it holds what the records below Next say, and nothing else. Cluster and
+// Topic are the ids of the changelog's cluster and topic; Wall is when the store last moved, ms since the epoch. The zero Log is a store
+// without a changelog.
+type Log struct {
+	Cluster, Topic string
+	Next           topic.Offset
+	Wall           int64
+}
+
+const (
+	keyLog    = 0x02
+	logFormat = 1
+)
+
+func (l Log) encode() []byte {
+	b := []byte{logFormat}
+	for _, s := range []string{l.Cluster, l.Topic} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	b = binary.AppendUvarint(b, uint64(l.Next))
+	return binary.AppendUvarint(b, uint64(l.Wall))
+}
+
+func decodeLog(b []byte) (Log, error) {
+	if len(b) == 0 {
+		return Log{}, errors.New("the stored changelog position is empty")
+	}
+	if b[0] != logFormat {
+		return Log{}, fmt.Errorf("the stored changelog position has format %d, and this version knows %d", b[0], logFormat)
+	}
+	r := reader{b: b[1:]}
+	l := Log{Cluster: string(r.take(r.uvarint())), Topic: string(r.take(r.uvarint()))}
+	l.Next, l.Wall = topic.Offset(r.uvarint()), int64(r.uvarint())
+	if r.bad || len(r.b) != 0 || l.Next < 0 {
+		return Log{}, errors.New("the stored changelog position is malformed")
+	}
+	return l, nil
+}
+
+// Replay brings the stored state of a task up to its changelog, while no Store of the task is open. The changelog's records are those of
+// Store.Pending without the store's prefix; the last of each transaction is the position. A Replay belongs to one goroutine.
+type Replay struct {
+	db     *pebble.DB
+	prefix []byte
+	batch  *pebble.Batch // records of a transaction whose position has not come
+	log    Log
+	seq    uint64
+}
+
+// NewReplay opens the stored state of a task.
+func NewReplay(db *pebble.DB, task string) (*Replay, error) {
+	r := &Replay{db: db, prefix: appendText([]byte{keyState}, []byte(task))}
+	return r, r.load()
+}
+
+func (r *Replay) load() error {
+	get := func(kind byte, use func([]byte) error) error {
+		val, closer, err := r.db.Get(append(slices.Clone(r.prefix), kind))
+		if err == pebble.ErrNotFound {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("state: read: %w", err)
+		}
+		return errors.Join(use(val), closer.Close())
+	}
+	r.log, r.seq = Log{}, 0
+	return errors.Join(get(keyLog, func(b []byte) (err error) { r.log, err = decodeLog(b); return err }),
+		get(keyPosition, func(b []byte) (err error) { r.seq, _, err = decodePosition(b); return err }))
+}
+
+// Log is how far the stored state goes.
+func (r *Replay) Log() Log { return r.log }
+
+// Clear forgets all state of the task, which is not fit to be built upon.
+func (r *Replay) Clear() (err error) {
+	defer gaveUp(&err)
+	r.drop()
+	b := r.db.NewBatch()
+	if err := b.DeleteRange(r.prefix, successor(r.prefix), nil); err != nil {
+		return err
+	}
+	r.log, r.seq = Log{}, 0
+	return b.Commit(pebble.NoSync)
+}
+
+// ErrFormat says that stored state or a changelog is of a newer version of the program, or no state at all.
+var ErrFormat = errors.New("the state cannot be read")
+
+// Put takes one record of the changelog. A position ends a transaction: all of it is then applied at once, and the store stands at at,
+// whose Next is the offset behind the record.
+func (r *Replay) Put(rec topic.Record, at Log) (err error) {
+	defer gaveUp(&err)
+	if len(rec.Key) == 0 || rec.Key[0] != keySpace && !r.isPosition(rec.Key) {
+		return fmt.Errorf("%w: a record of the changelog has the key %x", ErrFormat, rec.Key)
+	}
+	if r.batch == nil {
+		r.batch = r.db.NewBatch()
+	}
+	key := append(slices.Clone(r.prefix), rec.Key...)
+	if rec.Value == nil {
+		return r.batch.Delete(key, nil)
+	}
+	if err := r.batch.Set(key, rec.Value, nil); err != nil || !r.isPosition(rec.Key) {
+		return err
+	}
+	seq, _, err := decodePosition(rec.Value)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if err := r.batch.Set(append(slices.Clone(r.prefix), keyLog), at.encode(), nil); err != nil {
+		return err
+	}
+	b := r.batch
+	r.batch = nil
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("state: apply: %w", err)
+	}
+	r.log, r.seq = at, seq
+	return nil
+}
+
+func (r *Replay) isPosition(key []byte) bool { return len(key) == 1 && key[0] == keyPosition }
+
+// drop forgets the records of a transaction whose position has not come.
+func (r *Replay) drop() {
+	if r.batch != nil {
+		_ = r.batch.Close()
+		r.batch = nil
+	}
+}
+
+// Close forgets what was not applied.
+func (r *Replay) Close() { r.drop() }
+
+// Log implements Store.
+func (s *store) Log() Log { return s.log }
+
+// Seq implements Store.
+func (s *store) Seq() uint64 { return s.seq }
+
+// Logged implements Store.
+func (s *store) Logged() []topic.Record {
+	if !s.pending || s.db == nil {
+		return nil
+	}
+	out := make([]topic.Record, len(s.sealed))
+	for i, r := range s.sealed {
+		out[i] = topic.Record{Key: r.Key[len(s.prefix):], Value: r.Value}
+	}
+	return out
+}
+
+// CommitLog implements Store.
+func (s *store) CommitLog(at Log) error {
+	if s.db != nil && s.pending {
+		s.sealed = append(s.sealed, topic.Record{Key: append(slices.Clone(s.prefix), keyLog), Value: at.encode()})
+	}
+	if err := s.Commit(false); err != nil {
+		return err
+	}
+	s.log = at
+	return nil
+}
