@@ -157,7 +157,7 @@ func (e *Engine) log(j string) *exec.Log {
 	if e.state.db == nil {
 		return nil
 	}
-	return &exec.Log{Cluster: e.cluster, Horizon: kafkaHorizon, Address: e.address, Standbys: e.standbys,
+	l := &exec.Log{Cluster: e.cluster, Horizon: kafkaHorizon, Address: e.address, Standbys: e.standbys,
 		Replay: func(task string) (*state.Replay, error) { return state.NewReplay(e.state.db.DB, task) },
 		Kept: func(name string) bool {
 			_, elsewhere := e.connectors.Load(name)
@@ -166,6 +166,19 @@ func (e *Engine) log(j string) *exec.Log {
 		AtLeastOnce: e.guarantees[j] == atLeastOnce,
 		Assigned:    e.owners.set,
 	}
+	if e.snapshots != nil {
+		s := &state.Snapshots{Objects: e.snapshots, Prefix: "snapshots/v1/" + e.cluster, Now: time.Now}
+		l.SaveEvery = e.every
+		l.Save = func(ctx context.Context, task string) error {
+			_, err := s.Save(ctx, e.state.db, task)
+			return err
+		}
+		l.Load = func(ctx context.Context, task string, usable func(state.Log) bool) error {
+			_, err := s.Load(ctx, e.state.db, task, usable)
+			return err
+		}
+	}
+	return l
 }
 
 // follow calls behind whenever something has come behind a span's beginning, until ctx ends. Readers wait while a broker is away; what

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic/kafka"
 	"github.com/streamql/streamql/topic/local"
 )
@@ -12,22 +13,24 @@ import (
 type Option func(*config)
 
 type config struct {
-	dir      string
-	ksql     bool
-	manual   bool
-	poll     int
-	interval time.Duration
-	given    bool // interval was given
-	now      func() time.Time
-	progress func(exec.Progress)
-	warn     func(*Error)
-	funcs    []any
-	local    []local.Option // tests inject file systems
-	kafka    *kafka.Config
-	address  string
-	standbys int
-	memory   int64
-	idle     bool // jobs are left to other processes
+	dir       string
+	ksql      bool
+	manual    bool
+	poll      int
+	interval  time.Duration
+	given     bool // interval was given
+	now       func() time.Time
+	progress  func(exec.Progress)
+	warn      func(*Error)
+	funcs     []any
+	local     []local.Option // tests inject file systems
+	kafka     *kafka.Config
+	address   string
+	standbys  int
+	memory    int64
+	snapshots state.Objects
+	every     time.Duration
+	idle      bool // jobs are left to other processes
 }
 
 // WithDir keeps topics, state and the catalog in a directory: a second start goes on where the first left off. One process at a time
@@ -47,6 +50,12 @@ func WithStandbys(n int) Option { return func(c *config) { c.standbys = n } }
 
 // WithStateMemory bounds what the tables of one task hold in memory, in bytes (default 256 MiB); beyond it they read from disk.
 func WithStateMemory(bytes int64) Option { return func(c *config) { c.memory = bytes } }
+
+// WithSnapshots keeps copies of the tasks' state, made every so often, at a place that all processes reach, so that one that has lost its
+// disk need not replay whole changelogs (Kafka only).
+func WithSnapshots(o state.Objects, every time.Duration) Option {
+	return func(c *config) { c.snapshots, c.every = o, every }
+}
 
 // WithoutJobs leaves the running of jobs to other processes of the same name (Kafka only): definitions are made, queries run.
 func WithoutJobs() Option { return func(c *config) { c.idle = true } }

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 
@@ -14,7 +16,23 @@ import (
 // of the commits.
 type DB struct {
 	*pebble.DB
+	fs   vfs.FS
+	dir  string
 	fail func(error)
+}
+
+// temp is the path of a file for a while, of a task.
+func (d *DB) temp(what, task string) string {
+	return d.fs.PathJoin(d.dir, fmt.Sprintf("streamql-%s-%x.tmp", what, task))
+}
+
+func (d *DB) readFile(path string, use func(io.Reader) (int64, error)) (n int64, err error) {
+	f, err := d.fs.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return use(f)
 }
 
 // MemTable is how much of what was committed a crash may lose to the changelog, at most: a full table is flushed.
@@ -30,7 +48,7 @@ func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
 	case fs == nil:
 		fs = vfs.Default
 	}
-	d := &DB{fail: fail}
+	d := &DB{fs: fs, dir: dir, fail: fail}
 	o := &pebble.Options{FS: fs, Logger: d, MemTableSize: MemTable, MemTableStopWritesThreshold: 4, MaxOpenFiles: 500, DisableWAL: true,
 		FormatMajorVersion: pebble.FormatNewest}
 	o.Cache = pebble.NewCache(64 << 20)
