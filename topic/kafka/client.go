@@ -22,6 +22,7 @@ type Broker struct {
 	cl     *kgo.Client // requests and fetches; it consumes and produces nothing itself
 	ctx    context.Context
 	cancel context.CancelFunc // ends everything that Close must not wait for
+	fetch  *fetcher
 	sizes  sizes
 }
 
@@ -47,6 +48,10 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 		cl.Close()
 		return nil, err
 	}
+	if b.fetch, err = newFetcher(b); err != nil {
+		cl.Close()
+		return nil, fmt.Errorf("kafka: the settings are refused: %w", err)
+	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b, nil
 }
@@ -54,6 +59,7 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 // Close ends the connections and what runs in the background. Readers that wait return with an error.
 func (b *Broker) Close() error {
 	b.cancel()
+	b.fetch.close()
 	b.cl.Close()
 	return nil
 }
@@ -169,3 +175,9 @@ func supported(v *kmsg.ApiVersionsResponse) error {
 	}
 	return nil
 }
+
+var (
+	_ topic.Source = (*Broker)(nil)
+	_ topic.Admin  = (*Broker)(nil)
+	_ topic.Timed  = (*Broker)(nil)
+)
