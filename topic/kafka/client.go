@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/batch"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -28,7 +29,10 @@ type Broker struct {
 
 const (
 	openTimeout = 5 * time.Second // to the first answer of any broker
-	maxResponse = 300 << 20       // bytes of one response: a batch is never larger than what it may decode to
+	// What brokers log about who connects.
+	software, softwareVersion = "streamql", "1"
+
+	maxResponse = 300 << 20 // bytes of one response: a batch is never larger than what it may decode to
 )
 
 // Open connects to a cluster and asks it for its version. topic.ErrUnreachable, wrapped, names the hosts when none of them answers within
@@ -101,7 +105,7 @@ func (b *Broker) options(more ...kgo.Opt) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(b.c.Brokers...),
 		kgo.ClientID(b.c.ClientID),
-		kgo.SoftwareNameAndVersion("streamql", "1"),
+		kgo.SoftwareNameAndVersion(software, softwareVersion),
 		kgo.Dialer(b.c.dial),
 		kgo.RetryTimeout(b.c.RetryTimeout),
 		kgo.RequestRetries(1000),
@@ -132,7 +136,9 @@ func (b *Broker) greet(ctx context.Context) error {
 	defer wg.Wait()
 	for _, s := range seeds {
 		wg.Go(func() {
-			resp, err := s.Request(limited, kmsg.NewPtrApiVersionsRequest())
+			req := kmsg.NewPtrApiVersionsRequest()
+			req.ClientSoftwareName, req.ClientSoftwareVersion = software, softwareVersion
+			resp, err := s.Request(limited, req)
 			if err == nil {
 				err = supported(resp.(*kmsg.ApiVersionsResponse))
 			}
@@ -164,6 +170,9 @@ var errTooOld = errors.New("the broker is older than Kafka 2.5; StreamQL needs i
 // supported looks for what Kafka 2.5 brought: transactions that commit a group's positions by generation.
 func supported(v *kmsg.ApiVersionsResponse) error {
 	offsetFetch, txnCommit := kmsg.NewPtrOffsetFetchRequest().Key(), kmsg.NewPtrTxnOffsetCommitRequest().Key()
+	if err := kerr.ErrorForCode(v.ErrorCode); err != nil {
+		return err
+	}
 	found := 0
 	for _, k := range v.ApiKeys {
 		if k.ApiKey == offsetFetch && k.MaxVersion >= 7 || k.ApiKey == txnCommit && k.MaxVersion >= 3 {
