@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -162,7 +164,11 @@ func (b *Broker) greet(ctx context.Context) error {
 			return b.explain(err, "connect")
 		}
 	}
-	return fmt.Errorf("kafka %s: %w: %w", strings.Join(b.c.Brokers, ","), topic.ErrUnreachable, errs[0])
+	hint := ""
+	if b.c.SASL != nil && slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, io.EOF) }) {
+		hint = ": the connection was closed during the login, so check user, secret, SASL mechanism and whether TLS is expected"
+	}
+	return fmt.Errorf("kafka %s: %w%s: %w", strings.Join(b.c.Brokers, ","), topic.ErrUnreachable, hint, errs[0])
 }
 
 var errTooOld = errors.New("the broker is older than Kafka 2.5; StreamQL needs its transactions (KIP-447): upgrade the cluster")
