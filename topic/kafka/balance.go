@@ -3,6 +3,7 @@ package kafka
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/streamql/streamql/topic"
@@ -28,7 +29,6 @@ func balance(members []claim) []share {
 	slices.SortStableFunc(members, func(a, b claim) int { return cmp.Compare(a.id, b.id) })
 	p := newPlan(members)
 	p.keep()
-	p.shed()
 	p.placeWarm()
 	p.placeRest()
 	p.even()
@@ -115,39 +115,6 @@ func (p *plan) take(t int) {
 
 func (p *plan) room(m int) int { return p.quota[m] - p.load[m] }
 
-// shed frees the tasks that members have above their quota, those first that would be warm elsewhere.
-func (p *plan) shed() {
-	for m := range p.members {
-		if p.room(m) >= 0 {
-			continue
-		}
-		var mine []int
-		worth := map[int]int64{}
-		for t, by := range p.to {
-			if by == m {
-				mine, worth[t] = append(mine, t), p.elsewhere(t, m)
-			}
-		}
-		slices.SortStableFunc(mine, func(a, b int) int { return cmp.Compare(worth[b], worth[a]) })
-		for _, t := range mine[:-p.room(m)] {
-			p.take(t)
-		}
-	}
-}
-
-// elsewhere is what giving a task away from m is worth: how far the furthest copy at a member with room reaches, -1: nobody has a copy,
-// -2: nobody with room can run it.
-func (p *plan) elsewhere(t, m int) int64 {
-	best := int64(-2)
-	for other := range p.members {
-		if other == m || p.room(other) <= 0 || !p.lists[other][t] {
-			continue
-		}
-		best = max(best, p.warm(other, t))
-	}
-	return best
-}
-
 // warm is how far a member's copy of a task's state reaches, -1: it has none.
 func (p *plan) warm(m, t int) int64 {
 	if at, ok := p.members[m].warm[p.tasks[t]]; ok {
@@ -200,24 +167,47 @@ func (p *plan) placeRest() {
 	}
 }
 
-// even moves single tasks from the fullest to emptier members. There is something to do only when the lists differ.
+// even moves single tasks from the fullest members to emptier ones, as long as that makes the numbers more equal.
 func (p *plan) even() {
-	for moved := true; moved; {
-		moved = false
-		for t, from := range p.to {
-			if from < 0 {
-				continue
+	for {
+		t, to := p.move()
+		if t < 0 {
+			return
+		}
+		p.take(t)
+		p.give(t, to)
+	}
+}
+
+// move is the best next step: from a member as full as possible to one as empty as possible, there a task that nobody has yet, else
+// the one whose copy at the receiver reaches furthest. -1: there is nothing to gain.
+func (p *plan) move() (task, to int) {
+	order := p.rank(func(m int) int { return p.load[m] })
+	for f := len(order) - 1; f > 0; f-- {
+		most := p.load[order[f]]
+		for _, to := range order {
+			if most-p.load[to] < 2 {
+				break
 			}
-			for _, to := range p.rank(func(m int) int { return p.load[m] }) {
-				if p.load[from]-p.load[to] >= 2 && p.lists[to][t] {
-					p.take(t)
-					p.give(t, to)
-					moved = true
-					break
+			best, worth := -1, int64(-2)
+			for t, from := range p.to {
+				if from < 0 || p.load[from] != most || !p.lists[to][t] {
+					continue
 				}
+				w := p.warm(to, t)
+				if len(p.claims[t]) == 0 {
+					w = math.MaxInt64
+				}
+				if w > worth {
+					best, worth = t, w
+				}
+			}
+			if best >= 0 {
+				return best, to
 			}
 		}
 	}
+	return -1, -1
 }
 
 // shares are what the members get now: a task that somebody else still claims waits for the next generation.
