@@ -1,0 +1,330 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// member is a process's place in a group. The group protocol is kgo's; what is assigned, and when it is let go, is decided here and in
+// balance. Nothing is consumed through its client.
+type member struct {
+	b      *Broker
+	group  topic.Group
+	name   string   // the group's, on the wire
+	topics []string // of the subscription
+	cl     *kgo.Client
+	ready  chan struct{} // closed when cl is set
+	cancel context.CancelFunc
+	ctx    context.Context // the client's
+	once   sync.Once
+	limits limits
+	txn2   bool // transaction.version 2 (KIP-890): positions need no AddOffsetsToTxn
+
+	next    topic.Assignment // from ParseSyncAssignment to assigned, on kgo's goroutine
+	unowned bool             // some task has no owner in it
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and made anew by every change of what follows
+	id      string        // the broker's name of this member, once there was an assignment
+	now     topic.Assignment
+	told    topic.Assignment         // the last one that Next returned
+	held    map[topic.Partition]bool // what the worker may be working on
+	err     error                    // why there is no place any more
+	open    *turn                    // the transaction, if one is open
+}
+
+const leaveTimeout = 3 * time.Second
+
+var errLeft = errors.New("the member has left its group")
+
+// Join implements topic.Broker. The group is <Config.Name>.<Group.Name>, the transactional id <Config.Name>.<Config.Instance>.<Group.Name>:
+// an earlier process with the same Instance is fenced, and what it left open is aborted, before Join returns. The tasks' topics must exist.
+//
+// A worker must call Next again within Config.RebalanceTimeout after it was told that a task is taken away, and end each transaction
+// within Config.TransactionTimeout after its first record. Close does not end an open transaction: Abort it first, or it holds up readers
+// until its timeout.
+func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
+	switch {
+	case b.c.Name == "":
+		return nil, errName
+	case b.c.Instance == "":
+		return nil, errors.New("kafka: Config.Instance is empty; a member of a group needs it, to fence its own earlier life")
+	case len(g.Tasks) == 0:
+		return nil, fmt.Errorf("kafka: group %q has no tasks, so there is nothing to join for", g.Name)
+	}
+	m := &member{b: b, group: g, name: b.c.Name + "." + g.Name, ready: make(chan struct{}), changed: make(chan struct{})}
+	m.topics = slices.Clone(g.Reads)
+	for _, t := range g.Tasks {
+		m.topics = append(m.topics, t.Topic)
+	}
+	slices.Sort(m.topics)
+	m.topics = slices.Compact(m.topics)
+	m.limits = limits{b: b, known: map[string]int{}}
+	m.ctx, m.cancel = context.WithCancel(b.ctx)
+	if err := m.start(ctx); err != nil {
+		m.Close()
+		return nil, b.explain(err, fmt.Sprintf("join group %q", m.name))
+	}
+	return m, nil
+}
+
+// start makes the client and fences.
+func (m *member) start(ctx context.Context) error {
+	var err error
+	if m.txn2, err = m.b.transactions2(ctx); err != nil {
+		return err
+	}
+	if m.cl, err = kgo.NewClient(m.limits.producing(m.options()...)...); err != nil {
+		return err
+	}
+	close(m.ready)
+	if m.group.AtLeastOnce {
+		return nil
+	}
+	_, _, err = m.cl.ProducerID(ctx)
+	return err
+}
+
+func (m *member) options() []kgo.Opt {
+	c := &m.b.c
+	none := func(context.Context, *kgo.Client, map[string][]int32) {}
+	opts := []kgo.Opt{
+		kgo.WithContext(m.ctx),
+		kgo.MaxVersions(m.versions()),
+		kgo.ConsumerGroup(m.name),
+		kgo.ConsumeTopics(m.topics...),
+		kgo.Balancers(&balancer{m}),
+		kgo.SessionTimeout(c.SessionTimeout),
+		kgo.HeartbeatInterval(c.Heartbeat),
+		kgo.RebalanceTimeout(c.RebalanceTimeout),
+		kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(m.assigned),
+		kgo.OnPartitionsRevoked(none), // kgo knows of no partitions, see balancer
+		kgo.OnPartitionsLost(none),    // OnGroupManageError is called as well, and knows why
+		kgo.WithHooks(m),
+	}
+	if c.Durable {
+		opts = append(opts, kgo.InstanceID(c.Instance+"."+m.group.Name))
+	}
+	if !m.group.AtLeastOnce {
+		opts = append(opts, kgo.TransactionalID(c.Name+"."+c.Instance+"."+m.group.Name), kgo.TransactionTimeout(c.TransactionTimeout))
+	}
+	return opts
+}
+
+// versions are those of the requests. Positions go by topic name: the versions that go by topic id would need the ids of all topics. And
+// where the cluster's transaction.version is below 2, none of the requests that presume it must be used, which kgo sees to for its own.
+func (m *member) versions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)
+	v.SetMaxKeyVersion(int16(kmsg.OffsetFetch), 9)
+	v.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 5)
+	if !m.txn2 {
+		v.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 4)
+		v.SetMaxKeyVersion(int16(kmsg.EndTxn), 4)
+		v.SetMaxKeyVersion(int16(kmsg.Produce), 11)
+	}
+	return v
+}
+
+// transactions2 reports whether the cluster's transaction.version is 2.
+func (b *Broker) transactions2(ctx context.Context) (bool, error) {
+	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, b.cl)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range resp.FinalizedFeatures {
+		if f.Name == "transaction.version" {
+			return f.MaxVersionLevel >= 2, nil
+		}
+	}
+	return false, nil
+}
+
+// Next implements topic.Member.
+func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = map[topic.Partition]bool{}
+	for _, t := range m.told.Tasks {
+		m.held[t] = true
+	}
+	m.wake()
+	for m.err == nil && (m.id == "" || sameAssignment(m.now, m.told)) {
+		if err := m.wait(ctx, nil); err != nil {
+			return topic.Assignment{}, err
+		}
+	}
+	if m.err != nil {
+		return topic.Assignment{}, m.err
+	}
+	m.told = m.now
+	for _, t := range m.told.Tasks {
+		m.held[t] = true
+	}
+	return m.told, nil
+}
+
+// sameAssignment leaves out the epoch: a new one by itself is no news.
+func sameAssignment(a, b topic.Assignment) bool {
+	return b.Owners != nil && slices.Equal(a.Tasks, b.Tasks) && slices.Equal(a.Standbys, b.Standbys) && maps.Equal(a.Owners, b.Owners)
+}
+
+// wake tells everybody who waits that something has changed. The lock is held.
+func (m *member) wake() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// wait gives the lock up until something changes. The lock is held.
+func (m *member) wait(ctx context.Context, late <-chan time.Time) error {
+	changed := m.changed
+	m.mu.Unlock()
+	defer m.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-late:
+		return context.DeadlineExceeded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// assigned is kgo's OnPartitionsAssigned: the member is in sync. Where tasks are taken away that the worker may be working on, it waits
+// until the worker has let go of them, while kgo goes on with heartbeats, and then joins again without them.
+func (m *member) assigned(_ context.Context, cl *kgo.Client, _ map[string][]int32) {
+	id, _ := cl.GroupMetadata()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first := m.id == ""
+	m.id, m.now = id, m.next
+	m.wake()
+	taken := m.takenAway()
+	if taken {
+		late := time.NewTimer(m.b.c.RebalanceTimeout)
+		defer late.Stop()
+		for m.err == nil && m.takenAway() {
+			if m.wait(context.Background(), late.C) != nil {
+				m.lose(fmt.Errorf("tasks were taken away and not let go within the rebalance timeout of %s", m.b.c.RebalanceTimeout))
+			}
+		}
+	}
+	if m.err == nil && (taken || first && m.stale()) {
+		cl.ForceRebalance()
+	}
+}
+
+// takenAway reports whether the worker may be working on a task that it does not own any more. The lock is held.
+func (m *member) takenAway() bool {
+	for t := range m.held {
+		if !slices.Contains(m.now.Tasks, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// stale reports whether a member that has come back got the answer of its earlier life, which the broker gives a member with a name of its
+// own (KIP-345) without asking the leader: its tasks or its address may have changed, and what it had let go may be at nobody.
+func (m *member) stale() bool {
+	if !m.b.c.Durable {
+		return false
+	}
+	for _, t := range m.now.Tasks {
+		if m.now.Owners[t] != m.group.Address || !slices.Contains(m.group.Tasks, t) {
+			return true
+		}
+	}
+	for _, t := range m.group.Tasks {
+		if _, ok := m.now.Owners[t]; !ok {
+			return true
+		}
+	}
+	return m.unowned
+}
+
+// claim is what the member says when it joins. kgo joins as a new member when the broker has forgotten the old one; others may have had the
+// tasks in the meantime, so that place is lost.
+func (m *member) claim() claim {
+	<-m.ready
+	c := claim{address: m.group.Address, standbys: m.group.Standbys, tasks: m.group.Tasks}
+	if m.group.Warm != nil {
+		c.warm = m.group.Warm()
+	}
+	id, _ := m.cl.GroupMetadata()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.epoch = m.now.Epoch
+	if m.id != "" && id != m.id {
+		m.lose(errors.New("the broker has forgotten the member"))
+		return c
+	}
+	c.owned = m.now.Tasks
+	return c
+}
+
+// OnGroupManageError is kgo's hook for what ends a place in a group: an expired session, a fence, a refusal.
+func (m *member) OnGroupManageError(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lose(err)
+}
+
+// lose ends the member: kgo would join again by itself, but the worker must first begin again from what is durable. The lock is held.
+func (m *member) lose(cause error) {
+	if m.err != nil {
+		return
+	}
+	m.err = fmt.Errorf("the place in group %q is lost: %w: %w", m.name, topic.ErrLost, m.b.explain(cause, "stay in it"))
+	m.wake()
+	m.cl.LeaveGroupContext(nil) //nolint:staticcheck // nil means not to wait
+}
+
+// Close implements topic.Member. A member that is not durable leaves the group at once, so that the others need not wait for its session
+// to end.
+func (m *member) Close() error {
+	m.once.Do(func() {
+		m.mu.Lock()
+		if m.err == nil {
+			m.err = errLeft
+		}
+		m.wake()
+		m.mu.Unlock()
+		if m.cl != nil {
+			m.leave()
+		}
+		m.cancel()
+		if m.cl != nil {
+			m.cl.Close()
+		}
+	})
+	return nil
+}
+
+// leave says goodbye by itself: kgo's own way waits for a join that is under way, which can take the rebalance timeout.
+func (m *member) leave() {
+	id, _ := m.cl.GroupMetadata()
+	m.cl.LeaveGroupContext(nil) //nolint:staticcheck // nil means not to wait
+	if id == "" || m.b.c.Durable {
+		return
+	}
+	ctx, stop := context.WithTimeout(m.ctx, leaveTimeout)
+	defer stop()
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group, req.MemberID = m.name, id
+	who := kmsg.NewLeaveGroupRequestMember()
+	who.MemberID = id
+	req.Members = append(req.Members, who)
+	_, _ = req.RequestWith(ctx, m.cl) // nobody can do anything about an error, and the session ends by itself
+}

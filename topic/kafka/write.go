@@ -1,0 +1,236 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"sync"
+	"time"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+const (
+	maxBuffered      = 64 << 20 // bytes of records that wait for their acknowledgement; then Write waits
+	maxBufferedCount = 100_000
+)
+
+// limits is what the topics a client writes to take, as its client must know too: batches are built for it.
+type limits struct {
+	b     *Broker
+	mu    sync.Mutex
+	known map[string]int
+}
+
+// of is the most bytes of a topic's batch.
+func (l *limits) of(ctx context.Context, name string) (int, error) {
+	l.mu.Lock()
+	n, ok := l.known[name]
+	l.mu.Unlock()
+	if ok {
+		return n, nil
+	}
+	n, err := l.b.MaxMessage(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	n = min(max(n, 512), maxBuffered) // what kgo takes
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known[name] = n
+	return n, nil
+}
+
+func (l *limits) batch(name string) int32 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n, ok := l.known[name]; ok {
+		return int32(n)
+	}
+	return defaultMessage
+}
+
+// producing are the options of a client that writes.
+//
+// Batches go out in snappy, kgo's own preference: it costs next to no time on either side and every broker knows it; zstd would save a
+// third of the disk for several times the work. EndTxn is never tried again: an answer that was lost may have been either, and a late
+// request that meets the next transaction ends the wrong one (KAFKA-17754).
+func (l *limits) producing(more ...kgo.Opt) []kgo.Opt {
+	retry := l.b.c.RetryTimeout
+	return l.b.options(append([]kgo.Opt{
+		kgo.WithContext(l.b.ctx),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytesFn(l.batch),
+		kgo.MaxBufferedBytes(2 * maxBuffered),
+		kgo.MaxBufferedRecords(maxBufferedCount),
+		kgo.RecordDeliveryTimeout(max(retry, time.Second)),
+		kgo.RetryTimeoutFn(func(key int16) time.Duration {
+			if key == int16(kmsg.EndTxn) {
+				return 1
+			}
+			return retry
+		}),
+	}, more...)...)
+}
+
+// writer is the writing half of a transaction.
+type writer struct {
+	cl     *kgo.Client
+	limits *limits
+	ctx    context.Context // ends what is written when the transaction ends or has taken too long
+	stop   context.CancelFunc
+	base   context.Context
+	after  time.Duration // from the first record on; 0: no limit
+
+	records int
+	mu      sync.Mutex
+	ends    map[topic.Partition]topic.Offset
+	refused error // the first record that did not get through
+}
+
+// Ends implements topic.Placer: it is known for what has been acknowledged, so for everything after Commit.
+func (w *writer) Ends() map[topic.Partition]topic.Offset {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ends
+}
+
+// Write implements topic.Txn. It does not wait for the broker unless 64 MiB are on their way, and copies what it is given. Records that
+// are too large are left out and the others written; the error tells of the first one.
+func (w *writer) Write(p topic.Partition, records ...topic.Record) error {
+	if err := w.failed(); err != nil {
+		return err
+	}
+	w.arm()
+	most, err := w.limits.of(w.ctx, p.Topic)
+	if err != nil {
+		return err
+	}
+	var tooLarge error
+	for i := range records {
+		if size := batchSize(&records[i]); size > most {
+			if tooLarge == nil {
+				tooLarge = fmt.Errorf("%s: a record of %d bytes is left out, the topic's max.message.bytes is %d: %w", p, size, most, topic.ErrTooLarge)
+			}
+			continue
+		}
+		w.records++
+		w.cl.Produce(w.ctx, record(p, &records[i]), w.acknowledged)
+	}
+	return tooLarge
+}
+
+// arm starts the time that the transaction may take: the coordinator aborts it as long after its first record.
+func (w *writer) arm() {
+	if w.ctx != nil {
+		return
+	}
+	if w.after > 0 {
+		w.ctx, w.stop = context.WithTimeoutCause(w.base, w.after, fmt.Errorf("the transaction takes longer than its timeout of %s", w.after))
+		return
+	}
+	w.ctx, w.stop = context.WithCancel(w.base)
+}
+
+func (w *writer) release() {
+	if w.stop != nil {
+		w.stop()
+	}
+}
+
+func (w *writer) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refused
+}
+
+// acknowledged is kgo's promise of each record.
+func (w *writer) acknowledged(r *kgo.Record, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := topic.Partition{Topic: r.Topic, ID: r.Partition}
+	if err != nil {
+		if w.refused == nil {
+			if late := context.Cause(w.ctx); late != nil {
+				err = late
+			}
+			w.refused = fmt.Errorf("a record for %s was not taken: %w", p, err)
+		}
+		return
+	}
+	if w.ends == nil {
+		w.ends = map[topic.Partition]topic.Offset{}
+	}
+	w.ends[p] = max(w.ends[p], topic.Offset(r.Offset)+1)
+}
+
+// flush waits until each record is acknowledged, or refused, which is an error. settled: none is on its way any more.
+func (w *writer) flush(ctx context.Context) (settled bool, err error) {
+	if w.records == 0 {
+		return true, nil
+	}
+	both, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(w.ctx, stop)()
+	if err := w.cl.Flush(both); err != nil {
+		if cause := context.Cause(w.ctx); cause != nil && ctx.Err() == nil {
+			err = cause
+		}
+		return false, fmt.Errorf("records are not acknowledged: %w", err)
+	}
+	return true, w.failed()
+}
+
+// record copies key, value and headers, whose memory is the caller's.
+func record(p topic.Partition, r *topic.Record) *kgo.Record {
+	n := len(r.Key) + len(r.Value)
+	for _, h := range r.Headers {
+		n += len(h.Value)
+	}
+	memory := make([]byte, 0, n)
+	keep := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		from := len(memory)
+		memory = append(memory, b...)
+		return memory[from:len(memory):len(memory)]
+	}
+	out := &kgo.Record{Topic: p.Topic, Partition: p.ID, Timestamp: time.UnixMilli(r.Time), Key: keep(r.Key), Value: keep(r.Value)}
+	for _, h := range r.Headers {
+		out.Headers = append(out.Headers, kgo.RecordHeader{Key: h.Key, Value: keep(h.Value)})
+	}
+	return out
+}
+
+// batchSize is what a record takes as the only one of its batch, uncompressed: a broker measures what arrives, which is smaller, but
+// whether a record passes must not hang on how well it compresses. kgo counts four bytes more than the broker.
+func batchSize(r *topic.Record) int {
+	n := 1 + 1 + 1 + sizedBytes(r.Key) + sizedBytes(r.Value) + varint(len(r.Headers)) // attributes, the deltas of time and offset
+	for _, h := range r.Headers {
+		n += varint(len(h.Key)) + len(h.Key) + sizedBytes(h.Value)
+	}
+	return 65 + varint(n) + n
+}
+
+func sizedBytes(b []byte) int {
+	if b == nil {
+		return 1
+	}
+	return varint(len(b)) + len(b)
+}
+
+// varint is the bytes of a number in zigzag.
+func varint(n int) int { return (bits.Len64(uint64(min(n, math.MaxInt32))<<1|1) + 6) / 7 }
+
+// fenced reports whether a broker refused something because there is a newer producer with the same transactional id. With Kafka 4 a
+// transaction that took longer than its timeout ends in the same way.
+func fenced(err error) bool {
+	return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.InvalidProducerIDMapping)
+}
