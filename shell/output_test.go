@@ -12,8 +12,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// result is a small result with a key, a number and a text.
-func result(ops []flow.Op, keys []any, numbers []any, texts []any) (*streamql.Rows, *flow.Batch) {
+// resultOf is a small result with a key, a number and a text.
+func resultOf(ops []flow.Op, keys []any, numbers []any, texts []any) (*streamql.Rows, *flow.Batch) {
 	fields := []arrow.Field{flow.Field("id", flow.Int), flow.Field("v", flow.Double), flow.Field("name", flow.String)}
 	cols := []arrow.Array{flow.Column(flow.Int, keys...), flow.Column(flow.Double, numbers...), flow.Column(flow.String, texts...)}
 	rows := &streamql.Rows{Bounded: true, Changes: ops != nil}
@@ -43,7 +43,7 @@ func printed(t *testing.T, look Look, rows *streamql.Rows, batches ...*flow.Batc
 }
 
 func TestFormats(t *testing.T) {
-	rows, b := result(nil, []any{int32(1), int32(22), nil}, []any{1.5, math.NaN(), 1e10}, []any{"a,\"b\"", nil, "x\n\x1b[31m"})
+	rows, b := resultOf(nil, []any{int32(1), int32(22), nil}, []any{1.5, math.NaN(), 1e10}, []any{"a,\"b\"", nil, "x\n\x1b[31m"})
 	for _, c := range []struct {
 		format, want string
 		lost         int64
@@ -64,7 +64,7 @@ func TestFormats(t *testing.T) {
 }
 
 func TestEmptyResults(t *testing.T) {
-	rows, _ := result(nil, nil, nil, nil)
+	rows, _ := resultOf(nil, nil, nil, nil)
 	for format, want := range map[string]string{"jsonl": "", "json": "[]\n", "csv": "id,v,name\r\n", "table": " id │ v │ name\n"} {
 		if got, _ := printed(t, Look{Format: format}, rows); got != want {
 			t.Errorf("%s: got %q, want %q", format, got, want)
@@ -74,7 +74,7 @@ func TestEmptyResults(t *testing.T) {
 
 func TestChanges(t *testing.T) {
 	ops := []flow.Op{flow.Insert, flow.Retract, flow.Insert, flow.Retract}
-	rows, b := result(ops, []any{int32(1), int32(1), int32(1), int32(1)}, []any{1.0, 1.0, 2.0, 2.0}, []any{"a", "a", "b", "b"})
+	rows, b := resultOf(ops, []any{int32(1), int32(1), int32(1), int32(1)}, []any{1.0, 1.0, 2.0, 2.0}, []any{"a", "a", "b", "b"})
 	want := `{"_op":"upsert","id":1,"v":1.0,"name":"a"}` + "\n" + `{"_op":"upsert","id":1,"v":2.0,"name":"b"}` + "\n" + `{"_op":"delete","id":1,"v":2.0,"name":"b"}` + "\n"
 	if got, _ := printed(t, Look{Format: "jsonl"}, rows, b); got != want {
 		t.Errorf("with a key: got\n%swant\n%s", got, want)
@@ -113,7 +113,7 @@ func TestTypes(t *testing.T) {
 }
 
 func TestNarrowTerminal(t *testing.T) {
-	rows, b := result(nil, []any{int32(1)}, []any{0.1}, []any{strings.Repeat("wide字", 30)})
+	rows, b := resultOf(nil, []any{int32(1)}, []any{0.1}, []any{strings.Repeat("wide字", 30)})
 	got, _ := printed(t, Look{Format: "table", Width: 40}, rows, b)
 	for _, line := range strings.Split(strings.TrimSuffix(got, "\n"), "\n") {
 		if n := len([]rune(line)) + strings.Count(line, "字"); n > 40 {
@@ -130,7 +130,7 @@ func TestNarrowTerminal(t *testing.T) {
 }
 
 func TestEqualNames(t *testing.T) {
-	rows, b := result(nil, []any{int32(1)}, []any{2.0}, []any{"x"})
+	rows, b := resultOf(nil, []any{int32(1)}, []any{2.0}, []any{"x"})
 	rows.Columns[1].Name = "id"
 	if got, _ := printed(t, Look{Format: "jsonl"}, rows, b); got != `{"id":1,"id_2":2.0,"name":"x"}`+"\n" {
 		t.Errorf("got %s", got)
@@ -138,7 +138,7 @@ func TestEqualNames(t *testing.T) {
 }
 
 func TestFormatErrors(t *testing.T) {
-	rows, _ := result(nil, nil, nil, nil)
+	rows, _ := resultOf(nil, nil, nil, nil)
 	rows.Bounded = false
 	if _, err := NewPrinter(nil, rows, Look{Format: "json"}); err == nil || !strings.HasPrefix(err.Error(), "SQ3010") {
 		t.Errorf("json without an end: %v", err)

@@ -8,12 +8,14 @@ import (
 
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
+	"github.com/streamql/streamql/result"
 )
 
 // table writes rows under a line of names, numbers to the right. The first rows decide how wide columns are; on a terminal the
 // widest columns are cut until a row fits a line.
 type table struct {
-	page
+	*result.Page
+	look    Look
 	bounded bool
 	held    [][]string // rows that wait for the widths
 	widths  []int
@@ -29,20 +31,20 @@ const (
 	widestThere = 200
 )
 
-func newTable(p page, bounded bool) *table {
-	t := &table{page: p, bounded: bounded}
-	if p.changes {
+func newTable(p *result.Page, look Look, bounded bool) *table {
+	t := &table{Page: p, look: look, bounded: bounded}
+	if p.Changes {
 		t.right = append(t.right, false)
 	}
-	for _, c := range p.columns {
+	for _, c := range p.Columns {
 		t.right = append(t.right, rightAligned(c.Type))
 	}
 	return t
 }
 
 func (t *table) header() []string {
-	names := t.names()
-	if t.changes {
+	names := t.Names()
+	if t.Changes {
 		names = append([]string{"_op"}, names...)
 	}
 	for i := range names {
@@ -56,13 +58,13 @@ func (t *table) Print(b *flow.Batch) error {
 	if t.look.Ksql {
 		style = 0
 	}
-	for _, c := range t.rows(b) {
+	for _, c := range t.Rows(b) {
 		var cells []string
-		if t.changes {
-			cells = append(cells, c.op)
+		if t.Changes {
+			cells = append(cells, c.Op)
 		}
-		for i := range t.columns {
-			cells = append(cells, cell(b.Column(i), c.row, style))
+		for i := range t.Columns {
+			cells = append(cells, cell(b.Column(i), c.Row, style))
 		}
 		t.n++
 		if t.look.Expanded {
@@ -84,7 +86,7 @@ func cell(a arrow.Array, row int, style format.Style) string {
 	if a.IsNull(row) {
 		return "NULL"
 	}
-	return visible(string(appendText(nil, a, row, style)))
+	return visible(string(result.AppendText(nil, a, row, style)))
 }
 
 // visible replaces what would move a terminal's cursor or change its colours.
@@ -147,8 +149,8 @@ func (t *table) settle() {
 
 // expect gives numbers to come the room that most of them take, so that the columns of a live result seldom move.
 func (t *table) expect(widths []int) {
-	from := len(widths) - len(t.columns)
-	for i, c := range t.columns {
+	from := len(widths) - len(t.Columns)
+	for i, c := range t.Columns {
 		switch c.Type {
 		case flow.Double:
 			widths[from+i] = 18

@@ -19,7 +19,7 @@ type genCmd struct {
 	Rows int64             `placeholder:"N" help:"How many rows; without it they do not end."`
 	Seed uint64            `placeholder:"N" default:"1" help:"The same seed gives the same rows."`
 	Rate float64           `placeholder:"N" help:"Rows a second; without it as fast as they are taken."`
-	To   string            `placeholder:"TOPIC" help:"Write JSON records into this topic of --dir instead of stdout."`
+	To   string            `placeholder:"TOPIC" help:"Write JSON records into this topic of --dir or --brokers instead of stdout."`
 	Set  map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"An option of the kind."`
 }
 
@@ -40,8 +40,8 @@ func (c *genCmd) Run(w *world) error {
 	if c.Kind == "list" {
 		return listKinds()
 	}
-	if c.To != "" && w.Dir == "" {
-		return usage(errors.New("--to TOPIC needs --dir: a topic in memory would be gone at the end"))
+	if c.To != "" && w.Dir == "" && w.Brokers == "" {
+		return usage(errors.New("--to TOPIC needs --dir or --brokers: a topic in memory would be gone at the end"))
 	}
 	if c.To != "" && c.Rows <= 0 {
 		return usage(errors.New("--to TOPIC needs --rows: it would fill the disk"))

@@ -20,7 +20,8 @@ import (
 	"github.com/streamql/streamql/shell"
 )
 
-// global are the flags of every command. STREAMQL_<FLAG> in the environment stands for a flag that is not given.
+// global are the flags of every command. STREAMQL_<FLAG> in the environment stands for a flag that is
+// not given, and a key of the configuration files for what neither gives.
 type global struct {
 	Output  string            `short:"o" placeholder:"FORMAT" default:"auto" help:"How rows are written: table, jsonl, json or csv. By default a table on a terminal, else jsonl."`
 	Define  map[string]string `short:"d" mapsep:"none" placeholder:"NAME=VALUE" help:"The value that $${NAME} stands for in statements."`
@@ -33,17 +34,27 @@ type global struct {
 	NoInput bool              `name:"no-input" help:"Never ask anything and show no prompt."`
 	Debug   bool              `help:"Show what a fault in the program needs to be found."`
 
-	Brokers string `hidden:"" placeholder:"HOSTS"`
+	Config string `placeholder:"FILE" help:"Read this file in place of ./streamql.toml."`
+	Env    string `short:"e" placeholder:"NAME" help:"[env.NAME] of the configuration goes over its top level."`
+
+	Brokers        string        `placeholder:"HOSTS" help:"The Kafka cluster, HOST:PORT with commas between; TLS and passwords are in the configuration's [kafka]."`
+	Name           string        `placeholder:"NAME" default:"streamql" help:"The application on the cluster: processes of one name share its jobs, and its topics begin with it."`
+	CommitInterval time.Duration `placeholder:"TIME" help:"The time between two commits of a job, e.g. 100ms."`
+	HTTP           string        `name:"http" placeholder:"ADDR" help:"Answer HTTP at this address while the command runs, e.g. 127.0.0.1:8088."`
+	Work           bool          `help:"With --brokers, a shell runs the application's jobs too; run and demo always do."`
+	Standbys       int           `placeholder:"N" help:"With --brokers, how many other processes keep a copy of each job's state."`
+	StateMemory    size          `placeholder:"SIZE" help:"With --brokers, the memory for jobs' state, e.g. 512MiB."`
+	Snapshots      string        `placeholder:"DIR" help:"With --brokers, a directory all processes reach, for snapshots of jobs' state."`
+
 	Connect string `hidden:"" placeholder:"URL"`
-	Env     string `hidden:"" short:"e" placeholder:"NAME"`
+
+	files files // the configuration
 }
 
 // check refuses values that no command can use.
 func (g *global) check() error {
-	for flag, v := range map[string]string{"brokers": g.Brokers, "connect": g.Connect, "env": g.Env} {
-		if v != "" {
-			return usage(fmt.Errorf("--%s comes with Kafka support, which this build does not have yet", flag))
-		}
+	if g.Connect != "" {
+		return usage(fmt.Errorf("--connect comes with the command serve, which this build does not have yet"))
 	}
 	for _, f := range []struct {
 		name, value string
@@ -53,8 +64,8 @@ func (g *global) check() error {
 			return usage(fmt.Errorf("--%s is %s, not %q", f.name, strings.Join(f.legal, ", "), f.value))
 		}
 	}
-	if g.Limit < 0 || g.Timeout < 0 {
-		return usage(fmt.Errorf("--limit and --timeout are not negative"))
+	if g.Limit < 0 || g.Timeout < 0 || g.CommitInterval < 0 || g.Standbys < 0 {
+		return usage(fmt.Errorf("--limit, --timeout, --commit-interval and --standbys are not negative"))
 	}
 	return nil
 }
@@ -66,7 +77,7 @@ type world struct {
 	stop   context.CancelFunc
 	signal atomic.Int32
 	color  bool // of stderr
-	kept   bool // a directory was opened
+	kept   bool // a directory or a cluster was opened
 
 	prompting atomic.Bool // Ctrl-C is the prompt's
 	warnings  *warnings
@@ -133,21 +144,28 @@ func (w *world) look() shell.Look {
 // session opens an engine as the flags say, and a session over it. done closes both.
 func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() error, err error) {
 	progress := shell.NewProgress(os.Stderr, isTerminal(os.Stderr), w.Quiet)
-	if w.Dir == "" && !w.Quiet {
+	cluster, err := w.cluster()
+	if err != nil {
+		return nil, nil, err
+	}
+	if w.Dir == "" && w.Brokers == "" && !w.Quiet {
 		fmt.Fprintln(os.Stderr, "everything is in memory and gone at the end; --dir DIR keeps it")
 	}
 	warn := &warnings{to: os.Stderr, color: w.color}
 	warn.quiet.Store(w.Quiet)
 	w.warnings = warn
-	opts := append(more, streamql.WithDialect(w.Dialect), streamql.WithProgress(progress.Report), streamql.WithWarnings(warn.take))
+	opts := append(append(more, cluster...), streamql.WithDialect(w.Dialect), streamql.WithProgress(progress.Report), streamql.WithWarnings(warn.take))
 	if w.Dir != "" {
 		opts = append(opts, streamql.WithDir(w.Dir))
+	}
+	if w.CommitInterval > 0 {
+		opts = append(opts, streamql.WithCommitInterval(w.CommitInterval))
 	}
 	e, err := streamql.Open(w.ctx, opts...)
 	if err != nil {
 		return nil, nil, w.unusable(err)
 	}
-	w.kept = w.Dir != ""
+	w.kept = w.Dir != "" || w.Brokers != ""
 	s = &shell.Session{Engine: e, Out: os.Stdout, Err: os.Stderr, Look: w.look(), Quiet: w.Quiet, Limit: w.Limit, Progress: progress}
 	done = func() error { warn.end(); return e.Close() }
 	for _, name := range sorted(w.Define) {

@@ -57,8 +57,7 @@ func main() { os.Exit(start(os.Args[1:])) }
 // start parses the command line and runs the command. It returns the exit code.
 func start(args []string) (code int) {
 	var c cli
-	parser, err := kong.New(&c, kong.Name("streamql"), kong.Description(examples), kong.DefaultEnvars("STREAMQL"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.Writers(os.Stdout, os.Stderr))
+	parser, err := newParser(&c)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		return exitUsage
@@ -67,6 +66,10 @@ func start(args []string) (code int) {
 	if err != nil {
 		return report(os.Stderr, usage(mistyped(parser, args, err)), false)
 	}
+	if c.files.err != nil {
+		return report(os.Stderr, c.files.err, false)
+	}
+	c.Define = c.files.definitions(c.Define)
 	w := newWorld(&c.global)
 	defer w.close()
 	defer func() {
@@ -87,6 +90,11 @@ func start(args []string) (code int) {
 		err = &streamql.Error{Code: "SQ7201", Stage: "run", Msg: fmt.Sprintf("the time is up: --timeout is %v", c.Timeout)}
 	}
 	return w.report(err)
+}
+
+func newParser(c *cli) (*kong.Kong, error) {
+	return kong.New(c, kong.Name("streamql"), kong.Description(examples), kong.DefaultEnvars("STREAMQL"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.Writers(os.Stdout, os.Stderr), kong.Resolvers(&c.files))
 }
 
 // report shows an error and says how the process ends.

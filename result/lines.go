@@ -1,27 +1,29 @@
-package shell
+package result
 
 import (
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
 )
 
-// lines writes JSON Lines: one object a row, the columns in order under their shown names. A changing result has a field _op first.
 type lines struct {
-	page
+	*Page
 	labels [][]byte // `,"name":`
 	buf    []byte
 }
 
-func newLines(p page) *lines {
-	l := &lines{page: p}
-	for _, n := range p.names() {
+// Lines writes JSON Lines: one object a row, the columns in order under their shown names. A changing result has a field _op first.
+func Lines(p *Page) Writer { return newLines(p) }
+
+func newLines(p *Page) *lines {
+	l := &lines{Page: p}
+	for _, n := range p.Names() {
 		l.labels = append(l.labels, append(format.AppendJSONText([]byte{','}, n), ':'))
 	}
 	return l
 }
 
 func (l *lines) Print(b *flow.Batch) error {
-	for _, c := range l.rows(b) {
+	for _, c := range l.Rows(b) {
 		l.buf = append(l.object(l.buf[:0], b, c), '\n')
 		if _, err := l.Write(l.buf); err != nil {
 			return err
@@ -30,15 +32,14 @@ func (l *lines) Print(b *flow.Batch) error {
 	return l.Flush()
 }
 
-func (l *lines) object(dst []byte, b *flow.Batch, c change) []byte {
+func (l *lines) object(dst []byte, b *flow.Batch, c Change) []byte {
 	from := len(dst)
-	if c.op != "" {
-		dst = append(append(append(dst, `,"_op":"`...), c.op...), '"')
+	if c.Op != "" {
+		dst = append(append(append(dst, `,"_op":"`...), c.Op...), '"')
 	}
-	style := l.look.style()
 	for i, label := range l.labels {
 		dst = append(dst, label...)
-		dst = format.AppendJSON(dst, b.Column(i), c.row, style)
+		dst = format.AppendJSON(dst, b.Column(i), c.Row, l.Style)
 	}
 	if len(dst) == from {
 		return append(dst, "{}"...)
@@ -49,14 +50,16 @@ func (l *lines) object(dst []byte, b *flow.Batch, c change) []byte {
 
 func (l *lines) Close() error { return l.Flush() }
 
-// document writes one JSON array a result.
+// Document writes one JSON array of such objects.
+func Document(p *Page) Writer { return &document{lines: newLines(p)} }
+
 type document struct {
 	*lines
 	begun bool
 }
 
 func (d *document) Print(b *flow.Batch) error {
-	for _, c := range d.rows(b) {
+	for _, c := range d.Rows(b) {
 		d.buf = append(d.buf[:0], "[\n  "...)
 		if d.begun {
 			d.buf = append(d.buf[:0], ",\n  "...)

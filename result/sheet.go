@@ -1,4 +1,4 @@
-package shell
+package result
 
 import (
 	"bytes"
@@ -6,9 +6,11 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// sheet writes CSV as RFC 4180 has it: a line of names, CRLF at the end of each line. NULL is an empty field, an empty text is "".
+// Sheet writes CSV as RFC 4180 has it: a line of names, CRLF at the end of each line. NULL is an empty field, an empty text is "".
+func Sheet(p *Page) Writer { return &sheet{Page: p} }
+
 type sheet struct {
-	page
+	*Page
 	begun bool
 	buf   []byte
 }
@@ -18,8 +20,8 @@ func (s *sheet) begin() error {
 		return nil
 	}
 	s.begun = true
-	names := s.names()
-	if s.changes {
+	names := s.Names()
+	if s.Changes {
 		names = append([]string{"_op"}, names...)
 	}
 	s.buf = s.buf[:0]
@@ -38,18 +40,17 @@ func (s *sheet) Print(b *flow.Batch) error {
 		return err
 	}
 	var cell []byte
-	style := s.look.style()
-	for _, c := range s.rows(b) {
-		s.buf = append(s.buf[:0], c.op...)
-		for i := range s.columns {
-			if i > 0 || s.changes {
+	for _, c := range s.Rows(b) {
+		s.buf = append(s.buf[:0], c.Op...)
+		for i := range s.Columns {
+			if i > 0 || s.Changes {
 				s.buf = append(s.buf, ',')
 			}
 			a := b.Column(i)
-			if a.IsNull(c.row) {
+			if a.IsNull(c.Row) {
 				continue
 			}
-			if cell = appendText(cell[:0], a, c.row, style); string(cell) == "null" && flow.IsNumber(a.DataType()) {
+			if cell = AppendText(cell[:0], a, c.Row, s.Style); string(cell) == "null" && flow.IsNumber(a.DataType()) {
 				continue // what was no number
 			}
 			s.buf = appendField(s.buf, cell)
