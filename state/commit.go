@@ -114,10 +114,14 @@ func (s *store) apply() (err error) {
 			return err
 		}
 	}
+	return b.Commit(s.writing())
+}
+
+func (s *store) writing() *pebble.WriteOptions {
 	if s.sync {
-		return b.Commit(pebble.Sync)
+		return pebble.Sync
 	}
-	return b.Commit(pebble.NoSync)
+	return pebble.NoSync
 }
 
 // clean makes what changed the committed state.
@@ -228,7 +232,7 @@ func (s *store) Drop() error {
 
 func (s *store) remove() (err error) {
 	defer gaveUp(&err)
-	return s.db.DeleteRange(s.prefix, successor(s.prefix), pebble.Sync)
+	return s.db.DeleteRange(s.prefix, successor(s.prefix), s.writing())
 }
 
 // Close implements Store.

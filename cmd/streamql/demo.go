@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/streamql/streamql"
@@ -49,12 +51,12 @@ const (
   battery_percentage DOUBLE, battery_voltage DOUBLE, current_draw DOUBLE, speed DOUBLE, engine_vibration_amplitude DOUBLE,
   throttle_pos DOUBLE, tire_pressure11 INT, tire_pressure12 INT, tire_pressure21 INT, tire_pressure22 INT,
   accelerometer11_value DOUBLE, accelerometer12_value DOUBLE, accelerometer21_value DOUBLE, accelerometer22_value DOUBLE,
-  control_unit_firmware INT, failure_occurred STRING) WITH (topic='sensor-data', format='json', partitions=4);`
+  control_unit_firmware INT, failure_occurred STRING) WITH (topic='%s', format='json', partitions=4);`
 	demoCount = `SELECT COUNT(*) AS n FROM cars SINCE 7 DAYS AGO UNTIL NOW;`
 	demoModel = `CREATE MODEL engine TRANSFORM (* EXCEPT (car, failure_occurred))
   FROM (SELECT * FROM cars SINCE 7 DAYS AGO UNTIL NOW WHERE failure_occurred = 'false') TRAIN ONCE
   WITH (type='autoencoder', layers='14:tanh,7:relu,7:tanh,18:linear', epochs=10, batch_size=100, threshold='quantile:0.999', seed=%d);`
-	demoScores = `CREATE STREAM car_scores WITH (topic='model-predictions') AS
+	demoScores = `CREATE STREAM car_scores WITH (topic='%s') AS
   SELECT car, ANOMALY_SCORE(engine, *) AS score, IS_ANOMALY(engine, *) AS alarm, MODEL_VERSION(engine) AS v FROM cars;`
 	demoHealth = `CREATE TABLE car_health AS
   SELECT car, LATEST_BY_OFFSET(score) AS score, LATEST_BY_OFFSET(alarm) AS alarm, LATEST_BY_OFFSET(v) AS v FROM car_scores GROUP BY car;`
@@ -76,15 +78,16 @@ func drawCars(seed uint64) [2]int {
 // demo is one run of the demonstration.
 type demo struct {
 	*demoCmd
-	w       *world
-	s       *shell.Session
-	dir     string
-	tell    io.Writer // the story
-	paint   bool
-	begun   time.Time
-	summary summary
-	live    *traffic
-	watch   *watcher
+	w                     *world
+	s                     *shell.Session
+	dir                   string
+	readings, predictions string    // topics
+	tell                  io.Writer // the story
+	paint                 bool
+	begun                 time.Time
+	summary               summary
+	live                  *traffic
+	watch                 *watcher
 }
 
 // Run runs the demonstration.
@@ -93,7 +96,7 @@ func (c *demoCmd) Run(w *world) (err error) {
 	if c.Seconds < 5 {
 		return usage(errors.New("--seconds is at least 5: a failure must have time to begin and to be seen"))
 	}
-	d := &demo{demoCmd: c, w: w, tell: os.Stdout, paint: isTerminal(os.Stdout) && !c.Plain, begun: time.Now()}
+	d := &demo{demoCmd: c, w: w, readings: "sensor-data", predictions: "model-predictions", tell: os.Stdout, paint: isTerminal(os.Stdout) && !c.Plain, begun: time.Now()}
 	if c.JSON {
 		d.tell = io.Discard
 	}
@@ -116,7 +119,10 @@ func (c *demoCmd) Run(w *world) (err error) {
 			return err
 		}
 	}
-	if c.Keep {
+	if c.Keep && w.Brokers != "" {
+		fmt.Fprintf(os.Stderr, "kept: models and jobs on the cluster; Ctrl-C ends, then: streamql --brokers %s --name %s --work\n", w.Brokers, w.Name)
+		<-w.ctx.Done()
+	} else if c.Keep {
 		fmt.Fprintf(os.Stderr, "kept: topics, models and jobs are in %s; Ctrl-C ends, then: streamql --dir %s\n", d.dir, d.dir)
 		<-w.ctx.Done()
 	}
@@ -125,14 +131,27 @@ func (c *demoCmd) Run(w *world) (err error) {
 
 func (d *demo) open() (done func() error, err error) {
 	progress := shell.NewProgress(os.Stderr, isTerminal(os.Stderr) && !d.Plain, d.JSON)
-	e, err := streamql.Open(d.w.ctx, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report))
+	if d.w.Brokers != "" && d.w.Name == "streamql" { // a run of its own, beside whatever the cluster holds
+		d.w.Name = "streamql-demo-" + strings.ToLower(crand.Text()[:6])
+	}
+	cluster, err := d.w.cluster()
+	if err != nil {
+		return nil, err
+	}
+	e, err := streamql.Open(d.w.ctx, append(cluster, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report))...)
 	if err != nil {
 		return nil, err
 	}
 	look := d.w.look()
 	look.Format, look.Color = "table", look.Color && d.paint
 	d.s = &shell.Session{Engine: e, Out: d.tell, Err: d.tell, Look: look, Progress: progress}
-	return e.Close, nil
+	if d.w.Brokers == "" {
+		return e.Close, nil
+	}
+	if err := d.freeTopics(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return func() error { return errors.Join(d.leave(), e.Close()) }, nil
 }
 
 // play is the story from history to the second version of the model.
@@ -162,7 +181,7 @@ func (d *demo) play(ctx context.Context) error {
 
 // history writes 7 days of readings and counts them.
 func (d *demo) history(ctx context.Context) error {
-	if err := d.run(ctx, demoSource); err != nil {
+	if err := d.run(ctx, fmt.Sprintf(demoSource, d.readings)); err != nil {
 		return err
 	}
 	begun := time.Now()
@@ -172,7 +191,7 @@ func (d *demo) history(ctx context.Context) error {
 	}
 	d.summary.HistoryRows = n
 	d.summary.WriteSeconds = since(begun)
-	d.note("%d readings of %d cars written to topic sensor-data in %.1f s", n, demoCars, since(begun))
+	d.note("%d readings of %d cars written to topic %s in %.1f s", n, demoCars, d.readings, since(begun))
 	begun = time.Now()
 	if err := d.run(ctx, demoCount); err != nil {
 		return err
@@ -192,7 +211,7 @@ func (d *demo) train(ctx context.Context) error {
 	if err := d.version(ctx, 1); err != nil {
 		return err
 	}
-	if err := d.run(ctx, demoScores); err != nil {
+	if err := d.run(ctx, fmt.Sprintf(demoScores, d.predictions)); err != nil {
 		return err
 	}
 	return d.run(ctx, demoHealth)

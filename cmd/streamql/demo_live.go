@@ -19,7 +19,7 @@ func (d *demo) writeHistory(ctx context.Context, now time.Time) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	out, err := newProducer(ctx, d.s.Engine, "sensor-data", src.Fields(), 4)
+	out, err := newProducer(ctx, d.s.Engine, d.readings, src.Fields(), 4)
 	if err != nil {
 		return 0, err
 	}
@@ -62,7 +62,7 @@ func (d *demo) startTraffic(ctx context.Context) (*traffic, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.out, err = newProducer(ctx, d.s.Engine, "sensor-data", t.src.Fields(), 4); err != nil {
+	if t.out, err = newProducer(ctx, d.s.Engine, d.readings, t.src.Fields(), 4); err != nil {
 		return nil, err
 	}
 	ctx, t.stop = context.WithCancel(ctx)

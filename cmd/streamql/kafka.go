@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic/kafka"
 )
 
@@ -29,8 +31,22 @@ func (w *world) cluster() ([]streamql.Option, error) {
 	if c.TLS != nil && c.TLS.InsecureSkipVerify && !w.Quiet {
 		fmt.Fprintln(os.Stderr, "warning: kafka.insecure = true: whoever answers at the brokers' addresses is believed")
 	}
-	return nil, &streamql.Error{Code: "SQ3001", Stage: lang.StagePlan, Msg: "Kafka is not wired yet"}
+	opts := []streamql.Option{streamql.WithKafka(c), streamql.WithStandbys(w.Standbys), streamql.WithAddress(w.HTTP)}
+	if w.StateMemory > 0 {
+		opts = append(opts, streamql.WithStateMemory(int64(w.StateMemory)))
+	}
+	if w.Snapshots != "" {
+		place, err := state.Directory(w.Snapshots)
+		if err != nil {
+			return nil, usage(fmt.Errorf("--snapshots: %w", plainPath(err)))
+		}
+		opts = append(opts, streamql.WithSnapshots(place, snapshotsEvery))
+	}
+	return opts, nil
 }
+
+// snapshotsEvery is the time between two snapshots of a task.
+const snapshotsEvery = 10 * time.Minute
 
 var applicationName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 

@@ -172,14 +172,33 @@ func (b *Broker) spread(ctx context.Context, name, what string, done func(*layou
 	}
 }
 
-// OffsetAt implements topic.Timed.
+// OffsetAt implements topic.Timed. Kafka's own answer may be the mark of a transaction's end, which bears the time of its writing: where
+// records bear older times (a history that was loaded), that is far before the first record of the time asked for. So records are read
+// from there on until one bears it.
 func (b *Broker) OffsetAt(ctx context.Context, p topic.Partition, ms int64) (topic.Offset, error) {
-	at, err := b.offsets(ctx, max(ms, 0), p) // negative times are the protocol's own signs
-	if err == nil && at[p] < 0 {
-		at, err = b.offsets(ctx, latest, p)
-	}
+	ends, err := b.offsets(ctx, latest, p)
 	if err != nil {
 		return 0, b.about(err, p.Topic, "find offsets by time in")
 	}
-	return at[p], nil
+	at, err := b.offsets(ctx, max(ms, 0), p) // negative times are the protocol's own signs
+	if err != nil {
+		return 0, b.about(err, p.Topic, "find offsets by time in")
+	}
+	if at[p] < 0 || at[p] >= ends[p] {
+		return ends[p], nil
+	}
+	first := ends[p]
+	err = topic.Each(ctx, b, []topic.Span{{Partition: p, From: at[p], To: ends[p]}}, func(f *topic.Fetch, i int) error {
+		if f.Times[i] < ms {
+			return nil
+		}
+		first = f.Offsets[i]
+		return errFound
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		return 0, err
+	}
+	return first, nil
 }
+
+var errFound = errors.New("found")

@@ -40,7 +40,7 @@ func TestLikeKgo(t *testing.T) {
 			i := rapid.IntRange(0, 2).Draw(rt, "writer")
 			cl := writers[i]
 			if i > 0 && open[i] && rapid.IntRange(0, 2).Draw(rt, "end") == 0 {
-				end(rt, cl, rapid.Bool().Draw(rt, "commit"))
+				finish(rt, cl, rapid.Bool().Draw(rt, "commit"))
 				open[i] = false
 				continue
 			}
@@ -60,7 +60,7 @@ func TestLikeKgo(t *testing.T) {
 		}
 		for i := range open {
 			if open[i] {
-				end(rt, writers[i], rapid.Bool().Draw(rt, "commit"))
+				finish(rt, writers[i], rapid.Bool().Draw(rt, "commit"))
 			}
 		}
 		spans := c.spans(name)
@@ -101,7 +101,7 @@ func drawRecord(t *rapid.T, name string, partitions int) *kgo.Record {
 	return r
 }
 
-func end(t *rapid.T, cl *kgo.Client, commit bool) {
+func finish(t *rapid.T, cl *kgo.Client, commit bool) {
 	if err := cl.EndTransaction(context.Background(), kgo.TransactionEndTry(commit)); err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	maxBuffered      = 64 << 20 // bytes of records that wait for their acknowledgement; then Write waits
-	maxBufferedCount = 100_000
+	maxUnsent      = 64 << 20 // bytes of records that wait for their acknowledgement; then Write waits
+	maxUnsentCount = 100_000
 )
 
 // limits is what the topics a client writes to take, as its client must know too: batches are built for it.
@@ -39,7 +39,7 @@ func (l *limits) of(ctx context.Context, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n = min(max(n, 512), maxBuffered) // what kgo takes
+	n = min(max(n, 512), maxUnsent) // what kgo takes
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known[name] = n
@@ -67,9 +67,8 @@ func (l *limits) producing(more ...kgo.Opt) []kgo.Opt {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(l.batch),
-		kgo.MaxBufferedBytes(2 * maxBuffered),
-		kgo.MaxBufferedRecords(maxBufferedCount),
-		kgo.RecordDeliveryTimeout(max(retry, time.Second)),
+		kgo.MaxBufferedBytes(2 * maxUnsent),
+		kgo.MaxBufferedRecords(maxUnsentCount),
 		kgo.RetryTimeoutFn(func(key int16) time.Duration {
 			if key == int16(kmsg.EndTxn) {
 				return 1
