@@ -116,11 +116,17 @@ func (x sum) Add(s []byte, args []arrow.Array, row int, w flow.Op) ([]byte, erro
 			return s, errOverflow
 		}
 	case *array.Int64:
-		old, v := int64(word(s, 0)), int64(w)*a.Value(row)
-		if n := old + v; (old^n)&(v^n) < 0 {
+		old, v := int64(word(s, 0)), a.Value(row)
+		n := old + v
+		over := (old^n)&(v^n) < 0
+		if w < 0 { // the least number has no negative to add
+			n = old - v
+			over = (old^v)&(old^n) < 0
+		}
+		if over {
 			return s, errOverflow
 		}
-		setWord(s, 0, uint64(old+v))
+		setWord(s, 0, uint64(n))
 	case *array.Decimal128:
 		v := a.Value(row)
 		if w < 0 {
