@@ -180,9 +180,10 @@ func (s *session) failed(call int, err error) {
 	s.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: s.Calls[call].Name, Side: "row"})
 }
 
-// Advance forgets, now and then, the sessions that no row can reach any more.
+// Advance forgets, now and then, the sessions that no row can reach any more: one a gap after a session's end still joins it, and is
+// late only when its own gap and the grace are over.
 func (s *session) Advance(now flow.Time, _ exec.Emit) error {
-	reach := s.Window.Gap + s.Window.Grace
+	reach := 2*s.Window.Gap + s.Window.Grace
 	if s.Emit == EmitEnd || int64(now)-s.swept < reach/4+1 {
 		return nil
 	}
