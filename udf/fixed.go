@@ -1,6 +1,7 @@
 package udf
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -300,17 +301,11 @@ func bitsOf(a arrow.Array, row int) (lo, hi uint64) {
 	return 0, 0
 }
 
+// compareBits orders values of a fixed width. NaN is greater than every number and equals itself, so that no order of rows matters.
 func compareBits(t flow.Type, lo, hi, lo2, hi2 uint64) int {
 	switch t.ID() {
 	case arrow.FLOAT32, arrow.FLOAT64:
-		a, b := math.Float64frombits(lo), math.Float64frombits(lo2)
-		switch {
-		case a < b:
-			return -1
-		case a > b:
-			return 1
-		}
-		return 0
+		return -cmp.Compare(-math.Float64frombits(lo), -math.Float64frombits(lo2)) // cmp has NaN first
 	case arrow.DECIMAL128:
 		return decimal128.New(int64(hi), lo).Cmp(decimal128.New(int64(hi2), lo2))
 	}

@@ -148,7 +148,7 @@ func (e *extreme) put(v any) {
 		e.best = v
 		return
 	}
-	if c, ok := compare(v, e.best); ok && (c < 0 && e.least || c > 0 && !e.least) {
+	if c := order(v, e.best); c < 0 && e.least || c > 0 && !e.least {
 		e.best = v
 	}
 }

@@ -159,15 +159,7 @@ func best(direction int) func([]any) (any, bool) {
 			if a == nil {
 				continue
 			}
-			if out == nil {
-				out = a
-				continue
-			}
-			c, ok := compare(a, out)
-			if !ok {
-				return nil, false // NaN: the function's own order
-			}
-			if c*direction > 0 {
+			if out == nil || order(a, out)*direction > 0 {
 				out = a
 			}
 		}

@@ -159,14 +159,14 @@ func (g *group) before(other *group) bool {
 		return g.start < other.start
 	}
 	for i := range g.key {
-		if c, ok := compare(g.key[i], other.key[i]); ok && c != 0 {
+		if c := order(g.key[i], other.key[i]); c != 0 {
 			return c < 0
 		}
 	}
 	return false
 }
 
-// sessions is an aggregate over WINDOW SESSION. It forgets nothing.
+// sessions is an aggregate over WINDOW SESSION.
 type sessions struct {
 	*op.Aggregate
 	next step
@@ -199,7 +199,11 @@ func (s *sessions) take(rows []row) error {
 		t, id := r.vals[in.Time].(int64), identity(key)
 		merged := &session{start: t, end: t, accs: s.accs()}
 		var met, rest []*session
+		now := r.vals[in.Clock].(int64)
 		for _, old := range s.open[id] {
+			if old.end+s.Window.Gap+s.Window.Grace < now {
+				continue // closed
+			}
 			if old.start > t+s.Window.Gap || old.end < t-s.Window.Gap {
 				rest = append(rest, old)
 				continue
@@ -207,7 +211,7 @@ func (s *sessions) take(rows []row) error {
 			met = append(met, old)
 			merged.start, merged.end = min(merged.start, old.start), max(merged.end, old.end)
 		}
-		if merged.end+s.Window.Gap+s.Window.Grace < r.vals[in.Clock].(int64) {
+		if merged.end+s.Window.Gap+s.Window.Grace < now {
 			continue // late
 		}
 		for _, old := range met {

@@ -51,6 +51,23 @@ func compareFloats(a, b float64) (int, bool) {
 	return cmp.Compare(a, b), true
 }
 
+// order is compare for functions that order all values: NaN is greater than every number.
+func order(a, b any) int {
+	c, ok := compare(a, b)
+	if ok {
+		return c
+	}
+	_, aNumber := compare(a, a)
+	_, bNumber := compare(b, b)
+	switch {
+	case aNumber:
+		return -1
+	case bNumber:
+		return 1
+	}
+	return 0
+}
+
 // identity is a text that two lists of values share exactly when they are equal: -0 is 0, all NaN are one, maps have no order.
 func identity(vals []any) string {
 	var out strings.Builder
