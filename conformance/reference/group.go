@@ -49,12 +49,25 @@ func hasNull(vals []any) bool {
 	return false
 }
 
+// oneZero makes -0 in a key 0, as both are one group.
+func oneZero(key []any) []any {
+	for i, v := range key {
+		switch v := v.(type) {
+		case float32:
+			key[i] = v + 0
+		case float64:
+			key[i] = v + 0
+		}
+	}
+	return key
+}
+
 func (g *groups) take(rows []row) error {
 	in := g.Input.Schema()
 	var out []row
 	redone := "" // the group that a row has just been taken out of and the next one goes into
 	for i, r := range rows {
-		key := pick(r.vals, g.Keys)
+		key := oneZero(pick(r.vals, g.Keys))
 		if hasNull(key) {
 			continue
 		}
@@ -82,7 +95,7 @@ func (g *groups) take(rows []row) error {
 			}
 			redone = ""
 			if r.op == flow.Before && i+1 < len(rows) {
-				if after := pick(rows[i+1].vals, g.Keys); !hasNull(after) && identity(append([]any{start}, after...)) == id {
+				if after := oneZero(pick(rows[i+1].vals, g.Keys)); !hasNull(after) && identity(append([]any{start}, after...)) == id {
 					redone = id
 					continue
 				}
@@ -192,7 +205,7 @@ func (s *sessions) take(rows []row) error {
 	in := s.Input.Schema()
 	var out []row
 	for _, r := range rows {
-		key := pick(r.vals, s.Keys)
+		key := oneZero(pick(r.vals, s.Keys))
 		if hasNull(key) {
 			continue
 		}

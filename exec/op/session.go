@@ -280,7 +280,7 @@ func (o *spans) columns(cols []arrow.Array) []arrow.Array {
 func (o *spans) batch(in *flow.Batch) *flow.Batch {
 	var cols []arrow.Array
 	for _, k := range o.s.Keys {
-		cols = append(cols, flow.Take(in.Column(k), o.rows))
+		cols = append(cols, groupKey(in.Column(k), o.rows))
 	}
 	cols = o.columns(cols)
 	if o.s.Out.Clock >= 0 {
