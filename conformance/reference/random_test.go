@@ -90,8 +90,9 @@ func (g *maker) declare() {
 	if g.textKey {
 		typ = "STRING"
 	}
-	fmt.Fprintf(&g.text, "CREATE %s s (k %s %s, a INT, b BIGINT, x DOUBLE, d DECIMAL(8, 2), t STRING, f BOOLEAN) WITH (kafka_topic='s', partitions=%d);\n",
-		kind, typ, key, g.partitions)
+	stamp := g.pick("timestamp", "", "", ", timestamp='ts'")
+	fmt.Fprintf(&g.text, "CREATE %s s (k %s %s, a INT, b BIGINT, x DOUBLE, d DECIMAL(8, 2), t STRING, f BOOLEAN, l ARRAY<INT>, m MAP<STRING, BIGINT>, ts BIGINT) "+
+		"WITH (kafka_topic='s', partitions=%d%s);\n", kind, typ, key, g.partitions, stamp)
 }
 
 // job draws a CREATE .. AS SELECT over s.
@@ -109,6 +110,9 @@ func (g *maker) job(n int) {
 		}
 		if !g.table {
 			kind = "STREAM"
+			if g.one("explode", 3) {
+				items += ", EXPLODE(" + g.expr("LIST", 2) + ") AS e"
+			}
 		}
 		query = "SELECT " + items + " FROM s" + where
 		if !g.table && g.one("partition by", 3) {
@@ -132,9 +136,14 @@ func (g *maker) job(n int) {
 		with = " WITH (key_format='JSON')"
 	}
 	fmt.Fprintf(&g.text, "CREATE %s o%d%s AS %s%s;\n", kind, n, with, query, emit)
-	if kind == "TABLE" && g.one("another job", 2) && !strings.Contains(query, "WINDOW") {
-		fmt.Fprintf(&g.text, "CREATE TABLE z%d AS SELECT * FROM o%d;\n", n, n)
+	if kind == "STREAM" || !g.one("another job", 2) {
+		return
 	}
+	next := "SELECT * FROM o%d"
+	if !strings.Contains(query, "WINDOW") && !strings.Contains(query, "PARTITION") {
+		next = g.pick("next", next, "SELECT c0, COUNT(*) AS n FROM o%d GROUP BY c0", "SELECT c0, COUNT(c0) AS n FROM o%d WHERE c0 IS NOT NULL GROUP BY c0 HAVING COUNT(*) > 1")
+	}
+	fmt.Fprintf(&g.text, "CREATE TABLE z%d AS "+next+";\n", n, n)
 }
 
 func (g *maker) grouped(where string) string {
@@ -146,7 +155,7 @@ func (g *maker) grouped(where string) string {
 	if strings.ContainsAny(by, "( '-0123456789") && by != "k, f" {
 		items = by + " AS g, "
 	}
-	calls := []string{"COUNT(*)", "COUNT(a)", "SUM(a)", "SUM(b)", "SUM(x)", "SUM(d)", "AVG(x)", "AVG(a)", "COLLECT_LIST(t)", "COLLECT_LIST(a)"}
+	calls := []string{"COUNT(*)", "COUNT(a)", "SUM(a)", "SUM(b)", "SUM(x)", "SUM(d)", "AVG(x)", "AVG(a)", "COLLECT_LIST(t)", "COLLECT_LIST(a)", "COLLECT_LIST(l)"}
 	if !g.table {
 		calls = append(calls, "MIN(x)", "MAX(b)", "MIN(t)", "MAX(d)", "LATEST_BY_OFFSET(a)", "LATEST_BY_OFFSET(t, 2)", "EARLIEST_BY_OFFSET(t)", "EARLIEST_BY_OFFSET(d, 2)",
 			"LATEST_BY_OFFSET(x, FALSE)", "COLLECT_SET(f)", "SUM("+g.expr("INT", 1)+")", "COUNT("+g.expr("STRING", 1)+")")
@@ -199,13 +208,16 @@ func (g *maker) records() map[topic.Partition][]reference.Record {
 			r.Key = binary.BigEndian.AppendUint32(nil, uint32(k%4))
 		}
 		if !g.one("no value", 9) {
-			r.Value = []byte(fmt.Sprintf(`{"a":%s,"b":%s,"x":%s,"d":%s,"t":%s,"f":%s}`,
+			r.Value = []byte(fmt.Sprintf(`{"a":%s,"b":%s,"x":%s,"d":%s,"t":%s,"f":%s,"l":%s,"m":%s,"ts":%d}`,
 				g.pick("a", "null", "0", "1", "2", "3", "-7", "2147483647", "-2147483648"),
 				g.pick("b", "null", "0", "1", "-3", "12", "9223372036854775807", "-9223372036854775808", "3000000000"),
 				g.pick("x", "null", "0.0", "-0.0", "0.1", "0.2", "2.5", "-3.5", "1e10", "1.0E300", "7"),
 				g.pick("d", "null", "0.00", "1.25", "-1.25", "0.05", "999999.99", "10"),
 				g.pick("t", "null", `""`, `"a"`, `"B"`, `"12"`, `"a_%b"`, `"-3.75"`, `"hé llo"`, `" x "`),
-				g.pick("f", "null", "true", "false")))
+				g.pick("f", "null", "true", "false"),
+				g.pick("l", "null", "[]", "[1]", "[1,null,3]", "[-5,2147483647]"),
+				g.pick("m", "null", "{}", `{"a":1}`, `{"b":null,"a":-2}`),
+				r.Time+int64(g.upTo("ts", 4)-1)*1000))
 		}
 		p := topic.Partition{Topic: "s"}
 		if r.Key != nil {

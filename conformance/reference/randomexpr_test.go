@@ -32,8 +32,14 @@ func (g *maker) expr(typ string, depth int) string {
 		return fmt.Sprintf("(%s || %s)", same(), same())
 	case "BOOLEAN":
 		return g.condition(of)
+	case "LIST":
+		return g.list(of)
 	case "INT":
-		switch g.upTo("int", 4) {
+		switch g.upTo("int", 6) {
+		case 3:
+			return fmt.Sprintf("REDUCE(%s, %s, (s, e) => s %s e)", of("LIST"), same(), g.pick("step", "+", "-", "*"))
+		case 4:
+			return fmt.Sprintf("(%s)[%d]", of("LIST"), g.upTo("index", 4)-2)
 		case 0:
 			return fmt.Sprintf("LEN(%s)", of("STRING"))
 		case 1:
@@ -54,6 +60,16 @@ func (g *maker) expr(typ string, depth int) string {
 		return fmt.Sprintf("%s(%s)", g.pick("number function", "ABS", "FLOOR", "CEIL", "-"), same())
 	}
 	return fmt.Sprintf("(%s %s %s)", same(), g.pick("operator", "+", "-", "*", "/", "%"), same())
+}
+
+func (g *maker) list(of func(string) string) string {
+	switch g.upTo("list", 2) {
+	case 0:
+		return fmt.Sprintf("TRANSFORM(%s, e => %s)", of("LIST"), g.pick("body", "e + 1", "e * a", "a", "CASE WHEN e > 1 THEN e ELSE -e END"))
+	case 1:
+		return fmt.Sprintf("FILTER(%s, e => %s)", of("LIST"), g.pick("body", "e > 1", "e IS NOT NULL", "e = a", "f"))
+	}
+	return fmt.Sprintf("ARRAY[%s, %s]", of("INT"), of("INT"))
 }
 
 // typ1 is a type that casts to any number.
@@ -85,13 +101,15 @@ func (g *maker) condition(of func(string) string) string {
 func (g *maker) leaf(typ string) string {
 	switch typ {
 	case "INT":
-		return g.pick("leaf", "a", "a", "2", "-1", "LEN(t)")
+		return g.pick("leaf", "a", "a", "2", "-1", "LEN(t)", "l[1]", "l[-1]")
 	case "BIGINT":
-		return g.pick("leaf", "b", "b", "ROWTIME", "5000000000", "ROWOFFSET")
+		return g.pick("leaf", "b", "b", "ROWTIME", "5000000000", "ROWOFFSET", "m['a']")
 	case "DOUBLE":
 		return g.pick("leaf", "x", "x", "1.5E0", "-2E-1")
 	case "DECIMAL":
 		return g.pick("leaf", "d", "d", "1.5", "0.01")
+	case "LIST":
+		return g.pick("leaf", "l", "l", "ARRAY[1, a]")
 	case "STRING":
 		return g.pick("leaf", "t", "t", "'a'", "'12'")
 	}
