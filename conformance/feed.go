@@ -83,6 +83,15 @@ func (m *machine) mark(ctx context.Context, p topic.Partition, next map[topic.Pa
 
 // record makes the bytes of an input and chooses its partition as a producer does.
 func (m *machine) record(ctx context.Context, in *Record) (topic.Partition, topic.Record, error) {
+	d, err := m.ensure(ctx, in.Topic)
+	if err != nil {
+		return topic.Partition{}, topic.Record{}, err
+	}
+	return m.encode(in, int32(len(d.Partitions)))
+}
+
+// encode makes the record of an input to a topic with so many partitions.
+func (m *machine) encode(in *Record, partitions int32) (topic.Partition, topic.Record, error) {
 	p := topic.Partition{Topic: in.Topic}
 	var out topic.Record
 	parts := m.parts[in.Topic]
@@ -102,12 +111,8 @@ func (m *machine) record(ctx context.Context, in *Record) (topic.Partition, topi
 			return p, out, fmt.Errorf("value: %w", err)
 		}
 	}
-	d, err := m.ensure(ctx, in.Topic)
-	if err != nil {
-		return p, out, err
-	}
 	if out.Key != nil {
-		p.ID = op.PartitionOf(out.Key, int32(len(d.Partitions)))
+		p.ID = op.PartitionOf(out.Key, partitions)
 	}
 	if in.Partition != nil {
 		p.ID = *in.Partition

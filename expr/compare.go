@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -189,7 +190,28 @@ func compareDecimal(a, b decimal128.Num) int {
 }
 
 func equalRows(a arrow.Array, i int, b arrow.Array, j int) bool {
-	return reflect.DeepEqual(flow.Value(a, i), flow.Value(b, j))
+	return equalValues(flow.Value(a, i), flow.Value(b, j))
+}
+
+// equalValues compares Go values of one type; a MAP's entries have no order, and no key comes twice.
+func equalValues(a, b any) bool {
+	switch a := a.(type) {
+	case []flow.Entry:
+		other, ok := b.([]flow.Entry)
+		if !ok || len(a) != len(other) {
+			return false
+		}
+		for _, e := range a {
+			if !slices.ContainsFunc(other, func(o flow.Entry) bool { return equalValues(e.Key, o.Key) && equalValues(e.Value, o.Value) }) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		other, ok := b.([]any)
+		return ok && slices.EqualFunc(a, other, equalValues)
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // setOutcome sets the bit when an outcome (-1, 0, 1) is one the operator is true for.

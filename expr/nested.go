@@ -3,7 +3,6 @@ package expr
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -252,7 +251,7 @@ next:
 			continue
 		}
 		for j := range out {
-			if reflect.DeepEqual(out[j].Key, parts[i]) {
+			if equalValues(out[j].Key, parts[i]) {
 				out[j].Value = parts[i+1]
 				continue next
 			}

@@ -1,6 +1,7 @@
 package udf
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -116,11 +117,17 @@ func (x sum) Add(s []byte, args []arrow.Array, row int, w flow.Op) ([]byte, erro
 			return s, errOverflow
 		}
 	case *array.Int64:
-		old, v := int64(word(s, 0)), int64(w)*a.Value(row)
-		if n := old + v; (old^n)&(v^n) < 0 {
+		old, v := int64(word(s, 0)), a.Value(row)
+		n := old + v
+		over := (old^n)&(v^n) < 0
+		if w < 0 { // the least number has no negative to add
+			n = old - v
+			over = (old^v)&(old^n) < 0
+		}
+		if over {
 			return s, errOverflow
 		}
-		setWord(s, 0, uint64(old+v))
+		setWord(s, 0, uint64(n))
 	case *array.Decimal128:
 		v := a.Value(row)
 		if w < 0 {
@@ -294,17 +301,11 @@ func bitsOf(a arrow.Array, row int) (lo, hi uint64) {
 	return 0, 0
 }
 
+// compareBits orders values of a fixed width. NaN is greater than every number and equals itself, so that no order of rows matters.
 func compareBits(t flow.Type, lo, hi, lo2, hi2 uint64) int {
 	switch t.ID() {
 	case arrow.FLOAT32, arrow.FLOAT64:
-		a, b := math.Float64frombits(lo), math.Float64frombits(lo2)
-		switch {
-		case a < b:
-			return -1
-		case a > b:
-			return 1
-		}
-		return 0
+		return -cmp.Compare(-math.Float64frombits(lo), -math.Float64frombits(lo2)) // cmp has NaN first
 	case arrow.DECIMAL128:
 		return decimal128.New(int64(hi), lo).Cmp(decimal128.New(int64(hi2), lo2))
 	}

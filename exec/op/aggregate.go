@@ -158,9 +158,10 @@ func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		return nil
 	}
 	out := a.changes(in)
+	told := false // of row i's group the old value has gone out
 	for i := range n {
 		quiet := a.undoneAndRedone(in, i)
-		if a.Retract && !a.fresh[i] {
+		if a.Retract && !a.fresh[i] && !told {
 			if err := out.append(a, i, flow.Before, in); err != nil {
 				return err
 			}
@@ -171,10 +172,7 @@ func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		if k := len(out.ops) - 1; k >= 0 && out.ops[k] == flow.Before {
 			out.times[k] = int64(binary.LittleEndian.Uint64(a.rows[i])) // an update has one time
 		}
-		if quiet { // the next row redoes the same group: one change, not two
-			if a.Retract && !a.fresh[i] {
-				a.fresh[i+1] = true
-			}
+		if told = quiet; quiet { // the next row redoes the same group: one change, not two
 			continue
 		}
 		if err := out.append(a, i, flow.Insert, in); err != nil {

@@ -2,6 +2,7 @@ package op
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -173,7 +174,7 @@ func (a *aggregate) values(key, group []byte, to []array.Builder) error {
 func (c *changes) batch(a *aggregate, in *flow.Batch) *flow.Batch {
 	var cols []arrow.Array
 	for _, k := range a.Keys {
-		cols = append(cols, flow.Take(in.Column(k), c.rows))
+		cols = append(cols, groupKey(in.Column(k), c.rows))
 	}
 	cols = a.tail(cols, c.starts, c.values, c.times)
 	if a.Out.Clock >= 0 {
@@ -184,6 +185,29 @@ func (c *changes) batch(a *aggregate, in *flow.Batch) *flow.Batch {
 		ops = nil
 	}
 	return flow.NewBatch(a.Out, cols, len(c.rows), ops)
+}
+
+// groupKey takes rows of a key column. 0 and -0 are one group, and so is all that is not a number: they are told as one key.
+func groupKey(col arrow.Array, rows []int32) arrow.Array {
+	switch c := flow.Take(col, rows).(type) {
+	case *array.Float64:
+		return flow.Fixed(flow.Double, oneZero(c.Float64Values()), arrow.Float64Traits.CastToBytes, flow.Both(c.Len(), c))
+	case *array.Float32:
+		return flow.Fixed(flow.Float, oneZero(c.Float32Values()), arrow.Float32Traits.CastToBytes, flow.Both(c.Len(), c))
+	default:
+		return c
+	}
+}
+
+func oneZero[T float32 | float64](in []T) []T {
+	out := make([]T, len(in))
+	for i, x := range in {
+		if x != x {
+			x = T(math.NaN())
+		}
+		out[i] = x + 0
+	}
+	return out
 }
 
 // tail appends the window's bounds, the results and the time.

@@ -16,8 +16,8 @@ import (
 
 // session is the operator of an Aggregate whose window is a session: rows of one key lie in one session as long as no two neighbours
 // are more than Gap apart. A session spans its first to its last event. A row that meets sessions merges them: each of them is
-// retracted at its old end, then the merged one is told, with its end as its time. A row is late when the session it would make has
-// end + Gap + Grace < stream time.
+// retracted at its old end, then the merged one is told, with its end as its time. A session with end + Gap + Grace < stream time is
+// closed: no row joins it any more, whether it is forgotten yet or not. A row that would make a closed session is late.
 //
 // A session's state is kept under its key and start: its end, then the accumulators' states, each behind its length.
 type session struct {
@@ -64,7 +64,7 @@ next:
 			}
 			key = state.AppendKey(key, k, row)
 		}
-		old, err := s.meeting(key, times[row])
+		old, err := s.meeting(key, times[row], clock[row])
 		if err != nil {
 			return err
 		}
@@ -98,8 +98,8 @@ func sessionKey(key []byte, start int64) []byte {
 	return binary.BigEndian.AppendUint64(append([]byte(nil), key...), uint64(start)^1<<63)
 }
 
-// meeting finds the sessions of a key that an event joins, the oldest first.
-func (s *session) meeting(key []byte, t int64) ([]span, error) {
+// meeting finds the sessions of a key that an event joins at a stream time, the oldest first.
+func (s *session) meeting(key []byte, t, now int64) ([]span, error) {
 	var out []span
 	for e, err := range s.open.Scan(key, sessionKey(key, t+s.Window.Gap+1)) {
 		if err != nil {
@@ -112,7 +112,7 @@ func (s *session) meeting(key []byte, t int64) ([]span, error) {
 		if err != nil {
 			return nil, err
 		}
-		if sp.end >= t-s.Window.Gap {
+		if sp.end >= t-s.Window.Gap && sp.end+s.Window.Gap+s.Window.Grace >= now {
 			out = append(out, sp)
 		}
 	}
@@ -180,7 +180,7 @@ func (s *session) failed(call int, err error) {
 	s.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: s.Calls[call].Name, Side: "row"})
 }
 
-// Advance forgets, now and then, the sessions that no row can reach any more.
+// Advance forgets, now and then, the sessions that are closed.
 func (s *session) Advance(now flow.Time, _ exec.Emit) error {
 	reach := s.Window.Gap + s.Window.Grace
 	if s.Emit == EmitEnd || int64(now)-s.swept < reach/4+1 {
@@ -280,7 +280,7 @@ func (o *spans) columns(cols []arrow.Array) []arrow.Array {
 func (o *spans) batch(in *flow.Batch) *flow.Batch {
 	var cols []arrow.Array
 	for _, k := range o.s.Keys {
-		cols = append(cols, flow.Take(in.Column(k), o.rows))
+		cols = append(cols, groupKey(in.Column(k), o.rows))
 	}
 	cols = o.columns(cols)
 	if o.s.Out.Clock >= 0 {

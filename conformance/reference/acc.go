@@ -1,0 +1,245 @@
+package reference
+
+import (
+	"math/big"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/flow"
+)
+
+// acc is an aggregate function over the rows of a group. A row that would make the result impossible (a sum that does not fit its type)
+// is left out. merge adds another group's rows behind those that are there.
+type acc interface {
+	add(args []any, gone bool)
+	value() any
+	merge(other acc)
+}
+
+// accumulators makes what starts the calls of a new group.
+func accumulators(calls []op.AggregateCall) (func() []acc, error) {
+	var fresh []func() acc
+	for _, c := range calls {
+		name, _, _ := strings.Cut(strings.ToUpper(c.Name), "(")
+		f, err := accumulator(name, c)
+		if err != nil {
+			return nil, err
+		}
+		fresh = append(fresh, f)
+	}
+	return func() []acc {
+		out := make([]acc, len(fresh))
+		for i, f := range fresh {
+			out[i] = f()
+		}
+		return out
+	}, nil
+}
+
+const collected = 1000 // values that a COLLECT keeps
+
+func accumulator(name string, c op.AggregateCall) (func() acc, error) {
+	switch name {
+	case "COUNT":
+		return func() acc { return &count{} }, nil
+	case "SUM":
+		if c.Result.ID() == arrow.FLOAT64 {
+			return func() acc { return &floatSum{} }, nil
+		}
+		return func() acc { return &exactSum{t: c.Result, total: new(big.Int)} }, nil
+	case "AVG":
+		return func() acc { return &floatSum{mean: true} }, nil
+	case "MIN", "MAX":
+		return func() acc { return &extreme{least: name == "MIN"} }, nil
+	case "LATEST_BY_OFFSET", "EARLIEST_BY_OFFSET":
+		several := len(c.Bound.Args) == 3 || len(c.Bound.Args) == 2 && c.Bound.Args[1].ID() != arrow.BOOL
+		return func() acc { return &byOffset{latest: name == "LATEST_BY_OFFSET", several: several} }, nil
+	case "COLLECT_LIST", "COLLECT_SET":
+		return func() acc { return &collect{distinct: name == "COLLECT_SET"} }, nil
+	}
+	return nil, uncovered("aggregate %s", name)
+}
+
+type count struct{ n int64 }
+
+func (c *count) add(args []any, gone bool) {
+	switch {
+	case len(args) > 0 && args[0] == nil:
+	case gone:
+		c.n--
+	default:
+		c.n++
+	}
+}
+func (c *count) value() any      { return c.n }
+func (c *count) merge(other acc) { c.n += other.(*count).n }
+
+// exactSum is SUM of INT, BIGINT or DECIMAL.
+type exactSum struct {
+	t     flow.Type
+	total *big.Int
+}
+
+func (s *exactSum) add(args []any, gone bool) {
+	if args[0] == nil {
+		return
+	}
+	n := unscaled(args[0])
+	if gone {
+		n = new(big.Int).Neg(n)
+	}
+	s.put(n)
+}
+
+func (s *exactSum) put(n *big.Int) {
+	if sum := new(big.Int).Add(s.total, n); fits(sum, s.t, 38) {
+		s.total = sum
+	}
+}
+func (s *exactSum) value() any      { return fromUnscaled(s.total, s.t) }
+func (s *exactSum) merge(other acc) { s.put(other.(*exactSum).total) }
+
+// floatSum is SUM of DOUBLE, added up in the order of the rows, and AVG.
+type floatSum struct {
+	mean bool
+	sum  float64
+	n    int64
+}
+
+func (s *floatSum) add(args []any, gone bool) {
+	x, ok := args[0].(float64)
+	switch {
+	case !ok:
+	case gone:
+		s.sum, s.n = s.sum-x, s.n-1
+	default:
+		s.sum, s.n = s.sum+x, s.n+1
+	}
+}
+
+func (s *floatSum) value() any {
+	switch {
+	case !s.mean:
+		return s.sum
+	case s.n == 0:
+		return 0.0
+	}
+	return s.sum / float64(s.n)
+}
+
+func (s *floatSum) merge(other acc) {
+	o := other.(*floatSum)
+	s.sum, s.n = s.sum+o.sum, s.n+o.n
+}
+
+type extreme struct {
+	least bool
+	best  any
+}
+
+func (e *extreme) add(args []any, _ bool) { e.put(args[0]) }
+func (e *extreme) put(v any) {
+	if v == nil {
+		return
+	}
+	if e.best == nil {
+		e.best = v
+		return
+	}
+	if c := order(v, e.best); c < 0 && e.least || c > 0 && !e.least {
+		e.best = v
+	}
+}
+func (e *extreme) value() any      { return e.best }
+func (e *extreme) merge(other acc) { e.put(other.(*extreme).best) }
+
+// byOffset keeps the last or the first values, one or as many as the second argument says.
+type byOffset struct {
+	latest, several bool
+	n               int
+	vals            []any
+}
+
+func (b *byOffset) add(args []any, _ bool) {
+	b.n = 1
+	skip := true
+	for _, a := range args[1:] {
+		switch a := a.(type) {
+		case bool:
+			skip = a
+		case int32:
+			b.n = int(a)
+		case int64:
+			b.n = int(a)
+		}
+	}
+	if args[0] == nil && skip {
+		return
+	}
+	b.put(args[0])
+}
+
+func (b *byOffset) put(v any) {
+	switch {
+	case len(b.vals) < b.n:
+		b.vals = append(b.vals, v)
+	case b.latest:
+		b.vals = append(b.vals[1:len(b.vals):len(b.vals)], v)
+	}
+}
+
+func (b *byOffset) value() any {
+	switch {
+	case b.several:
+		return append([]any{}, b.vals...)
+	case len(b.vals) == 0:
+		return nil
+	}
+	return b.vals[0]
+}
+
+func (b *byOffset) merge(other acc) {
+	o := other.(*byOffset)
+	b.n = max(b.n, o.n)
+	for _, v := range o.vals {
+		b.put(v)
+	}
+}
+
+type collect struct {
+	distinct bool
+	vals     []any
+}
+
+func (c *collect) add(args []any, gone bool) {
+	if !gone {
+		c.put(args[0])
+		return
+	}
+	if i := c.find(args[0]); i >= 0 {
+		c.vals = append(c.vals[:i:i], c.vals[i+1:]...)
+	}
+}
+
+func (c *collect) find(v any) int {
+	for i, have := range c.vals {
+		if identity([]any{have}) == identity([]any{v}) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (c *collect) put(v any) {
+	if len(c.vals) < collected && !(c.distinct && c.find(v) >= 0) {
+		c.vals = append(c.vals[:len(c.vals):len(c.vals)], v)
+	}
+}
+func (c *collect) value() any { return append([]any{}, c.vals...) }
+func (c *collect) merge(other acc) {
+	for _, v := range other.(*collect).vals {
+		c.put(v)
+	}
+}
