@@ -92,6 +92,43 @@ type Fetch struct {
 // Rows is the number of rows.
 func (f *Fetch) Rows() int { return len(f.Offsets) }
 
+// Slice is the rows [from, to) of the fetch, with the part of [From, Next) that belongs to them: the offsets before the first row go to
+// the slice that begins with it, those after the last row to the slice that ends with it. Nothing is copied.
+func (f *Fetch) Slice(from, to int) Fetch {
+	s := Fetch{
+		Partition: f.Partition, From: f.From, Next: f.Next, Offsets: f.Offsets[from:to:to], Times: f.Times[from:to:to],
+		Key: f.Key.slice(from, to), Value: f.Value.slice(from, to),
+	}
+	if from > 0 {
+		s.From = f.Offsets[from-1] + 1
+	}
+	switch {
+	case to == 0 && f.Rows() > 0:
+		s.Next = s.From
+	case to < f.Rows():
+		s.Next = f.Offsets[to-1] + 1
+	}
+	if f.Decoded != nil {
+		s.Decoded = f.Decoded.NewSlice(int64(from), int64(to))
+	}
+	if f.Headers != nil {
+		for _, h := range f.Headers[from:to] {
+			if h != nil {
+				s.Headers = f.Headers[from:to:to]
+				break
+			}
+		}
+	}
+	return s
+}
+
+func (b *Bytes) slice(from, to int) Bytes {
+	if len(b.Spans) == 0 { // the rows are decoded
+		return Bytes{}
+	}
+	return Bytes{Data: b.Data, Spans: b.Spans[2*from : 2*to : 2*to]}
+}
+
 // Reader brings the rows of its spans.
 type Reader interface {
 	// Poll returns what has come; it blocks until there is something or ctx ends. io.EOF: all spans are exhausted.

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/batch"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -22,12 +25,16 @@ type Broker struct {
 	cl     *kgo.Client // requests and fetches; it consumes and produces nothing itself
 	ctx    context.Context
 	cancel context.CancelFunc // ends everything that Close must not wait for
+	fetch  *fetcher
 	sizes  sizes
 }
 
 const (
 	openTimeout = 5 * time.Second // to the first answer of any broker
-	maxResponse = 300 << 20       // bytes of one response: a batch is never larger than what it may decode to
+	// What brokers log about who connects.
+	software, softwareVersion = "streamql", "1"
+
+	maxResponse = 300 << 20 // bytes of one response: a batch is never larger than what it may decode to
 )
 
 // Open connects to a cluster and asks it for its version. topic.ErrUnreachable, wrapped, names the hosts when none of them answers within
@@ -47,6 +54,10 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 		cl.Close()
 		return nil, err
 	}
+	if b.fetch, err = newFetcher(b); err != nil {
+		cl.Close()
+		return nil, fmt.Errorf("kafka: the settings are refused: %w", err)
+	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b, nil
 }
@@ -54,6 +65,7 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 // Close ends the connections and what runs in the background. Readers that wait return with an error.
 func (b *Broker) Close() error {
 	b.cancel()
+	b.fetch.close()
 	b.cl.Close()
 	return nil
 }
@@ -95,7 +107,7 @@ func (b *Broker) options(more ...kgo.Opt) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(b.c.Brokers...),
 		kgo.ClientID(b.c.ClientID),
-		kgo.SoftwareNameAndVersion("streamql", "1"),
+		kgo.SoftwareNameAndVersion(software, softwareVersion),
 		kgo.Dialer(b.c.dial),
 		kgo.RetryTimeout(b.c.RetryTimeout),
 		kgo.RequestRetries(1000),
@@ -126,7 +138,9 @@ func (b *Broker) greet(ctx context.Context) error {
 	defer wg.Wait()
 	for _, s := range seeds {
 		wg.Go(func() {
-			resp, err := s.Request(limited, kmsg.NewPtrApiVersionsRequest())
+			req := kmsg.NewPtrApiVersionsRequest()
+			req.ClientSoftwareName, req.ClientSoftwareVersion = software, softwareVersion
+			resp, err := s.Request(limited, req)
 			if err == nil {
 				err = supported(resp.(*kmsg.ApiVersionsResponse))
 			}
@@ -150,7 +164,11 @@ func (b *Broker) greet(ctx context.Context) error {
 			return b.explain(err, "connect")
 		}
 	}
-	return fmt.Errorf("kafka %s: %w: %w", strings.Join(b.c.Brokers, ","), topic.ErrUnreachable, errs[0])
+	hint := ""
+	if b.c.SASL != nil && slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, io.EOF) }) {
+		hint = ": the connection was closed during the login, so check user, secret, SASL mechanism and whether TLS is expected"
+	}
+	return fmt.Errorf("kafka %s: %w%s: %w", strings.Join(b.c.Brokers, ","), topic.ErrUnreachable, hint, errs[0])
 }
 
 var errTooOld = errors.New("the broker is older than Kafka 2.5; StreamQL needs its transactions (KIP-447): upgrade the cluster")
@@ -158,6 +176,9 @@ var errTooOld = errors.New("the broker is older than Kafka 2.5; StreamQL needs i
 // supported looks for what Kafka 2.5 brought: transactions that commit a group's positions by generation.
 func supported(v *kmsg.ApiVersionsResponse) error {
 	offsetFetch, txnCommit := kmsg.NewPtrOffsetFetchRequest().Key(), kmsg.NewPtrTxnOffsetCommitRequest().Key()
+	if err := kerr.ErrorForCode(v.ErrorCode); err != nil {
+		return err
+	}
 	found := 0
 	for _, k := range v.ApiKeys {
 		if k.ApiKey == offsetFetch && k.MaxVersion >= 7 || k.ApiKey == txnCommit && k.MaxVersion >= 3 {
@@ -169,3 +190,9 @@ func supported(v *kmsg.ApiVersionsResponse) error {
 	}
 	return nil
 }
+
+var (
+	_ topic.Source = (*Broker)(nil)
+	_ topic.Admin  = (*Broker)(nil)
+	_ topic.Timed  = (*Broker)(nil)
+)

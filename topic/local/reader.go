@@ -120,29 +120,19 @@ func (r *reader) Close() error {
 
 // next gives out up to n rows of the chunk.
 func (c *cursor) next(n int) topic.Fetch {
-	from, to := c.row, min(c.row+n, c.chunk.Rows())
-	f := topic.Fetch{
-		Partition: c.span.Partition, From: c.at, Offsets: c.chunk.Offsets[from:to:to], Times: c.chunk.Times[from:to:to],
-		Key:   topic.Bytes{Data: c.chunk.Key.Data, Spans: c.chunk.Key.Spans[2*from : 2*to : 2*to]},
-		Value: topic.Bytes{Data: c.chunk.Value.Data, Spans: c.chunk.Value.Spans[2*from : 2*to : 2*to]},
-	}
-	if len(c.chunk.Headers) > 0 {
-		for _, h := range c.chunk.Headers[from:to] {
-			if h != nil {
-				f.Headers = c.chunk.Headers[from:to:to]
-				break
-			}
-		}
-	}
-	if to == c.chunk.Rows() {
-		f.Next = c.chunk.Next
+	to := min(c.row+n, c.chunk.Rows())
+	f := c.chunk.Slice(c.row, to)
+	if c.row = to; to == c.chunk.Rows() {
 		c.chunk, c.row, c.ahead = topic.Fetch{}, 0, false
-	} else {
-		f.Next = f.Offsets[len(f.Offsets)-1] + 1
-		c.row = to
 	}
 	c.at = f.Next
 	return f
+}
+
+// hold keeps what was read until it is given out.
+func (c *cursor) hold(f topic.Fetch) {
+	f.Partition, f.From = c.span.Partition, c.at
+	c.chunk, c.row, c.ahead = f, 0, true
 }
 
 // fill reads ahead when there is nothing read and something committed. more is false when the span is exhausted.
@@ -208,8 +198,7 @@ func (c *cursor) read(b *Broker, s *segment, size int64, to topic.Offset) error 
 	want := int64(chunkBytes)
 	for {
 		if c.pos >= size { // compaction may have removed the last records
-			c.chunk = topic.Fetch{Next: to}
-			c.ahead = true
+			c.hold(topic.Fetch{Next: to})
 			return nil
 		}
 		raw, err := s.readAt(b, c.pos, int(min(want, size-c.pos)))
@@ -231,7 +220,7 @@ func (c *cursor) read(b *Broker, s *segment, size int64, to topic.Offset) error 
 			h, err := batch.Peek(raw)
 			switch {
 			case f.Next >= to: // the next batch lies behind the span
-				c.chunk, c.ahead = topic.Fetch{Next: to}, true
+				c.hold(topic.Fetch{Next: to})
 				return nil
 			case err != nil || int64(h.Size) > size-c.pos:
 				c.segment = nil
@@ -245,7 +234,7 @@ func (c *cursor) read(b *Broker, s *segment, size int64, to topic.Offset) error 
 			if err == nil && c.pos >= size {
 				f.Next = max(f.Next, to)
 			}
-			c.chunk, c.row, c.ahead = f, 0, true
+			c.hold(f)
 			return nil
 		}
 	}

@@ -1,0 +1,159 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/batch"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// errNoAnswer stands for a partition that a response leaves out.
+var errNoAnswer = errors.New("the broker left the partition out of its answer")
+
+// deliver hands the parts of an answer to the feeds that asked for them.
+func (f *fetcher) deliver(l *lane, o *order, resp *kmsg.FetchResponse, err error) {
+	answers := map[topic.Partition]*kmsg.FetchResponseTopicPartition{}
+	total := 0
+	if err == nil {
+		err = kerr.ErrorForCode(resp.ErrorCode)
+	}
+	if err == nil {
+		names := map[topicID]string{}
+		for i := range o.parts {
+			d := o.parts[i].feeds[0]
+			names[d.id] = d.span.Topic
+		}
+		for i := range resp.Topics {
+			t := &resp.Topics[i]
+			name := t.Topic
+			if name == "" {
+				name = names[t.TopicID]
+			}
+			for k := range t.Partitions {
+				p := &t.Partitions[k]
+				answers[topic.Partition{Topic: name, ID: p.Partition}] = p
+				total += len(p.RecordBatches)
+			}
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range o.parts {
+		p := &o.parts[i]
+		answer, failed := answers[p.feeds[0].span.Partition], err
+		if answer == nil && failed == nil {
+			failed = errNoAnswer
+		}
+		var r response
+		if failed == nil {
+			if failed = kerr.ErrorForCode(answer.ErrorCode); failed == nil {
+				r = cut(p.want, answer, total)
+			}
+		}
+		for k, d := range p.feeds {
+			d.asked = false
+			switch {
+			case d.gen != p.gens[k] || d.err != nil:
+			case failed != nil:
+				f.failed(d, failed)
+			default:
+				f.accept(d, r, answer, i == 0)
+			}
+			if d.err == nil && f.wanted(d) {
+				f.wakeLocked(d)
+			}
+		}
+	}
+}
+
+// cut says which offsets the whole batches of an answer cover. It looks at their headers only: the reader checks what they hold.
+func cut(want topic.Offset, answer *kmsg.FetchResponseTopicPartition, total int) response {
+	raw := answer.RecordBatches
+	r := response{from: want, next: want}
+	at := 0
+	for at < len(raw) {
+		h, err := batch.Peek(raw[at:])
+		if err != nil && !errors.Is(err, batch.ErrShort) {
+			at = len(raw) // the reader will say what is wrong
+			break
+		}
+		if err != nil || h.Size > len(raw)-at {
+			break
+		}
+		at += h.Size
+		r.next = max(r.next, h.Next())
+	}
+	if r.raw = raw[:at:at]; 4*at < total { // the bytes of the whole answer must not stay for a small part of it
+		r.raw = append([]byte(nil), r.raw...)
+	}
+	for _, a := range answer.AbortedTransactions {
+		r.aborted = append(r.aborted, aborted{producer: a.ProducerID, from: topic.Offset(a.FirstOffset)})
+	}
+	return r
+}
+
+// accept queues what came for a feed. first: the feed's was the first partition of the request. mu is held.
+func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPartition, first bool) {
+	d.fails, d.gone, d.beyond = 0, time.Time{}, time.Time{}
+	d.end = topic.Offset(answer.HighWatermark)
+	stable := topic.Offset(answer.LastStableOffset)
+	if stable < 0 {
+		stable = d.end
+	}
+	d.hot = true
+	switch {
+	case len(r.raw) > 0:
+		d.doubt = false
+		d.stuck = r.next <= d.want // nothing sound in it
+		d.note(r.raw)
+	case stable <= d.want:
+		d.doubt, d.hot = false, false
+		return
+	case len(answer.RecordBatches) > 0: // one batch, cut off
+		if h, err := batch.Peek(answer.RecordBatches); err == nil {
+			d.large = max(d.large, h.Size)
+		}
+		d.large, d.doubt = max(d.large, 2*int(d.bytes())), true
+		return
+	case !first: // perhaps the others filled the answer
+		d.doubt = true
+		return
+	default: // nothing is left of [want, stable): the end of the log was compacted away
+		d.doubt = false
+		r.next, r.hole = min(stable, d.span.To), true
+	}
+	d.queue = append(d.queue, r)
+	d.want = max(d.want, r.next)
+	f.buffered += len(r.raw)
+	signal(d.ready)
+}
+
+// note remembers the size of a batch that is larger than what is asked for: the next may be as large.
+func (d *feed) note(raw []byte) {
+	if h, err := batch.Peek(raw); err == nil && h.Size > int(d.bytes()) {
+		d.large = 2 * h.Size
+	}
+}
+
+// failed decides what becomes of a feed after an error: nearly all are waited out. mu is held.
+func (f *fetcher) failed(d *feed, err error) {
+	switch {
+	case errors.Is(err, kerr.OffsetOutOfRange):
+		d.outside = true
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
+		d.fail(f.b.explain(err, fmt.Sprintf("read topic %q", d.span.Topic)))
+		return
+	case refusedLogin(err) && d.fails >= 3:
+		d.fail(f.b.explain(err, "connect"))
+		return
+	case errors.Is(err, kerr.UnsupportedCompressionType), errors.Is(err, kerr.UnsupportedForMessageFormat), errors.Is(err, kerr.UnsupportedVersion):
+		d.fail(fmt.Errorf("%s: offset %d cannot be read from this cluster: %w", d.span.Partition, d.want, err))
+		return
+	}
+	d.retreat()
+	f.wakeLocked(d)
+}

@@ -1,0 +1,155 @@
+package kafka
+
+import (
+	"context"
+	"time"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// lane sends one fetch request after another to one node.
+type lane struct {
+	f     *fetcher
+	node  int32
+	cl    *kgo.Client
+	quick bool
+	wake  chan struct{}
+	away  bool // a request is on its way; guarded by fetcher.mu
+}
+
+// order is a request and who waits for its parts.
+type order struct {
+	parts []part
+	ids   bool // all topics have one
+}
+
+// part is one partition of a request. Feeds that are at the same place share it.
+type part struct {
+	feeds []*feed
+	gens  []int
+	want  topic.Offset
+	bytes int32
+}
+
+func (l *lane) run() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		o, later := l.collect()
+		if len(o.parts) == 0 {
+			timer.Reset(later)
+			select {
+			case <-l.wake:
+			case <-timer.C:
+			case <-l.f.ctx.Done():
+				return
+			}
+			continue
+		}
+		resp, err := l.send(&o)
+		if l.f.ctx.Err() != nil {
+			return
+		}
+		l.f.deliver(l, &o, resp, err)
+	}
+}
+
+// collect takes up the feeds of this node that are wanted now. later is when to look again if there are none.
+func (l *lane) collect() (o order, later time.Duration) {
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	later = time.Hour
+	l.away = false
+	if l.quick && !f.lanes[l.node][0].away { // the long lane is free to take them
+		return o, later
+	}
+	o.ids = true
+	at := map[topic.Partition]int{}
+	f.turn++
+	for _, doubt := range []bool{true, false} { // the first of a request gets at least one batch, whatever the limits
+		for i := range f.feeds {
+			d := f.feeds[(i+f.turn)%len(f.feeds)]
+			if d.leader != l.node || d.doubt != doubt || !f.wanted(d) || l.quick && !d.hot {
+				continue
+			}
+			if wait := d.after.Sub(now); wait > 0 {
+				later = min(later, wait)
+				continue
+			}
+			o.add(d, at)
+		}
+	}
+	l.away = len(o.parts) > 0
+	if l.away && !l.quick {
+		signal(f.lanes[l.node][1].wake)
+	}
+	return o, later
+}
+
+// add takes a feed into the request, unless the request has its partition for another place already.
+func (o *order) add(d *feed, at map[topic.Partition]int) {
+	i, have := at[d.span.Partition]
+	if !have {
+		i = len(o.parts)
+		at[d.span.Partition] = i
+		o.parts = append(o.parts, part{want: d.want})
+	}
+	p := &o.parts[i]
+	if have && (p.want != d.want || p.feeds[0].id != d.id || p.feeds[0].epoch != d.epoch) {
+		return
+	}
+	p.feeds, p.gens = append(p.feeds, d), append(p.gens, d.gen)
+	p.bytes = max(p.bytes, d.bytes())
+	o.ids = o.ids && d.id != topicID{}
+	d.asked = true
+}
+
+// send asks the node. Sessions are not used: what is wanted changes with every request.
+func (l *lane) send(o *order) (*kmsg.FetchResponse, error) {
+	req := kmsg.NewPtrFetchRequest()
+	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, maxFetch, 1
+	req.SessionID, req.SessionEpoch = 0, -1
+	if req.MaxWaitMillis = int32(longWait.Milliseconds()); l.quick {
+		req.MaxWaitMillis = 0
+	}
+	index := map[string]int{}
+	for i := range o.parts {
+		p := &o.parts[i]
+		d := p.feeds[0]
+		k, ok := index[d.span.Topic]
+		if !ok {
+			k = len(req.Topics)
+			index[d.span.Topic] = k
+			t := kmsg.NewFetchRequestTopic()
+			t.Topic, t.TopicID = d.span.Topic, d.id
+			req.Topics = append(req.Topics, t)
+		}
+		one := kmsg.NewFetchRequestTopicPartition()
+		one.Partition, one.CurrentLeaderEpoch = d.span.ID, d.epoch
+		one.FetchOffset, one.PartitionMaxBytes = int64(p.want), p.bytes
+		req.Topics[k].Partitions = append(req.Topics[k].Partitions, one)
+	}
+	ctx, cancel := context.WithTimeout(l.f.ctx, longWait+l.f.b.c.requestTimeout())
+	defer cancel()
+	var kreq kmsg.Request = req
+	if !o.ids {
+		kreq = fetchByName{req}
+	}
+	resp, err := l.cl.Broker(int(l.node)).Request(ctx, kreq)
+	if err != nil {
+		return nil, err
+	}
+	return resp.(*kmsg.FetchResponse), nil
+}
+
+// fetchByName is a request in the last version that names topics: clusters before 2.8 give them no ids.
+type fetchByName struct{ *kmsg.FetchRequest }
+
+func (fetchByName) MaxVersion() int16 { return 12 }
+
+// requestTimeout is how long a node that is connected may take for an answer.
+func (c *Config) requestTimeout() time.Duration { return min(c.RetryTimeout, 15*time.Second) }

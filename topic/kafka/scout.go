@@ -1,0 +1,156 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/twmb/franz-go/pkg/kerr"
+)
+
+const (
+	scoutTimeout = 5 * time.Second
+	// patience is how long an answer that would end a feed must be repeated: a node that has just started, or just become the leader, may
+	// know less than was known before.
+	patience = 2 * time.Second
+)
+
+// find looks for the leaders of feeds that have none, until the broker is closed.
+func (f *fetcher) find() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		lost, later := f.lost()
+		if len(lost) == 0 {
+			timer.Reset(later)
+			select {
+			case <-f.scout:
+			case <-timer.C:
+			case <-f.ctx.Done():
+				return
+			}
+			continue
+		}
+		f.locate(lost)
+		if f.ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// lost lists the feeds whose leader is to be found now. later is when to look again if there are none.
+func (f *fetcher) lost() (lost []*feed, later time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	later = time.Hour
+	for _, d := range f.feeds {
+		if d.leader >= 0 || d.err != nil {
+			continue
+		}
+		if wait := d.after.Sub(now); wait > 0 {
+			later = min(later, wait)
+			continue
+		}
+		lost = append(lost, d)
+	}
+	return lost, later
+}
+
+// locate asks for the leaders, and what there is now of the partitions whose position is out of range.
+func (f *fetcher) locate(lost []*feed) {
+	ctx, cancel := context.WithTimeout(f.ctx, scoutTimeout)
+	defer cancel()
+	var names []string
+	seen := map[string]bool{}
+	for _, d := range lost {
+		if !seen[d.span.Topic] {
+			seen[d.span.Topic] = true
+			names = append(names, d.span.Topic)
+		}
+	}
+	found, err := layouts(ctx, f.b.cl, names...)
+	by := map[string]*layout{}
+	for i := range found {
+		by[found[i].name] = &found[i]
+	}
+	var outside []*feed
+	f.mu.Lock()
+	for _, d := range lost {
+		f.place(d, by[d.span.Topic], err)
+		if d.outside && d.err == nil && d.leader >= 0 {
+			outside = append(outside, d)
+			d.leader = -1 // until it is known
+		}
+	}
+	f.mu.Unlock()
+	for _, d := range outside {
+		f.inspect(ctx, d)
+	}
+}
+
+// place sets a feed's leader from metadata. mu is held.
+func (f *fetcher) place(d *feed, l *layout, err error) {
+	switch {
+	case err != nil && refusedLogin(err) && d.fails >= 3:
+		d.fail(f.b.explain(err, "connect"))
+	case err != nil || l == nil:
+		d.retreat()
+	case errors.Is(l.err, kerr.UnknownTopicOrPartition) || l.err == nil && int(d.span.ID) >= len(l.partitions):
+		if d.gone.IsZero() {
+			d.gone = time.Now()
+		}
+		if time.Since(d.gone) >= patience {
+			d.fail(fmt.Errorf("topic %q: %w: it is not there any more", d.span.Topic, topic.ErrTopicReplaced))
+			return
+		}
+		d.retreat()
+	case errors.Is(l.err, kerr.TopicAuthorizationFailed):
+		d.fail(f.b.explain(l.err, fmt.Sprintf("describe topic %q", d.span.Topic)))
+	case l.err != nil:
+		d.retreat()
+	case l.id != d.id && l.id != topicID{} && d.id != topicID{}:
+		d.fail(fmt.Errorf("topic %q: %w", d.span.Topic, topic.ErrTopicReplaced))
+	default:
+		at := l.partitions[d.span.ID]
+		if at.leader < 0 {
+			d.retreat()
+			return
+		}
+		d.leader, d.epoch = at.leader, at.epoch
+		f.wakeLocked(d)
+	}
+}
+
+// inspect finds out how a feed's position is out of range.
+func (f *fetcher) inspect(ctx context.Context, d *feed) {
+	from, err := f.b.offsets(ctx, earliest, d.span.Partition)
+	var to map[topic.Partition]topic.Offset
+	if err == nil {
+		to, err = f.b.offsets(ctx, latest, d.span.Partition)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	start, end := from[d.span.Partition], to[d.span.Partition]
+	switch {
+	case err != nil:
+	case d.want < start:
+		d.fail(topic.ErrGap{Span: topic.Span{Partition: d.span.Partition, From: d.want, To: min(start, d.span.To)}})
+		return
+	case d.want > end:
+		if d.beyond.IsZero() {
+			d.beyond = time.Now()
+		}
+		if time.Since(d.beyond) >= patience {
+			d.fail(fmt.Errorf("%s: %w, or records were lost: it ends at %d now, and offset %d was wanted", d.span.Partition,
+				topic.ErrTopicReplaced, end, d.want))
+			return
+		}
+	default:
+		d.outside = false // it has healed; ask again
+	}
+	d.retreat()
+	signal(f.scout)
+}
