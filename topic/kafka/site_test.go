@@ -26,6 +26,8 @@ type site struct {
 	fake *kfake.Cluster // nil: a real broker
 	at   []string
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	probe *Broker
 }
 
 func newSite(t testing.TB) *site {
@@ -100,16 +102,33 @@ func (s *site) committed(name string) []*kgo.Record {
 	return out
 }
 
+// values reads a topic to its end, by the broker's own reader, which waits for open transactions.
 func (s *site) values(name string) []string {
 	s.t.Helper()
-	out := []string{}
-	for _, r := range s.committed(name) {
-		out = append(out, string(r.Value))
+	if s.probe == nil {
+		s.probe, _ = s.open("probe")
+	}
+	out, err := readAll(s.t.Context(), s.probe, name)
+	if err != nil {
+		s.t.Fatal(err)
 	}
 	return out
 }
 
-func text(values ...string) []topic.Record {
+func readAll(ctx context.Context, b *Broker, name string) ([]string, error) {
+	out := []string{}
+	d, err := b.Describe(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	err = topic.Each(ctx, b, d.Partitions, func(f *topic.Fetch, i int) error {
+		out = append(out, string(f.Value.At(i)))
+		return nil
+	})
+	return out, err
+}
+
+func lines(values ...string) []topic.Record {
 	var out []topic.Record
 	for i, v := range values {
 		out = append(out, topic.Record{Key: []byte(strconv.Itoa(i)), Value: []byte(v), Time: 1000 + int64(i)})

@@ -28,7 +28,7 @@ func TestTxnCommitAndAbort(t *testing.T) {
 	p0, p1 := topic.Partition{Topic: name}, topic.Partition{Topic: name, ID: 1}
 
 	gone := begin(t, b, "x")
-	must(t, gone.Write(p0, text("never", "seen")...))
+	must(t, gone.Write(p0, lines("never", "seen")...))
 	must(t, gone.Abort(t.Context()))
 
 	txn := begin(t, b, "x")
@@ -36,8 +36,8 @@ func TestTxnCommitAndAbort(t *testing.T) {
 	value := []byte("mine")
 	must(t, txn.Write(p1, topic.Record{Key: []byte("k"), Value: value}))
 	copy(value, "reused") // the memory is the caller's again
-	if got := s.values(name); len(got) != 0 {
-		t.Fatalf("seen before the commit: %q", got)
+	if got := s.committed(name); len(got) != 0 {
+		t.Fatalf("seen before the commit: %v", got)
 	}
 	must(t, txn.Commit(t.Context(), nil))
 	if err := txn.Commit(t.Context(), nil); err == nil {
@@ -65,7 +65,7 @@ func TestTxnEmptyAndWithPositions(t *testing.T) {
 	if err == nil || errors.Is(err, topic.ErrLost) || !strings.Contains(err.Error(), "member of a group") {
 		t.Fatal(err)
 	}
-	if err := begin(t, b, "x").Write(topic.Partition{Topic: s.name + "-nowhere"}, text("a")...); !errors.Is(err, topic.ErrUnknownTopic) {
+	if err := begin(t, b, "x").Write(topic.Partition{Topic: s.name + "-nowhere"}, lines("a")...); !errors.Is(err, topic.ErrUnknownTopic) {
 		t.Fatal(err)
 	}
 }
@@ -81,15 +81,15 @@ func TestTxnFencing(t *testing.T) {
 			p := topic.Partition{Topic: name}
 			old := begin(t, a, "x")
 			if early {
-				must(t, old.Write(p, text("old")...))
+				must(t, old.Write(p, lines("old")...))
 				_, err := old.(*txn).flush(t.Context())
 				must(t, err)
 			}
 			young := begin(t, b, "x")
 			if !early {
-				must(t, old.Write(p, text("old")...))
+				must(t, old.Write(p, lines("old")...))
 			}
-			must(t, young.Write(p, text("young")...))
+			must(t, young.Write(p, lines("young")...))
 			if err := old.Commit(t.Context(), nil); !errors.Is(err, topic.ErrFenced) || errors.Is(err, topic.ErrLost) {
 				t.Fatalf("the older one: %v", err)
 			}
@@ -97,7 +97,7 @@ func TestTxnFencing(t *testing.T) {
 			if got := s.values(name); !slices.Equal(got, []string{"young"}) {
 				t.Fatalf("got %q", got)
 			}
-			if err := old.Write(p, text("late")...); err == nil {
+			if err := old.Write(p, lines("late")...); err == nil {
 				t.Fatal("a fenced transaction takes records")
 			}
 		})
@@ -119,7 +119,7 @@ func TestTxnIsALock(t *testing.T) {
 	for _, b := range brokers {
 		wg.Go(func() {
 			for won := 0; won < 4; {
-				err := increment(t.Context(), s, b, name)
+				err := increment(t.Context(), b, name)
 				mu.Lock()
 				switch {
 				case err == nil:
@@ -150,13 +150,16 @@ func TestTxnIsALock(t *testing.T) {
 }
 
 // increment writes one more than the number of records that are there.
-func increment(ctx context.Context, s *site, b *Broker, name string) error {
+func increment(ctx context.Context, b *Broker, name string) error {
 	txn, err := b.Begin(ctx, "catalog")
 	if err != nil {
 		return err
 	}
-	n := len(s.committed(name))
-	if err := txn.Write(topic.Partition{Topic: name}, text(strconv.Itoa(n))...); err != nil {
+	there, err := readAll(ctx, b, name)
+	if err == nil {
+		err = txn.Write(topic.Partition{Topic: name}, lines(strconv.Itoa(len(there)))...)
+	}
+	if err != nil {
 		return errors.Join(err, txn.Abort(ctx))
 	}
 	return txn.Commit(ctx, nil)
@@ -200,7 +203,7 @@ func TestTxnEndLost(t *testing.T) {
 			b, line := s.open("a")
 			name := s.topic(b, "out", 1)
 			txn := begin(t, b, "x")
-			must(t, txn.Write(topic.Partition{Topic: name}, text("v")...))
+			must(t, txn.Write(topic.Partition{Topic: name}, lines("v")...))
 			loseEnd(s, line, reply)
 			if err := txn.Commit(t.Context(), nil); !errors.Is(err, topic.ErrLost) || errors.Is(err, topic.ErrFenced) {
 				t.Fatal(err)
@@ -236,9 +239,9 @@ func TestTxnTooSlow(t *testing.T) {
 	b, _ := s.open("a", func(c *Config) { c.TransactionTimeout = time.Second })
 	name := s.topic(b, "out", 1)
 	txn := begin(t, b, "x")
-	must(t, txn.Write(topic.Partition{Topic: name}, text("v")...))
+	must(t, txn.Write(topic.Partition{Topic: name}, lines("v")...))
 	time.Sleep(1100 * time.Millisecond)
-	err := errors.Join(txn.Write(topic.Partition{Topic: name}, text("w")...), txn.Commit(t.Context(), nil))
+	err := errors.Join(txn.Write(topic.Partition{Topic: name}, lines("w")...), txn.Commit(t.Context(), nil))
 	if err == nil || !strings.Contains(err.Error(), "longer than its timeout") {
 		t.Fatal(err)
 	}
@@ -255,7 +258,7 @@ func TestTxnOldCluster(t *testing.T) {
 	name := s.topic(b, "out", 1)
 	for range 2 {
 		txn := begin(t, b, "x")
-		must(t, txn.Write(topic.Partition{Topic: name}, text("v")...))
+		must(t, txn.Write(topic.Partition{Topic: name}, lines("v")...))
 		must(t, txn.Commit(t.Context(), nil))
 	}
 	if got := s.values(name); len(got) != 2 {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	maxBuffered      = 64 << 20 // bytes of records that wait for their acknowledgement; then Write waits
-	maxBufferedCount = 100_000
+	maxUnsent      = 64 << 20 // bytes of records that wait for their acknowledgement; then Write waits
+	maxUnsentCount = 100_000
 )
 
 // limits is what the topics a client writes to take, as its client must know too: batches are built for it.
@@ -39,7 +39,7 @@ func (l *limits) of(ctx context.Context, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n = min(max(n, 512), maxBuffered) // what kgo takes
+	n = min(max(n, 512), maxUnsent) // what kgo takes
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known[name] = n
@@ -59,7 +59,8 @@ func (l *limits) batch(name string) int32 {
 //
 // Batches go out in snappy, kgo's own preference: it costs next to no time on either side and every broker knows it; zstd would save a
 // third of the disk for several times the work. EndTxn is never tried again: an answer that was lost may have been either, and a late
-// request that meets the next transaction ends the wrong one (KAFKA-17754).
+// request that meets the next transaction ends the wrong one (KAFKA-17754). RecordDeliveryTimeout is of no use, because kgo counts it from a
+// record's own time; the writer's context has that part.
 func (l *limits) producing(more ...kgo.Opt) []kgo.Opt {
 	retry := l.b.c.RetryTimeout
 	return l.b.options(append([]kgo.Opt{
@@ -67,9 +68,8 @@ func (l *limits) producing(more ...kgo.Opt) []kgo.Opt {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(l.batch),
-		kgo.MaxBufferedBytes(2 * maxBuffered),
-		kgo.MaxBufferedRecords(maxBufferedCount),
-		kgo.RecordDeliveryTimeout(max(retry, time.Second)),
+		kgo.MaxBufferedBytes(2 * maxUnsent),
+		kgo.MaxBufferedRecords(maxUnsentCount),
 		kgo.RetryTimeoutFn(func(key int16) time.Duration {
 			if key == int16(kmsg.EndTxn) {
 				return 1
@@ -229,8 +229,14 @@ func sizedBytes(b []byte) int {
 // varint is the bytes of a number in zigzag.
 func varint(n int) int { return (bits.Len64(uint64(min(n, math.MaxInt32))<<1|1) + 6) / 7 }
 
-// fenced reports whether a broker refused something because there is a newer producer with the same transactional id. With Kafka 4 a
-// transaction that took longer than its timeout ends in the same way.
+// fenced reports whether a broker refused something because there is a newer producer with the same transactional id. A transaction that
+// took longer than its timeout ends in the same ways. INVALID_TXN_STATE says that there is no transaction any more to end or to write to:
+// Kafka 4 answers so, as well, when a newer producer has aborted it. All of them say that nothing was committed.
 func fenced(err error) bool {
-	return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.InvalidProducerIDMapping)
+	for _, e := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.InvalidTxnState} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
