@@ -89,7 +89,7 @@ func (t *turn) commitPlain(ctx context.Context, read map[topic.Partition]topic.O
 	return t.move(ctx, read)
 }
 
-// Abort implements topic.Txn. Of a group with AtLeastOnce it takes back only what was not sent yet.
+// Abort implements topic.Txn. Of a group with AtLeastOnce it takes nothing back.
 func (t *turn) Abort(ctx context.Context) error {
 	if t.ended {
 		return nil
@@ -101,7 +101,7 @@ func (t *turn) Abort(ctx context.Context) error {
 func (t *turn) abort(ctx context.Context) error {
 	var err error
 	if t.m.group.AtLeastOnce {
-		err = t.cl.AbortBufferedRecords(ctx)
+		_, err = t.flush(ctx)
 	} else {
 		err = abortTxn(ctx, t.cl, t.m.b)
 	}

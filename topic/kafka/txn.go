@@ -130,11 +130,15 @@ func endTxn(ctx context.Context, cl *kgo.Client, b *Broker, how kgo.TransactionE
 	return fmt.Errorf("no answer whether it is committed: %w: %w", topic.ErrLost, err)
 }
 
-// abortTxn drops what is not sent, waits for what is, and aborts.
+// abortTxn aborts what the client has begun. It has the records sent first, if that goes soon: kgo numbers a batch before it drops it, and
+// then the next transaction's records are out of sequence.
 func abortTxn(ctx context.Context, cl *kgo.Client, b *Broker) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), b.c.TransactionTimeout)
 	defer stop()
-	if err := cl.AbortBufferedRecords(ctx); err != nil {
+	soon, stopSoon := context.WithTimeout(ctx, b.c.TransactionTimeout/4)
+	defer stopSoon()
+	_ = cl.Flush(soon)
+	if err := settleKgo(ctx, cl); err != nil { // which drops what is still there
 		return err
 	}
 	return cl.EndTransaction(ctx, kgo.TryAbort)

@@ -279,3 +279,23 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+// The first records of a topic, in a client that does not know it yet, commit with the rest: see settleKgo.
+func TestTxnFirstOfATopic(t *testing.T) {
+	s := newFakeSite(t)
+	b, _ := s.open("a")
+	c := newCrew(s, b)
+	m := c.join(b)
+	settle(t, m, 4)
+	var names []string
+	for i := range 200 {
+		name := s.topic(b, fmt.Sprint("fresh", i), 1)
+		names = append(names, name)
+		must(t, commit(m, name, "v", c.at(topic.Offset(i))))
+	}
+	for _, name := range names {
+		if got := s.values(name); !slices.Equal(got, []string{"v"}) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}

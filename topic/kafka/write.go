@@ -184,8 +184,16 @@ func (w *writer) flush(ctx context.Context) (settled bool, err error) {
 		}
 		return false, fmt.Errorf("records are not acknowledged: %w", err)
 	}
-	return true, w.failed()
+	return true, errors.Join(w.failed(), settleKgo(both, w.cl))
 }
+
+// settleKgo waits until kgo knows of what it has written. Nothing must be buffered any more, so there is nothing that this aborts.
+//
+// kgo v1.22.3 publishes the partitions of a topic that is new to it after it has sent the records that waited for them
+// (storePartitionsUpdate: its deferred Store). When they are acknowledged before that, EndTransaction finds no partition with records, so
+// it ends nothing, or with transaction.version 2 even aborts, and reports success. Both happen under a lock that AbortBufferedRecords
+// takes: after it, the partitions are there.
+func settleKgo(ctx context.Context, cl *kgo.Client) error { return cl.AbortBufferedRecords(ctx) }
 
 // record copies key, value and headers, whose memory is the caller's.
 func record(p topic.Partition, r *topic.Record) *kgo.Record {
