@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -43,7 +44,7 @@ var errTooLarge = errors.New("the batch holds too many bytes")
 // zstd's coders are costly to make and safe to share.
 var (
 	zstdReader = sync.OnceValues(func() (*zstd.Decoder, error) {
-		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxDecoded), zstd.WithDecoderMaxWindow(MaxWindow))
+		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxDecoded), zstd.WithDecoderMaxWindow(MaxWindow))
 	})
 	zstdWriter = sync.OnceValues(func() (*zstd.Encoder, error) {
 		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
@@ -91,14 +92,14 @@ func decompress(dst, src []byte, c Codec, room int) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out, err := r.DecodeAll(src, nil)
-		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out) > room {
+		out, err := r.DecodeAll(src, dst)
+		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out)-len(dst) > room {
 			err = errTooLarge
 		}
 		if err != nil {
 			return nil, fmt.Errorf("zstd: %w", err)
 		}
-		return append(dst, out...), nil
+		return out, nil
 	}
 	return nil, fmt.Errorf("unknown %s", c)
 }
@@ -156,9 +157,10 @@ func unsnappyBlock(dst, src []byte, room int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("snappy: %w", err)
 	}
-	out, err := snappy.Decode(nil, src)
+	dst = slices.Grow(dst, n)
+	out, err := snappy.Decode(dst[len(dst):len(dst)+n], src)
 	if err != nil {
 		return nil, fmt.Errorf("snappy: %w", err)
 	}
-	return append(dst, out...), nil
+	return dst[:len(dst)+len(out)], nil
 }

@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"slices"
+
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/batch"
 )
@@ -18,6 +20,7 @@ func endAborted(r *response, limit topic.Offset) error {
 	if len(r.aborted) == 0 {
 		return nil
 	}
+	r.aborted = slices.Clone(r.aborted) // readers at the same place share the response
 	for i := range r.aborted {
 		r.aborted[i].to = topic.End
 	}

@@ -122,10 +122,17 @@ func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPar
 	case !first: // perhaps the others filled the answer
 		d.doubt = true
 		return
-	default: // nothing is left of [want, stable): the end of the log was compacted away
+	default: // nothing is left of [want, stable), it seems: the end of the log was compacted away
 		d.doubt = false
-		r.next, r.hole = min(stable, d.span.To), true
+		d.hole, d.leader = min(stable, d.span.To), -1
+		f.wakeLocked(d)
+		return
 	}
+	f.push(d, r)
+}
+
+// push hands a response to a feed's reader. mu is held.
+func (f *fetcher) push(d *feed, r response) {
 	d.queue = append(d.queue, r)
 	d.want = max(d.want, r.next)
 	f.buffered += len(r.raw)

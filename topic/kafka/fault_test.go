@@ -10,7 +10,6 @@ import (
 
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/batch"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -98,92 +97,6 @@ func TestPassingErrors(t *testing.T) {
 		}
 	}
 	same(t, values(f.rows), numbers(0, 10*len(codes)))
-}
-
-func TestTopicDeleted(t *testing.T) {
-	c := newCluster(t, nil)
-	for _, again := range []bool{false, true} {
-		p := topic.Partition{Topic: c.topic(1, false)}
-		write(t, c.producer(), p, 0, 10)
-		before, err := c.Describe(t.Context(), p.Topic)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, f := openLive(c, p, 0)
-		if err := pollUntil(t, r, f, 10); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Delete(t.Context(), p.Topic); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Describe(t.Context(), p.Topic); !errors.Is(err, topic.ErrUnknownTopic) {
-			t.Fatal(err)
-		}
-		if again {
-			if err := c.Create(t.Context(), p.Topic, topic.Config{Partitions: 1, RetentionMs: -1}); err != nil {
-				t.Fatal(err)
-			}
-			write(t, c.producer(), p, 100, 120)
-			if after, err := c.Describe(t.Context(), p.Topic); err != nil || after.ID == before.ID || after.ID == "" {
-				t.Fatalf("id %q was %q, %v", after.ID, before.ID, err)
-			}
-		}
-		if err := pollUntil(t, r, f, 11); !errors.Is(err, topic.ErrTopicReplaced) || !strings.Contains(err.Error(), p.Topic) {
-			t.Fatal(err)
-		}
-	}
-}
-
-func (c *cluster) deleteRecords(p topic.Partition, to topic.Offset) {
-	c.t.Helper()
-	var os kadm.Offsets
-	os.Add(kadm.Offset{Topic: p.Topic, Partition: p.ID, At: int64(to)})
-	got, err := kadm.NewClient(c.cl).DeleteRecords(c.t.Context(), os)
-	if err == nil {
-		err = got.Error()
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-func TestGap(t *testing.T) {
-	c := newCluster(t, nil)
-	p := topic.Partition{Topic: c.topic(1, false)}
-	cl := c.producer()
-	for n := range 5 {
-		write(t, cl, p, 10*n, 10*n+10)
-	}
-	c.deleteRecords(p, 25)
-	if s := c.spans(p.Topic); s[0].From != 25 || s[0].To != 50 {
-		t.Fatalf("%v", s)
-	}
-	same(t, values(c.read(c.Broker, c.spans(p.Topic))), numbers(25, 50))
-	for _, s := range []topic.Span{{Partition: p, From: 3, To: 50}, {Partition: p, From: 3, To: 10}} {
-		r, err := c.Open(t.Context(), []topic.Span{s})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		for range 2 { // the error comes again
-			_, err = r.Poll(t.Context())
-			var gap topic.ErrGap
-			if want := (topic.Span{Partition: p, From: 3, To: min(25, s.To)}); !errors.As(err, &gap) || gap.Span != want {
-				t.Fatalf("%v, want %v", err, want)
-			}
-		}
-	}
-}
-
-// An offset behind the end is never followed back.
-func TestBehindTheEnd(t *testing.T) {
-	c := newCluster(t, nil)
-	p := topic.Partition{Topic: c.topic(1, false)}
-	write(t, c.producer(), p, 0, 10)
-	r, f := openLive(c, p, 15)
-	if err := pollUntil(t, r, f, 1); !errors.Is(err, topic.ErrTopicReplaced) || !strings.Contains(err.Error(), "10") {
-		t.Fatal(err)
-	}
 }
 
 // A batch that was hurt on the way is asked for again; one that stays broken is an error with its place.
@@ -285,6 +198,7 @@ func TestCompacted(t *testing.T) {
 func TestEmptyTail(t *testing.T) {
 	c := needFake(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}
+	write(t, c.producer(), p, 0, 40)
 	c.fake.ControlKey(1, func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.fake.KeepControl()
 		in := req.(*kmsg.FetchRequest)
@@ -300,6 +214,45 @@ func TestEmptyTail(t *testing.T) {
 	if got := c.read(c.Broker, []topic.Span{{Partition: p, From: 3, To: 30}}); len(got) != 0 {
 		t.Fatal(got)
 	}
+}
+
+// An empty answer about offsets that lie in remote storage is no hole: they did not come in time.
+func TestEmptyRemote(t *testing.T) {
+	c := needFake(t, nil)
+	p := topic.Partition{Topic: c.topic(1, false)}
+	write(t, c.producer(), p, 0, 30)
+	empty := 0
+	c.fake.ControlKey(1, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.fake.KeepControl()
+		if empty++; empty > 3 {
+			return nil, nil, false
+		}
+		in := req.(*kmsg.FetchRequest)
+		resp := in.ResponseKind().(*kmsg.FetchResponse)
+		ot := kmsg.NewFetchResponseTopic()
+		ot.Topic, ot.TopicID = in.Topics[0].Topic, in.Topics[0].TopicID
+		op := kmsg.NewFetchResponseTopicPartition()
+		op.HighWatermark, op.LastStableOffset, op.RecordBatches = 30, 30, []byte{}
+		ot.Partitions = append(ot.Partitions, op)
+		resp.Topics = append(resp.Topics, ot)
+		return resp, nil, true
+	})
+	c.fake.ControlKey(2, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.fake.KeepControl()
+		in := req.(*kmsg.ListOffsetsRequest)
+		if in.Topics[0].Partitions[0].Timestamp != earliestLocal {
+			return nil, nil, false
+		}
+		resp := in.ResponseKind().(*kmsg.ListOffsetsResponse)
+		ot := kmsg.NewListOffsetsResponseTopic()
+		ot.Topic = p.Topic
+		op := kmsg.NewListOffsetsResponseTopicPartition()
+		op.Offset = 20
+		ot.Partitions = append(ot.Partitions, op)
+		resp.Topics = append(resp.Topics, ot)
+		return resp, nil, true
+	})
+	same(t, values(c.read(c.Broker, []topic.Span{whole(p, 30)})), numbers(0, 30))
 }
 
 func TestCloseWakes(t *testing.T) {

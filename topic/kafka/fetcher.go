@@ -76,7 +76,8 @@ type feed struct {
 
 	leader  int32 // -1: to be found
 	epoch   int32
-	outside bool // its position is out of range: the scout looks how
+	outside bool         // its position is out of range: the scout looks how
+	hole    topic.Offset // not 0: it is said that nothing is left up to here, which the scout makes sure of
 	after   time.Time
 	fails   int
 	gone    time.Time // since when no such topic is known
@@ -128,6 +129,7 @@ func (f *fetcher) drop(d *feed) {
 		f.buffered -= len(r.raw)
 	}
 	d.queue = nil
+	d.hole, d.outside = 0, false
 	d.gen++
 }
 

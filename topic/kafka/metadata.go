@@ -152,6 +152,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 const (
 	latest   int64 = -1 // the high watermark
 	earliest int64 = -2
+	// What is not in remote storage begins here (KIP-405); clusters that know no remote storage take it for a time before all others.
+	earliestLocal int64 = -4
 )
 
 // offsets looks up one offset per partition: the earliest, the latest, or the first whose time is >= at; -1: none has.

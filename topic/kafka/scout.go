@@ -76,18 +76,22 @@ func (f *fetcher) locate(lost []*feed) {
 	for i := range found {
 		by[found[i].name] = &found[i]
 	}
-	var outside []*feed
+	type doubt struct {
+		d   *feed
+		gen int
+	}
+	var doubts []doubt
 	f.mu.Lock()
 	for _, d := range lost {
 		f.place(d, by[d.span.Topic], err)
-		if d.outside && d.err == nil && d.leader >= 0 {
-			outside = append(outside, d)
+		if (d.outside || d.hole > 0) && d.err == nil && d.leader >= 0 {
+			doubts = append(doubts, doubt{d, d.gen})
 			d.leader = -1 // until it is known
 		}
 	}
 	f.mu.Unlock()
-	for _, d := range outside {
-		f.inspect(ctx, d)
+	for _, x := range doubts {
+		f.inspect(ctx, x.d, x.gen)
 	}
 }
 
@@ -124,33 +128,49 @@ func (f *fetcher) place(d *feed, l *layout, err error) {
 	}
 }
 
-// inspect finds out how a feed's position is out of range.
-func (f *fetcher) inspect(ctx context.Context, d *feed) {
-	from, err := f.b.offsets(ctx, earliest, d.span.Partition)
-	var to map[topic.Partition]topic.Offset
+// inspect finds out how a feed's position is out of range, or whether nothing is left behind it.
+func (f *fetcher) inspect(ctx context.Context, d *feed, gen int) {
+	p := d.span.Partition
+	from, err := f.b.offsets(ctx, earliest, p)
+	var local, to map[topic.Partition]topic.Offset
 	if err == nil {
-		to, err = f.b.offsets(ctx, latest, d.span.Partition)
+		to, err = f.b.offsets(ctx, latest, p)
+	}
+	if err == nil {
+		if local, err = f.b.offsets(ctx, earliestLocal, p); errors.Is(err, kerr.UnsupportedVersion) {
+			local, err = from, nil
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	start, end := from[d.span.Partition], to[d.span.Partition]
 	switch {
-	case err != nil:
-	case d.want < start:
-		d.fail(topic.ErrGap{Span: topic.Span{Partition: d.span.Partition, From: d.want, To: min(start, d.span.To)}})
+	case err != nil || d.gen != gen:
+	case d.want < from[p]:
+		d.fail(topic.ErrGap{Span: topic.Span{Partition: p, From: d.want, To: min(from[p], d.span.To)}})
 		return
-	case d.want > end:
-		if d.beyond.IsZero() {
-			d.beyond = time.Now()
-		}
-		if time.Since(d.beyond) >= patience {
-			d.fail(fmt.Errorf("%s: %w, or records were lost: it ends at %d now, and offset %d was wanted", d.span.Partition,
-				topic.ErrTopicReplaced, end, d.want))
+	case d.want > to[p]:
+		if f.beyond(d, to[p]) {
 			return
 		}
+	case d.hole > 0 && local[p] <= d.want: // an empty answer about offsets that lie elsewhere means only that they did not come in time
+		f.push(d, response{from: d.want, next: d.hole, hole: true})
+		d.hole = 0
 	default:
-		d.outside = false // it has healed; ask again
+		d.outside, d.hole = false, 0 // it has healed, or the rows are still to come: ask again
 	}
 	d.retreat()
 	signal(f.scout)
+}
+
+// beyond decides about a position behind the end. mu is held.
+func (f *fetcher) beyond(d *feed, end topic.Offset) bool {
+	if d.beyond.IsZero() {
+		d.beyond = time.Now()
+	}
+	if time.Since(d.beyond) < patience {
+		return false
+	}
+	d.fail(fmt.Errorf("%s: %w, or records were lost: it ends at %d now, and offset %d was wanted", d.span.Partition,
+		topic.ErrTopicReplaced, end, d.want))
+	return true
 }

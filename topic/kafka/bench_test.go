@@ -1,0 +1,123 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/streamql/streamql/topic"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// cpu is the time that this process has had on all cores: wall time says little on a shared machine.
+func cpu() time.Duration {
+	const processTime = 2
+	var ts syscall.Timespec
+	_, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, processTime, uintptr(unsafe.Pointer(&ts)), 0)
+	if errno != 0 {
+		panic(errno)
+	}
+	return time.Duration(ts.Nano())
+}
+
+// BenchmarkConsume reads the same rows by columns and by the client library's records, in turn. With kfake the broker's own
+// cost is in both.
+func BenchmarkConsume(b *testing.B) {
+	for name, codec := range map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "zstd": kgo.ZstdCompression()} {
+		b.Run(name, func(b *testing.B) {
+			const rows = 400_000
+			c := newCluster(b, nil)
+			p := topic.Partition{Topic: c.topic(1, false)}
+			cl := c.producer(kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(20*time.Millisecond), kgo.MaxBufferedRecords(rows))
+			for i := range rows {
+				v := fmt.Appendf(nil, `{"auction":%d,"bidder":%d,"price":%d,"channel":"Google","url":"https://www.nexmark.com/%x/item.htm?query=1",`+
+					`"dateTime":"2020-01-01 00:00:%02d.%03d","extra":"%0180d"}`, i%1000, i%777, i*31, i*7919, i%60, i%1000, i*i)
+				cl.Produce(b.Context(), &kgo.Record{Topic: p.Topic, Key: fmt.Append(nil, i%1000), Value: v}, nil)
+			}
+			if err := cl.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			var columns, records, bare, wall time.Duration
+			b.ResetTimer()
+			for range b.N {
+				first := cpu()
+				consumeBytes(b, c, p, rows)
+				start := cpu()
+				bare += start - first
+				consumeRecords(b, c, p, rows)
+				middle, begin := cpu(), time.Now()
+				consumeColumns(b, c, p, rows)
+				wall += time.Since(begin)
+				records, columns = records+middle-start, columns+cpu()-middle
+			}
+			n := float64(rows * b.N)
+			b.ReportMetric(n/columns.Seconds(), "rows/cpu-s")
+			b.ReportMetric(n/wall.Seconds(), "rows/s")
+			b.ReportMetric(n/records.Seconds(), "kgo-rows/cpu-s")
+			b.ReportMetric(records.Seconds()/columns.Seconds(), "x-kgo")
+			b.ReportMetric((records-bare).Seconds()/(columns-bare).Seconds(), "x-kgo-beyond-the-socket")
+		})
+	}
+}
+
+func consumeColumns(b *testing.B, c *cluster, p topic.Partition, rows int) {
+	r, err := c.Open(b.Context(), []topic.Span{whole(p, topic.Offset(rows))})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	n := 0
+	for {
+		fetches, err := r.Poll(b.Context())
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range fetches {
+			n += fetches[i].Rows()
+		}
+	}
+	if n != rows {
+		b.Fatalf("%d rows", n)
+	}
+}
+
+// consumeBytes takes the same responses off the socket and looks at nothing but batch headers: what every consumer must pay.
+func consumeBytes(b *testing.B, c *cluster, p topic.Partition, rows int) {
+	l, err := c.layout(b.Context(), p.Topic)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ln := &lane{f: c.fetch, node: l.partitions[0].leader, cl: c.cl}
+	d := &feed{span: whole(p, topic.End), id: l.id, epoch: -1}
+	for at := topic.Offset(0); at < topic.Offset(rows); {
+		resp, err := ln.send(&order{ids: true, parts: []part{{feeds: []*feed{d}, bytes: farBytes, want: at}}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		at = cut(at, &resp.Topics[0].Partitions[0], 0).next
+	}
+}
+
+func consumeRecords(b *testing.B, c *cluster, p topic.Partition, rows int) {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.brokers...), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxPartitionBytes(farBytes),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{p.Topic: {p.ID: kgo.NewOffset().At(0)}}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer cl.Close()
+	n, bytes := 0, 0
+	for n < rows {
+		cl.PollFetches(context.Background()).EachRecord(func(r *kgo.Record) {
+			n++
+			bytes += len(r.Value)
+		})
+	}
+}
