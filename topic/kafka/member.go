@@ -26,6 +26,8 @@ type member struct {
 	ready  chan struct{} // closed when cl is set
 	cancel context.CancelFunc
 	ctx    context.Context // the client's
+	work   context.Context // what is written; ends with the place
+	lost   context.CancelCauseFunc
 	once   sync.Once
 	limits limits
 	txn2   bool // transaction.version 2 (KIP-890): positions need no AddOffsetsToTxn
@@ -71,6 +73,7 @@ func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) 
 	m.topics = slices.Compact(m.topics)
 	m.limits = limits{b: b, known: map[string]int{}}
 	m.ctx, m.cancel = context.WithCancel(b.ctx)
+	m.work, m.lost = context.WithCancelCause(m.ctx)
 	if err := m.start(ctx); err != nil {
 		m.Close()
 		return nil, b.explain(err, fmt.Sprintf("join group %q", m.name))
@@ -287,6 +290,7 @@ func (m *member) lose(cause error) {
 		return
 	}
 	m.err = fmt.Errorf("the place in group %q is lost: %w: %w", m.name, topic.ErrLost, m.b.explain(cause, "stay in it"))
+	m.lost(m.err)
 	m.wake()
 	m.cl.LeaveGroupContext(nil) //nolint:staticcheck // nil means not to wait
 }
@@ -298,6 +302,7 @@ func (m *member) Close() error {
 		m.mu.Lock()
 		if m.err == nil {
 			m.err = errLeft
+			m.lost(errLeft)
 		}
 		m.wake()
 		m.mu.Unlock()

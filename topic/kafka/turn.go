@@ -36,7 +36,7 @@ func (m *member) Begin(ctx context.Context) (topic.Txn, error) {
 			return nil, m.err
 		}
 	}
-	t := &turn{m: m, writer: writer{cl: m.cl, limits: &m.limits, base: m.ctx}}
+	t := &turn{m: m, writer: writer{cl: m.cl, limits: &m.limits, base: m.work}}
 	if !m.group.AtLeastOnce {
 		t.after = m.b.c.TransactionTimeout
 	}
@@ -73,11 +73,11 @@ func (t *turn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset
 	}
 	if err != nil {
 		if settled && !fenced(err) && !t.m.left() {
-			_ = abort(ctx, t.cl, t.m.b) // else the fence of the next Join does it, or the timeout
+			_ = abortTxn(ctx, t.cl, t.m.b) // else the fence of the next Join does it, or the timeout
 		}
 		return t.lost(err)
 	}
-	return t.lost(end(ctx, t.cl, t.m.b, kgo.TryCommit))
+	return t.lost(endTxn(ctx, t.cl, t.m.b, kgo.TryCommit))
 }
 
 func (t *turn) commitPlain(ctx context.Context, read map[topic.Partition]topic.Offset) error {
@@ -89,7 +89,7 @@ func (t *turn) commitPlain(ctx context.Context, read map[topic.Partition]topic.O
 	return t.move(ctx, read)
 }
 
-// Abort implements topic.Txn. Of a group with AtLeastOnce it takes back only what was not sent yet.
+// Abort implements topic.Txn. Of a group with AtLeastOnce it takes nothing back.
 func (t *turn) Abort(ctx context.Context) error {
 	if t.ended {
 		return nil
@@ -101,9 +101,9 @@ func (t *turn) Abort(ctx context.Context) error {
 func (t *turn) abort(ctx context.Context) error {
 	var err error
 	if t.m.group.AtLeastOnce {
-		err = t.cl.AbortBufferedRecords(ctx)
+		_, err = t.flush(ctx)
 	} else {
-		err = abort(ctx, t.cl, t.m.b)
+		err = abortTxn(ctx, t.cl, t.m.b)
 	}
 	return t.lost(err)
 }

@@ -76,7 +76,7 @@ func (t *txn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset)
 		}
 		return t.told(err)
 	}
-	if err := end(ctx, t.cl, t.b, kgo.TryCommit); err != nil {
+	if err := endTxn(ctx, t.cl, t.b, kgo.TryCommit); err != nil {
 		return t.told(err)
 	}
 	return nil
@@ -92,7 +92,7 @@ func (t *txn) Abort(ctx context.Context) error {
 }
 
 func (t *txn) abort(ctx context.Context) error {
-	if err := abort(ctx, t.cl, t.b); err != nil && !fenced(err) {
+	if err := abortTxn(ctx, t.cl, t.b); err != nil && !fenced(err) {
 		return t.b.explain(err, fmt.Sprintf("abort transaction %q", t.id))
 	}
 	return nil
@@ -112,8 +112,8 @@ func (t *txn) told(err error) error {
 	return fmt.Errorf("kafka: transaction %q: %w", t.id, err)
 }
 
-// end ends the client's transaction. topic.ErrLost, wrapped: nobody knows how. It does not stop half way because ctx does.
-func end(ctx context.Context, cl *kgo.Client, b *Broker, how kgo.TransactionEndTry) error {
+// endTxn ends the client's transaction. topic.ErrLost, wrapped: nobody knows how. It does not stop half way because ctx does.
+func endTxn(ctx context.Context, cl *kgo.Client, b *Broker, how kgo.TransactionEndTry) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), b.c.TransactionTimeout)
 	defer stop()
 	err := cl.EndTransaction(ctx, how)
@@ -130,11 +130,15 @@ func end(ctx context.Context, cl *kgo.Client, b *Broker, how kgo.TransactionEndT
 	return fmt.Errorf("no answer whether it is committed: %w: %w", topic.ErrLost, err)
 }
 
-// abort drops what is not sent, waits for what is, and aborts.
-func abort(ctx context.Context, cl *kgo.Client, b *Broker) error {
+// abortTxn aborts what the client has begun. It has the records sent first, if that goes soon: kgo numbers a batch before it drops it, and
+// then the next transaction's records are out of sequence.
+func abortTxn(ctx context.Context, cl *kgo.Client, b *Broker) error {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), b.c.TransactionTimeout)
 	defer stop()
-	if err := cl.AbortBufferedRecords(ctx); err != nil {
+	soon, stopSoon := context.WithTimeout(ctx, b.c.TransactionTimeout/4)
+	defer stopSoon()
+	_ = cl.Flush(soon)
+	if err := settleKgo(ctx, cl); err != nil { // which drops what is still there
 		return err
 	}
 	return cl.EndTransaction(ctx, kgo.TryAbort)

@@ -59,7 +59,8 @@ func (l *limits) batch(name string) int32 {
 //
 // Batches go out in snappy, kgo's own preference: it costs next to no time on either side and every broker knows it; zstd would save a
 // third of the disk for several times the work. EndTxn is never tried again: an answer that was lost may have been either, and a late
-// request that meets the next transaction ends the wrong one (KAFKA-17754).
+// request that meets the next transaction ends the wrong one (KAFKA-17754). RecordDeliveryTimeout is of no use, because kgo counts it from a
+// record's own time; the writer's context has that part.
 func (l *limits) producing(more ...kgo.Opt) []kgo.Opt {
 	retry := l.b.c.RetryTimeout
 	return l.b.options(append([]kgo.Opt{
@@ -183,8 +184,16 @@ func (w *writer) flush(ctx context.Context) (settled bool, err error) {
 		}
 		return false, fmt.Errorf("records are not acknowledged: %w", err)
 	}
-	return true, w.failed()
+	return true, errors.Join(w.failed(), settleKgo(both, w.cl))
 }
+
+// settleKgo waits until kgo knows of what it has written. Nothing must be buffered any more, so there is nothing that this aborts.
+//
+// kgo v1.22.3 publishes the partitions of a topic that is new to it after it has sent the records that waited for them
+// (storePartitionsUpdate: its deferred Store). When they are acknowledged before that, EndTransaction finds no partition with records, so
+// it ends nothing, or with transaction.version 2 even aborts, and reports success. Both happen under a lock that AbortBufferedRecords
+// takes: after it, the partitions are there.
+func settleKgo(ctx context.Context, cl *kgo.Client) error { return cl.AbortBufferedRecords(ctx) }
 
 // record copies key, value and headers, whose memory is the caller's.
 func record(p topic.Partition, r *topic.Record) *kgo.Record {
@@ -228,8 +237,14 @@ func sizedBytes(b []byte) int {
 // varint is the bytes of a number in zigzag.
 func varint(n int) int { return (bits.Len64(uint64(min(n, math.MaxInt32))<<1|1) + 6) / 7 }
 
-// fenced reports whether a broker refused something because there is a newer producer with the same transactional id. With Kafka 4 a
-// transaction that took longer than its timeout ends in the same way.
+// fenced reports whether a broker refused something because there is a newer producer with the same transactional id. A transaction that
+// took longer than its timeout ends in the same ways. INVALID_TXN_STATE says that there is no transaction any more to end or to write to:
+// Kafka 4 answers so, as well, when a newer producer has aborted it. All of them say that nothing was committed.
 func fenced(err error) bool {
-	return errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.InvalidProducerIDMapping)
+	for _, e := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.InvalidTxnState} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
