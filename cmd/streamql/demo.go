@@ -125,14 +125,18 @@ func (c *demoCmd) Run(w *world) (err error) {
 
 func (d *demo) open() (done func() error, err error) {
 	progress := shell.NewProgress(os.Stderr, isTerminal(os.Stderr) && !d.Plain, d.JSON)
-	e, err := streamql.Open(d.w.ctx, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report))
+	cluster, err := d.w.cluster()
+	if err != nil {
+		return nil, err
+	}
+	e, err := streamql.Open(d.w.ctx, append(cluster, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report))...)
 	if err != nil {
 		return nil, err
 	}
 	look := d.w.look()
 	look.Format, look.Color = "table", look.Color && d.paint
 	d.s = &shell.Session{Engine: e, Out: d.tell, Err: d.tell, Look: look, Progress: progress}
-	return e.Close, nil
+	return d.w.listen(e, e.Close)
 }
 
 // play is the story from history to the second version of the model.
