@@ -231,3 +231,23 @@ func certificate(t *testing.T, dir string) {
 		}
 	}
 }
+
+// TestManualConfig reads the examples of configuration in the manual.
+func TestManualConfig(t *testing.T) {
+	for _, page := range []string{"kafka", "http"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page+".md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := strings.Split(string(text), "```toml\n")[1:]
+		if len(blocks) == 0 {
+			t.Errorf("%s has no example", page)
+		}
+		for _, b := range blocks {
+			b, _, _ = strings.Cut(b, "```")
+			if _, err := parseConfig(page+".md", []byte(b), []string{"name", "dir", "brokers", "commit_interval", "http"}); err != nil {
+				t.Errorf("%v in\n%s", err, b)
+			}
+		}
+	}
+}

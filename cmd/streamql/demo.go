@@ -145,13 +145,14 @@ func (d *demo) open() (done func() error, err error) {
 	look := d.w.look()
 	look.Format, look.Color = "table", look.Color && d.paint
 	d.s = &shell.Session{Engine: e, Out: d.tell, Err: d.tell, Look: look, Progress: progress}
-	if d.w.Brokers == "" {
-		return e.Close, nil
+	end := e.Close
+	if d.w.Brokers != "" {
+		if err := d.freeTopics(); err != nil {
+			return nil, errors.Join(err, e.Close())
+		}
+		end = func() error { return errors.Join(d.leave(), e.Close()) }
 	}
-	if err := d.freeTopics(); err != nil {
-		return nil, errors.Join(err, e.Close())
-	}
-	return func() error { return errors.Join(d.leave(), e.Close()) }, nil
+	return d.w.listen(e, end)
 }
 
 // play is the story from history to the second version of the model.

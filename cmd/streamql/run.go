@@ -22,7 +22,7 @@ func (runCmd) Help() string {
   streamql run queries/ --dir ./data
   streamql run - -o csv < report.sql > report.csv
 
-It ends with the last bounded statement; while a job or push query lives, it stays until Ctrl-C.`
+It ends with the last bounded statement; while a job or push query lives, or with --http, it stays until Ctrl-C.`
 }
 
 // Run runs the texts one after the other, then stays while something lives.
@@ -35,6 +35,9 @@ func (c *runCmd) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
+	if done, err = w.listen(s.Engine, done); err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, done()) }()
 	s.Detach = true
 	for _, t := range texts {
@@ -42,7 +45,11 @@ func (c *runCmd) Run(w *world) (err error) {
 			return err
 		}
 	}
-	return s.Wait(w.ctx)
+	if err := s.Wait(w.ctx); err != nil || w.HTTP == "" {
+		return err
+	}
+	<-w.ctx.Done() // there may be someone who asks
+	return w.ctx.Err()
 }
 
 // readTexts reads the SQL that a path means.

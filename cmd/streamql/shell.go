@@ -45,6 +45,9 @@ func (c *shellCmd) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
+	if done, err = w.listen(s.Engine, done); err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, done()) }()
 	if prompt {
 		return c.prompt(w, s)

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/server/http"
+)
+
+// listen answers HTTP at the address of --http beside an engine, if there is one, and says where. done closes the engine; the returned
+// function ends the server first.
+func (w *world) listen(e *streamql.Engine, done func() error) (func() error, error) {
+	if w.HTTP == "" {
+		return done, nil
+	}
+	s, err := w.server(e)
+	if err != nil {
+		return nil, errors.Join(err, done())
+	}
+	if !w.Quiet {
+		fmt.Fprintf(os.Stderr, "HTTP is answered at %s\n", s.URL())
+	}
+	return func() error { return errors.Join(s.Close(), done()) }, nil
+}
+
+func (w *world) server(e *streamql.Engine) (*http.Server, error) {
+	r := reading{config: w.files.config}
+	o := http.Options{Address: w.HTTP, Certificate: r.pair("server")}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if token := r.reference("server.token"); token.at != "" {
+		text, err := token.read()
+		if err != nil {
+			return nil, err
+		}
+		o.Token = http.Hash(string(text))
+	}
+	return http.Listen(o, http.Over(e))
+}

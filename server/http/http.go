@@ -1,0 +1,232 @@
+// Package http is the HTTP interface of an engine: queries answered as JSON, JSON Lines, CSV or Arrow, statements, and what an operator
+// asks. docs/http.md is its manual.
+package http
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	nethttp "net/http"
+	"strings"
+	"time"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/peer"
+)
+
+// Handler answers requests. Its functions are the engine; Over makes them of one.
+type Handler struct {
+	// Query runs one statement that has rows. local: only those that this process has itself; it asks no other process.
+	Query func(ctx context.Context, sql string, args []any, local bool) (*streamql.Rows, error)
+	// Exec runs statements in order and returns a sentence for each.
+	Exec func(ctx context.Context, sql string, args []any) ([]string, error)
+	// Ready says what is missing before the process can be relied on; nil: nothing.
+	Ready func(ctx context.Context) error
+	// MaxRows bounds the rows of a query that ends; 0 is a million. Beyond it the query fails with SQ7202.
+	MaxRows int64
+
+	guard guard
+	live  context.Context // ends when the server does; nil: never
+}
+
+// The bounds of a request.
+const (
+	largestBody = 1 << 20 // bytes
+	mostRows    = 1_000_000
+	patience    = 30 * time.Second // for a client that does not read
+)
+
+// Over is the handler of an engine in this process.
+func Over(e *streamql.Engine) *Handler {
+	h := &Handler{}
+	h.Query = func(ctx context.Context, sql string, args []any, _ bool) (*streamql.Rows, error) {
+		list, err := e.Parse(sql)
+		if err != nil {
+			return nil, err
+		}
+		for _, st := range list {
+			if !hasRows(st) { // before it has done anything
+				return nil, &streamql.Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: 1, Msg: "this statement has no rows", Hint: "POST it to /v1/exec"}
+			}
+		}
+		return e.Query(ctx, sql, args...)
+	}
+	h.Exec = func(ctx context.Context, sql string, args []any) ([]string, error) {
+		list, err := e.Parse(sql)
+		if err != nil {
+			return nil, err
+		}
+		said := []string{}
+		for _, st := range list {
+			r, err := e.Run(ctx, st, args...)
+			if err != nil {
+				return said, err
+			}
+			if r.Rows != nil {
+				if r.Message, err = count(r.Rows); err != nil {
+					return said, err
+				}
+			}
+			said = append(said, r.Message)
+		}
+		return said, nil
+	}
+	h.Ready = func(ctx context.Context) error { return failedJob(ctx, e) }
+	return h
+}
+
+func hasRows(st lang.Statement) bool {
+	switch st.(type) {
+	case *lang.QueryStatement, *lang.Show, *lang.ShowObject, *lang.Describe, *lang.Explain, *lang.PrintTopic:
+		return true
+	}
+	return false
+}
+
+// count reads rows and drops them.
+func count(rows *streamql.Rows) (string, error) {
+	if !rows.Bounded {
+		return "", &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan, Msg: "the query does not end, and its rows would be dropped", Hint: "POST it to /v1/query"}
+	}
+	n := 0
+	for b, err := range rows.Batches() {
+		if err != nil {
+			return "", err
+		}
+		n += b.Rows()
+	}
+	return fmt.Sprintf("%d rows", n), nil
+}
+
+// failedJob is the error of a job that has failed.
+func failedJob(ctx context.Context, e *streamql.Engine) error {
+	rows, err := e.Query(ctx, "SHOW JOBS;")
+	if err != nil {
+		return err
+	}
+	for b, err := range rows.Batches() {
+		if err != nil {
+			return err
+		}
+		cell := func(name string, row int) any { return flow.Value(b.Column(b.Schema.FieldIndices(name)[0]), row) }
+		for i := range b.Rows() {
+			if cell("status", i) == "FAILED" {
+				return fmt.Errorf("job %v has failed", cell("job", i))
+			}
+		}
+	}
+	return nil
+}
+
+// ServeHTTP answers a request.
+func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	defer func() {
+		switch p := recover(); {
+		case p == nethttp.ErrAbortHandler:
+			panic(p)
+		case p != nil:
+			refuse(w, &streamql.Error{Code: "SQ9001", Stage: lang.StageRun, Msg: "this is a fault in StreamQL, not in what you asked"})
+		}
+	}()
+	verb, answer := h.route(r.URL.Path)
+	if answer == nil {
+		refuseAs(w, nethttp.StatusNotFound, bad("there is nothing at this path", "the paths are /v1/query, /v1/exec, /v1/jobs, /healthz and /readyz"))
+		return
+	}
+	if r.Method != verb && !(verb == nethttp.MethodGet && r.Method == nethttp.MethodHead) {
+		w.Header().Set("Allow", verb)
+		refuseAs(w, nethttp.StatusMethodNotAllowed, bad("this path wants "+verb, ""))
+		return
+	}
+	if open := strings.HasSuffix(r.URL.Path, "z"); !open {
+		if err := h.guard.admit(r); err != nil {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			refuse(w, err)
+			return
+		}
+	}
+	answer(w, r)
+}
+
+func (h *Handler) route(path string) (verb string, answer nethttp.HandlerFunc) {
+	switch path {
+	case peer.QueryPath:
+		return nethttp.MethodPost, h.query
+	case "/v1/exec":
+		return nethttp.MethodPost, h.exec
+	case "/v1/jobs":
+		return nethttp.MethodGet, h.jobs
+	case "/healthz":
+		return nethttp.MethodGet, func(w nethttp.ResponseWriter, _ *nethttp.Request) {
+			say(w, nethttp.StatusOK, map[string]any{"alive": true})
+		}
+	case "/readyz":
+		return nethttp.MethodGet, h.ready
+	}
+	return "", nil
+}
+
+// exec runs statements.
+func (h *Handler) exec(w nethttp.ResponseWriter, r *nethttp.Request) {
+	q, err := request(w, r)
+	if err == nil && q.Limit != nil {
+		err = bad("statements have no limit", "write LIMIT, or POST a query to /v1/query")
+	}
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	ctx, cancel := within(r.Context(), q.Timeout)
+	defer cancel()
+	said, err := h.Exec(ctx, q.SQL, q.Args)
+	if err != nil {
+		refuse(w, cause(ctx, err))
+		return
+	}
+	say(w, nethttp.StatusOK, map[string]any{"messages": said})
+}
+
+// ready says whether the process can be relied on.
+func (h *Handler) ready(w nethttp.ResponseWriter, r *nethttp.Request) {
+	if h.Ready != nil {
+		if err := h.Ready(r.Context()); err != nil {
+			say(w, nethttp.StatusServiceUnavailable, map[string]any{"ready": false, "why": err.Error()})
+			return
+		}
+	}
+	say(w, nethttp.StatusOK, map[string]any{"ready": true})
+}
+
+// say answers with a small document.
+func say(w nethttp.ResponseWriter, status int, doc any) {
+	text, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // our own documents can be written
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(text, '\n'))
+}
+
+// within bounds a request in time.
+func within(ctx context.Context, ms int64) (context.Context, context.CancelFunc) {
+	if ms == 0 {
+		return context.WithCancel(ctx)
+	}
+	err := &streamql.Error{Code: "SQ7201", Stage: lang.StageRun, Msg: fmt.Sprintf("the time is up: timeout_ms is %d", ms)}
+	return context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond, err)
+}
+
+// cause is why a query ended, if its context did.
+func cause(ctx context.Context, err error) error {
+	var e *streamql.Error
+	if ctx.Err() != nil && errors.As(context.Cause(ctx), &e) {
+		return e
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+package http
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	nethttp "net/http"
+	"sync"
+	"time"
+
+	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/lang"
+)
+
+// Options are where and to whom a server answers.
+type Options struct {
+	Address     string           // host:port; port 0 takes a free one
+	Certificate *tls.Certificate // nil: no TLS
+	Token       Token            // what clients must show; the zero value: nothing
+}
+
+// Server answers HTTP at one address.
+type Server struct {
+	listener net.Listener
+	server   *nethttp.Server
+	tls      bool
+	stop     context.CancelFunc
+	ended    chan error
+	once     sync.Once
+	end      error
+}
+
+// farewell is how long a stopping server waits for answers under way.
+const farewell = 5 * time.Second
+
+// Listen begins to answer; Close ends it. The handler is the server's from now on. Error: SQ7101 for an address beyond loopback without
+// both a certificate and a token, SQ5003 for one that cannot be had.
+func Listen(o Options, h *Handler) (*Server, error) {
+	host, _, err := net.SplitHostPort(o.Address)
+	if err != nil {
+		return nil, &streamql.Error{Code: "SQ7101", Stage: lang.StagePlan, Msg: fmt.Sprintf("%q is no address to listen at", o.Address), Hint: "write HOST:PORT, e.g. 127.0.0.1:8088"}
+	}
+	open := o.Certificate == nil || o.Token == (Token{})
+	if open && !loopback(host) {
+		return nil, exposed(o.Address)
+	}
+	l, err := net.Listen("tcp", o.Address)
+	if err != nil {
+		return nil, &streamql.Error{Code: "SQ5003", Stage: lang.StageRun, Msg: fmt.Sprintf("address %s cannot be listened at: %v", o.Address, cut(err)), Err: err}
+	}
+	if at, ok := l.Addr().(*net.TCPAddr); open && (!ok || !at.IP.IsLoopback()) { // localhost may mean anything
+		return nil, errors.Join(exposed(o.Address), l.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	h.guard.token, h.live = o.Token, ctx
+	s := &Server{listener: l, stop: stop, tls: o.Certificate != nil, ended: make(chan error, 1)}
+	s.server = &nethttp.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: patience, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0)}
+	if s.tls {
+		s.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*o.Certificate}}
+	}
+	go func() {
+		if s.tls {
+			s.ended <- s.server.ServeTLS(l, "", "")
+			return
+		}
+		s.ended <- s.server.Serve(l)
+	}()
+	return s, nil
+}
+
+func exposed(address string) error {
+	return &streamql.Error{Code: "SQ7101", Stage: lang.StagePlan, Msg: fmt.Sprintf("address %s can be reached from other machines, which needs TLS and a token", address),
+		Hint: "listen at 127.0.0.1, or give a certificate, its key and a token"}
+}
+
+// cut is an error of the network without the names of calls.
+func cut(err error) error {
+	var o *net.OpError
+	if errors.As(err, &o) {
+		return o.Err
+	}
+	return err
+}
+
+// URL is where the server answers.
+func (s *Server) URL() string {
+	if s.tls {
+		return "https://" + s.listener.Addr().String()
+	}
+	return "http://" + s.listener.Addr().String()
+}
+
+// Close ends push queries at once and waits up to 5 seconds for other answers, then breaks them off. It may be called again.
+func (s *Server) Close() error {
+	s.once.Do(func() { s.end = s.close() })
+	return s.end
+}
+
+func (s *Server) close() error {
+	s.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	err := s.server.Shutdown(ctx)
+	if err != nil {
+		err = s.server.Close()
+	}
+	if end := <-s.ended; !errors.Is(end, nethttp.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
+	return err
+}
