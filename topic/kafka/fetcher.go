@@ -26,7 +26,8 @@ type fetcher struct {
 	mu       sync.Mutex
 	feeds    []*feed
 	lanes    map[int32][2]*lane
-	turn     int           // where the next request begins to go round the feeds
+	turn     int           // number of the last request; where it begins to go round the feeds
+	order    []*feed       // scratch of inTurn
 	buffered int           // bytes of responses that are not walked yet
 	scout    chan struct{} // wakes the one who finds leaders
 }
@@ -70,6 +71,7 @@ type feed struct {
 	gen   int          // rises with every seek; an answer to an earlier one is dropped
 	queue []response   // of which the first begins at the reader's position
 	asked bool         // part of a request on its way
+	turn  int          // of the last request it was part of
 	hot   bool         // worth a quick request: fresh, or its last answer had something
 	doubt bool         // its last answer was empty though there should be more: is it a hole, or did other partitions fill the answer?
 	stuck bool         // the last response is broken; the reader decides

@@ -1,7 +1,9 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/streamql/streamql/topic"
@@ -70,9 +72,9 @@ func (l *lane) collect() (o order, later time.Duration) {
 	o.ids = true
 	at := map[topic.Partition]int{}
 	f.turn++
+	feeds := f.inTurn()
 	for _, doubt := range []bool{true, false} { // the first of a request gets at least one batch, whatever the limits
-		for i := range f.feeds {
-			d := f.feeds[(i+f.turn)%len(f.feeds)]
+		for _, d := range feeds {
 			if d.leader != l.node || d.doubt != doubt || !f.wanted(d) || l.quick && !d.hot {
 				continue
 			}
@@ -80,7 +82,7 @@ func (l *lane) collect() (o order, later time.Duration) {
 				later = min(later, wait)
 				continue
 			}
-			o.add(d, at)
+			o.add(d, at, f.turn)
 		}
 	}
 	l.away = len(o.parts) > 0
@@ -90,8 +92,20 @@ func (l *lane) collect() (o order, later time.Duration) {
 	return o, later
 }
 
+// inTurn lists the feeds, those first that have waited longest: two at different places of one partition cannot be asked for together, so
+// they take turns; the others go round. mu is held.
+func (f *fetcher) inTurn() []*feed {
+	n := len(f.feeds)
+	f.order = f.order[:0]
+	for i := range n {
+		f.order = append(f.order, f.feeds[(i+f.turn)%n])
+	}
+	slices.SortStableFunc(f.order, func(a, b *feed) int { return cmp.Compare(a.turn, b.turn) })
+	return f.order
+}
+
 // add takes a feed into the request, unless the request has its partition for another place already.
-func (o *order) add(d *feed, at map[topic.Partition]int) {
+func (o *order) add(d *feed, at map[topic.Partition]int, turn int) {
 	i, have := at[d.span.Partition]
 	if !have {
 		i = len(o.parts)
@@ -105,7 +119,7 @@ func (o *order) add(d *feed, at map[topic.Partition]int) {
 	p.feeds, p.gens = append(p.feeds, d), append(p.gens, d.gen)
 	p.bytes = max(p.bytes, d.bytes())
 	o.ids = o.ids && d.id != topicID{}
-	d.asked = true
+	d.asked, d.turn = true, turn
 }
 
 // send asks the node. Sessions are not used: what is wanted changes with every request.
