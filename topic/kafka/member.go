@@ -46,10 +46,7 @@ type member struct {
 
 const leaveTimeout = 3 * time.Second
 
-var (
-	errLeft         = errors.New("the member has left its group")
-	errBrokerClosed = errors.New("the broker's connections are closed")
-)
+var errLeft = errors.New("the member has left its group")
 
 // Next implements topic.Member.
 func (m *member) Next(ctx context.Context) (topic.Assignment, error) {

@@ -224,7 +224,7 @@ func TestMemberOfAClosedBroker(t *testing.T) {
 	m := c.join(b)
 	settle(t, m, 4)
 	time.AfterFunc(50*time.Millisecond, func() { b.Close() })
-	if _, err := m.Next(t.Context()); !errors.Is(err, errBrokerClosed) {
+	if _, err := m.Next(t.Context()); !errors.Is(err, errClosed) {
 		t.Fatal(err)
 	}
 	must(t, m.Close())
