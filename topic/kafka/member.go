@@ -12,7 +12,6 @@ import (
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 // member is a process's place in a group. The group protocol is kgo's; what is assigned, and when it is let go, is decided here and in
@@ -48,111 +47,6 @@ type member struct {
 const leaveTimeout = 3 * time.Second
 
 var errLeft = errors.New("the member has left its group")
-
-// Join implements topic.Broker. The group is <Config.Name>.<Group.Name>, the transactional id <Config.Name>.<Config.Instance>.<Group.Name>:
-// an earlier process with the same Instance is fenced, and what it left open is aborted, before Join returns. The tasks' topics must exist.
-//
-// A worker must call Next again within Config.RebalanceTimeout after it was told that a task is taken away, and end each transaction
-// within Config.TransactionTimeout after its first record. Close does not end an open transaction: Abort it first, or it holds up readers
-// until its timeout.
-func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
-	switch {
-	case b.c.Name == "":
-		return nil, errName
-	case b.c.Instance == "":
-		return nil, errors.New("kafka: Config.Instance is empty; a member of a group needs it, to fence its own earlier life")
-	case len(g.Tasks) == 0:
-		return nil, fmt.Errorf("kafka: group %q has no tasks, so there is nothing to join for", g.Name)
-	}
-	m := &member{b: b, group: g, name: b.c.Name + "." + g.Name, ready: make(chan struct{}), changed: make(chan struct{})}
-	m.topics = slices.Clone(g.Reads)
-	for _, t := range g.Tasks {
-		m.topics = append(m.topics, t.Topic)
-	}
-	slices.Sort(m.topics)
-	m.topics = slices.Compact(m.topics)
-	m.limits = limits{b: b, known: map[string]int{}}
-	m.ctx, m.cancel = context.WithCancel(b.ctx)
-	m.work, m.lost = context.WithCancelCause(m.ctx)
-	if err := m.start(ctx); err != nil {
-		m.Close()
-		return nil, b.explain(err, fmt.Sprintf("join group %q", m.name))
-	}
-	return m, nil
-}
-
-// start makes the client and fences.
-func (m *member) start(ctx context.Context) error {
-	var err error
-	if m.txn2, err = m.b.transactions2(ctx); err != nil {
-		return err
-	}
-	if m.cl, err = kgo.NewClient(m.limits.producing(m.options()...)...); err != nil {
-		return err
-	}
-	close(m.ready)
-	if m.group.AtLeastOnce {
-		return nil
-	}
-	_, _, err = m.cl.ProducerID(ctx)
-	return err
-}
-
-func (m *member) options() []kgo.Opt {
-	c := &m.b.c
-	none := func(context.Context, *kgo.Client, map[string][]int32) {}
-	opts := []kgo.Opt{
-		kgo.WithContext(m.ctx),
-		kgo.MaxVersions(m.versions()),
-		kgo.ConsumerGroup(m.name),
-		kgo.ConsumeTopics(m.topics...),
-		kgo.Balancers(&balancer{m}),
-		kgo.SessionTimeout(c.SessionTimeout),
-		kgo.HeartbeatInterval(c.Heartbeat),
-		kgo.RebalanceTimeout(c.RebalanceTimeout),
-		kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(m.assigned),
-		kgo.OnPartitionsRevoked(none), // kgo knows of no partitions, see balancer
-		kgo.OnPartitionsLost(none),    // OnGroupManageError is called as well, and knows why
-		kgo.WithHooks(m),
-	}
-	if c.Durable {
-		opts = append(opts, kgo.InstanceID(c.Instance+"."+m.group.Name))
-	}
-	if !m.group.AtLeastOnce {
-		opts = append(opts, kgo.TransactionalID(c.Name+"."+c.Instance+"."+m.group.Name), kgo.TransactionTimeout(c.TransactionTimeout))
-	}
-	return opts
-}
-
-// versions are those of the requests. Positions go by topic name: the versions that go by topic id would need the ids of all topics. And
-// where the cluster's transaction.version is below 2, none of the requests that presume it must be used, which kgo sees to for its own.
-func (m *member) versions() *kversion.Versions {
-	v := kversion.Stable()
-	v.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)
-	v.SetMaxKeyVersion(int16(kmsg.OffsetFetch), 9)
-	v.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 5)
-	if !m.txn2 {
-		v.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), 4)
-		v.SetMaxKeyVersion(int16(kmsg.EndTxn), 4)
-		v.SetMaxKeyVersion(int16(kmsg.Produce), 11)
-	}
-	return v
-}
-
-// transactions2 reports whether the cluster's transaction.version is 2.
-func (b *Broker) transactions2(ctx context.Context) (bool, error) {
-	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, b.cl)
-	if err != nil {
-		return false, err
-	}
-	for _, f := range resp.FinalizedFeatures {
-		if f.Name == "transaction.version" {
-			return f.MaxVersionLevel >= 2, nil
-		}
-	}
-	return false, nil
-}
 
 // Next implements topic.Member.
 func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
@@ -292,20 +186,20 @@ func (m *member) lose(cause error) {
 	m.err = fmt.Errorf("the place in group %q is lost: %w: %w", m.name, topic.ErrLost, m.b.explain(cause, "stay in it"))
 	m.lost(m.err)
 	m.wake()
-	m.cl.LeaveGroupContext(nil) //nolint:staticcheck // nil means not to wait
+	m.startLeaving()
+}
+
+// startLeaving has kgo leave, and stop joining, in the background: that is what no context means to it.
+func (m *member) startLeaving() {
+	var noWaiting context.Context
+	_ = m.cl.LeaveGroupContext(noWaiting)
 }
 
 // Close implements topic.Member. A member that is not durable leaves the group at once, so that the others need not wait for its session
 // to end.
 func (m *member) Close() error {
 	m.once.Do(func() {
-		m.mu.Lock()
-		if m.err == nil {
-			m.err = errLeft
-			m.lost(errLeft)
-		}
-		m.wake()
-		m.mu.Unlock()
+		m.end(errLeft)
 		if m.cl != nil {
 			m.leave()
 		}
@@ -317,10 +211,21 @@ func (m *member) Close() error {
 	return nil
 }
 
+// end lets everybody go who waits for the member.
+func (m *member) end(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.err = why
+		m.lost(why)
+	}
+	m.wake()
+}
+
 // leave says goodbye by itself: kgo's own way waits for a join that is under way, which can take the rebalance timeout.
 func (m *member) leave() {
 	id, _ := m.cl.GroupMetadata()
-	m.cl.LeaveGroupContext(nil) //nolint:staticcheck // nil means not to wait
+	m.startLeaving()
 	if id == "" || m.b.c.Durable {
 		return
 	}

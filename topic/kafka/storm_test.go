@@ -21,6 +21,7 @@ import (
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 var (
@@ -55,7 +56,11 @@ func TestStorm(t *testing.T) {
 
 func runStorm(t *testing.T, seed uint64) {
 	net := &kfake.VirtualNetwork{}
-	fake, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(net.Listen))
+	opts := []kfake.Opt{kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(net.Listen)}
+	if seed%4 == 0 { // a cluster from before KIP-890
+		opts = append(opts, kfake.MaxVersions(kversion.V3_5_0()))
+	}
+	fake, err := kfake.NewCluster(opts...)
 	must(t, err)
 	defer fake.Close()
 	s := &site{t: t, name: "storm", fake: fake, at: fake.ListenAddrs(), dial: net.DialContext}
