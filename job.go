@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
-	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -248,15 +246,6 @@ func (e *Engine) endJob(ctx context.Context, j *job) error {
 		}
 	}
 	return nil
-}
-
-// views finds the job that fills a table; what it returns opens the table's present rows as of that job's last commit.
-func (e *Engine) views(r *catalog.Relation) (func() ([]state.View, error), error) {
-	j, ok := e.jobs[r.Job]
-	if !ok || j.run == nil {
-		return nil, &Error{Code: "SQ3011", Stage: lang.StagePlan, Msg: fmt.Sprintf("%q is not materialized: the job that filled it is gone", r.Name)}
-	}
-	return j.run.Views, nil
 }
 
 // Drain works off what the inputs of all jobs hold now, job by job in the order of creation; for engines with manual jobs. after, if

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/peer"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic/kafka"
 	"github.com/streamql/streamql/topic/local"
@@ -30,6 +31,7 @@ type config struct {
 	memory    int64
 	snapshots state.Objects
 	every     time.Duration
+	peers     *peer.Client
 	idle      bool // jobs are left to other processes
 }
 
@@ -44,6 +46,9 @@ func WithKafka(c kafka.Config) Option { return func(o *config) { o.kafka = &c } 
 
 // WithAddress says where this process answers /v1/query, so that others can ask it for rows of tables whose tasks it runs (Kafka only).
 func WithAddress(hostPort string) Option { return func(c *config) { c.address = hostPort } }
+
+// WithPeers sets how other processes are asked (Kafka only): over TLS, with a token. The default is plain HTTP.
+func WithPeers(c *peer.Client) Option { return func(o *config) { o.peers = c } }
 
 // WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only).
 func WithStandbys(n int) Option { return func(c *config) { c.standbys = n } }

@@ -86,7 +86,9 @@ func (e *Engine) runOther(ctx context.Context, st lang.Statement, args []any) (*
 
 // query plans a query and opens its rows; nothing runs until they are read.
 func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, error) {
-	plan, err := planner.Query(q, e.options(args))
+	opts := e.options(args)
+	opts.Views = e.views(ctx)
+	plan, err := planner.Query(q, opts)
 	if err != nil {
 		return nil, err
 	}

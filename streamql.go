@@ -183,7 +183,7 @@ type Result struct {
 // options is what the planner may know.
 func (e *Engine) options(args []any) planner.Options {
 	return planner.Options{Catalog: e.catalog, Functions: e.functions, Upper: e.ksql || e.properties["sql.identifiers"] == "upper", Strict: e.ksql,
-		Properties: e.properties, Params: args, Infer: e.infer, Model: e.training, Views: e.views, Rows: e.rows, Prefix: e.prefix}
+		Properties: e.properties, Params: args, Infer: e.infer, Model: e.training, Views: e.views(context.Background()), Rows: e.rows, Prefix: e.prefix}
 }
 
 func (e *Engine) training(name string) (*planner.Training, bool) {

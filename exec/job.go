@@ -202,28 +202,30 @@ func (j *Job) Drain(ctx context.Context, after func() error) error {
 // Crash drops everything uncommitted and opens the tasks again from what is durable.
 func (j *Job) Crash(ctx context.Context) error { return j.worker.Crash(ctx) }
 
-// Views opens the committed state of each task of the last stage, for reading beside the job. They must be closed.
-func (j *Job) Views() ([]state.View, error) {
+// Tasks are the tasks of the last stage, by their changelog's partitions, whoever runs them.
+func (j *Job) Tasks() []topic.Partition {
+	units := j.worker.units
+	last := units[len(units)-1].stage
+	var out []topic.Partition
+	for _, u := range units {
+		if u.stage == last {
+			out = append(out, u.changelog)
+		}
+	}
+	return out
+}
+
+// View opens the committed state of a task, for reading beside the job; nil: the task does not run here. It must be closed.
+func (j *Job) View(task topic.Partition) (state.View, error) {
 	w := j.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var out []state.View
-	last := w.units[len(w.units)-1].stage
 	for _, u := range w.units {
-		t := u.task
-		if u.stage != last || t == nil {
-			continue
+		if u.changelog == task && u.task != nil {
+			return u.task.ctx.State.View()
 		}
-		v, err := t.ctx.State.View()
-		if err != nil {
-			for _, v := range out {
-				v.Close()
-			}
-			return nil, err
-		}
-		out = append(out, v)
 	}
-	return out, nil
+	return nil, nil
 }
 
 // DropState removes what the tasks of an ended job keep.

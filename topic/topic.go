@@ -235,6 +235,11 @@ type Keeper interface {
 	Keep(state ...Record) error
 }
 
+// Observer tells who works on what in a group without being its member (optional).
+type Observer interface {
+	Owners(ctx context.Context, group string) (Assignment, error)
+}
+
 // Placer is a Txn that tells where its records went (optional): after Commit, the offset behind the last record per partition.
 type Placer interface {
 	Txn
