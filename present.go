@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -46,14 +46,18 @@ func (e *Engine) views(ctx context.Context) func(*catalog.Relation) (op.Opener, 
 		if local {
 			tasks = slices.DeleteFunc(tasks, func(p topic.Partition) bool { return !slices.Contains(only, p.ID) })
 		}
-		return func(p *op.Present) (here []state.View, elsewhere iter.Seq2[arrow.Record, error], err error) {
+		return func(p *op.Present) (here []state.View, elsewhere []arrow.Record, err error) {
+			patience := moveTime
+			if local { // whoever asks looks again where the task is
+				patience = time.Second
+			}
 			for begun := time.Now(); ; {
 				here, elsewhere, err = e.present(ctx, j, tasks, local, p)
 				var moving *movingError
 				if err == nil || !errors.As(err, &moving) || !e.shared() {
 					return here, elsewhere, err
 				}
-				if time.Since(begun) > moveTime {
+				if time.Since(begun) > patience {
 					return nil, nil, &Error{Code: "SQ7304", Stage: lang.StageRun, Msg: err.Error(), Hint: "ask again when SHOW JOBS says RUNNING; a process that runs jobs needs --http to be asked"}
 				}
 				select {
@@ -74,7 +78,7 @@ type movingError struct{ text string }
 func (m *movingError) Error() string { return m.text }
 
 // present opens the tasks that run here and asks the owners of the others, if that is allowed.
-func (e *Engine) present(ctx context.Context, j *job, tasks []topic.Partition, local bool, p *op.Present) (here []state.View, elsewhere iter.Seq2[arrow.Record, error], err error) {
+func (e *Engine) present(ctx context.Context, j *job, tasks []topic.Partition, local bool, p *op.Present) (here []state.View, elsewhere []arrow.Record, err error) {
 	defer func() {
 		if err != nil {
 			for _, v := range here {
@@ -105,7 +109,8 @@ func (e *Engine) present(ctx context.Context, j *job, tasks []topic.Partition, l
 	if err != nil {
 		return here, nil, err
 	}
-	return here, e.ask(ctx, asked, p), nil
+	rows, err := e.ask(ctx, asked, p)
+	return here, rows, err
 }
 
 // whom finds the address of the owner of each task.
@@ -133,27 +138,48 @@ func (e *Engine) whom(ctx context.Context, j *job, tasks []topic.Partition) (map
 	return out, nil
 }
 
-// ask reads the rows of other processes, one after the other.
-func (e *Engine) ask(ctx context.Context, asked map[string][]int32, p *op.Present) iter.Seq2[arrow.Record, error] {
+// ask reads the rows of other processes, from all of them at once. They are held in memory, because only whole answers count: a task that
+// moves away meanwhile is asked for again, at its new owner.
+func (e *Engine) ask(ctx context.Context, asked map[string][]int32, p *op.Present) ([]arrow.Record, error) {
+	text, args := question(p)
+	var mu sync.Mutex
+	var rows []arrow.Record
+	var failed error
+	var wg sync.WaitGroup
+	for address, tasks := range asked {
+		wg.Go(func() {
+			got, err := e.askOne(ctx, address, text, tasks, args)
+			mu.Lock()
+			defer mu.Unlock()
+			rows, failed = append(rows, got...), errors.Join(failed, err)
+		})
+	}
+	wg.Wait()
+	return rows, failed
+}
+
+func (e *Engine) askOne(ctx context.Context, address, text string, tasks []int32, args []any) (rows []arrow.Record, err error) {
+	defer func() {
+		var refused *Error
+		if err != nil && (!errors.As(err, &refused) || refused.Code == "SQ7304") && ctx.Err() == nil { // it is gone, or the task is
+			err = &movingError{err.Error()}
+		}
+	}()
 	client := e.peers
 	if client == nil {
 		client = &peer.Client{}
 	}
-	text, args := question(p)
-	return func(yield func(arrow.Record, error) bool) {
-		for address, tasks := range asked {
-			answer, err := client.Query(ctx, address, text, tasks, args...)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for record, err := range answer.Batches() {
-				if !yield(record, err) || err != nil {
-					return
-				}
-			}
-		}
+	answer, err := client.Query(ctx, address, text, tasks, args...)
+	if err != nil {
+		return nil, err
 	}
+	for record, err := range answer.Batches() {
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, record)
+	}
+	return rows, nil
 }
 
 // question is the query that another process answers with the rows of a table: all of them, or the one of a key.

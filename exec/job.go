@@ -168,10 +168,10 @@ func (j *Job) drain(ctx context.Context) error {
 		watching.Go(func() { cancel(w.keeps(ctx)) })
 	}
 	err := w.Drain(ctx, func() error { j.count(); return context.Cause(ctx) })
-	if lost := context.Cause(ctx); lost != nil && errors.Is(lost, topic.ErrLost) {
+	if lost := context.Cause(ctx); err != nil && errors.Is(lost, topic.ErrLost) {
 		return lost
 	}
-	return err
+	return err // without one, all is committed, whoever has the job now
 }
 
 // keeps waits until the group takes the job away.

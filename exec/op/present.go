@@ -2,7 +2,6 @@ package op
 
 import (
 	"fmt"
-	"iter"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -29,7 +28,7 @@ type KeyValue struct {
 
 // Opener finds the rows of a table: the committed state of each task that runs here, and the rows, in the columns of Present.Out, that
 // other processes have. Each task is read in one of the two places.
-type Opener func(p *Present) (here []state.View, elsewhere iter.Seq2[arrow.Record, error], err error)
+type Opener func(p *Present) (here []state.View, elsewhere []arrow.Record, err error)
 
 func (p *Present) Schema() *flow.Schema { return p.Out }
 func (p *Present) Inputs() []exec.Node  { return nil }
@@ -68,13 +67,7 @@ func (p *Present) Finish(emit exec.Emit) error {
 			return err
 		}
 	}
-	if elsewhere == nil {
-		return nil
-	}
-	for record, err := range elsewhere {
-		if err != nil {
-			return err
-		}
+	for _, record := range elsewhere {
 		b, err := p.from(record)
 		if err != nil {
 			return err
