@@ -171,7 +171,11 @@ func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, repla
 	if err := e.enlist(ctx, j, !e.replaying); err != nil {
 		return nil, err
 	}
-	return &Result{Message: message + " by job " + j.name, Job: j.name}, nil
+	message += " by job " + j.name
+	if e.idle {
+		message += ", which a process that runs jobs takes up"
+	}
+	return &Result{Message: message, Job: j.name}, nil
 }
 
 // changelogs makes the topics that keep the state of a job's tasks, where the broker does not keep it itself.

@@ -111,8 +111,15 @@ func (e *Engine) jobRows() *flow.Batch {
 				failed = err.Error()
 			}
 		}
-		if j.done {
+		switch {
+		case j.done && j.failure != "":
+			status, failed = exec.Failed, j.failure
+		case j.done:
 			status = exec.Done
+		case status == exec.Running || status == exec.Recovering:
+			if p, ok := e.broker.(topic.Patient); ok && p.Trouble() != nil {
+				status, failed = exec.Degraded, p.Trouble().Error()
+			}
 		}
 		out = append(out, []any{name, j.kind, j.fills, string(status), counts.Rows, counts.Late, counts.Letters, failed, j.statement})
 	}

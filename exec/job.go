@@ -21,6 +21,7 @@ const (
 	Starting   State = "STARTING"
 	Running    State = "RUNNING"
 	Recovering State = "RECOVERING" // what was uncommitted is dropped, and the job goes on from what is durable
+	Degraded   State = "DEGRADED"   // it waits for a part of the cluster
 	Failed     State = "FAILED"
 	Done       State = "DONE"
 	Stopped    State = "STOPPED"

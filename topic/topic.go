@@ -235,6 +235,11 @@ type Keeper interface {
 	Keep(state ...Record) error
 }
 
+// Patient is a Broker that waits when parts of it are away (optional): Trouble says what it waits for, nil: nothing.
+type Patient interface {
+	Trouble() error
+}
+
 // Observer tells who works on what in a group without being its member (optional).
 type Observer interface {
 	Owners(ctx context.Context, group string) (Assignment, error)

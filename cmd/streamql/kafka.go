@@ -32,6 +32,11 @@ func (w *world) cluster() ([]streamql.Option, error) {
 		fmt.Fprintln(os.Stderr, "warning: kafka.insecure = true: whoever answers at the brokers' addresses is believed")
 	}
 	opts := []streamql.Option{streamql.WithKafka(c), streamql.WithStandbys(w.Standbys), streamql.WithAddress(w.HTTP)}
+	peers, err := w.peers()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, streamql.WithPeers(peers))
 	if w.StateMemory > 0 {
 		opts = append(opts, streamql.WithStateMemory(int64(w.StateMemory)))
 	}
@@ -43,6 +48,14 @@ func (w *world) cluster() ([]streamql.Option, error) {
 		opts = append(opts, streamql.WithSnapshots(place, snapshotsEvery))
 	}
 	return opts, nil
+}
+
+// visitor is for commands that leave the jobs of a cluster to other processes, unless --work says otherwise.
+func (w *world) visitor() []streamql.Option {
+	if w.Brokers == "" || w.Work {
+		return nil
+	}
+	return []streamql.Option{streamql.WithoutJobs()}
 }
 
 // snapshotsEvery is the time between two snapshots of a task.

@@ -27,6 +27,7 @@ type Broker struct {
 	cancel context.CancelFunc // ends everything that Close must not wait for
 	fetch  *fetcher
 	sizes  sizes
+	health health
 }
 
 const (
@@ -44,7 +45,7 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	b := &Broker{c: c}
+	b := &Broker{c: c, health: health{now: time.Now, sick: map[int32]trouble{}}}
 	cl, err := kgo.NewClient(b.options()...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: the settings are refused: %w", err)
@@ -120,6 +121,7 @@ func (b *Broker) options(more ...kgo.Opt) []kgo.Opt {
 		kgo.KeepRetryableFetchErrors(),
 		kgo.StopProducerOnDataLossDetected(),
 		kgo.DisableClientMetrics(),
+		kgo.WithHooks(&b.health),
 	}
 	if m := b.c.SASL.mechanism(); m != nil {
 		opts = append(opts, kgo.SASL(m))
