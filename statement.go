@@ -15,9 +15,11 @@ import (
 
 // Run runs one statement of Parse.
 func (e *Engine) Run(ctx context.Context, st lang.Statement, args ...any) (*Result, error) {
-	e.mu.Lock()
-	r, err := e.decide(ctx, st, args)
-	e.mu.Unlock()
+	r, err := func() (*Result, error) {
+		e.mu.Lock()
+		defer e.mu.Unlock() // also when a bug panics: Close must not hang
+		return e.decide(ctx, st, args)
+	}()
 	if err == nil && r.wait != nil {
 		err = r.wait(ctx)
 	}

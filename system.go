@@ -121,10 +121,10 @@ func (e *Engine) jobRows() *flow.Batch {
 				status, failed = exec.Degraded, p.Trouble().Error()
 			}
 		}
-		out = append(out, []any{name, j.kind, j.fills, string(status), counts.Rows, counts.Late, counts.Letters, failed, j.statement})
+		out = append(out, []any{name, j.kind, j.fills, string(status), counts.Rows, counts.Late, counts.Letters, counts.Gaps, counts.Resumed, failed, j.statement})
 	}
-	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "error", "statement"},
-		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.Bigint, flow.Bigint, flow.String, flow.String}, out)
+	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "gaps", "recoveries", "error", "statement"},
+		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.String, flow.String}, out)
 }
 
 // modelArg reads the first argument of a table function: a model, perhaps with a version.
