@@ -1,6 +1,7 @@
 package streamql
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/kafka"
@@ -81,6 +83,9 @@ func (e *Engine) openKafka(ctx context.Context) error {
 		return err
 	}
 	c.Instance, c.PollRecords = e.instance, e.poll
+	if limit := cmp.Or(c.TransactionTimeout, 10*time.Second) / 4; e.interval > limit {
+		return &Error{Code: "SQ1101", Msg: fmt.Sprintf("a commit interval of %v is too long: at most a quarter of the transaction timeout, %v", e.interval, limit)}
+	}
 	if err := e.openStates(); err != nil {
 		return err
 	}
@@ -94,6 +99,10 @@ func (e *Engine) openKafka(ctx context.Context) error {
 		return errors.Join(err, b.Close(), e.state.close())
 	}
 	e.cluster = cluster
+	if safe, err := b.DefensiveTransactions(ctx); err == nil && !safe && e.warn != nil {
+		e.warn(&Error{Code: "SQ7303", Level: lang.LevelWarning, Stage: lang.StageRun, Msg: "the cluster's transaction.version is below 2: a delayed end of a transaction can hit a later one (KAFKA-17754)",
+			Hint: "upgrade the cluster to Kafka 4.0 and transaction.version 2"})
+	}
 	return nil
 }
 

@@ -178,13 +178,16 @@ func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, repla
 	return &Result{Message: message, Job: j.name}, nil
 }
 
+// largestState is the most bytes of one key's state: a learner's may be large.
+const largestState = 16 << 20
+
 // changelogs makes the topics that keep the state of a job's tasks, where the broker does not keep it itself.
 func (e *Engine) changelogs(ctx context.Context, name string, stages []exec.Stage) error {
 	if e.state.db == nil || e.replaying {
 		return nil
 	}
 	for name, n := range exec.Changelogs(e.prefix, name, stages) {
-		err := e.broker.Create(ctx, name, topic.Config{Partitions: n, RetentionMs: -1, Compact: true})
+		err := e.broker.Create(ctx, name, topic.Config{Partitions: n, RetentionMs: -1, Compact: true, MaxMessage: largestState})
 		if err != nil && !errors.Is(err, topic.ErrTopicExists) {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/flow"
@@ -235,5 +236,57 @@ func TestUnreachable(t *testing.T) {
 	var e *streamql.Error
 	if !errors.As(err, &e) || e.Code != "SQ7001" || !strings.Contains(e.Msg, "127.0.0.1:1") || !errors.Is(err, topic.ErrUnreachable) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A cluster whose transactions are of the older kind is warned of, once; a commit interval that its transactions would outlast is refused.
+func TestOldTransactions(t *testing.T) {
+	for _, old := range []bool{true, false} {
+		var opts []kfake.Opt
+		if old {
+			opts = append(opts, kfake.MaxVersions(kversion.V3_9_0()))
+		}
+		fake, err := kfake.NewCluster(opts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fake.Close()
+		var codes []string
+		c := kafka.Config{Brokers: fake.ListenAddrs()}
+		e, err := streamql.Open(t.Context(), streamql.WithKafka(c), streamql.WithWarnings(func(e *streamql.Error) { codes = append(codes, e.Code) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(codes, []string{"SQ7303"}) != old || len(codes) > 1 {
+			t.Errorf("old %v: %v", old, codes)
+		}
+		var refused *streamql.Error
+		if _, err := streamql.Open(t.Context(), streamql.WithKafka(c), streamql.WithCommitInterval(3*time.Second)); !errors.As(err, &refused) || refused.Code != "SQ1101" {
+			t.Errorf("a commit interval of 3 s: %v", err)
+		}
+	}
+}
+
+// A job that was made at least once says so, and its rows come.
+func TestAtLeastOnce(t *testing.T) {
+	name := fmt.Sprintf("weak-%d", time.Now().UnixNano())
+	p := startProcess(t, kafkaAt(t), name)
+	p.exec(fmt.Sprintf("SET 'processing.guarantee' = 'at_least_once'; CREATE STREAM s (a INT) WITH (topic='%s-in', format='json', partitions=2);", name))
+	p.exec(fmt.Sprintf("CREATE STREAM twice WITH (topic='%s-out') AS SELECT a * 2 AS b FROM s;", name))
+	p.exec("UNSET 'processing.guarantee'; INSERT INTO s (a) VALUES (1); INSERT INTO s (a) VALUES (2);")
+	p.eventually([]string{"2", "4"}, "SELECT b FROM twice SINCE EARLIEST UNTIL NOW;")
+	jobs, err := p.rows("SELECT job FROM streamql.jobs;")
+	if err != nil || len(jobs) != 1 {
+		t.Fatal(jobs, err)
+	}
+	plan, err := p.rows("EXPLAIN " + jobs[0] + ";")
+	if err != nil || !strings.Contains(plan[0], "at_least_once") {
+		t.Errorf("%q, %v", plan, err)
+	}
+	if plan, err = p.rows("EXPLAIN CREATE STREAM once AS SELECT a FROM s;"); err != nil || strings.Contains(plan[0], "at_least_once") {
+		t.Errorf("%q, %v", plan, err)
 	}
 }

@@ -209,11 +209,13 @@ type Broker interface {
 	Close() error
 }
 
-// Config is how a topic is made. RetentionMs -1: keep for ever; Compact: keep the newest record of each key.
+// Config is how a topic is made. RetentionMs -1: keep for ever; Compact: keep the newest record of each key; MaxMessage, in bytes, 0: what
+// the broker takes anyway.
 type Config struct {
 	Partitions  int32
 	RetentionMs int64
 	Compact     bool
+	MaxMessage  int
 }
 
 // Admin manages topics (optional, found by assertion).

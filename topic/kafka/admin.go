@@ -87,6 +87,9 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 		t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: key, Value: kmsg.StringPtr(value)})
 	}
 	set("retention.ms", strconv.FormatInt(c.RetentionMs, 10))
+	if c.MaxMessage > 0 {
+		set("max.message.bytes", strconv.Itoa(c.MaxMessage))
+	}
 	if c.Compact {
 		set("cleanup.policy", "compact")
 		set("delete.retention.ms", strconv.Itoa(weekMs))
