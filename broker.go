@@ -216,11 +216,11 @@ func (e *Engine) followOnce(ctx context.Context, span *topic.Span, behind func()
 		if err != nil {
 			return err
 		}
+		if err := behind(); err != nil {
+			return err // what has come is met again
+		}
 		for i := range fetches {
 			span.From = fetches[i].Next
-		}
-		if err := behind(); err != nil {
-			return err
 		}
 	}
 }

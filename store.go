@@ -152,7 +152,9 @@ func (e *Engine) replay(ctx context.Context) error {
 			e.follow(e.ctx, span, func() error {
 				e.mu.Lock()
 				defer e.mu.Unlock()
-				return e.lookUp(e.ctx, false)
+				ctx, cancel := context.WithTimeout(e.ctx, lookTime) // the lock is not held for longer
+				defer cancel()
+				return e.catchUp(ctx)
 			})
 		})
 	}
