@@ -94,9 +94,8 @@ func (l *Log) applied(u *unit, txn topic.Txn, now int64) error {
 		return fmt.Errorf("the broker does not tell where the changelog of %s ends", u.name)
 	}
 	store := u.task.ctx.State
-	at := store.Log()
-	at.Next, at.Wall = placer.Ends()[u.changelog], now
-	return store.CommitLog(at)
+	// All of it, not the offset only: a store that began empty does not know yet which changelog it is of.
+	return store.CommitLog(state.Log{Cluster: l.Cluster, Topic: u.topicID, Next: placer.Ends()[u.changelog], Wall: now})
 }
 
 // prepare opens a unit's store as of its last committed transaction.
@@ -146,6 +145,7 @@ func (w *Worker) restore(ctx context.Context, u *unit, follow bool) error {
 	if int(u.changelog.ID) >= len(d.Partitions) {
 		return fmt.Errorf("topic %q has %d partitions, none with number %d: %w", d.Name, len(d.Partitions), u.changelog.ID, ErrPartitions)
 	}
+	u.topicID = d.ID
 	span := d.Partitions[u.changelog.ID]
 	r, err := w.startOf(ctx, u, d.ID, &span)
 	if err != nil {
