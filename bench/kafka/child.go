@@ -58,7 +58,11 @@ func child() int {
 	}()
 	if t.Profile != "" {
 		if f, err := os.Create(t.Profile); err == nil && pprof.StartCPUProfile(f) == nil {
-			defer func() { pprof.StopCPUProfile(); f.Close() }()
+			end := sync.OnceFunc(func() { pprof.StopCPUProfile(); f.Close() })
+			defer end()
+			if t.SQL == "" { // it may be killed
+				time.AfterFunc(10*time.Second, end)
+			}
 		}
 	}
 	switch {

@@ -35,6 +35,7 @@ type run struct {
 	scratch  string
 	profiles string
 	made     []string // topics
+	started  int      // processes
 	report   report
 
 	brokers    string
@@ -65,7 +66,7 @@ func main() {
 	flag.IntVar(&r.rows, "rows", 2_000_000, "orders in the topic, of about 300 bytes")
 	flag.IntVar(&r.partitions, "partitions", 4, "of each topic")
 	flag.IntVar(&r.keys, "keys", 10_000, "accounts of the orders")
-	flag.IntVar(&r.states, "state-keys", 2_000_000, "recover: keys of the table")
+	flag.IntVar(&r.states, "state-keys", 2_400_000, "recover: keys of the table")
 	flag.IntVar(&r.value, "state-value", 200, "recover: bytes of each value; it is kept twice, by the aggregate and as the table's row")
 	flag.Int64Var(&r.memory, "state-memory", 64, "recover: MiB of state in memory, per task")
 	flag.DurationVar(&r.session, "session", 0, "recover: the session timeout, default 30s")

@@ -50,7 +50,8 @@ func (r *run) start(t task) (*process, error) {
 		t.Interval = r.interval
 	}
 	if r.profiles != "" {
-		t.Profile = filepath.Join(r.profiles, t.Name+".pprof")
+		r.started++
+		t.Profile = filepath.Join(r.profiles, fmt.Sprintf("%s-%d.pprof", t.Name, r.started))
 	}
 	text, err := json.Marshal(t)
 	if err != nil {

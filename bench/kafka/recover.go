@@ -41,7 +41,7 @@ func (r *run) recover() error {
 		paced <- r.pace(ctx, in, r.rate, func(rnd *rand.Rand, i int) ([]byte, []byte) { return one(rnd, rnd.IntN(r.states)) })
 	}()
 	time.Sleep(3 * time.Second)
-	cases := map[string]func() error{"restart": c.restart, "changelog": c.changelog, "snapshot": c.snapshot, "standby": c.standby}
+	cases := map[string]func() error{"build": func() error { return nil }, "restart": c.restart, "changelog": c.changelog, "snapshot": c.snapshot, "standby": c.standby}
 	for name := range strings.SplitSeq(r.cases, ",") {
 		if cases[name] == nil {
 			return fmt.Errorf("there is no case %q", name)
