@@ -57,6 +57,10 @@ type states struct {
 	db    *state.DB // nil: the broker keeps the state
 }
 
+// standbySession is how long a process that has died keeps its tasks when others have copies of their state: as long as the transaction that
+// it leaves behind may hold them up. Without standbys it is longer, because whoever restarts it is quicker than a restore elsewhere.
+const standbySession = 10 * time.Second
+
 // Kafka's commit interval, and how long a local store may stand still before deletions may be gone from its changelog: half of the
 // changelog's delete.retention.ms.
 const (
@@ -81,6 +85,9 @@ func (e *Engine) openKafka(ctx context.Context) error {
 		return err
 	}
 	c.Instance, c.PollRecords = e.instance, e.poll
+	if e.standbys > 0 && c.SessionTimeout == 0 {
+		c.SessionTimeout = standbySession
+	}
 	if err := e.openStates(); err != nil {
 		return err
 	}

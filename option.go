@@ -45,7 +45,8 @@ func WithKafka(c kafka.Config) Option { return func(o *config) { o.kafka = &c } 
 // WithAddress says where this process answers /v1/query, so that others can ask it for rows of tables whose tasks it runs (Kafka only).
 func WithAddress(hostPort string) Option { return func(c *config) { c.address = hostPort } }
 
-// WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only).
+// WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only). A process that
+// has died is then given up after 10 s instead of 30, unless c.SessionTimeout of WithKafka says otherwise.
 func WithStandbys(n int) Option { return func(c *config) { c.standbys = n } }
 
 // WithStateMemory bounds what the tables of one task hold in memory, in bytes (default 256 MiB); beyond it they read from disk.

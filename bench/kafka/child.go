@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/metrics"
 	"runtime/pprof"
 	"strings"
 	"sync"
@@ -85,7 +86,9 @@ var saying sync.Mutex
 func say(s sample) {
 	saying.Lock()
 	defer saying.Unlock()
-	s.At, s.CPU = time.Now(), cpu()
+	heap := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(heap)
+	s.At, s.CPU, s.Heap = time.Now(), cpu(), int64(heap[0].Value.Uint64())
 	_ = json.NewEncoder(os.Stdout).Encode(s)
 }
 

@@ -35,6 +35,7 @@ type sample struct {
 	CPU     time.Duration // of the process so far
 	At      time.Time
 	Status  string // of its last job
+	Heap    int64  // bytes of objects, garbage included
 	Done    bool   // the last one
 	Warning string
 }

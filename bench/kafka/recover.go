@@ -88,8 +88,9 @@ func (c *crash) build() error {
 	}
 	rows, used, wall := c.p.between(all/5, all)
 	now, most := c.p.memory()
+	heap := float64(c.p.last().Heap) / (1 << 20)
 	c.report.add("recover", "build", "keys", float64(c.states), "state-mib", c.logical(), "disk-mib", size(c.with.Dir), "rows/s", float64(rows)/wall.Seconds(),
-		"rows/cpu-s", float64(rows)/used.Seconds(), "rss-mib", now, "rss-most-mib", most)
+		"rows/cpu-s", float64(rows)/used.Seconds(), "rss-mib", now, "rss-most-mib", most, "heap-mib", heap)
 	return nil
 }
 
