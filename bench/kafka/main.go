@@ -72,7 +72,7 @@ func main() {
 	flag.DurationVar(&r.session, "session", 0, "recover: the session timeout, default 30s")
 	flag.IntVar(&r.rate, "rate", 1000, "recover, latency: records a second")
 	flag.DurationVar(&r.lasts, "lasts", 20*time.Second, "latency: how long")
-	flag.StringVar(&r.cases, "cases", "restart,changelog,snapshot,standby", "recover: which")
+	flag.StringVar(&r.cases, "cases", "restart,busy,changelog,snapshot,standby", "recover: which; build is none of them")
 	flag.Parse()
 	what := flag.Args()
 	if len(what) == 1 && what[0] == "all" {

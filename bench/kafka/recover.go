@@ -28,7 +28,7 @@ func (r *run) recover() error {
 	if err := r.fill(in, r.states, one); err != nil {
 		return err
 	}
-	c := &crash{run: r, app: r.name + "-r", in: in}
+	c := &crash{run: r, app: r.name + "-r", in: in, one: one}
 	defer r.sweep("-r")
 	defer c.stop()
 	if err := c.build(); err != nil {
@@ -41,7 +41,7 @@ func (r *run) recover() error {
 		paced <- r.pace(ctx, in, r.rate, func(rnd *rand.Rand, i int) ([]byte, []byte) { return one(rnd, rnd.IntN(r.states)) })
 	}()
 	time.Sleep(3 * time.Second)
-	cases := map[string]func() error{"build": func() error { return nil }, "restart": c.restart, "changelog": c.changelog, "snapshot": c.snapshot, "standby": c.standby}
+	cases := map[string]func() error{"build": func() error { return nil }, "restart": c.restart, "busy": c.busy, "changelog": c.changelog, "snapshot": c.snapshot, "standby": c.standby}
 	for name := range strings.SplitSeq(r.cases, ",") {
 		if cases[name] == nil {
 			return fmt.Errorf("there is no case %q", name)
@@ -58,6 +58,7 @@ func (r *run) recover() error {
 type crash struct {
 	*run
 	app, in string
+	one     func(rnd *rand.Rand, i int) (key, value []byte)
 	p       *process
 	with    task
 }
@@ -106,6 +107,21 @@ func (c *crash) restart() error {
 		time.Sleep(2 * time.Second)
 	}
 	return nil
+}
+
+// busy kills the process in the middle of as much work as it can do: what it had not flushed is replayed.
+func (c *crash) busy() error {
+	filled := make(chan error, 1)
+	n := min(c.states/2, 400_000)
+	go func() { filled <- c.fill(c.in, n, c.one) }()
+	from := c.p.last().Rows
+	if err := c.p.until(c.run, func(s sample) bool { return s.Rows >= from+int64(n)/2 }); err != nil {
+		return err
+	}
+	if err := c.again("kill -9 at full load, restart", func() error { return nil }, nil); err != nil {
+		return err
+	}
+	return <-filled
 }
 
 // changelog loses the directory: all state comes from the changelogs.
