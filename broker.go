@@ -1,6 +1,7 @@
 package streamql
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -87,6 +88,7 @@ func (e *Engine) openKafka(ctx context.Context) error {
 	c.Instance, c.PollRecords = e.instance, e.poll
 	if e.standbys > 0 && c.SessionTimeout == 0 {
 		c.SessionTimeout = standbySession
+		c.Heartbeat = cmp.Or(c.Heartbeat, standbySession/10) // the others hear of it with their next one
 	}
 	if err := e.openStates(); err != nil {
 		return err
