@@ -241,7 +241,7 @@ func (c *crash) again(what string, between func() error, other *process) error {
 	after := c.p.last()
 	c.report.add("recover", what, "first-commit-s", first[0], "all-partitions-s", first[len(first)-1], "start-delay-s", started.Sub(killed).Seconds(),
 		"cpu-s", after.CPU.Seconds(), "rss-most-mib", peak, "rows-before", float64(before.Rows), "disk-mib", size(c.with.Dir), "state-mib", c.logical(),
-		"state-mib/s", c.logical()/first[len(first)-1])
+		"state-mib/s", c.logical()/first[len(first)-1], "entries/s", 2*float64(c.states)/first[len(first)-1])
 	return nil
 }
 
