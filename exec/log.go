@@ -138,7 +138,7 @@ func (w *Worker) store(u *unit) (state.Store, error) {
 
 // restore replays the changelog into the local store up to its end now; with follow, for ever: that is a standby.
 func (w *Worker) restore(ctx context.Context, u *unit, follow bool) error {
-	d, err := w.env.Broker.Describe(ctx, u.changelog.Topic)
+	d, err := w.describe(ctx, u.changelog.Topic, u.changelog.ID)
 	if err != nil {
 		return err
 	}
@@ -156,6 +156,14 @@ func (w *Worker) restore(ctx context.Context, u *unit, follow bool) error {
 		span.To = topic.End
 	}
 	return w.env.Log.replay(ctx, w.env.Broker, r, u.name, d.ID, span)
+}
+
+// describe looks at a topic, and at the offsets of these partitions only where the broker can do that.
+func (w *Worker) describe(ctx context.Context, name string, partitions ...int32) (topic.Topic, error) {
+	if n, ok := w.env.Broker.(topic.Narrow); ok {
+		return n.DescribeOnly(ctx, name, partitions...)
+	}
+	return w.env.Broker.Describe(ctx, name)
 }
 
 // startOf finds where to replay from: the local store if it belongs to this changelog and lacks nothing, else a snapshot, else the
@@ -248,7 +256,7 @@ func (w *Worker) sameTopics(ctx context.Context, u *unit, store state.Store) err
 		if !w.env.Log.Kept(name) {
 			continue
 		}
-		d, err := w.env.Broker.Describe(ctx, name)
+		d, err := w.describe(ctx, name)
 		if errors.Is(err, topic.ErrUnknownTopic) {
 			return fmt.Errorf("topic %q is gone: %w", name, topic.ErrTopicReplaced)
 		}
