@@ -59,6 +59,10 @@ type states struct {
 	db    *state.DB // nil: the broker keeps the state
 }
 
+// standbySession is how long a process that has died keeps its tasks when others have copies of their state: as long as the transaction that
+// it leaves behind may hold them up. Without standbys it is longer, because whoever restarts it is quicker than a restore elsewhere.
+const standbySession = 10 * time.Second
+
 // Kafka's commit interval, and how long a local store may stand still before deletions may be gone from its changelog: half of the
 // changelog's delete.retention.ms.
 const (
@@ -85,6 +89,10 @@ func (e *Engine) openKafka(ctx context.Context) error {
 	c.Instance, c.PollRecords = e.instance, e.poll
 	if limit := cmp.Or(c.TransactionTimeout, 10*time.Second) / 4; e.interval > limit {
 		return &Error{Code: "SQ1101", Msg: fmt.Sprintf("a commit interval of %v is too long: at most a quarter of the transaction timeout, %v", e.interval, limit)}
+	}
+	if e.standbys > 0 && c.SessionTimeout == 0 {
+		c.SessionTimeout = standbySession
+		c.Heartbeat = cmp.Or(c.Heartbeat, standbySession/10) // the others hear of it with their next one
 	}
 	if err := e.openStates(); err != nil {
 		return err

@@ -50,7 +50,8 @@ func WithAddress(hostPort string) Option { return func(c *config) { c.address = 
 // WithPeers sets how other processes are asked (Kafka only): over TLS, with a token. The default is plain HTTP.
 func WithPeers(c *peer.Client) Option { return func(o *config) { o.peers = c } }
 
-// WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only).
+// WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only). A process that
+// has died is then given up after 10 s instead of 30, unless c.SessionTimeout of WithKafka says otherwise.
 func WithStandbys(n int) Option { return func(c *config) { c.standbys = n } }
 
 // WithStateMemory bounds what the tables of one task hold in memory, in bytes (default 256 MiB); beyond it they read from disk.

@@ -136,6 +136,13 @@ type Reader interface {
 	Close() error
 }
 
+// Narrow is a Source that can leave out most of what Describe looks up: a topic of a thousand partitions has a thousand tasks, and each asks
+// about its own.
+type Narrow interface {
+	// DescribeOnly is Describe with the offsets of these partitions; those of all others are zero.
+	DescribeOnly(ctx context.Context, name string, partitions ...int32) (Topic, error)
+}
+
 // Topic is what Describe knows: the offsets each partition holds now, [From, To).
 type Topic struct {
 	Name       string

@@ -20,12 +20,27 @@ func (b *Broker) Describe(ctx context.Context, name string) (topic.Topic, error)
 	if err != nil {
 		return topic.Topic{}, err
 	}
-	out, err := b.describe(ctx, []layout{l})
+	out, err := b.describe(ctx, []layout{l}, every)
 	if err != nil {
 		return topic.Topic{}, b.about(err, name, "describe")
 	}
 	return out[0], nil
 }
+
+// DescribeOnly implements topic.Narrow.
+func (b *Broker) DescribeOnly(ctx context.Context, name string, partitions ...int32) (topic.Topic, error) {
+	l, err := b.layout(ctx, name)
+	if err != nil {
+		return topic.Topic{}, err
+	}
+	out, err := b.describe(ctx, []layout{l}, func(id int32) bool { return slices.Contains(partitions, id) })
+	if err != nil {
+		return topic.Topic{}, b.about(err, name, "describe")
+	}
+	return out[0], nil
+}
+
+func every(int32) bool { return true }
 
 // Topics implements topic.Admin: all topics that this user may describe, by name, without Kafka's internal ones.
 func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
@@ -36,7 +51,7 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 		}
 		all = slices.DeleteFunc(all, func(l layout) bool { return l.internal || strings.HasPrefix(l.name, "__") || l.err != nil })
 		slices.SortFunc(all, func(x, y layout) int { return strings.Compare(x.name, y.name) })
-		out, err := b.describe(ctx, all)
+		out, err := b.describe(ctx, all, every)
 		if errors.Is(err, kerr.UnknownTopicOrPartition) && tries < 5 {
 			continue // one was deleted in between
 		}
@@ -44,12 +59,14 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 	}
 }
 
-// describe adds the offsets to layouts.
-func (b *Broker) describe(ctx context.Context, all []layout) ([]topic.Topic, error) {
+// describe adds the offsets of the partitions that wanted names to layouts.
+func (b *Broker) describe(ctx context.Context, all []layout, wanted func(id int32) bool) ([]topic.Topic, error) {
 	var partitions []topic.Partition
 	for _, l := range all {
 		for i := range l.partitions {
-			partitions = append(partitions, topic.Partition{Topic: l.name, ID: int32(i)})
+			if wanted(int32(i)) {
+				partitions = append(partitions, topic.Partition{Topic: l.name, ID: int32(i)})
+			}
 		}
 	}
 	from, err := b.offsets(ctx, earliest, partitions...)

@@ -197,4 +197,5 @@ var (
 	_ topic.Source = (*Broker)(nil)
 	_ topic.Admin  = (*Broker)(nil)
 	_ topic.Timed  = (*Broker)(nil)
+	_ topic.Narrow = (*Broker)(nil)
 )
