@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"planner"},
 	{"", "conformance/reference"},
 	{"shell", "conformance", "streamqltest", "exec/sim", "server/http"},
-	{"cmd/streamql"},
+	{"cmd/streamql", "conformance/process"},
 }
 
 var sameFloor = map[string][]string{
