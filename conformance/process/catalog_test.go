@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -24,7 +25,12 @@ var answered = regexp.MustCompile(`HTTP is answered at (\S+)`)
 
 func (s *site) asked(dir, sql string, more ...string) *asked {
 	s.t.Helper()
-	p := s.run(dir, sql, append([]string{"--http", "127.0.0.1:0"}, more...)...)
+	l, err := net.Listen("tcp", "127.0.0.1:0") // the other process is told the address, so the port must be known before
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	l.Close()
+	p := s.run(dir, sql, append([]string{"--http", l.Addr().String()}, more...)...)
 	return &asked{p, answered.FindStringSubmatch(p.says("HTTP is answered at ") + "\n")[1]}
 }
 
@@ -89,6 +95,7 @@ func TestCatalog(t *testing.T) {
 	in := s.topic("in", 2)
 
 	t.Run("definitions", func(t *testing.T) {
+		both[0].t, both[1].t = t, t
 		const n = 20
 		var all sync.WaitGroup
 		var mu sync.Mutex
@@ -143,6 +150,7 @@ func TestCatalog(t *testing.T) {
 	})
 
 	t.Run("jobs end everywhere", func(t *testing.T) {
+		both[0].t, both[1].t = t, t
 		a, b := both[0], both[1]
 		src := fmt.Sprintf("CREATE STREAM src (k STRING KEY, v INT) WITH (topic='%s', key_format='kafka', value_format='json');", in)
 		a.do(src + fmt.Sprintf("CREATE TABLE counts WITH (topic='%s.counts') AS SELECT k, COUNT(*) AS n FROM src GROUP BY k;", s.name))
@@ -169,6 +177,7 @@ func TestCatalog(t *testing.T) {
 	})
 
 	t.Run("models", func(t *testing.T) {
+		both[0].t, both[1].t = t, t
 		a, b := both[0], both[1]
 		a.do(`CREATE STREAM paid WITH (connector='generator', kind='fraud', rows=3000, seed=7);`)
 		const train = `CREATE MODEL fraud TRANSFORM (LN(amount) AS amount, hour) TARGET is_fraud FROM paid SINCE EARLIEST UNTIL NOW TRAIN ONCE WITH (type='logistic_regression', seed=7);`
@@ -192,6 +201,7 @@ func TestCatalog(t *testing.T) {
 		t.Logf("versions were seen by the other process %v, %v after their commits", took.Round(time.Millisecond), times)
 	})
 	for _, p := range both {
+		p.t = t
 		p.stop()
 	}
 }
