@@ -86,7 +86,7 @@ func (j *Job) Run(ctx context.Context) error {
 	if f := j.worker.env.OnStop; f != nil {
 		defer context.AfterFunc(ctx, f)()
 	}
-	pause := firstPause
+	pause, refused := firstPause, 0
 	for {
 		j.set(Running, nil)
 		began := time.Now()
@@ -100,7 +100,12 @@ func (j *Job) Run(ctx context.Context) error {
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
-			pause = firstPause
+			pause, refused = firstPause, 0
+		}
+		if errors.Is(err, topic.ErrRefused) {
+			if refused++; refused > maxRefused {
+				return errors.Join(err, closed)
+			}
 		}
 		select {
 		case <-time.After(pause):
@@ -115,6 +120,7 @@ func (j *Job) Run(ctx context.Context) error {
 const (
 	firstPause = 50 * time.Millisecond
 	longPause  = 5 * time.Second
+	maxRefused = 4 // times at a stretch that the cluster may refuse a right: a broker that has just started may not know all of them
 )
 
 // PanicError is a panic in an operator or function: a bug of ours or of an embedder's function. The job fails, the process lives.
