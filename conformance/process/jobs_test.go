@@ -47,6 +47,16 @@ func (w *workload) topics() []string { return append(slices.Clone(w.exact), w.se
 // begin starts the traffic.
 func (w *workload) begin(rate int) { w.traffic = w.s.feed(w.in, w.partitions, rate) }
 
+// ready waits until every job has written something.
+func (w *workload) ready() {
+	w.s.t.Helper()
+	for _, name := range w.topics() {
+		if !w.seen.await(name, 1, time.Minute) {
+			w.s.t.Fatalf("nothing has come to %s within a minute", name)
+		}
+	}
+}
+
 // judge ends the traffic, waits until all is worked off and holds it against the oracle. It returns the number of rows in and out.
 func (w *workload) judge() (in, out int) {
 	t := w.s.t
