@@ -243,10 +243,10 @@ func (s *Session) Jobs(ctx context.Context) (alive int, err error) {
 			cell := func(name string) any { return flow.Value(b.Column(b.Schema.FieldIndices(name)[0]), i) }
 			switch cell("status") {
 			case "DONE", "STOPPED":
-			default: // also one that has lost its place or its cluster: it goes on
-				alive++
 			case "FAILED":
 				return alive, &streamql.Error{Code: "SQ4000", Stage: lang.StageRun, Msg: fmt.Sprintf("job %v has failed: %v", cell("job"), cell("error"))}
+			default: // also one that has lost its place or its cluster: it goes on
+				alive++
 			}
 		}
 	}

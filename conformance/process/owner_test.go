@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -15,8 +16,8 @@ import (
 
 var assigned = regexp.MustCompile(`(?m)^debug: job (\S+), epoch (\d+): tasks \[(.*)\]$`)
 
-// owners holds what the processes were told against one another: in an epoch of a job's group no task is at two of them. It returns how
-// many assignments there were.
+// owners holds what the processes were told against one another: in an epoch of a job's group no task is at two of them. One that comes
+// back to its directory is the same one, and may find its place as it was (KIP-345). It returns how many assignments there were.
 func (s *site) owners() int {
 	s.t.Helper()
 	at := map[string]string{}
@@ -26,10 +27,10 @@ func (s *site) owners() int {
 			n++
 			for _, task := range strings.Fields(m[3]) {
 				what := fmt.Sprintf("epoch %s of job %s, task %s", m[2], m[1], task)
-				if other, ok := at[what]; ok && other != p.label {
-					s.t.Errorf("%s: both %s and %s own it", what, other, p.label)
+				if other, ok := at[what]; ok && other != p.dir {
+					s.t.Errorf("%s: both %s and %s own it", what, filepath.Base(other), p.label)
 				}
-				at[what] = p.label
+				at[what] = p.dir
 			}
 		}
 	}
