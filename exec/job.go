@@ -81,7 +81,7 @@ func (j *Job) Start(ctx context.Context) {
 
 // Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does. Whatever makes the outcome of something
 // or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
-// is durable.
+// is durable. A cluster that is away is waited for in the same way, as long as it takes.
 func (j *Job) Run(ctx context.Context) error {
 	if f := j.worker.env.OnStop; f != nil {
 		defer context.AfterFunc(ctx, f)()
@@ -96,7 +96,7 @@ func (j *Job) Run(ctx context.Context) error {
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
-		if !errors.Is(err, topic.ErrLost) {
+		if !errors.Is(err, topic.ErrLost) && (j.worker.env.Transient || !errors.Is(err, topic.ErrUnreachable)) {
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {

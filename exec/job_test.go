@@ -20,6 +20,30 @@ func (r *refusing) Join(context.Context, topic.Group) (topic.Member, error) {
 	return nil, fmt.Errorf("%w: %w", topic.ErrLost, topic.ErrRefused)
 }
 
+// absent is a broker that is away for the first joins.
+type absent struct {
+	topic.Broker
+	joins, away int
+}
+
+func (a *absent) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
+	if a.joins++; a.joins <= a.away {
+		return nil, topic.ErrUnreachable
+	}
+	return a.Broker.Join(ctx, g)
+}
+
+// TestAway holds that a job waits for a cluster that is away.
+func TestAway(t *testing.T) {
+	w := newWorld(t, 1024)
+	w.put("1", "2")
+	b := &absent{Broker: w.b, away: 3}
+	w.env.Broker = b
+	if err := w.job(&sums{}, 1, false).Run(ctx); err != nil || b.joins != 4 {
+		t.Errorf("after %d joins: %v", b.joins, err)
+	}
+}
+
 // TestRefused holds that a job does not go on for ever without a right that it needs: it asks a few times, then it fails and says why.
 func TestRefused(t *testing.T) {
 	w := newWorld(t, 1024)

@@ -140,6 +140,11 @@ func unauthorized(err error) bool {
 	return false
 }
 
+// passing reports whether a node has said that it, or the one that leads or coordinates, cannot answer yet.
+func passing(err error) bool {
+	return kerr.IsRetriable(err) && !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.UnknownTopicID)
+}
+
 // explain says what was attempted and who refused it: errors of the client library name neither. ErrUnreachable is wrapped where no broker
 // answered.
 func (b *Broker) explain(err error, attempt string) error {
@@ -159,7 +164,7 @@ func (b *Broker) explain(err error, attempt string) error {
 	case unauthorized(err):
 		return fmt.Errorf("kafka %s: %s is not allowed to %s; have it granted there: %w: %w", hosts, who, attempt, topic.ErrRefused, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err):
+	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err), passing(err):
 		return fmt.Errorf("kafka %s: cannot %s: %w: %w", hosts, attempt, topic.ErrUnreachable, err)
 	}
 	return fmt.Errorf("kafka %s: cannot %s: %w", hosts, attempt, err)
