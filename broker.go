@@ -181,7 +181,12 @@ func (e *Engine) log(j string) *exec.Log {
 			return !elsewhere
 		},
 		AtLeastOnce: e.guarantees[j] == atLeastOnce,
-		Assigned:    e.owners.set,
+		Assigned: func(job string, a topic.Assignment) {
+			e.owners.set(job, a)
+			if e.assigned != nil {
+				e.assigned(job, a)
+			}
+		},
 	}
 	if e.snapshots != nil {
 		s := &state.Snapshots{Objects: e.snapshots, Prefix: "snapshots/v1/" + e.cluster, Now: time.Now}

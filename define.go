@@ -79,7 +79,12 @@ func (e *Engine) ensureTopic(ctx context.Context, r *catalog.Relation) error {
 	if ms, ok := planner.Duration(r.With["retention_ms"]); ok {
 		c.RetentionMs = ms
 	}
-	return e.broker.Create(ctx, r.Topic, c)
+	err = e.broker.Create(ctx, r.Topic, c)
+	if errors.Is(err, topic.ErrTopicExists) { // another process was faster; whose statement counts is decided later
+		d, err = e.broker.Describe(ctx, r.Topic)
+		r.Partitions = int32(len(d.Partitions))
+	}
+	return err
 }
 
 func (e *Engine) createAs(ctx context.Context, st *lang.CreateSource, args []any) (*Result, error) {

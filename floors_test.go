@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"planner"},
 	{"", "conformance/reference"},
 	{"shell", "conformance", "streamqltest", "exec/sim", "server/http"},
-	{"cmd/streamql", "bench/kafka"},
+	{"cmd/streamql", "bench/kafka", "conformance/process"},
 }
 
 var sameFloor = map[string][]string{

@@ -323,6 +323,9 @@ func (e *Engine) drainJob(ctx context.Context, j *job, after func(string) error)
 			return err
 		}
 		j.plan = nil
+		if err := e.changelogs(ctx, j.name, stages); err != nil {
+			return err
+		}
 		if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name)); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/peer"
 	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/kafka"
 	"github.com/streamql/streamql/topic/local"
 )
@@ -32,6 +33,7 @@ type config struct {
 	snapshots state.Objects
 	every     time.Duration
 	peers     *peer.Client
+	assigned  func(job string, a topic.Assignment)
 	idle      bool // jobs are left to other processes
 }
 
@@ -88,6 +90,11 @@ func WithProgress(f func(exec.Progress)) Option { return func(c *config) { c.pro
 
 // WithWarnings receives what went wrong with single rows: each dead letter and failed expression.
 func WithWarnings(f func(*Error)) Option { return func(c *config) { c.warn = f } }
+
+// WithAssignments receives which tasks of a job are this process's, whenever that changes (Kafka only).
+func WithAssignments(f func(job string, a topic.Assignment)) Option {
+	return func(c *config) { c.assigned = f }
+}
 
 // WithManualJobs makes jobs stand still: Engine.Drain works them off. Tests use it to decide the order of everything.
 func WithManualJobs() Option { return func(c *config) { c.manual = true } }

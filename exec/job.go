@@ -81,12 +81,12 @@ func (j *Job) Start(ctx context.Context) {
 
 // Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does. Whatever makes the outcome of something
 // or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
-// is durable.
+// is durable. A cluster that is away is waited for in the same way, as long as it takes.
 func (j *Job) Run(ctx context.Context) error {
 	if f := j.worker.env.OnStop; f != nil {
 		defer context.AfterFunc(ctx, f)()
 	}
-	pause := firstPause
+	pause, refused := firstPause, 0
 	for {
 		j.set(Running, nil)
 		began := time.Now()
@@ -96,11 +96,16 @@ func (j *Job) Run(ctx context.Context) error {
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
-		if !errors.Is(err, topic.ErrLost) {
+		if !errors.Is(err, topic.ErrLost) && (j.worker.env.Transient || !errors.Is(err, topic.ErrUnreachable)) {
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
-			pause = firstPause
+			pause, refused = firstPause, 0
+		}
+		if errors.Is(err, topic.ErrRefused) {
+			if refused++; refused > maxRefused {
+				return errors.Join(err, closed)
+			}
 		}
 		select {
 		case <-time.After(pause):
@@ -115,6 +120,7 @@ func (j *Job) Run(ctx context.Context) error {
 const (
 	firstPause = 50 * time.Millisecond
 	longPause  = 5 * time.Second
+	maxRefused = 4 // times at a stretch that the cluster may refuse a right: a broker that has just started may not know all of them
 )
 
 // PanicError is a panic in an operator or function: a bug of ours or of an embedder's function. The job fails, the process lives.

@@ -268,6 +268,7 @@ var (
 	ErrFenced        = errors.New("a newer writer with the same id has taken over")
 	ErrTooLarge      = errors.New("the record is larger than its topic takes")                  // by Txn.Write, which leaves the record out
 	ErrLost          = errors.New("the outcome or the ownership of what was done is not known") // drop it and go on from what is durable
+	ErrRefused       = errors.New("the cluster does not allow it")
 	ErrUnreachable   = errors.New("the broker cannot be reached")
 	ErrLocked        = errors.New("the directory is in use by another process")
 )

@@ -16,6 +16,7 @@ import (
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/kafka"
 )
 
@@ -37,6 +38,11 @@ func (w *world) cluster() ([]streamql.Option, error) {
 		return nil, err
 	}
 	opts = append(opts, streamql.WithPeers(peers))
+	if w.Debug {
+		opts = append(opts, streamql.WithAssignments(func(job string, a topic.Assignment) {
+			fmt.Fprintf(os.Stderr, "debug: job %s, epoch %d: tasks %v\n", job, a.Epoch, a.Tasks)
+		}))
+	}
 	if w.StateMemory > 0 {
 		opts = append(opts, streamql.WithStateMemory(int64(w.StateMemory)))
 	}
@@ -83,6 +89,8 @@ func (g *global) kafka() (kafka.Config, error) {
 	if n := r.number("kafka.replication", -1, 32767); n != 0 {
 		out.Replication = int16(n)
 	}
+	out.SessionTimeout = r.duration("kafka.session_timeout", time.Second, 30*time.Minute)
+	out.TransactionTimeout = r.duration("kafka.transaction_timeout", time.Second, 15*time.Minute)
 	if r.err == nil && out.SASL != nil && out.TLS == nil {
 		r.exposed(out)
 	}

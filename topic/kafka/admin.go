@@ -89,11 +89,12 @@ func (b *Broker) describe(ctx context.Context, all []layout, wanted func(id int3
 }
 
 const (
-	adminTimeout = 15 * time.Second // of a controller's work
-	weekMs       = 7 * 24 * 3600 * 1000
+	adminTimeout  = 15 * time.Second // of a controller's work
+	existsTimeout = 5 * time.Second
+	weekMs        = 7 * 24 * 3600 * 1000
 )
 
-// Create implements topic.Admin. It returns when every broker that answers knows the topic and its leaders. A compacted topic keeps
+// Create implements topic.Admin. It returns when every broker that answers knows the topic and its leaders, also when the topic was there. A compacted topic keeps
 // tombstones for a week, so that a reader which was away that long still sees them.
 func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
@@ -122,13 +123,17 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 		}
 		return refusal(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
 	})
-	if errors.Is(err, kerr.TopicAlreadyExists) {
+	settled := func(l *layout) bool { return l.settled() }
+	if errors.Is(err, kerr.TopicAlreadyExists) { // somebody may have made it this moment: the brokers must know it before the caller goes on
+		soon, stop := context.WithTimeout(ctx, existsTimeout)
+		defer stop()
+		_ = b.spread(soon, name, "waiting for its leaders", settled)
 		return fmt.Errorf("topic %q: %w", name, topic.ErrTopicExists)
 	}
 	if err != nil {
 		return b.about(err, name, "create")
 	}
-	return b.spread(ctx, name, "waiting for its leaders", func(l *layout) bool { return l.settled() })
+	return b.spread(ctx, name, "waiting for its leaders", settled)
 }
 
 // Delete implements topic.Admin. It returns when no broker that answers knows the topic any more.

@@ -90,7 +90,7 @@ func (c Config) defaults() Config {
 	c.ClientID = cmp.Or(c.ClientID, "streamql")
 	c.Replication = cmp.Or(c.Replication, -1)
 	c.SessionTimeout = cmp.Or(c.SessionTimeout, 30*time.Second)
-	c.Heartbeat = cmp.Or(c.Heartbeat, 3*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, min(3*time.Second, c.SessionTimeout/8))
 	c.RebalanceTimeout = cmp.Or(c.RebalanceTimeout, time.Minute)
 	c.TransactionTimeout = cmp.Or(c.TransactionTimeout, 10*time.Second)
 	c.RetryTimeout = cmp.Or(c.RetryTimeout, time.Minute)

@@ -161,6 +161,9 @@ func (w *writer) acknowledged(r *kgo.Record, err error) {
 			if late := context.Cause(w.ctx); late != nil {
 				err = late
 			}
+			if unauthorized(err) {
+				err = w.limits.b.explain(err, fmt.Sprintf("write to topic %q", p.Topic))
+			}
 			w.refused = fmt.Errorf("a record for %s was not taken: %w", p, err)
 		}
 		return
