@@ -39,6 +39,8 @@ func run(m *testing.M) int {
 		return leftOut("STREAMQL_TEST_PROCESS=no")
 	case testing.Short():
 		return leftOut("-short")
+	case shared == "" && os.Getenv("CI") != "true" && os.Getenv("STREAMQL_TEST_PROCESS") != "yes":
+		return leftOut("they take minutes and fetch Kafka; STREAMQL_TEST_PROCESS=yes with java and mvn runs them, or STREAMQL_TEST_KAFKA=HOST:PORT")
 	case shared == "" && own != "" && os.Getenv("CI") == "true":
 		return failed(fmt.Errorf("there is no Kafka, and CI wants one: %s", own))
 	case shared == "" && own != "":
