@@ -120,6 +120,19 @@ func (p *process) eventually(want []string, text string, args ...any) {
 	p.t.Fatalf("%s\ngives %v, %v\nwant  %v", text, got, err, want)
 }
 
+// until waits until a job has failed for a reason.
+func (p *process) until(code string) {
+	p.t.Helper()
+	var got []string
+	for begun := time.Now(); time.Since(begun) < 40*time.Second; time.Sleep(20 * time.Millisecond) {
+		got, _ = p.rows("SELECT status, error FROM streamql.jobs;")
+		if slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "FAILED") && strings.Contains(s, code) }) {
+			return
+		}
+	}
+	p.t.Fatalf("no job fails with %s: %v", code, got)
+}
+
 // Three processes share a table's tasks: each answers pull queries for all of it, by key and as a whole, while processes come and go, and
 // all agree on what exists.
 func TestPresentElsewhere(t *testing.T) {

@@ -57,6 +57,9 @@ func TestSnapshotAfterLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	cutChangelog(t, brokers, name)
+	bare := startProcess(t, brokers, name) // it has no snapshots: that is told, and no wrong sum
+	bare.until("SQ7301")
+	bare.stop()
 	p = start()
 	p.eventually(want, "SELECT id, total FROM sums;")
 	p.exec("INSERT INTO s (id, v) VALUES ('k07', 100);")

@@ -108,7 +108,7 @@ func (e *Engine) jobRows() *flow.Batch {
 		if j.run != nil {
 			var err error
 			if status, counts, err = j.run.Status(); err != nil {
-				failed = err.Error()
+				failed = wrap(err, nil).Error()
 			}
 		}
 		switch {

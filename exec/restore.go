@@ -72,6 +72,9 @@ func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Sp
 		}
 	}
 	if !usable(r.Log()) {
+		if span.From > 0 { // compaction never moves the beginning: somebody has deleted records
+			return nil, fmt.Errorf("%w: the changelog %s begins at offset %d, and neither the local state nor a snapshot has what was before", ErrMoved, u.changelog, span.From)
+		}
 		if err := r.Clear(); err != nil {
 			return nil, err
 		}
