@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
@@ -106,6 +107,9 @@ func (e *Engine) createAs(ctx context.Context, st *lang.CreateSource, args []any
 	r := plan.Result
 	if err := e.ensureTopic(ctx, r); err != nil {
 		return nil, err
+	}
+	if sink, ok := plan.Stages[len(plan.Stages)-1].Root.(*op.Sink); ok { // the topic may have been there
+		sink.Partitions = r.Partitions
 	}
 	replace := func() error {
 		if old != nil && e.jobs[old.Job] != nil {

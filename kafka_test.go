@@ -117,7 +117,8 @@ func (p *process) eventually(want []string, text string, args ...any) {
 			return
 		}
 	}
-	p.t.Fatalf("%s\ngives %v, %v\nwant  %v", text, got, err, want)
+	jobs, _ := p.rows("SELECT job, status, error FROM streamql.jobs;")
+	p.t.Fatalf("%s\ngives %v, %v\nwant  %v\njobs  %v", text, got, err, want, jobs)
 }
 
 // until waits until a job has failed for a reason.

@@ -32,7 +32,7 @@ func TestSnapshotAfterLoss(t *testing.T) {
 	}
 	p := start()
 	p.exec(fmt.Sprintf("CREATE STREAM s (id STRING KEY, v INT) WITH (topic='%s-in', format='json', partitions=1);", name))
-	p.exec("CREATE TABLE sums AS SELECT id, SUM(v) AS total FROM s GROUP BY id;")
+	p.exec(fmt.Sprintf("CREATE TABLE sums WITH (topic='%s-out') AS SELECT id, SUM(v) AS total FROM s GROUP BY id;", name))
 	var want []string
 	for k := range 40 {
 		p.exec(fmt.Sprintf("INSERT INTO s (id, v) VALUES ('k%02d', %d);", k, k))
@@ -128,7 +128,7 @@ func TestSnapshotFails(t *testing.T) {
 		codes = append(codes, e.Code)
 	}))
 	p.exec(fmt.Sprintf("CREATE STREAM s (id STRING KEY, v INT) WITH (topic='%s-in', format='json', partitions=1);", name))
-	p.exec("CREATE TABLE sums AS SELECT id, SUM(v) AS total FROM s GROUP BY id;")
+	p.exec(fmt.Sprintf("CREATE TABLE sums WITH (topic='%s-out') AS SELECT id, SUM(v) AS total FROM s GROUP BY id;", name))
 	for k := 0; ; k++ {
 		p.exec("INSERT INTO s (id, v) VALUES ('a', 1);")
 		p.eventually([]string{fmt.Sprintf("a %d", k+1)}, "SELECT id, total FROM sums;")
@@ -142,4 +142,28 @@ func TestSnapshotFails(t *testing.T) {
 			t.Fatal("nobody was told that there are no snapshots")
 		}
 	}
+}
+
+// A standby takes over with the copy that it has kept: here the changelog is gone when the other process leaves.
+func TestStandbyTakesOver(t *testing.T) {
+	brokers, name := kafkaAt(t), fmt.Sprintf("standby-%d", time.Now().UnixNano())
+	a := startProcess(t, brokers, name, streamql.WithStandbys(1))
+	a.exec(fmt.Sprintf("CREATE STREAM s (id STRING KEY, v INT) WITH (topic='%s-in', format='json', partitions=4);", name))
+	a.exec(fmt.Sprintf("CREATE TABLE sums WITH (topic='%s-out') AS SELECT id, SUM(v) AS total FROM s GROUP BY id;", name))
+	b := startProcess(t, brokers, name, streamql.WithStandbys(1))
+	var want []string
+	for k := range 40 {
+		a.exec(fmt.Sprintf("INSERT INTO s (id, v) VALUES ('k%02d', %d);", k, k))
+		want = append(want, fmt.Sprintf("k%02d %d", k, k))
+	}
+	for _, p := range []*process{a, b} {
+		p.eventually(want, "SELECT id, total FROM sums;")
+	}
+	time.Sleep(2 * time.Second) // the copies are as far as the changelogs
+	cutChangelog(t, brokers, name)
+	a.stop()
+	b.eventually(want, "SELECT id, total FROM sums;")
+	b.exec("INSERT INTO s (id, v) VALUES ('k07', 100);")
+	want[7] = "k07 107"
+	b.eventually(want, "SELECT id, total FROM sums;")
 }
