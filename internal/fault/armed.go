@@ -1,4 +1,4 @@
-//go:build faults
+//go:build faults || mutants
 
 // Package fault marks the places where a crash is interesting. In a normal build a point costs nothing; with the build tag "faults"
 // a test can make any of them end the process or run a hook.
