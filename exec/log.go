@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/streamql/streamql/state"
@@ -123,10 +124,29 @@ func (w *Worker) prepare(ctx context.Context, u *unit) (state.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(agree(u, store, committed), w.sameTopics(ctx, u, store)); err != nil {
+	if err = agree(u, store, committed); err != nil {
+		err = w.disagree(ctx, committed, positions, err)
+	}
+	if err == nil {
+		err = w.sameTopics(ctx, u, store)
+	}
+	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
+}
+
+// disagree tells a loss from a place that is lost. A process that stood still while it restored may find that others have gone on and the
+// changelog below their commits was compacted: then it is only late. Nobody can do that to one that still has its place.
+func (w *Worker) disagree(ctx context.Context, committed map[topic.Partition]topic.Offset, positions []topic.Partition, cause error) error {
+	now, err := w.member.Committed(ctx, positions...)
+	switch {
+	case err != nil:
+		return err
+	case !maps.Equal(now, committed):
+		return fmt.Errorf("the group has gone on meanwhile: %w", topic.ErrLost)
+	}
+	return cause
 }
 
 func (w *Worker) store(u *unit) (state.Store, error) {
@@ -188,7 +208,7 @@ func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Sp
 	return r, nil
 }
 
-// replay puts a span of the changelog into the local store.
+// replay puts a span of the changelog into the local store. Like a task, it does not trust the reader's cursor.
 func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, task, id string, span topic.Span) error {
 	if span.From >= span.To {
 		return nil
@@ -198,27 +218,41 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, tas
 		return err
 	}
 	defer reader.Close()
-	for {
+	for at := span.From; ; {
 		fetches, err := reader.Poll(ctx)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && at >= span.To {
 			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return fmt.Errorf("%s: the reader ends at offset %d, not at %d: %w", span.Partition, at, span.To, topic.ErrLost)
 		}
 		if err != nil {
 			return err
 		}
 		for k := range fetches {
 			f := &fetches[k]
-			for i := range f.Rows() {
-				at := state.Log{Cluster: l.Cluster, Topic: id, Next: f.Offsets[i] + 1, Wall: f.Times[i]}
-				if err := r.Put(topic.Record{Key: f.Key.At(i), Value: f.Value.At(i)}, at); err != nil {
-					return fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], err)
-				}
+			if f.From != at {
+				return fmt.Errorf("%s: the reader is at offset %d, the state at %d: %w", f.Partition, f.From, at, topic.ErrLost)
+			}
+			at = f.Next
+			if err := l.put(r, f, id); err != nil {
+				return err
 			}
 			if l.Restored != nil {
 				l.Restored(task, int64(f.Rows()))
 			}
 		}
 	}
+}
+
+func (l *Log) put(r *state.Replay, f *topic.Fetch, id string) error {
+	for i := range f.Rows() {
+		at := state.Log{Cluster: l.Cluster, Topic: id, Next: f.Offsets[i] + 1, Wall: f.Times[i]}
+		if err := r.Put(topic.Record{Key: f.Key.At(i), Value: f.Value.At(i)}, at); err != nil {
+			return fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], err)
+		}
+	}
+	return nil
 }
 
 // agree compares what the state says with what the group says. The state may be ahead, when the group's positions have expired or came
