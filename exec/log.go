@@ -167,15 +167,18 @@ func (w *Worker) restore(ctx context.Context, u *unit, follow bool) error {
 		return fmt.Errorf("topic %q has %d partitions, none with number %d: %w", d.Name, len(d.Partitions), u.changelog.ID, ErrPartitions)
 	}
 	span := d.Partitions[u.changelog.ID]
+	began := w.env.Now()
 	r, err := w.startOf(ctx, u, d.ID, &span)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	l := w.env.Log
+	late := func() bool { return !follow && l.Horizon > 0 && w.env.Now().Sub(began) >= l.Horizon }
 	if follow {
 		span.To = topic.End
 	}
-	return w.env.Log.replay(ctx, w.env.Broker, r, u.name, d.ID, span)
+	return l.replay(ctx, w.env.Broker, r, u.name, d.ID, span, late)
 }
 
 // startOf finds where to replay from: the local store if it belongs to this changelog and lacks nothing, else a snapshot, else the
@@ -208,8 +211,9 @@ func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Sp
 	return r, nil
 }
 
-// replay puts a span of the changelog into the local store. Like a task, it does not trust the reader's cursor.
-func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, task, id string, span topic.Span) error {
+// replay puts a span of the changelog into the local store. Like a task, it does not trust the reader's cursor. When it becomes late, the
+// deletions of what it has put may have gone from the changelog before it came to them, and it ends with what it is sure of.
+func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, task, id string, span topic.Span, late func() bool) error {
 	if span.From >= span.To {
 		return nil
 	}
@@ -228,6 +232,9 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, tas
 		}
 		if err != nil {
 			return err
+		}
+		if late() {
+			return fmt.Errorf("%s: the replay has taken longer than %s: %w", span.Partition, l.Horizon, topic.ErrLost)
 		}
 		for k := range fetches {
 			f := &fetches[k]
