@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/internal/fault"
+	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
@@ -231,6 +232,9 @@ func (w *Worker) Close(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range w.units {
+		if mutant.On("memory kept after abort") {
+			continue
+		}
 		errs = append(errs, w.release(u))
 	}
 	if w.member != nil {
@@ -299,7 +303,10 @@ func (w *Worker) commit(ctx context.Context) error {
 		return err
 	}
 	fault.Point("before-commit")
-	if err := txn.Commit(ctx, read); err != nil {
+	if mutant.On("store before commit") {
+		w.applyEarly(sealed, txn, now)
+	}
+	if err := txn.Commit(ctx, read); err != nil && !(mutant.On("apply after unknown outcome") && errors.Is(err, topic.ErrLost)) {
 		return fmt.Errorf("commit of %s: %w", w.job, err)
 	}
 	fault.Point("after-commit")

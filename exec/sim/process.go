@@ -36,11 +36,13 @@ func (p *process) touch(what string) {
 	if w.calm {
 		return
 	}
+	killEvery := w.conf.killEvery
 	if w.one(15) {
 		w.note("worker %d flushes", p.instance)
 		p.disk.flush()
+		killEvery /= 10 // what has just become durable is what matters
 	}
-	if w.kills > 0 && w.one(w.conf.killEvery) {
+	if w.kills > 0 && w.one(killEvery) {
 		w.kill(p, what)
 		panic(killed{p})
 	}

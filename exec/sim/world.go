@@ -11,12 +11,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
@@ -41,7 +43,7 @@ func Run(seed uint64, trace bool) (res Result) {
 		if f, ok := v.(failure); ok {
 			w.err = f.error
 		} else if v != nil {
-			panic(fmt.Sprintf("seed %d: %v", seed, v))
+			w.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 		}
 		res = Result{Plan: w.plan.name, Steps: w.steps, Kills: w.killed, Faults: w.faults, Recoveries: w.recoveries, Rows: w.rows, Trace: w.trace, Err: w.err}
 		w.close()
@@ -198,9 +200,13 @@ func (w *world) meanwhile(p *process, what string) {
 	p.frozen = w.one(2)
 	w.note("worker %d is in %s, frozen: %v", p.instance, what, p.frozen)
 	w.depth++
+	most := 2 * sessionTimeout
+	if w.one(8) {
+		most = deletesKept
+	}
 	for range 1 + w.pick(12) {
 		if w.one(4) {
-			w.pass(int64(w.pick(2 * sessionTimeout)))
+			w.pass(int64(w.pick(most)))
 		}
 		w.happen()
 	}
@@ -306,6 +312,7 @@ type store struct {
 // CommitLog implements state.Store.
 func (s store) CommitLog(at state.Log) error {
 	s.p.touch("apply")
+	mutant.AtPause(func() { s.p.touch("half applied") })
 	err := s.Store.CommitLog(at)
 	s.p.touch("applied")
 	return err

@@ -1,4 +1,4 @@
-//go:build faults || mutants
+//go:build faults
 
 package fault
 

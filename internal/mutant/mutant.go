@@ -9,3 +9,9 @@ const Planted = false
 
 // On reports whether the bug of that name is planted. It is false in a normal build.
 func On(string) bool { return false }
+
+// Pause is a place in the middle of a planted bug. It does nothing in a normal build.
+func Pause() {}
+
+// AtPause sets what Pause calls.
+func AtPause(func()) {}
