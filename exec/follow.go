@@ -2,9 +2,7 @@ package exec
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
@@ -48,15 +46,6 @@ func (s *session) leave(set map[*unit]scope, u *unit) {
 		before.cancel()
 		delete(set, u)
 	}
-}
-
-// fetched is what a pump brought for a task.
-type fetched struct {
-	unit    *unit
-	task    *Task
-	fetches []topic.Fetch
-	part    topic.Partition
-	err     error
 }
 
 // assignment is what the group says; taken is closed when the worker has let go of what it lost.
@@ -176,24 +165,16 @@ func (s *session) assign(a assignment) error {
 	}
 	given := s.w.given(a.Assignment)
 	var lost []*unit
-	for u := range s.ours {
-		if !slices.Contains(given, u) {
+	for _, u := range s.w.units {
+		if _, ours := s.ours[u]; ours && !slices.Contains(given, u) {
 			lost = append(lost, u)
 		}
 	}
-	if len(lost) > 0 {
-		if err := s.w.commit(s.ctx); err != nil {
-			return err
-		}
-		if !s.w.first.IsZero() {
-			return fmt.Errorf("a task moves away while rows are held that cannot be committed: %w", topic.ErrLost)
-		}
+	if err := s.w.letGo(s.ctx, lost); err != nil {
+		return err
 	}
 	for _, u := range lost {
 		s.leave(s.ours, u)
-		if err := s.w.release(u); err != nil {
-			return err
-		}
 	}
 	s.standbys(a.Assignment, given)
 	for _, u := range given {
@@ -328,39 +309,14 @@ func (s *session) handle(f fetched) error {
 	if f.unit.task != f.task { // the task moved away while this was on its way
 		return nil
 	}
-	var gap topic.ErrGap
-	switch {
-	case errors.Is(f.err, io.EOF):
-		f.task.ended(f.part)
-		return nil
-	case errors.As(f.err, &gap) && f.unit.stage.SkipGaps:
-		return s.skip(f, gap)
-	case f.err != nil:
-		return f.err
+	again, err := s.w.arrived(f)
+	if err != nil {
+		return err
 	}
-	for i := range f.fetches {
-		if err := s.w.take(f.task, &f.fetches[i], false); err != nil {
-			return err
-		}
+	if again != nil {
+		return s.pump(s.ours[f.unit], f.unit, *again)
 	}
 	s.j.count()
-	return nil
-}
-
-// skip goes on behind offsets that are no longer there, as ON GAP SKIP asks, and counts them.
-func (s *session) skip(f fetched, gap topic.ErrGap) error {
-	s.w.gaps += int64(gap.To - gap.From)
-	s.w.letters.fail(Failure{Code: "SQ8001", Err: gap, Source: f.part.Topic, Partition: f.part, Offset: gap.From, Side: "row"})
-	for _, span := range f.task.spans {
-		if span.Partition != f.part {
-			continue
-		}
-		span.From = f.task.skip(f.part, gap.To)
-		if s.w.first.IsZero() {
-			s.w.first = s.w.env.Now()
-		}
-		return s.pump(s.ours[f.unit], f.unit, span)
-	}
 	return nil
 }
 

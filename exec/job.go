@@ -30,6 +30,7 @@ const (
 type Job struct {
 	Name   string
 	worker *Worker
+	steps  *stepping // nil: nobody has called Step
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -252,7 +253,13 @@ func (j *Job) Changelogs() []string {
 }
 
 // Close ends a job that was never started.
-func (j *Job) Close(ctx context.Context) error { return j.worker.Close(ctx) }
+func (j *Job) Close(ctx context.Context) error {
+	var errs []error
+	if j.steps != nil {
+		errs = append(errs, j.steps.close())
+	}
+	return errors.Join(append(errs, j.worker.Close(ctx))...)
+}
 
 // Interrupt asks training to end with its best pass so far; the job then ends as if its input had.
 func (j *Job) Interrupt() { j.worker.interrupted.Store(true) }

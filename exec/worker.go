@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/internal/fault"
+	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
@@ -231,6 +232,9 @@ func (w *Worker) Close(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range w.units {
+		if mutant.On("memory kept after abort") {
+			continue
+		}
 		errs = append(errs, w.release(u))
 	}
 	if w.member != nil {
@@ -283,6 +287,8 @@ func (w *Worker) commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// What is stored is as old as what was committed, however long this process stands still in between.
+	now := w.env.Now().UnixMilli()
 	read := map[topic.Partition]topic.Offset{}
 	var sealed []*unit
 	err = w.all(func(u *unit, t *Task) error {
@@ -291,20 +297,23 @@ func (w *Worker) commit(ctx context.Context) error {
 		}
 		t.touched = false
 		sealed = append(sealed, u)
-		return w.seal(u, txn, read)
+		return w.seal(u, txn, now, read)
 	})
 	if err != nil {
 		return err
 	}
 	fault.Point("before-commit")
-	if err := txn.Commit(ctx, read); err != nil {
+	if mutant.On("store before commit") {
+		w.applyEarly(sealed, txn, now)
+	}
+	if err := txn.Commit(ctx, read); err != nil && !(mutant.On("apply after unknown outcome") && errors.Is(err, topic.ErrLost)) {
 		return fmt.Errorf("commit of %s: %w", w.job, err)
 	}
 	fault.Point("after-commit")
 	w.out.done()
 	w.first = time.Time{}
 	for _, u := range sealed {
-		if err := w.applied(u, txn); err != nil {
+		if err := w.applied(u, txn, now); err != nil {
 			return err
 		}
 	}
@@ -324,14 +333,14 @@ func (w *Worker) held() bool {
 }
 
 // seal puts a task's state and position into the transaction: into the broker's own, or into the changelog.
-func (w *Worker) seal(u *unit, txn topic.Txn, read map[topic.Partition]topic.Offset) error {
+func (w *Worker) seal(u *unit, txn topic.Txn, now int64, read map[topic.Partition]topic.Offset) error {
 	t := u.task
 	if err := t.seal(); err != nil {
 		return err
 	}
 	pending := t.ctx.State.Pending(t.position)
 	if w.env.Log != nil {
-		return w.env.Log.seal(u, txn, w.env.Now().UnixMilli(), read)
+		return w.env.Log.seal(u, txn, now, read)
 	}
 	for p, o := range t.position {
 		read[p] = o
@@ -344,12 +353,12 @@ func (w *Worker) seal(u *unit, txn topic.Txn, read map[topic.Partition]topic.Off
 }
 
 // applied makes what was committed the task's stored state.
-func (w *Worker) applied(u *unit, txn topic.Txn) error {
+func (w *Worker) applied(u *unit, txn topic.Txn, now int64) error {
 	fault.Point("before-apply")
 	if w.env.Log == nil {
 		return u.task.ctx.State.Commit(true)
 	}
-	return w.env.Log.applied(u, txn, w.env.Now().UnixMilli())
+	return w.env.Log.applied(u, txn, now)
 }
 
 // due reports whether it is time to commit, and if not, how long until then.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -111,6 +112,9 @@ func (r *Replay) Put(rec topic.Record, at Log) (err error) {
 		r.batch = r.db.NewBatch()
 	}
 	key := append(slices.Clone(r.prefix), rec.Key...)
+	if rec.Value == nil && mutant.On("null values skipped in replay") {
+		return nil
+	}
 	if rec.Value == nil {
 		return r.batch.Delete(key, nil)
 	}
@@ -161,6 +165,12 @@ func (s *store) Logged() []topic.Record {
 	for i, r := range s.sealed {
 		out[i] = topic.Record{Key: r.Key[len(s.prefix):], Value: r.Value}
 	}
+	if mutant.On("a key not logged") && s.seq%8 == 0 && len(out) > 1 {
+		out = out[1:]
+	}
+	if mutant.On("position record not last") {
+		out = append(out[len(out)-1:], out[:len(out)-1]...)
+	}
 	return out
 }
 
@@ -168,6 +178,9 @@ func (s *store) Logged() []topic.Record {
 func (s *store) CommitLog(at Log) error {
 	if s.db != nil && s.pending {
 		s.sealed = append(s.sealed, topic.Record{Key: append(slices.Clone(s.prefix), keyLog), Value: at.encode()})
+	}
+	if mutant.On("position in a batch of its own") {
+		s.applyApart()
 	}
 	if err := s.Commit(false); err != nil {
 		return err

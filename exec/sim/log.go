@@ -1,0 +1,147 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/streamql/streamql/internal/mutant"
+	"github.com/streamql/streamql/topic"
+)
+
+// entry is a place in a partition: a record, or the marker that ends a transaction there.
+type entry struct {
+	offset  topic.Offset
+	txn     *txn // nil: written outside transactions
+	control bool
+	rec     topic.Record
+	cleaned int64 // when the cleaner first met this tombstone; 0: not yet
+}
+
+// partition is a log as Kafka keeps it: what is above the last stable offset is not decided, what is aborted stays until it is cleaned.
+type partition struct {
+	topic.Partition
+	entries     []entry
+	gone        []entry // by retention: only the oracle still knows them
+	start, next topic.Offset
+	open        []opened
+}
+
+// opened is a transaction without a marker in a partition, and its first offset there.
+type opened struct {
+	txn   *txn
+	first topic.Offset
+}
+
+func (p *partition) append(e entry) topic.Offset {
+	e.offset = p.next
+	p.entries = append(p.entries, e)
+	p.next++
+	return e.offset
+}
+
+// write appends a record of a transaction, which may be nil.
+func (p *partition) write(t *txn, r topic.Record) topic.Offset {
+	at := p.append(entry{txn: t, rec: r})
+	if t != nil && !slices.ContainsFunc(p.open, func(o opened) bool { return o.txn == t }) {
+		p.open = append(p.open, opened{t, at})
+		t.parts = append(t.parts, p)
+	}
+	return at
+}
+
+// mark writes a decided transaction's marker.
+func (p *partition) mark(t *txn) {
+	p.append(entry{txn: t, control: true})
+	p.open = slices.DeleteFunc(p.open, func(o opened) bool { return o.txn == t })
+}
+
+// stable is the last stable offset: all transactions below it are decided, and their markers are here.
+func (p *partition) stable() topic.Offset {
+	lso := p.next
+	for _, o := range p.open {
+		lso = min(lso, o.first)
+	}
+	return lso
+}
+
+// visible reports whether a reader of committed records sees an entry below the last stable offset.
+func (e *entry) visible() bool {
+	if mutant.On("read uncommitted") {
+		return !e.control
+	}
+	return !e.control && (e.txn == nil || e.txn.state == committed)
+}
+
+// readable is how far readers come now.
+func (p *partition) readable() topic.Offset {
+	if mutant.On("read uncommitted") {
+		return p.next
+	}
+	return p.stable()
+}
+
+// fetch reads up to n visible records from an offset on, but not beyond limit; the span it covers ends at a place that cut chooses.
+func (p *partition) fetch(from, limit topic.Offset, n int) topic.Fetch {
+	f := topic.Fetch{Partition: p.Partition, From: from, Next: from}
+	i, _ := slices.BinarySearchFunc(p.entries, from, func(e entry, o topic.Offset) int { return int(e.offset - o) })
+	for ; i < len(p.entries) && p.entries[i].offset < limit; i++ {
+		e := &p.entries[i]
+		if e.visible() {
+			if n == 0 {
+				return f
+			}
+			n--
+			f.Offsets, f.Times = append(f.Offsets, e.offset), append(f.Times, e.rec.Time)
+			f.Key.Append(e.rec.Key)
+			f.Value.Append(e.rec.Value)
+		}
+		f.Next = e.offset + 1
+	}
+	f.Next = limit // nothing but holes up to there
+	return f
+}
+
+// clean compacts the log up to an offset below the last stable one: of each key the newest record stays, and a deletion goes when it
+// has been there for longer than horizon.
+func (p *partition) clean(upTo topic.Offset, now, horizon int64) {
+	newest := map[string]topic.Offset{}
+	for i := range p.entries {
+		if e := &p.entries[i]; e.offset < upTo && e.visible() {
+			newest[string(e.rec.Key)] = e.offset
+		}
+	}
+	p.entries = slices.DeleteFunc(p.entries, func(e entry) bool {
+		switch {
+		case e.offset >= upTo:
+			return false
+		case e.control:
+			return true // what it decided is decided for good
+		case !e.visible() || newest[string(e.rec.Key)] != e.offset:
+			return true
+		}
+		return e.rec.Value == nil && e.cleaned > 0 && now-e.cleaned > horizon
+	})
+	for i := range p.entries {
+		if e := &p.entries[i]; e.offset < upTo && e.rec.Value == nil && e.cleaned == 0 {
+			e.cleaned = now
+		}
+	}
+}
+
+// drop removes what is below an offset, as retention does.
+func (p *partition) drop(below topic.Offset) {
+	i, _ := slices.BinarySearchFunc(p.entries, below, func(e entry, o topic.Offset) int { return int(e.offset - o) })
+	p.gone = append(p.gone, p.entries[:i]...)
+	p.entries = slices.Clone(p.entries[i:])
+	p.start = max(p.start, below)
+}
+
+// committed are all records that were ever committed, for the oracle.
+func (p *partition) committed() []entry {
+	var out []entry
+	for _, e := range slices.Concat(p.gone, p.entries) {
+		if !e.control && (e.txn == nil || e.txn.state == committed) {
+			out = append(out, e)
+		}
+	}
+	return out
+}

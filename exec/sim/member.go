@@ -1,0 +1,275 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/streamql/streamql/internal/mutant"
+	"github.com/streamql/streamql/topic"
+)
+
+func (m *member) lost(why string) error {
+	return fmt.Errorf("member %d: %s: %w", m.id, why, topic.ErrLost)
+}
+
+// Next implements topic.Member.
+func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
+	m.p.touch("next")
+	m.hold(m.told.Tasks)
+	for {
+		switch {
+		case m.gone:
+			return topic.Assignment{}, m.lost("the session has ended")
+		case m.gen > 0 && (!m.began || !slices.Equal(m.now.Tasks, m.told.Tasks)):
+			m.hold(m.told.Tasks, m.now.Tasks)
+			m.began, m.told = true, m.now
+			m.sync()
+			m.p.touch("next told")
+			return m.told, nil
+		case !m.synced && m.p.w.one(2):
+			m.sync()
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return topic.Assignment{}, err
+		}
+		m.p.touch("next waits")
+	}
+}
+
+// Committed implements topic.Member.
+func (m *member) Committed(ctx context.Context, parts ...topic.Partition) (map[topic.Partition]topic.Offset, error) {
+	m.p.touch("committed")
+	for !mutant.On("no RequireStable") {
+		t := m.g.unstable(parts)
+		if t == nil {
+			break
+		}
+		if t.state == ongoing && t.producer == m.product {
+			m.p.w.violation("recovery waits for a transaction of the worker's own earlier life")
+		}
+		if err := m.p.wait(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if m.gone {
+		return nil, m.lost("it is not known any more")
+	}
+	out := map[topic.Partition]topic.Offset{}
+	for _, p := range parts {
+		if o, ok := m.g.offsets[p]; ok {
+			out[p] = o
+		}
+		if slices.Contains(m.g.tasks, p) && m.claims(p) {
+			m.g.c.owners[p] = m
+		}
+	}
+	m.p.touch("committed told")
+	return out, nil
+}
+
+// Begin implements topic.Member.
+func (m *member) Begin(context.Context) (topic.Txn, error) {
+	m.p.touch("begin")
+	if m.open != nil {
+		return nil, fmt.Errorf("member %d: the transaction before has not ended", m.id)
+	}
+	m.open = &turn{m: m, ends: map[topic.Partition]topic.Offset{}}
+	return m.open, nil
+}
+
+// Close implements topic.Member.
+func (m *member) Close() error {
+	m.p.touch("leave")
+	if !m.p.w.conf.durable {
+		m.g.remove(m)
+	}
+	return nil
+}
+
+// turn is a transaction: of a member, or of a writer without a group, whose member has none.
+type turn struct {
+	m     *member
+	txn   *txn
+	ends  map[topic.Partition]topic.Offset
+	queue []queued // written and not sent
+	ended bool
+	asked bool // the coordinator was asked to commit: what it says is not known before it answers
+	err   error
+}
+
+type queued struct {
+	p topic.Partition
+	r topic.Record
+}
+
+// Write implements topic.Txn. Records are sent some time before the commit, in order.
+func (t *turn) Write(p topic.Partition, records ...topic.Record) error {
+	for _, r := range records {
+		t.queue = append(t.queue, queued{p, clone(r)})
+		if t.m.p.w.one(3) {
+			t.send(1 + t.m.p.w.pick(len(t.queue)))
+		}
+	}
+	return nil
+}
+
+func clone(r topic.Record) topic.Record {
+	r.Key, r.Value, r.Headers = slices.Clone(r.Key), slices.Clone(r.Value), slices.Clone(r.Headers)
+	return r
+}
+
+// send brings records to their partitions. An error shows at the commit.
+func (t *turn) send(n int) {
+	t.m.p.touch("produce")
+	for _, q := range t.queue[:n] {
+		if t.err == nil {
+			t.err = t.produce(q)
+		}
+	}
+	t.queue = t.queue[n:]
+	t.m.p.touch("produced")
+}
+
+func (t *turn) produce(q queued) error {
+	c := t.m.p.w.cluster
+	if err := t.begin(); err != nil {
+		return err
+	}
+	if !c.w.calm && c.w.one(300) {
+		return t.m.lost("a record was not acknowledged")
+	}
+	p, err := c.partition(q.p)
+	if err != nil {
+		return err
+	}
+	t.ends[q.p] = p.write(t.txn, q.r) + 1
+	return nil
+}
+
+// begin enters the transaction at the coordinator. One that was decided must be done before the next begins.
+func (t *turn) begin() error {
+	c, pr := t.m.p.w.cluster, t.m.product
+	if t.txn == nil {
+		if pr.txn != nil && pr.txn.state != ongoing {
+			c.finish(pr.txn)
+		}
+		t.txn = pr.txn // of an earlier life, where nobody fenced it
+		if t.txn == nil || t.txn.state != ongoing {
+			t.txn = c.begin(pr)
+		}
+		t.txn.member = t.m
+	}
+	if !t.txn.alive() {
+		return fmt.Errorf("%s: %w", t.m.lost("the producer is fenced"), topic.ErrFenced)
+	}
+	return nil
+}
+
+// Commit implements topic.Txn. Any error loses the member.
+func (t *turn) Commit(_ context.Context, read map[topic.Partition]topic.Offset) error {
+	if t.ended {
+		return fmt.Errorf("the transaction has ended")
+	}
+	t.end()
+	err := t.commit(read)
+	if err == nil {
+		return nil
+	}
+	t.abort()
+	if t.m.g != nil && !t.m.p.w.conf.durable {
+		t.m.g.remove(t.m)
+	}
+	return fmt.Errorf("%w: %w", topic.ErrLost, err)
+}
+
+func (t *turn) commit(read map[topic.Partition]topic.Offset) error {
+	c := t.m.p.w.cluster
+	t.send(len(t.queue))
+	if t.err != nil {
+		return t.err
+	}
+	if err := t.begin(); err != nil {
+		return err
+	}
+	if len(read) > 0 {
+		if err := t.move(read); err != nil {
+			return err
+		}
+	}
+	t.m.p.touch("end")
+	t.asked = true
+	if !c.w.calm && c.w.one(60) {
+		return t.lose()
+	}
+	if err := t.begin(); err != nil {
+		return err
+	}
+	c.decide(t.txn, committed)
+	if !c.w.calm && c.w.one(60) {
+		c.w.note("the answer to that is lost")
+		return t.m.lost("no answer whether it is committed")
+	}
+	t.m.p.touch("ended")
+	return nil
+}
+
+// move sends the positions, which the coordinator takes from the members of its generation only.
+func (t *turn) move(read map[topic.Partition]topic.Offset) error {
+	m := t.m
+	m.p.touch("positions")
+	if m.gone || m.gen != m.g.gen {
+		return m.lost(fmt.Sprintf("generation %d is refused, it is %d", m.gen, m.g.gen))
+	}
+	if err := t.begin(); err != nil {
+		return err
+	}
+	t.txn.group, t.txn.offsets, t.txn.pending = m.g, maps.Clone(read), true
+	m.p.touch("positions moved")
+	return nil
+}
+
+// lose loses the request to commit: for good, or it comes late.
+func (t *turn) lose() error {
+	c, x := t.m.p.w.cluster, t.txn
+	c.w.note("the request to commit %s/%d is lost", x.producer.id, x.epoch)
+	if c.w.one(2) {
+		c.late = append(c.late, func() {
+			if x.alive() {
+				c.w.note("it comes late")
+				c.decide(x, committed)
+			}
+		})
+	}
+	return t.m.lost("no answer whether it is committed")
+}
+
+// Ends implements topic.Placer.
+func (t *turn) Ends() map[topic.Partition]topic.Offset { return t.ends }
+
+// Abort implements topic.Txn.
+func (t *turn) Abort(context.Context) error {
+	if !t.ended {
+		t.end()
+		t.m.p.touch("abort")
+		t.abort()
+	}
+	return nil
+}
+
+func (t *turn) end() {
+	t.ended = true
+	if t.m.open == t {
+		t.m.open = nil
+	}
+}
+
+// abort asks for the end of what was begun; where the request is lost, the next fence or the timeout does it.
+func (t *turn) abort() {
+	c := t.m.p.w.cluster
+	if t.txn != nil && t.txn.alive() && !t.asked && !c.w.one(3) {
+		c.decide(t.txn, aborted)
+	}
+}

@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/internal/mutant"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
+)
+
+// worker is a place where processes of the job run, one after the other, and the disk they leave to one another.
+type worker struct {
+	w        *world
+	instance int
+	left     *vfs.MemFS // what the last process left; nil: nothing
+	p        *process   // nil: none runs
+	job      *exec.Job
+}
+
+// step makes a step of a worker, in a new process if none runs.
+func (k *worker) step() {
+	if k.p != nil && k.p.busy {
+		return
+	}
+	k.w.steps++
+	ended, stop := context.WithCancel(context.Background())
+	stop()
+	defer func() {
+		if v := recover(); v != nil {
+			if d, ok := v.(killed); !ok || d.p.instance != k.instance {
+				panic(v)
+			}
+		}
+	}()
+	if k.p == nil {
+		k.start()
+	}
+	p := k.p
+	p.busy = true
+	_, err := k.job.Step(ended, k.w.pick)
+	p.busy = false
+	if err != nil {
+		k.w.violation("worker %d: %v", k.instance, err)
+	}
+}
+
+func (k *worker) start() {
+	if k.left != nil && k.w.one(5) && !k.w.calm {
+		k.w.note("worker %d has lost its disk", k.instance)
+		k.left = nil
+	}
+	d, err := openDisk(k.left)
+	if err != nil {
+		k.w.violation("worker %d: %v", k.instance, err)
+	}
+	k.p = &process{w: k.w, instance: k.instance, disk: d}
+	k.w.note("worker %d starts", k.instance)
+	if k.job, err = exec.New(context.Background(), "j", k.w.plan.stages, k.w.env(k.p)); err != nil {
+		k.w.violation("worker %d: %v", k.instance, err)
+	}
+}
+
+// kill ends a process; its disk stays as the crash leaves it.
+func (w *world) kill(p *process, where string) {
+	w.note("worker %d is killed in %s", p.instance, where)
+	if w.kills > 0 {
+		w.kills--
+		w.killed++
+	}
+	w.end(p)
+}
+
+func (w *world) end(p *process) {
+	k := w.workers[p.instance]
+	_, counts, _ := k.job.Status()
+	w.recoveries += counts.Resumed
+	p.dead = true
+	k.left = p.disk.die(w.rng)
+	k.p, k.job = nil, nil
+}
+
+func (w *world) close() {
+	for _, k := range w.workers {
+		if k.p != nil {
+			k.p.disk.close()
+		}
+	}
+}
+
+// env is a process's world, as a job sees it.
+func (w *world) env(p *process) exec.Env {
+	now := func() time.Time { return time.UnixMilli(w.now) }
+	return exec.Env{
+		Broker: p, Source: func(string) topic.Source { return p }, Errors: "errors", Now: now, Interval: time.Duration(w.conf.interval) * time.Millisecond,
+		Store: func(task string) (state.Store, error) {
+			s, err := state.Open(p.disk.db.DB, task, state.Unsynced())
+			return store{s, p}, err
+		},
+		Log: &exec.Log{
+			Cluster: "c", Now: now, Horizon: time.Duration(w.conf.horizon) * time.Millisecond,
+			Kept:     func(name string) bool { return !strings.HasPrefix(name, "file") },
+			Replay:   func(task string) (*state.Replay, error) { return state.NewReplay(p.disk.db.DB, task) },
+			Restored: func(string, int64) { p.touch("restore") },
+		},
+	}
+}
+
+// store is a task's store in which its process may die.
+type store struct {
+	state.Store
+	p *process
+}
+
+// CommitLog implements state.Store.
+func (s store) CommitLog(at state.Log) error {
+	s.p.touch("apply")
+	mutant.AtPause(func() { s.p.touch("half applied") })
+	err := s.Store.CommitLog(at)
+	s.p.touch("applied")
+	return err
+}

@@ -1,0 +1,219 @@
+// Package sim shows that jobs are exact: it runs the real exec.Job, with its tasks and stores, on one goroutine against a model of
+// Kafka, of a disk that crashes, and of time. A seed decides everything that happens: which worker goes on, which dies where, when
+// markers reach partitions, what a coordinator forgets. The same seed gives the same run. At the end the world becomes calm, the jobs
+// finish, and what they wrote and keep is held against a naive computation over the inputs.
+//
+// Not modelled: leaders that move and logs that are cut (acknowledged records are kept, which is the brokers' side of the contract),
+// standbys, snapshots, guarantees below exactly once.
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"strings"
+)
+
+// Result is what became of one run.
+type Result struct {
+	Plan       string
+	Steps      int      // of all workers
+	Kills      int      // in the middle of something or between two steps
+	Faults     int      // of the client's cursor
+	Recoveries int64    // from errors, without a kill
+	Rows       int      // that the job had to work off
+	Trace      []string // what happened, if that was asked for
+	Err        error    // what must not be
+}
+
+// Run runs the world of a seed. With trace, what happens is noted.
+func Run(seed uint64, trace bool) (res Result) {
+	w := &world{rng: rand.New(rand.NewPCG(seed, 0x5eed)), tracing: trace, now: 1_000_000}
+	defer func() {
+		v := recover()
+		if f, ok := v.(failure); ok {
+			w.err = f.error
+		} else if v != nil {
+			w.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+		res = Result{Plan: w.plan.name, Steps: w.steps, Kills: w.killed, Faults: w.faults, Recoveries: w.recoveries, Rows: w.rows, Trace: w.trace, Err: w.err}
+		w.close()
+	}()
+	w.setUp()
+	w.storm()
+	w.calmDown()
+	w.check()
+	return
+}
+
+// world is everything there is in a run.
+type world struct {
+	rng     *rand.Rand
+	conf    conf
+	plan    *plan
+	now     int64 // ms
+	cluster *cluster
+	workers []*worker
+	calm    bool // nothing bad happens any more
+	depth   int  // workers that stand still while others go on
+	kills   int  // still to come
+
+	steps, killed, faults, rows int
+	recoveries                  int64
+	tracing                     bool
+	trace                       []string
+	err                         error
+}
+
+// conf is what a seed has chosen once.
+type conf struct {
+	durable   bool // members keep their place over a restart
+	badClient bool
+	killEvery int
+	fetch     int // records at most
+	interval  int64
+	horizon   int64
+}
+
+// failure is the panic that ends a run.
+type failure struct{ error }
+
+func (w *world) violation(format string, args ...any) {
+	w.note("VIOLATION: "+format, args...)
+	panic(failure{fmt.Errorf(format, args...)})
+}
+
+func (w *world) note(format string, args ...any) {
+	if w.tracing {
+		w.trace = append(w.trace, fmt.Sprintf("%8d %s", w.now, strings.Repeat("  ", w.depth)+fmt.Sprintf(format, args...)))
+	}
+}
+
+func (w *world) pick(n int) int { return w.rng.IntN(n) }
+
+// one is true once in n times.
+func (w *world) one(n int) bool { return w.rng.IntN(n) == 0 }
+
+// pass lets time go by.
+func (w *world) pass(ms int64) {
+	w.now += ms
+	w.cluster.tick()
+}
+
+func (w *world) setUp() {
+	w.cluster = newCluster(w)
+	w.conf = conf{durable: w.one(2), badClient: w.one(2), killEvery: 40 + w.pick(200), fetch: 1 + w.pick(6), interval: int64(w.pick(3) * 40), horizon: deletesKept / 2}
+	w.kills = w.pick(9)
+	w.plan = makePlan(w)
+	for i := range 1 + w.pick(4) {
+		w.workers = append(w.workers, &worker{w: w, instance: i})
+	}
+	w.note("%s, %d workers, %+v", w.plan.name, len(w.workers), w.conf)
+}
+
+// storm is the time in which everything happens.
+func (w *world) storm() {
+	for range 60 + w.pick(120) {
+		w.happen()
+	}
+}
+
+// happen is one event.
+func (w *world) happen() {
+	k := w.workers[w.pick(len(w.workers))]
+	switch w.pick(24) {
+	default:
+		w.pass(int64(w.pick(20)))
+		k.step()
+	case 0, 1, 2:
+		w.plan.feed(1 + w.pick(6))
+	case 3, 4:
+		w.cluster.some()
+	case 5:
+		w.freeze(k)
+	case 6:
+		if w.kills > 0 && k.p != nil && !k.p.busy && w.one(2) {
+			w.kill(k.p, "between steps")
+		}
+	case 7:
+		w.cluster.clean()
+	case 8:
+		w.pass(int64(w.pick(600)))
+	case 9:
+		w.rare(k)
+	}
+}
+
+// rare is what happens once in a while.
+func (w *world) rare(k *worker) {
+	switch w.pick(5) {
+	case 0:
+		w.pass(int64(w.pick(3 * deletesKept / 2)))
+	case 1:
+		for _, g := range w.cluster.groups {
+			g.expire()
+		}
+	case 2, 3:
+		for _, g := range w.cluster.groups { // there is one
+			g.wanted, g.storm = true, true
+		}
+	case 4:
+		if w.plan.gaps {
+			w.plan.retain()
+		}
+	}
+}
+
+// freeze lets a worker stand still, while others go on, until its session may have ended.
+func (w *world) freeze(k *worker) {
+	if k.p == nil || k.p.busy {
+		return
+	}
+	k.p.busy = true
+	w.meanwhile(k.p, "nothing")
+	if k.p != nil {
+		k.p.busy = false
+	}
+}
+
+// meanwhile lets others go on while a process is in the middle of a call: slow, or standing still.
+func (w *world) meanwhile(p *process, what string) {
+	before := p.frozen
+	p.frozen = w.one(2)
+	w.note("worker %d is in %s, frozen: %v", p.instance, what, p.frozen)
+	w.depth++
+	most := 2 * sessionTimeout
+	if w.one(8) {
+		most = deletesKept
+	}
+	for range 1 + w.pick(12) {
+		if w.one(4) {
+			w.pass(int64(w.pick(most)))
+		}
+		w.happen()
+	}
+	w.depth--
+	p.frozen = before
+	w.note("worker %d goes on", p.instance)
+}
+
+// calmDown ends all evil and lets the job finish.
+func (w *world) calmDown() {
+	w.note("calm")
+	w.calm = true
+	w.plan.feed(3)
+	for quiet, i := 0, 0; quiet < 6*len(w.workers); i++ {
+		if i > 3000 {
+			w.violation("the job does not finish: %s", w.plan.lag())
+		}
+		w.pass(200)
+		for w.cluster.some() {
+		}
+		for _, k := range w.workers {
+			k.step()
+		}
+		if quiet++; w.plan.lag() != "" {
+			quiet = 0
+		}
+	}
+}
