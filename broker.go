@@ -103,7 +103,7 @@ func (e *Engine) openStates() error {
 	if e.dir != "" {
 		dir = filepath.Join(e.dir, "state")
 	}
-	db, err := state.OpenDB(dir, nil, func(err error) {
+	db, err := state.OpenDB(dir, e.disk, func(err error) {
 		if e.warn != nil {
 			e.warn(wrap(err, nil).(*Error))
 		}
@@ -116,7 +116,7 @@ func (e *Engine) openStates() error {
 		return state.Open(db.DB, task, state.Unsynced(), state.Budget(e.memory))
 	}
 	e.background.Go(func() { // what a kill may lose to the changelog is bounded in time too
-		tick := time.NewTicker(flushEvery)
+		tick := time.NewTicker(e.flush)
 		defer tick.Stop()
 		for {
 			select {
@@ -129,8 +129,6 @@ func (e *Engine) openStates() error {
 	})
 	return nil
 }
-
-const flushEvery = 30 * time.Second
 
 // instance is this process's own name, kept in its directory so that a restart is known to be the same.
 func instance(dir string) (name string, durable bool, err error) {

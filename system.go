@@ -108,16 +108,16 @@ func (e *Engine) jobRows() *flow.Batch {
 		if j.run != nil {
 			var err error
 			if status, counts, err = j.run.Status(); err != nil {
-				failed = err.Error()
+				failed = wrap(err, nil).Error()
 			}
 		}
 		if j.done {
 			status = exec.Done
 		}
-		out = append(out, []any{name, j.kind, j.fills, string(status), counts.Rows, counts.Late, counts.Letters, failed, j.statement})
+		out = append(out, []any{name, j.kind, j.fills, string(status), counts.Rows, counts.Late, counts.Letters, counts.Gaps, counts.Resumed, failed, j.statement})
 	}
-	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "error", "statement"},
-		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.Bigint, flow.Bigint, flow.String, flow.String}, out)
+	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "gap_offsets", "resumed", "error", "statement"},
+		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.String, flow.String}, out)
 }
 
 // modelArg reads the first argument of a table function: a model, perhaps with a version.
