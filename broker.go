@@ -94,6 +94,7 @@ func (e *Engine) openKafka(ctx context.Context) error {
 		return errors.Join(err, b.Close(), e.state.close())
 	}
 	e.cluster = cluster
+	e.background.Go(e.flushStates)
 	return nil
 }
 
@@ -115,19 +116,21 @@ func (e *Engine) openStates() error {
 	e.state.open = func(task string) (state.Store, error) {
 		return state.Open(db.DB, task, state.Unsynced(), state.Budget(e.memory))
 	}
-	e.background.Go(func() { // what a kill may lose to the changelog is bounded in time too
-		tick := time.NewTicker(e.flush)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				_, _ = db.AsyncFlush() // if it fails, the database says so itself
-			case <-e.ctx.Done():
-				return
-			}
-		}
-	})
 	return nil
+}
+
+// flushStates bounds in time, too, what a kill may lose to the changelog.
+func (e *Engine) flushStates() {
+	tick := time.NewTicker(e.flush)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_, _ = e.state.db.AsyncFlush() // if it fails, the database says so itself
+		case <-e.ctx.Done():
+			return
+		}
+	}
 }
 
 // instance is this process's own name, kept in its directory so that a restart is known to be the same.

@@ -69,6 +69,7 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 	}
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := e.connectBroker(ctx); err != nil {
+		e.stop()
 		return nil, wrap(err, nil)
 	}
 	e.functions.SetClock(func() int64 { return e.now().UnixMilli() })

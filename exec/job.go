@@ -79,7 +79,7 @@ func (j *Job) Start(ctx context.Context) {
 }
 
 // Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does. Whatever makes the outcome of something
-// or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
+// or the ownership of a task doubtful, and a broker that is away, leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
 // is durable.
 func (j *Job) Run(ctx context.Context) error {
 	if f := j.worker.env.OnStop; f != nil {
@@ -95,7 +95,7 @@ func (j *Job) Run(ctx context.Context) error {
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
-		if !errors.Is(err, topic.ErrLost) {
+		if !passing(err) {
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
@@ -109,6 +109,9 @@ func (j *Job) Run(ctx context.Context) error {
 		pause = min(2*pause, longPause)
 	}
 }
+
+// passing reports whether an error is no reason to give up: what is durable is sound, and when the broker is there again the job goes on.
+func passing(err error) bool { return errors.Is(err, topic.ErrLost) || errors.Is(err, topic.ErrUnreachable) }
 
 // How long a job waits before it goes on from what is durable: little at first, more when it fails again at once.
 const (

@@ -5,12 +5,19 @@ package storm
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
-var errCut = errors.New("the network is cut")
+// Errors as an operating system gives them: the client library tells them apart.
+var (
+	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+)
 
 // cord is the network of one life of a process.
 type cord struct {
@@ -26,7 +33,7 @@ type cord struct {
 
 func (c *cord) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := c.passes(ctx.Done(), address); err != nil {
-		return nil, err
+		return nil, errRefused
 	}
 	conn, err := c.w.net.DialContext(ctx, network, address)
 	if err != nil {
@@ -36,7 +43,7 @@ func (c *cord) dial(ctx context.Context, network, address string) (net.Conn, err
 	defer c.mu.Unlock()
 	if c.gone || c.deaf || c.w.away(address) {
 		conn.Close()
-		return nil, errCut
+		return nil, errRefused
 	}
 	w := &wire{Conn: conn, c: c, at: address, closed: make(chan struct{})}
 	c.conns[w] = true
@@ -52,13 +59,13 @@ func (c *cord) passes(done <-chan struct{}, address string) error {
 		select {
 		case <-stalled:
 		case <-done:
-			return errCut
+			return errReset
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.gone || c.deaf || c.w.away(address) {
-		return errCut
+		return errReset
 	}
 	return nil
 }
@@ -140,7 +147,7 @@ func (w *wire) Read(b []byte) (int, error) {
 	if slow > 0 && err == nil {
 		time.Sleep(slow)
 	}
-	return n, err
+	return n, told(err)
 }
 
 func (w *wire) Write(b []byte) (int, error) {
@@ -164,7 +171,16 @@ func (w *wire) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	w.mu.Unlock()
-	return w.Conn.Write(b)
+	n, err := w.Conn.Write(b)
+	return n, told(err)
+}
+
+// told makes the error of a pipe one of a socket.
+func told(err error) error {
+	if errors.Is(err, io.ErrClosedPipe) {
+		return errReset
+	}
+	return err
 }
 
 // send delivers what was written late. A connection that the process has closed meanwhile delivers all the same, as packets under way do.

@@ -32,6 +32,7 @@ func (w *world) verdict() error {
 		}
 		right = 0
 	}
+	w.groups()
 	if wrong != "" {
 		return fmt.Errorf("%s\n%s", wrong, w.plan.whole())
 	}
@@ -72,6 +73,25 @@ func (w *world) jobs() error {
 	defer w.mu.Unlock()
 	w.resumed = resumed
 	return nil
+}
+
+// groups notes who is in the jobs' groups and where these stand.
+func (w *world) groups() {
+	for i, t := range w.plan.jobs {
+		for _, kind := range []string{"CTAS", "CSAS"} {
+			for n := range len(w.plan.jobs) {
+				name := fmt.Sprintf("app.%s_%s_%d", kind, t.name, n)
+				if g := w.fake.GroupInfo(name); g != nil {
+					w.note("%d: group %s is %s in epoch %d: %d members %+v, %v", i, name, g.State, g.Epoch, len(g.Members), g.Members, g.Commits)
+				}
+			}
+		}
+	}
+	for _, t := range append([]string{"s", "app.changelog.CTAS_o0_0.0"}) {
+		for _, p := range w.fake.PartitionInfos(t) {
+			w.note("%s[%d] is stable to %d of %d", t, p.Partition, p.LastStableOffset, p.HighWatermark)
+		}
+	}
 }
 
 const errorsTopic = "app.errors"

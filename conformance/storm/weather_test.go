@@ -39,7 +39,7 @@ func (w *world) spring(req kmsg.Request) (kmsg.Response, error, bool) {
 	w.note("%s springs a trap", kmsg.NameForKey(req.Key()))
 	if hit.act() {
 		w.fake.KeepControl()
-		return nil, errCut, true
+		return nil, errReset, true
 	}
 	return nil, nil, false
 }

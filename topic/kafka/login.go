@@ -130,7 +130,7 @@ func refusedLogin(err error) bool {
 }
 
 // explain says what was attempted and who refused it: errors of the client library name neither. ErrUnreachable is wrapped where no broker
-// answered.
+// answered, or one answered that it cannot now.
 func (b *Broker) explain(err error, attempt string) error {
 	if err == nil {
 		return nil
@@ -145,13 +145,15 @@ func (b *Broker) explain(err error, attempt string) error {
 		refused = refused || errors.Is(err, e)
 	}
 	var network net.Error
+	var answer *kerr.Error
+	passing := errors.As(err, &answer) && answer.Retriable && !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.UnknownTopicID)
 	switch {
 	case refusedLogin(err):
 		return fmt.Errorf("kafka %s: the login of %s was refused; check its name, secret and SASL mechanism: %w", hosts, who, err)
 	case refused:
 		return fmt.Errorf("kafka %s: %s is not allowed to %s; have it granted there: %w", hosts, who, attempt, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err):
+	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err), passing:
 		return fmt.Errorf("kafka %s: cannot %s: %w: %w", hosts, attempt, topic.ErrUnreachable, err)
 	}
 	return fmt.Errorf("kafka %s: cannot %s: %w", hosts, attempt, err)
