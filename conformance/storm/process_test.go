@@ -78,7 +78,8 @@ func (p *process) start() {
 func (l *life) run(dir string, fs *vfs.MemFS) {
 	w := l.p.w
 	defer close(l.ended)
-	config := kafka.Config{Brokers: w.fake.ListenAddrs(), Name: "app", ClientID: fmt.Sprintf("p%d.%d", l.p.id, l.n), Dial: l.line.dial}
+	config := kafka.Config{Brokers: w.fake.ListenAddrs(), Name: "app", ClientID: fmt.Sprintf("p%d.%d", l.p.id, l.n), Dial: l.line.dial,
+		SessionTimeout: w.session, RebalanceTimeout: w.rebalance}
 	opts := []streamql.Option{streamql.WithKafka(config), streamql.WithPollRecords(w.poll), streamql.WithStandbys(w.standbys),
 		streamql.WithAddress(fmt.Sprintf("p%d", l.p.id))}
 	if dir != "" {

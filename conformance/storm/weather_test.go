@@ -20,6 +20,10 @@ type trap struct {
 
 // spring is the control of every request at the cluster.
 func (w *world) spring(req kmsg.Request) (kmsg.Response, error, bool) {
+	if resp := w.unstick(req); resp != nil {
+		w.fake.KeepControl()
+		return resp, nil, true
+	}
 	w.mu.Lock()
 	var hit *trap
 	for i, t := range w.traps {
@@ -58,15 +62,11 @@ func (p *process) ends(req kmsg.Request) bool {
 
 // storm is the bad weather.
 func (w *world) storm() {
-	w.fake.Control(w.spring)
 	steps := 14 + w.roll(8)
 	for n := 0; n < 60 && (n < steps || w.killed() < 8); n++ {
 		time.Sleep(time.Duration(w.roll(8000)) * time.Millisecond)
 		w.step(w.processes[w.roll(len(w.processes))])
 	}
-	w.mu.Lock()
-	w.faults += max(0, len(w.trace)/1000)
-	w.mu.Unlock()
 }
 
 func (w *world) killed() int {

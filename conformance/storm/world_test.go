@@ -28,6 +28,9 @@ type world struct {
 
 	poll, standbys int
 	flush          time.Duration
+	session        time.Duration // of members
+	rebalance      time.Duration
+	barriers       map[string]*barrier // used by the cluster's goroutine
 	snapshots      state.Objects
 
 	mu        sync.Mutex
@@ -65,7 +68,7 @@ func (t tally) String() string {
 }
 
 func newWorld(seed uint64) (*world, error) {
-	w := &world{seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), lines: map[*cord]bool{}, down: map[string]bool{}, calm: make(chan struct{}), start: time.Now()}
+	w := &world{seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), lines: map[*cord]bool{}, down: map[string]bool{}, calm: make(chan struct{}), barriers: map[string]*barrier{}, start: time.Now()}
 	w.fair = &cord{w: w, conns: map[*wire]bool{}}
 	w.lines[w.fair] = true
 	opts := []kfake.Opt{kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(w.net.Listen)}
@@ -76,11 +79,14 @@ func newWorld(seed uint64) (*world, error) {
 	if w.fake, err = kfake.NewCluster(opts...); err != nil {
 		return nil, err
 	}
+	w.fake.Control(w.spring)
 	if w.temp, err = os.MkdirTemp("", "storm"); err != nil {
 		return nil, err
 	}
 	w.poll = []int{1, 7, 100, 1024}[w.dice.IntN(4)]
 	w.flush = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}[w.dice.IntN(3)]
+	w.session = []time.Duration{10 * time.Second, 30 * time.Second}[w.dice.IntN(2)]
+	w.rebalance = []time.Duration{12 * time.Second, 12 * time.Second, time.Minute}[w.dice.IntN(3)]
 	w.standbys = max(0, w.dice.IntN(3)-1)
 	if w.dice.IntN(4) == 0 {
 		if w.snapshots, err = state.Directory(w.temp + "/snapshots"); err != nil {
