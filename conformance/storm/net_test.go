@@ -33,6 +33,15 @@ type cord struct {
 
 func (c *cord) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := c.passes(ctx.Done(), address); err != nil {
+		c.mu.Lock()
+		dead := c.gone
+		c.mu.Unlock()
+		// kgo asks again at once where a transaction's partitions cannot be added (AddPartitionsToTxn), so if this took no time, time
+		// would stand still.
+		select {
+		case <-time.After(map[bool]time.Duration{false: 20 * time.Millisecond, true: 2 * time.Second}[dead]):
+		case <-ctx.Done():
+		}
 		return nil, errRefused
 	}
 	conn, err := c.w.net.DialContext(ctx, network, address)

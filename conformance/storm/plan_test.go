@@ -126,10 +126,13 @@ func (w *world) define(statements ...string) error {
 	return nil
 }
 
-func (p *plan) script() []string {
-	out := []string{p.declare}
+// script lists the statements that are run before the storm, or in it.
+func (p *plan) script(late bool) (out []string) {
+	if !late {
+		out = append(out, p.declare)
+	}
 	for _, t := range p.jobs {
-		if !t.late {
+		if t.late == late {
 			out = append(out, t.text)
 		}
 	}

@@ -95,7 +95,7 @@ func (w *world) groups() {
 			}
 		}
 	}
-	for _, t := range append([]string{"s", "app.changelog.CTAS_o0_0.0"}) {
+	for _, t := range []string{"s", "app.changelog.CTAS_o0_0.0"} {
 		for _, p := range w.fake.PartitionInfos(t) {
 			w.note("%s[%d] is stable to %d of %d", t, p.Partition, p.LastStableOffset, p.HighWatermark)
 		}

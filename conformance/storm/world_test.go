@@ -192,14 +192,23 @@ func run(t *testing.T, seed uint64) (w *world, failed error) {
 	for _, p := range w.processes {
 		p.start()
 	}
-	if err := w.define(w.plan.script()...); err != nil {
+	if err := w.define(w.plan.script(false)...); err != nil {
 		return w, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	produced := make(chan error, 1)
 	go func() { produced <- w.produce(ctx) }()
+	defined := make(chan error, 1)
+	go func() {
+		time.Sleep(time.Duration(w.roll(60_000)) * time.Millisecond)
+		defined <- w.define(w.plan.script(true)...)
+	}()
 	w.storm()
 	w.settle()
+	if err := <-defined; err != nil {
+		return w, err
+	}
 	stop()
 	if err := <-produced; err != nil {
 		return w, fmt.Errorf("producing: %w", err)
