@@ -3,9 +3,14 @@
 package storm
 
 import (
+	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -36,4 +41,67 @@ func (w *world) unstick(req kmsg.Request) kmsg.Response {
 		}
 	}
 	return nil
+}
+
+// met notes that a member has shown itself. w.mu is held.
+func (w *world) met(req kmsg.Request) {
+	switch r := req.(type) {
+	case *kmsg.JoinGroupRequest:
+		w.members[r.MemberID] = time.Now()
+		w.names[r.Group] = true
+	case *kmsg.SyncGroupRequest:
+		w.members[r.MemberID] = time.Now()
+	case *kmsg.HeartbeatRequest:
+		w.members[r.MemberID] = time.Now()
+	}
+}
+
+// expire ends the sessions of members that have not shown themselves for longer. kfake forgets to where the connection has gone before it
+// answers a JoinGroup or SyncGroup: such a member would own tasks for ever.
+func (w *world) expire() {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial), kgo.RetryTimeout(5*time.Second))
+	if err != nil {
+		panic(err)
+	}
+	defer cl.Close()
+	for {
+		select {
+		case <-time.After(5 * time.Second):
+		case <-w.ended:
+			return
+		}
+		w.mu.Lock()
+		names := slices.Sorted(maps.Keys(w.names))
+		w.mu.Unlock()
+		for _, name := range names {
+			g := w.fake.GroupInfo(name)
+			if g == nil || g.State != "Stable" && g.State != "CompletingRebalance" {
+				continue
+			}
+			for _, m := range g.Members {
+				w.mu.Lock()
+				seen, ok := w.members[m.MemberID]
+				if !ok {
+					seen = time.Now()
+					w.members[m.MemberID] = seen
+				}
+				w.mu.Unlock()
+				if time.Since(seen) > w.session+2*time.Second {
+					w.leave(cl, name, m)
+				}
+			}
+		}
+	}
+}
+
+func (w *world) leave(cl *kgo.Client, group string, m kfake.GroupMember) {
+	w.note("the session of %s (%s) in %s ends", m.MemberID, m.ClientID, group)
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group, req.MemberID = group, m.MemberID
+	who := kmsg.NewLeaveGroupRequestMember()
+	who.MemberID, who.InstanceID = m.MemberID, m.InstanceID
+	req.Members = append(req.Members, who)
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	defer stop()
+	_, _ = req.RequestWith(ctx, cl) // else the next time
 }

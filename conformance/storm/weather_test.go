@@ -25,6 +25,7 @@ func (w *world) spring(req kmsg.Request) (kmsg.Response, error, bool) {
 		return resp, nil, true
 	}
 	w.mu.Lock()
+	w.met(req)
 	var hit *trap
 	for i, t := range w.traps {
 		if t.key != req.Key() || t.match != nil && !t.match(req) {

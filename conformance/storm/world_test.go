@@ -30,6 +30,9 @@ type world struct {
 	flush          time.Duration
 	session        time.Duration // of members
 	rebalance      time.Duration
+	members        map[string]time.Time // when they were met last
+	names          map[string]bool      // of groups
+	ended          chan struct{}
 	barriers       map[string]*barrier // used by the cluster's goroutine
 	snapshots      state.Objects
 
@@ -68,7 +71,8 @@ func (t tally) String() string {
 }
 
 func newWorld(seed uint64) (*world, error) {
-	w := &world{seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), lines: map[*cord]bool{}, down: map[string]bool{}, calm: make(chan struct{}), barriers: map[string]*barrier{}, start: time.Now()}
+	w := &world{seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), lines: map[*cord]bool{}, down: map[string]bool{}, calm: make(chan struct{}), ended: make(chan struct{}),
+		members: map[string]time.Time{}, names: map[string]bool{}, barriers: map[string]*barrier{}, start: time.Now()}
 	w.fair = &cord{w: w, conns: map[*wire]bool{}}
 	w.lines[w.fair] = true
 	opts := []kfake.Opt{kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(w.net.Listen)}
@@ -149,6 +153,7 @@ func (w *world) all() (out []*cord) {
 
 // close ends everything.
 func (w *world) close() {
+	close(w.ended)
 	w.mu.Lock()
 	w.over = true
 	lives := w.lives
@@ -189,6 +194,7 @@ func run(t *testing.T, seed uint64) (w *world, failed error) {
 		t.Fatal(err)
 	}
 	defer w.close()
+	go w.expire()
 	for _, p := range w.processes {
 		p.start()
 	}
