@@ -194,7 +194,7 @@ func TestMemberWriteAfterLoss(t *testing.T) {
 	txn, err := m.Begin(t.Context())
 	must(t, err)
 	must(t, txn.Write(topic.Partition{Topic: c.out}, lines("one")...))
-	lost := m.(*member)
+	lost := m
 	lost.mu.Lock()
 	lost.lose(errors.New("its session has ended"))
 	lost.mu.Unlock()
