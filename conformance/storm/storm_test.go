@@ -47,17 +47,20 @@ func TestStorm(t *testing.T) {
 	t.Logf("%d seeds: %s", len(list), sum)
 }
 
-// storm runs a seed in a bubble.
-func storm(t *testing.T, seed uint64) (sum tally) {
-	synctest.Test(t, func(t *testing.T) {
-		w, err := run(t, seed)
-		sum = w.tally
-		if err != nil {
-			t.Errorf("seed %d: %v", seed, err)
-		}
-		if err != nil || *tell {
-			t.Log(w.tally.String() + "\n" + strings.Join(w.trace, "\n"))
-		}
-	})
-	return sum
+// storm runs a seed.
+func storm(t *testing.T, seed uint64) tally {
+	w, err := bubble(t, seed)
+	if err != nil {
+		t.Errorf("seed %d: %v", seed, err)
+	}
+	if err != nil || *tell {
+		t.Log(w.tally.String() + "\n" + strings.Join(w.trace, "\n"))
+	}
+	return w.tally
+}
+
+// bubble runs a seed in virtual time.
+func bubble(t *testing.T, seed uint64) (w *world, err error) {
+	synctest.Test(t, func(t *testing.T) { w, err = run(t, seed) })
+	return w, err
 }
