@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestBrokerAwayForAMinute(t *testing.T) {
@@ -248,4 +249,53 @@ func TestStateOfAnotherCluster(t *testing.T) {
 			t.Errorf("%d rows", n)
 		}
 	})
+}
+
+// The answers and requests of a job that gave up transactions are lost, and its process: each row is counted, some perhaps twice.
+func TestAtLeastOnce(t *testing.T) {
+	inLab(t, "", func(l *lab) {
+		for _, text := range []string{"CREATE STREAM copy AS SELECT k, a FROM s EMIT CHANGES;"} {
+			if err := l.define("SET 'processing.guarantee'='at_least_once'; " + text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := l.processes[0]
+		for n := range 8 {
+			key := []kmsg.Key{kmsg.OffsetCommit, kmsg.Produce}[n%2]
+			lost := n%4 < 2
+			l.lay(&trap{key: int16(key), skip: n % 3, act: func() bool { p.kill("at " + key.Name()); return lost }})
+			l.write("a", 5)
+			time.Sleep(20 * time.Second)
+		}
+		l.mu.Lock()
+		l.traps = nil
+		l.mu.Unlock()
+		l.counted(2 * time.Minute) // the job beside it is exact all the while
+		read, err := l.read("copy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(read["copy"]); n < 40 {
+			t.Errorf("%d of 40 rows", n)
+		}
+	})
+}
+
+// A transaction whose end is lost, asked or answered, holds nothing up for longer than its timeout.
+func TestEndTxnIsLost(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		inLab(t, "", func(l *lab) {
+			p := l.processes[0]
+			l.write("a", 3)
+			l.counted(time.Minute)
+			l.lay(&trap{key: int16(kmsg.EndTxn), match: func(req kmsg.Request) bool { return p.ends(req) }, act: func() bool {
+				if !asked {
+					l.deafen(p)
+				}
+				return asked
+			}})
+			l.write("a", 3)
+			l.counted(time.Minute)
+		})
+	}
 }

@@ -43,6 +43,8 @@ func inLab(t *testing.T, clause string, test func(*lab)) {
 		if w.temp, err = os.MkdirTemp("", "storm"); err != nil {
 			t.Fatal(err)
 		}
+		w.fake.Control(w.spring)
+		go w.expire()
 		w.processes = []*process{w.process(0, true)}
 		defer w.close()
 		l := &lab{world: w, t: t, put: map[string]int{}}
