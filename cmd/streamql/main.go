@@ -134,7 +134,7 @@ func exitCode(err error) int {
 	switch {
 	case !errors.As(err, &e):
 		return exitFailed
-	case e.Code == "SQ7002" || e.Code == "SQ5003":
+	case e.Code == "SQ7001" || e.Code == "SQ7002" || e.Code == "SQ5003":
 		return exitUnreachable
 	case strings.HasPrefix(e.Code, "SQ1") || e.Stage == "parse" || e.Stage == "plan":
 		return exitUsage

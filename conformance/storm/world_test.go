@@ -164,6 +164,13 @@ func (w *world) close() {
 	for _, l := range lives {
 		<-l.ended
 	}
+	select {
+	case <-w.calm:
+	default:
+		close(w.calm)
+	}
+	w.pending.Wait()
+	time.Sleep(2 * time.Minute) // what is late comes
 	w.fake.Close()
 	os.RemoveAll(w.temp)
 }

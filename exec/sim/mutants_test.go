@@ -24,7 +24,6 @@ var mutants = []string{
 	"null values skipped in replay",
 	"a key not logged",
 	"tombstone horizon ignored",
-	"late replay goes on",
 	"dead letter outside the transaction",
 	"replay to the last stable offset", // in the model's Describe
 	"no RequireStable",                 // in its Committed
