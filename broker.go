@@ -1,6 +1,7 @@
 package streamql
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/kafka"
@@ -57,6 +59,10 @@ type states struct {
 	db    *state.DB // nil: the broker keeps the state
 }
 
+// standbySession is how long a process that has died keeps its tasks when others have copies of their state: as long as the transaction that
+// it leaves behind may hold them up. Without standbys it is longer, because whoever restarts it is quicker than a restore elsewhere.
+const standbySession = 10 * time.Second
+
 // Kafka's commit interval, and how long a local store may stand still before deletions may be gone from its changelog: half of the
 // changelog's delete.retention.ms.
 const (
@@ -81,6 +87,13 @@ func (e *Engine) openKafka(ctx context.Context) error {
 		return err
 	}
 	c.Instance, c.PollRecords = e.instance, e.poll
+	if limit := cmp.Or(c.TransactionTimeout, 10*time.Second) / 4; e.interval > limit {
+		return &Error{Code: "SQ1101", Msg: fmt.Sprintf("a commit interval of %v is too long: at most a quarter of the transaction timeout, %v", e.interval, limit)}
+	}
+	if e.standbys > 0 && c.SessionTimeout == 0 {
+		c.SessionTimeout = standbySession
+		c.Heartbeat = cmp.Or(c.Heartbeat, standbySession/10) // the others hear of it with their next one
+	}
 	if err := e.openStates(); err != nil {
 		return err
 	}
@@ -95,6 +108,10 @@ func (e *Engine) openKafka(ctx context.Context) error {
 	}
 	e.cluster = cluster
 	e.background.Go(e.flushStates)
+	if safe, err := b.DefensiveTransactions(ctx); err == nil && !safe && e.warn != nil {
+		e.warn(&Error{Code: "SQ7303", Level: lang.LevelWarning, Stage: lang.StageRun, Msg: "the cluster's transaction.version is below 2: a delayed end of a transaction can hit a later one (KAFKA-17754)",
+			Hint: "upgrade the cluster to Kafka 4.0 and transaction.version 2"})
+	}
 	return nil
 }
 
@@ -165,7 +182,12 @@ func (e *Engine) log(j string) *exec.Log {
 			return !elsewhere
 		},
 		AtLeastOnce: e.guarantees[j] == atLeastOnce,
-		Assigned:    e.owners.set,
+		Assigned: func(job string, a topic.Assignment) {
+			e.owners.set(job, a)
+			if e.assigned != nil {
+				e.assigned(job, a)
+			}
+		},
 	}
 	if e.snapshots != nil {
 		s := &state.Snapshots{Objects: e.snapshots, Prefix: "snapshots/v1/" + e.cluster, Now: time.Now}
@@ -208,11 +230,11 @@ func (e *Engine) followOnce(ctx context.Context, span *topic.Span, behind func()
 		if err != nil {
 			return err
 		}
+		if err := behind(); err != nil {
+			return err // what has come is met again
+		}
 		for i := range fetches {
 			span.From = fetches[i].Next
-		}
-		if err := behind(); err != nil {
-			return err
 		}
 	}
 }

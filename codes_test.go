@@ -163,6 +163,9 @@ func TestQueryWithoutRows(t *testing.T) {
 	if !errors.As(err, &got) || got.Code != "SQ3015" || got.Pos.Line != 1 {
 		t.Errorf("got %v", err)
 	}
+	if _, made := e.Catalog().Relation("s", true); made {
+		t.Error("the statement was refused and done")
+	}
 }
 
 // TestSourceWithoutTimes looks for a time in files, which have none.

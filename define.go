@@ -80,7 +80,12 @@ func (e *Engine) ensureTopic(ctx context.Context, r *catalog.Relation) error {
 	if ms, ok := planner.Duration(r.With["retention_ms"]); ok {
 		c.RetentionMs = ms
 	}
-	return e.broker.Create(ctx, r.Topic, c)
+	err = e.broker.Create(ctx, r.Topic, c)
+	if errors.Is(err, topic.ErrTopicExists) { // another process was faster; whose statement counts is decided later
+		d, err = e.broker.Describe(ctx, r.Topic)
+		r.Partitions = int32(len(d.Partitions))
+	}
+	return err
 }
 
 func (e *Engine) createAs(ctx context.Context, st *lang.CreateSource, args []any) (*Result, error) {
@@ -172,8 +177,15 @@ func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, repla
 	if err := e.enlist(ctx, j, !e.replaying); err != nil {
 		return nil, err
 	}
-	return &Result{Message: message + " by job " + j.name, Job: j.name}, nil
+	message += " by job " + j.name
+	if e.idle {
+		message += ", which a process that runs jobs takes up"
+	}
+	return &Result{Message: message, Job: j.name}, nil
 }
+
+// largestState is the most bytes of one key's state: a learner's may be large.
+const largestState = 16 << 20
 
 // changelogs makes the topics that keep the state of a job's tasks, where the broker does not keep it itself.
 func (e *Engine) changelogs(ctx context.Context, name string, stages []exec.Stage) error {
@@ -181,7 +193,7 @@ func (e *Engine) changelogs(ctx context.Context, name string, stages []exec.Stag
 		return nil
 	}
 	for name, n := range exec.Changelogs(e.prefix, name, stages) {
-		err := e.broker.Create(ctx, name, topic.Config{Partitions: n, RetentionMs: -1, Compact: true})
+		err := e.broker.Create(ctx, name, topic.Config{Partitions: n, RetentionMs: -1, Compact: true, MaxMessage: largestState})
 		if err != nil && !errors.Is(err, topic.ErrTopicExists) {
 			return err
 		}

@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"planner"},
 	{"", "conformance/reference"},
 	{"shell", "conformance", "streamqltest", "exec/sim", "server/http"},
-	{"cmd/streamql"},
+	{"cmd/streamql", "bench/kafka", "conformance/process"},
 }
 
 var sameFloor = map[string][]string{
@@ -44,7 +44,7 @@ var lives = map[string][]string{
 	"github.com/cespare/xxhash":        {"state", "topic/local", "udf"},
 	"golang.org/x/term":                {"shell", "cmd/streamql"},
 	"github.com/rivo/uniseg":           {"shell"},
-	"github.com/twmb/franz-go":         {"topic/kafka"},
+	"github.com/twmb/franz-go":         {"topic/kafka", "bench/kafka"},
 	"github.com/pelletier/go-toml/v2":  {"cmd/streamql"},
 }
 

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
-	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -250,15 +248,6 @@ func (e *Engine) endJob(ctx context.Context, j *job) error {
 	return nil
 }
 
-// views finds the job that fills a table; what it returns opens the table's present rows as of that job's last commit.
-func (e *Engine) views(r *catalog.Relation) (func() ([]state.View, error), error) {
-	j, ok := e.jobs[r.Job]
-	if !ok || j.run == nil {
-		return nil, &Error{Code: "SQ3011", Stage: lang.StagePlan, Msg: fmt.Sprintf("%q is not materialized: the job that filled it is gone", r.Name)}
-	}
-	return j.run.Views, nil
-}
-
 // Drain works off what the inputs of all jobs hold now, job by job in the order of creation; for engines with manual jobs. after, if
 // not nil, is called after each step, before its commit; returning ErrCrash from it drops what is uncommitted and goes on from what is
 // durable, as a killed process would.
@@ -334,6 +323,9 @@ func (e *Engine) drainJob(ctx context.Context, j *job, after func(string) error)
 			return err
 		}
 		j.plan = nil
+		if err := e.changelogs(ctx, j.name, stages); err != nil {
+			return err
+		}
 		if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name)); err != nil {
 			return err
 		}

@@ -4,7 +4,9 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/peer"
 	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/kafka"
 	"github.com/streamql/streamql/topic/local"
 )
@@ -30,6 +32,8 @@ type config struct {
 	memory    int64
 	snapshots state.Objects
 	every     time.Duration
+	peers     *peer.Client
+	assigned  func(job string, a topic.Assignment)
 	idle      bool // jobs are left to other processes
 	disk      state.FS
 	flush     time.Duration
@@ -47,7 +51,11 @@ func WithKafka(c kafka.Config) Option { return func(o *config) { o.kafka = &c } 
 // WithAddress says where this process answers /v1/query, so that others can ask it for rows of tables whose tasks it runs (Kafka only).
 func WithAddress(hostPort string) Option { return func(c *config) { c.address = hostPort } }
 
-// WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only).
+// WithPeers sets how other processes are asked (Kafka only): over TLS, with a token. The default is plain HTTP.
+func WithPeers(c *peer.Client) Option { return func(o *config) { o.peers = c } }
+
+// WithStandbys keeps n copies of each task's state at other processes, which take over without replaying it (Kafka only). A process that
+// has died is then given up after 10 s instead of 30, unless c.SessionTimeout of WithKafka says otherwise.
 func WithStandbys(n int) Option { return func(c *config) { c.standbys = n } }
 
 // WithStateMemory bounds what the tables of one task hold in memory, in bytes (default 256 MiB); beyond it they read from disk.
@@ -90,6 +98,11 @@ func WithProgress(f func(exec.Progress)) Option { return func(c *config) { c.pro
 
 // WithWarnings receives what went wrong with single rows: each dead letter and failed expression.
 func WithWarnings(f func(*Error)) Option { return func(c *config) { c.warn = f } }
+
+// WithAssignments receives which tasks of a job are this process's, whenever that changes (Kafka only).
+func WithAssignments(f func(job string, a topic.Assignment)) Option {
+	return func(c *config) { c.assigned = f }
+}
 
 // WithManualJobs makes jobs stand still: Engine.Drain works them off. Tests use it to decide the order of everything.
 func WithManualJobs() Option { return func(c *config) { c.manual = true } }

@@ -230,6 +230,9 @@ func (e *Engine) explain(ctx context.Context, st *lang.Explain, args []any) (*Ro
 		return nil, err
 	}
 	var rows [][]any
+	if promise, ok := e.promise(inner, st); ok {
+		rows = append(rows, []any{int32(0), promise})
+	}
 	for i, s := range stages {
 		for _, line := range planner.Explain(s) {
 			rows = append(rows, []any{int32(i + 1), line})
@@ -252,6 +255,19 @@ func (e *Engine) explain(ctx context.Context, st *lang.Explain, args []any) (*Ro
 		}
 	}
 	return table([]string{"stage", "plan"}, rows), nil
+}
+
+// promise says what a job that was made with another guarantee than the default, or would be now, promises.
+func (e *Engine) promise(inner lang.Statement, st *lang.Explain) (string, bool) {
+	_, query := inner.(*lang.QueryStatement)
+	weak := !query && e.properties[guarantee] == atLeastOnce
+	if st.Statement == nil {
+		weak = e.guarantees[st.Query.Text] == atLeastOnce
+	}
+	if !weak || !e.shared() {
+		return "", false
+	}
+	return "Guarantee at_least_once: rows may come twice after a failure", true
 }
 
 func tier(r *catalog.Relation) string {

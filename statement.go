@@ -15,9 +15,11 @@ import (
 
 // Run runs one statement of Parse.
 func (e *Engine) Run(ctx context.Context, st lang.Statement, args ...any) (*Result, error) {
-	e.mu.Lock()
-	r, err := e.decide(ctx, st, args)
-	e.mu.Unlock()
+	r, err := func() (*Result, error) {
+		e.mu.Lock()
+		defer e.mu.Unlock() // also when a bug panics: Close must not hang
+		return e.decide(ctx, st, args)
+	}()
 	if err == nil && r.wait != nil {
 		err = r.wait(ctx)
 	}
@@ -86,7 +88,9 @@ func (e *Engine) runOther(ctx context.Context, st lang.Statement, args []any) (*
 
 // query plans a query and opens its rows; nothing runs until they are read.
 func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, error) {
-	plan, err := planner.Query(q, e.options(args))
+	opts := e.options(args)
+	opts.Views = e.views(ctx)
+	plan, err := planner.Query(q, opts)
 	if err != nil {
 		return nil, err
 	}

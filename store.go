@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/topic"
@@ -105,10 +106,27 @@ func (e *Engine) inTurn(ctx context.Context, defining bool, f func() (*Result, e
 			_ = txn.Abort(context.WithoutCancel(ctx)) // nothing was written
 		}
 	}()
-	if err := e.catchUp(ctx); err != nil {
+	if err := e.lookUp(ctx, defining); err != nil {
 		return nil, err
 	}
 	return f()
+}
+
+// lookTime is how long a statement that defines nothing waits for the newest catalog. While brokers are away it must be possible to see
+// what the jobs do.
+const lookTime = 2 * time.Second
+
+func (e *Engine) lookUp(ctx context.Context, must bool) error {
+	if must {
+		return e.catchUp(ctx)
+	}
+	short, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	err := e.catchUp(short)
+	if err != nil && ctx.Err() == nil && (short.Err() != nil || errors.Is(err, topic.ErrUnreachable)) {
+		return nil // the catalog as it is known here
+	}
+	return err
 }
 
 // defines reports whether a statement changes the catalog.
@@ -134,7 +152,9 @@ func (e *Engine) replay(ctx context.Context) error {
 			e.follow(e.ctx, span, func() error {
 				e.mu.Lock()
 				defer e.mu.Unlock()
-				return e.catchUp(e.ctx)
+				ctx, cancel := context.WithTimeout(e.ctx, lookTime) // the lock is not held for longer
+				defer cancel()
+				return e.catchUp(ctx)
 			})
 		})
 	}

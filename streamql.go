@@ -156,14 +156,23 @@ func (e *Engine) Query(ctx context.Context, text string, args ...any) (*Rows, er
 	if len(statements) != 1 {
 		return nil, &Error{Code: "SQ1001", Stage: lang.StageParse, Msg: fmt.Sprintf("Query takes one statement, this text has %d", len(statements))}
 	}
+	if !hasRows(statements[0]) { // nothing is done that the caller would then take for refused
+		return nil, &Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: 1, Pos: statements[0].Position(), Len: 1, Msg: "this statement has no rows: use Exec"}
+	}
 	r, err := e.Run(ctx, statements[0], args...)
 	if err != nil {
 		return nil, err
 	}
-	if r.Rows == nil {
-		return nil, &Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: 1, Pos: statements[0].Position(), Len: 1, Msg: "this statement has no rows: use Exec"}
-	}
 	return r.Rows, nil
+}
+
+// hasRows reports whether a statement answers with rows.
+func hasRows(st lang.Statement) bool {
+	switch st.(type) {
+	case *lang.QueryStatement, *lang.Show, *lang.ShowObject, *lang.Describe, *lang.Explain, *lang.PrintTopic:
+		return true
+	}
+	return false
 }
 
 // Parse reads a text. The error is an *Error, or lang.Errors with up to 10 of them.
@@ -191,7 +200,7 @@ type Result struct {
 // options is what the planner may know.
 func (e *Engine) options(args []any) planner.Options {
 	return planner.Options{Catalog: e.catalog, Functions: e.functions, Upper: e.ksql || e.properties["sql.identifiers"] == "upper", Strict: e.ksql,
-		Properties: e.properties, Params: args, Infer: e.infer, Model: e.training, Views: e.views, Rows: e.rows, Prefix: e.prefix}
+		Properties: e.properties, Params: args, Infer: e.infer, Model: e.training, Views: e.views(context.Background()), Rows: e.rows, Prefix: e.prefix}
 }
 
 func (e *Engine) training(name string) (*planner.Training, bool) {

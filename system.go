@@ -111,12 +111,19 @@ func (e *Engine) jobRows() *flow.Batch {
 				failed = wrap(err, nil).Error()
 			}
 		}
-		if j.done {
+		switch {
+		case j.done && j.failure != "":
+			status, failed = exec.Failed, j.failure
+		case j.done:
 			status = exec.Done
+		case status == exec.Running || status == exec.Recovering:
+			if p, ok := e.broker.(topic.Patient); ok && p.Trouble() != nil {
+				status, failed = exec.Degraded, p.Trouble().Error()
+			}
 		}
 		out = append(out, []any{name, j.kind, j.fills, string(status), counts.Rows, counts.Late, counts.Letters, counts.Gaps, counts.Resumed, failed, j.statement})
 	}
-	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "gap_offsets", "resumed", "error", "statement"},
+	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "gaps", "recoveries", "error", "statement"},
 		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.String, flow.String}, out)
 }
 

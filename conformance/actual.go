@@ -17,6 +17,7 @@ type actual struct {
 	rows    [][]row // per query
 	sources []Source
 	topics  map[string]int // all topics and their partitions
+	names   []string       // of topics that were used, but the engine's own
 	err     *failure
 	last    int // the number of statements
 	steps   int // of all jobs, and how often they were crashed

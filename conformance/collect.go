@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -28,11 +29,19 @@ func (m *machine) collect(ctx context.Context) error {
 	sort.Slice(topics, func(i, j int) bool { return topics[i].Name < topics[j].Name })
 	m.got.topics = map[string]int{}
 	for _, t := range topics {
-		m.got.topics[t.Name] = len(t.Partitions)
-		if strings.HasPrefix(t.Name, "streamql.") && !m.c.expects(t.Name) {
+		rest, own := strings.CutPrefix(t.Name, m.own)
+		if !own && m.o.Kafka != nil && !slices.Contains(m.names, t.Name) {
+			continue // somebody else's
+		}
+		name := t.Name
+		if own {
+			name = embedded + rest
+		}
+		m.got.topics[name] = len(t.Partitions)
+		if own && !m.c.expects(name) {
 			continue
 		}
-		if err := m.outputs(ctx, t); err != nil {
+		if err := m.outputs(ctx, t, name); err != nil {
 			return err
 		}
 	}
@@ -41,8 +50,8 @@ func (m *machine) collect(ctx context.Context) error {
 
 func formatName(s format.Spec) string { return strings.ToUpper(s.Name) }
 
-// outputs reads the records of a topic that were not fed as inputs, partition by partition.
-func (m *machine) outputs(ctx context.Context, t topic.Topic) error {
+// outputs reads the records of a topic that were not fed as inputs, partition by partition. name is what the case calls the topic.
+func (m *machine) outputs(ctx context.Context, t topic.Topic, name string) error {
 	key, value, window := m.specs(t.Name, true)
 	parts := [2]part{{spec: key}, {spec: value}}
 	for _, span := range t.Partitions {
@@ -56,6 +65,7 @@ func (m *machine) outputs(ctx context.Context, t topic.Topic) error {
 			if err != nil {
 				return fmt.Errorf("record %d of %s: %w", f.Offsets[i], span.Partition, err)
 			}
+			out.Topic = name
 			m.got.outputs = append(m.got.outputs, out)
 			return nil
 		})

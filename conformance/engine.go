@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,6 +31,9 @@ type machine struct {
 	crashed   bool
 	crashes   int
 	got       *actual
+	own       string   // what the names of the engine's own topics begin with
+	names     []string // on a cluster: the other topics that the case makes
+	ours      bool     // and they are the case's
 }
 
 // failure is an error that a statement met.
@@ -44,17 +48,28 @@ type failure struct {
 // execute runs a case and says what happened. The error is for what no statement is to blame for.
 func execute(ctx context.Context, c *Case, o *Options) (got *actual, err error) {
 	m := &machine{c: c, o: o, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{}, parts: map[string]*[2]part{},
-		wrote: map[topic.Partition][]topic.Span{}, got: &actual{}}
-	m.engine, err = streamql.Open(ctx, streamql.WithManualJobs(), streamql.WithDialect(o.Dialect), streamql.WithPollRecords(o.poll()),
-		streamql.WithClock(func() time.Time { return Now }))
+		wrote: map[topic.Partition][]topic.Span{}, got: &actual{}, own: embedded}
+	options := []streamql.Option{streamql.WithManualJobs(), streamql.WithDialect(o.Dialect), streamql.WithPollRecords(o.poll()),
+		streamql.WithClock(func() time.Time { return Now })}
+	if o.Kafka != nil {
+		if m.names, err = rehearse(ctx, c, o); err != nil {
+			return nil, err
+		}
+		options = append(options, streamql.WithKafka(m.application()))
+	}
+	m.engine, err = streamql.Open(ctx, options...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() {
+		err = errors.Join(err, m.leave(context.WithoutCancel(ctx)))
 		if cerr := m.engine.Close(); err == nil && cerr != nil {
 			err = fmt.Errorf("close the engine: %w", cerr)
 		}
 	}()
+	if err := m.free(ctx); err != nil {
+		return nil, err
+	}
 	if err := m.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -63,7 +78,9 @@ func execute(ctx context.Context, c *Case, o *Options) (got *actual, err error) 
 	}
 	m.got.last = m.last
 	m.got.steps, m.got.crashes = m.steps, m.crashes
-	return m.got, m.collect(ctx)
+	err = m.collect(ctx)
+	m.got.names = m.used()
+	return m.got, err
 }
 
 // prepare sets the properties and makes the topics.

@@ -56,7 +56,7 @@ func evaluate(c *Case) (reason string, p *Problem) {
 	for _, property := range c.Properties {
 		o.Properties[property.Name] = property.Value
 	}
-	m := &machine{c: c, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{}, parts: map[string]*[2]part{}}
+	m := &machine{c: c, own: embedded, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{}, parts: map[string]*[2]part{}}
 	for i := range c.Topics {
 		m.formats[c.Topics[i].Name] = &c.Topics[i]
 		o.Topics[c.Topics[i].Name] = max(c.Topics[i].Partitions, 1)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/streamql/streamql/topic/kafka"
 )
 
 // Options changes how Run runs cases. The zero value is `streamql test` without flags.
@@ -28,8 +30,9 @@ type Options struct {
 	Verbose  bool           // with stacks of panics, and a line for each case
 	Emit     io.Writer      // takes what happened, a JSON line a case; nothing is judged then
 	Update   bool           // writes what happened into the files as what is expected
-	Timeout  time.Duration  // of a case; 0: 10 s
+	Timeout  time.Duration  // of a case; 0: 10 s; six times that on a cluster
 	Parallel int            // cases at once; 0: a case a processor
+	Kafka    *kafka.Config  // cases run on this cluster, one after the other, each as an application of its own; nil: each in memory
 	Crash    int            // n > 0: a job crashes in the n-th step; -n: before each commit once, n times at most (work of many steps ends all the same)
 }
 
@@ -161,6 +164,9 @@ func runAll(ctx context.Context, cases []*Case, results []*Result, o *Options) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	if o.Kafka != nil { // cases use the same names for their topics
+		workers = 1
+	}
 	next := make(chan int)
 	var group sync.WaitGroup
 	for range workers {
@@ -193,6 +199,9 @@ func runCase(ctx context.Context, c *Case, o *Options) *Result {
 	limit := o.Timeout
 	if limit == 0 {
 		limit = 10 * time.Second
+	}
+	if o.Kafka != nil {
+		limit *= 6 // a topic is made in a tenth of a second, a group joined in another
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -10,17 +10,18 @@ import (
 	"github.com/streamql/streamql/state"
 )
 
-// clock is a task's stream time: the running maximum of event time over its inputs, kept in the task's state. Lateness is decided
+// clock is a task's stream time (and whether its input has ended): the running maximum of event time over its inputs, kept in the task's state. Lateness is decided
 // by it row by row, so answers never depend on how fetches were cut.
 type clock struct {
 	now   flow.Time
+	ended bool // the input has ended, and the operators were told so
 	dirty bool
 	keep  state.Keyspace
 }
 
 const noTime = flow.Time(math.MinInt64)
 
-var clockKey = []byte{0}
+var clockKey, endedKey = []byte{0}, []byte{1}
 
 func openClock(s state.Store) (*clock, error) {
 	c := &clock{now: noTime, keep: s.Keyspace("clock")}
@@ -28,7 +29,16 @@ func openClock(s state.Store) (*clock, error) {
 	if ok && err == nil {
 		c.now = flow.Time(binary.BigEndian.Uint64(v))
 	}
+	if err == nil {
+		_, c.ended, err = c.keep.Get(endedKey)
+	}
 	return c, err
+}
+
+// end notes that the input has ended: whoever opens the task again must not tell the operators once more.
+func (c *clock) end() error {
+	c.ended = true
+	return c.keep.Put(endedKey, nil)
 }
 
 // stamp moves the clock over a batch's rows and fills the batch's stream-time column, if it has one.

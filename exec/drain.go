@@ -20,6 +20,9 @@ func (w *Worker) Drain(ctx context.Context, step func() error) error {
 }
 
 func (w *Worker) drainTask(ctx context.Context, t *Task, step func() error) error {
+	if t.clock.ended { // all of it was committed, only the job's end was not noted
+		return nil
+	}
 	var readers []*bounded
 	defer func() {
 		for _, r := range readers {

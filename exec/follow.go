@@ -329,12 +329,14 @@ func (s *session) watchTopics() {
 	tick := time.NewTicker(topicsEvery)
 	defer tick.Stop()
 	for {
+		seen := map[string]bool{}
 		for _, u := range s.w.units {
 			for _, name := range u.topics() {
-				if !s.w.env.Log.Kept(name) {
+				if seen[name] || !s.w.env.Log.Kept(name) {
 					continue
 				}
-				d, err := s.w.env.Broker.Describe(s.ctx, name)
+				seen[name] = true
+				d, err := s.w.describe(s.ctx, name)
 				if err != nil {
 					continue
 				}

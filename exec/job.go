@@ -21,6 +21,7 @@ const (
 	Starting   State = "STARTING"
 	Running    State = "RUNNING"
 	Recovering State = "RECOVERING" // what was uncommitted is dropped, and the job goes on from what is durable
+	Degraded   State = "DEGRADED"   // it waits for a part of the cluster
 	Failed     State = "FAILED"
 	Done       State = "DONE"
 	Stopped    State = "STOPPED"
@@ -79,13 +80,13 @@ func (j *Job) Start(ctx context.Context) {
 }
 
 // Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does. Whatever makes the outcome of something
-// or the ownership of a task doubtful, and a broker that is away, leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
-// is durable.
+// or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
+// is durable. A cluster that is away is waited for in the same way, as long as it takes.
 func (j *Job) Run(ctx context.Context) error {
 	if f := j.worker.env.OnStop; f != nil {
 		defer context.AfterFunc(ctx, f)()
 	}
-	pause := firstPause
+	pause, refused := firstPause, 0
 	for {
 		j.set(Running, nil)
 		began := time.Now()
@@ -95,11 +96,16 @@ func (j *Job) Run(ctx context.Context) error {
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
-		if !passing(err) {
+		if !passing(err) || j.worker.env.Transient && !errors.Is(err, topic.ErrLost) {
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
-			pause = firstPause
+			pause, refused = firstPause, 0
+		}
+		if errors.Is(err, topic.ErrRefused) {
+			if refused++; refused > maxRefused {
+				return errors.Join(err, closed)
+			}
 		}
 		select {
 		case <-time.After(pause):
@@ -117,6 +123,7 @@ func passing(err error) bool { return errors.Is(err, topic.ErrLost) || errors.Is
 const (
 	firstPause = 50 * time.Millisecond
 	longPause  = 5 * time.Second
+	maxRefused = 4 // times at a stretch that the cluster may refuse a right: a broker that has just started may not know all of them
 )
 
 // PanicError is a panic in an operator or function: a bug of ours or of an embedder's function. The job fails, the process lives.
@@ -171,10 +178,10 @@ func (j *Job) drain(ctx context.Context) error {
 		watching.Go(func() { cancel(w.keeps(ctx)) })
 	}
 	err := w.Drain(ctx, func() error { j.count(); return context.Cause(ctx) })
-	if lost := context.Cause(ctx); lost != nil && errors.Is(lost, topic.ErrLost) {
+	if lost := context.Cause(ctx); err != nil && errors.Is(lost, topic.ErrLost) {
 		return lost
 	}
-	return err
+	return err // without one, all is committed, whoever has the job now
 }
 
 // keeps waits until the group takes the job away.
@@ -206,28 +213,30 @@ func (j *Job) Drain(ctx context.Context, after func() error) error {
 // Crash drops everything uncommitted and opens the tasks again from what is durable.
 func (j *Job) Crash(ctx context.Context) error { return j.worker.Crash(ctx) }
 
-// Views opens the committed state of each task of the last stage, for reading beside the job. They must be closed.
-func (j *Job) Views() ([]state.View, error) {
+// Tasks are the tasks of the last stage, by their changelog's partitions, whoever runs them.
+func (j *Job) Tasks() []topic.Partition {
+	units := j.worker.units
+	last := units[len(units)-1].stage
+	var out []topic.Partition
+	for _, u := range units {
+		if u.stage == last {
+			out = append(out, u.changelog)
+		}
+	}
+	return out
+}
+
+// View opens the committed state of a task, for reading beside the job; nil: the task does not run here. It must be closed.
+func (j *Job) View(task topic.Partition) (state.View, error) {
 	w := j.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var out []state.View
-	last := w.units[len(w.units)-1].stage
 	for _, u := range w.units {
-		t := u.task
-		if u.stage != last || t == nil {
-			continue
+		if u.changelog == task && u.task != nil {
+			return u.task.ctx.State.View()
 		}
-		v, err := t.ctx.State.View()
-		if err != nil {
-			for _, v := range out {
-				v.Close()
-			}
-			return nil, err
-		}
-		out = append(out, v)
 	}
-	return out, nil
+	return nil, nil
 }
 
 // DropState removes what the tasks of an ended job keep.

@@ -97,9 +97,8 @@ func (l *Log) applied(u *unit, txn topic.Txn, now int64) error {
 		return fmt.Errorf("the broker does not tell where the changelog of %s ends", u.name)
 	}
 	store := u.task.ctx.State
-	at := store.Log()
-	at.Next, at.Wall = placer.Ends()[u.changelog], now
-	return store.CommitLog(at)
+	// All of it, not the offset only: a store that began empty does not know yet which changelog it is of.
+	return store.CommitLog(state.Log{Cluster: l.Cluster, Topic: u.topicID, Next: placer.Ends()[u.changelog], Wall: now})
 }
 
 // prepare opens a unit's store as of its last committed transaction.
@@ -186,7 +185,7 @@ func (w *Worker) sameTopics(ctx context.Context, u *unit, store state.Store) err
 		if !w.env.Log.Kept(name) {
 			continue
 		}
-		d, err := w.env.Broker.Describe(ctx, name)
+		d, err := w.describe(ctx, name)
 		if errors.Is(err, topic.ErrUnknownTopic) {
 			return fmt.Errorf("topic %q is gone: %w", name, topic.ErrTopicReplaced)
 		}

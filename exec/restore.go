@@ -13,13 +13,14 @@ import (
 
 // restore replays the changelog into the local store up to its end now; with follow, for ever: that is a standby.
 func (w *Worker) restore(ctx context.Context, u *unit, follow bool) error {
-	d, err := w.env.Broker.Describe(ctx, u.changelog.Topic)
+	d, err := w.describe(ctx, u.changelog.Topic, u.changelog.ID)
 	if err != nil {
 		return err
 	}
 	if int(u.changelog.ID) >= len(d.Partitions) {
 		return fmt.Errorf("topic %q has %d partitions, none with number %d: %w", d.Name, len(d.Partitions), u.changelog.ID, ErrPartitions)
 	}
+	u.topicID = d.ID
 	span := d.Partitions[u.changelog.ID]
 	began := w.env.Now()
 	r, err := w.startOf(ctx, u, d.ID, &span)
@@ -28,11 +29,26 @@ func (w *Worker) restore(ctx context.Context, u *unit, follow bool) error {
 	}
 	defer r.Close()
 	l := w.env.Log
-	late := func() bool { return !follow && l.Horizon > 0 && w.env.Now().Sub(began) >= l.Horizon }
 	if follow {
 		span.To = topic.End
 	}
+	late := func() bool {
+		now := w.env.Now()
+		late := l.Horizon > 0 && now.Sub(began) >= l.Horizon
+		if follow { // it goes on for ever, so each step counts by itself: it may have been frozen, or only idle, which costs a replay
+			began = now
+		}
+		return late
+	}
 	return l.replay(ctx, w.env.Broker, r, u.name, d.ID, span, late)
+}
+
+// describe looks at a topic, and at the offsets of these partitions only where the broker can do that.
+func (w *Worker) describe(ctx context.Context, name string, partitions ...int32) (topic.Topic, error) {
+	if n, ok := w.env.Broker.(topic.Narrow); ok {
+		return n.DescribeOnly(ctx, name, partitions...)
+	}
+	return w.env.Broker.Describe(ctx, name)
 }
 
 // startOf finds where to replay from: the local store if it belongs to this changelog and lacks nothing, else a snapshot, else the

@@ -157,7 +157,10 @@ func (t *Task) finish() error {
 		return nil
 	}
 	t.finished = true
-	return t.pipe.Finish()
+	if err := t.pipe.Finish(); err != nil {
+		return err
+	}
+	return t.clock.end()
 }
 
 // seal moves everything the task holds into its store.

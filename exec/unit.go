@@ -13,6 +13,7 @@ import (
 type unit struct {
 	name      string
 	changelog topic.Partition
+	topicID   string // of the changelog, as of the last restore
 	stage     *Stage
 	id        int32
 	inputs    []assigned

@@ -426,6 +426,43 @@ func TestStopCommits(t *testing.T) {
 	}
 }
 
+// ending counts how often it is told that its input has ended.
+type ending struct {
+	Node
+	times *int
+}
+
+func (e *ending) Inputs() []Node                                 { return []Node{e.Node} }
+func (e *ending) Open(*Context) (Operator, error)                { return e, nil }
+func (e *ending) Process(_ int, in *flow.Batch, emit Emit) error { return emit(in) }
+func (e *ending) Finish(emit Emit) error                         { *e.times++; return nil }
+
+// A bounded job that has committed its end, and was stopped before anybody noted that, does not end a second time.
+func TestEndsOnce(t *testing.T) {
+	w := newWorld(t, 2)
+	w.put("1", "2", "3")
+	times := 0
+	leaf := &numbers{}
+	p := topic.Partition{Topic: "in"}
+	stage := Stage{Root: &ending{leaf, &times}, Order: []Node{leaf}, Spans: map[Node][]topic.Span{leaf: {{Partition: p, To: 2}}}}
+	j, err := New(ctx, "j", []Stage{stage}, w.env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close(ctx)
+	for range 3 {
+		if err := j.Drain(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Crash(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if times != 1 {
+		t.Errorf("it ended %d times", times)
+	}
+}
+
 // A worker that a newer one has fenced off commits nothing.
 func TestFenced(t *testing.T) {
 	w := newWorld(t, 2)

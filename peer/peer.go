@@ -11,6 +11,8 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -23,7 +25,7 @@ import (
 const (
 	QueryPath   = "/v1/query"
 	ArrowStream = "application/vnd.apache.arrow.stream"
-	Scope       = "Streamql-Scope" // header of a request; its value Local asks for the rows of the process itself, which asks no other
+	Scope       = "Streamql-Scope" // header of a request: its value "local 0,3" asks for the rows of these tasks, which the process must run itself
 	Local       = "local"
 )
 
@@ -51,9 +53,33 @@ var plain = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Query asks the process at address (host:port) for the rows of a statement; local asks for its own rows only. An error of the other
+// Tasks reads the tasks of a Scope; ok is false when it is none.
+func Tasks(scope string) (tasks []int32, ok bool) {
+	list, ok := strings.CutPrefix(scope, Local+" ")
+	if !ok {
+		return nil, false
+	}
+	for _, s := range strings.Split(list, ",") {
+		n, err := strconv.ParseInt(s, 10, 32)
+		if err != nil || n < 0 {
+			return nil, false
+		}
+		tasks = append(tasks, int32(n))
+	}
+	return tasks, true
+}
+
+func scopeOf(tasks []int32) string {
+	var list []string
+	for _, t := range tasks {
+		list = append(list, strconv.Itoa(int(t)))
+	}
+	return Local + " " + strings.Join(list, ",")
+}
+
+// Query asks the process at address (host:port) for the rows of a statement; with tasks, for those that it has of them. An error of the other
 // side is its *lang.Error, one of the way there another error. The answer is to be read to its end or closed.
-func (c *Client) Query(ctx context.Context, address, sql string, local bool, args ...any) (*Answer, error) {
+func (c *Client) Query(ctx context.Context, address, sql string, tasks []int32, args ...any) (*Answer, error) {
 	body, err := json.Marshal(Request{SQL: sql, Args: args})
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", address, err)
@@ -68,8 +94,8 @@ func (c *Client) Query(ctx context.Context, address, sql string, local bool, arg
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", ArrowStream)
-	if local {
-		r.Header.Set(Scope, Local)
+	if tasks != nil {
+		r.Header.Set(Scope, scopeOf(tasks))
 	}
 	if c.Authorize != nil {
 		c.Authorize(r)

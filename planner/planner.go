@@ -8,10 +8,10 @@ import (
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
-	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/udf"
 )
 
@@ -30,7 +30,7 @@ type Options struct {
 	// Model returns the training of a model by name, which says what its inputs and outputs are; nil: there are no models.
 	Model func(name string) (*Training, bool)
 	// Views finds the job that keeps a table's present rows, and gives what opens them as of its last commit.
-	Views func(r *catalog.Relation) (open func() ([]state.View, error), err error)
+	Views func(r *catalog.Relation) (op.Opener, error)
 	// Rows gives the rows of a table function or a relation of the engine's own (streamql.models); false: there is none such.
 	Rows func(name string, args []any) (*flow.Batch, bool, error)
 	// Prefix begins the names of the engine's own topics; "": streamql.

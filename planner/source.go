@@ -156,7 +156,7 @@ func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &op.Present{Relation: source.Name, Views: open}
+	p := &op.Present{Relation: source.Name, Rows: open}
 	var fields []arrow.Field
 	add := func(name string, t flow.Type, key, hidden bool) {
 		out.scope.cols = append(out.scope.cols, column{alias, name, t, key, hidden})
@@ -210,14 +210,16 @@ func (b *binder) lookup(p expr.Expr, in *rel) {
 		}
 	}
 	var key []byte
+	var asked []op.KeyValue
 	for _, k := range in.key {
 		lit, ok := values[k]
 		if !ok {
 			return
 		}
 		key = state.AppendKey(key, flow.Column(lit.T, lit.Value), 0)
+		asked = append(asked, op.KeyValue{Column: leaf.Out.Field(k).Name, Value: lit.Value})
 	}
-	leaf.Key = key
+	leaf.Key, leaf.Asked = key, asked
 }
 
 // eventTime is the expression that computes ROWTIME from the timestamp column.

@@ -242,10 +242,11 @@ func (s *Session) Jobs(ctx context.Context) (alive int, err error) {
 		for i := range b.Rows() {
 			cell := func(name string) any { return flow.Value(b.Column(b.Schema.FieldIndices(name)[0]), i) }
 			switch cell("status") {
-			case "STARTING", "RUNNING":
-				alive++
+			case "DONE", "STOPPED":
 			case "FAILED":
 				return alive, &streamql.Error{Code: "SQ4000", Stage: lang.StageRun, Msg: fmt.Sprintf("job %v has failed: %v", cell("job"), cell("error"))}
+			default: // also one that has lost its place or its cluster: it goes on
+				alive++
 			}
 		}
 	}

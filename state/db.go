@@ -41,6 +41,9 @@ func (d *DB) readFile(path string, use func(io.Reader) (int64, error)) (n int64,
 // MemTable is how much of what was committed a crash may lose to the changelog, at most: a full table is flushed.
 const MemTable = 64 << 20
 
+// blocks is how much of the tables on disk is kept in memory, when no more than two memtables are in use.
+const blocks = 64 << 20
+
 // OpenDB opens or makes the database of a directory on fs (nil: the operating system's); where dir is "" it is in memory. One process at a time may have it. fail is told
 // when the disk has failed for good; the database can then only be left.
 func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
@@ -54,7 +57,8 @@ func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
 	d := &DB{fs: fs, dir: dir, fail: fail}
 	o := &pebble.Options{FS: fs, Logger: d, MemTableSize: MemTable, MemTableStopWritesThreshold: 4, MaxOpenFiles: 500, DisableWAL: true,
 		FormatMajorVersion: pebble.FormatNewest}
-	o.Cache = pebble.NewCache(64 << 20)
+	// The memtables are reserved in the cache: in one of their size no block would ever be found again.
+	o.Cache = pebble.NewCache(2*MemTable + blocks)
 	defer o.Cache.Unref()
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)

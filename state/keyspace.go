@@ -308,16 +308,16 @@ func (k *keyspace) UpdateBatch(keys *topic.Bytes, size int, rows [][]byte, fresh
 }
 
 // rebuild copies what is needed into a new arena: everything dirty; of the rest, when evict is set, only what was read
-// since the last rebuild, and none of that when it takes more than half of the budget.
+// since the last rebuild, and none of that when it takes more than half of the keyspace's share of the budget.
 func (k *keyspace) rebuild(evict bool) {
 	old, oldOrder := k.table, k.order
+	room := int64(math.MaxInt64)
+	if evict {
+		room = int64(float64(k.store.budget) / 2 * float64(old.bytesHeld()) / float64(k.store.held))
+	}
 	k.store.held -= old.bytesHeld()
 	k.table, k.order, k.changed = table{}, nil, k.changed[:0]
 	k.reserve(1)
-	room := int64(math.MaxInt64)
-	if evict {
-		room = k.store.budget / 2
-	}
 	dropped := false
 	take := func(r ref) {
 		flags := old.flags(r)

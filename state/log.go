@@ -57,6 +57,7 @@ type Replay struct {
 	db     *pebble.DB
 	prefix []byte
 	batch  *pebble.Batch // records of a transaction whose position has not come
+	key    []byte        // scratch
 	log    Log
 	seq    uint64
 }
@@ -111,14 +112,14 @@ func (r *Replay) Put(rec topic.Record, at Log) (err error) {
 	if r.batch == nil {
 		r.batch = r.db.NewBatch()
 	}
-	key := append(slices.Clone(r.prefix), rec.Key...)
 	if rec.Value == nil && mutant.On("null values skipped in replay") {
 		return nil
 	}
+	r.key = append(append(r.key[:0], r.prefix...), rec.Key...) // the batch copies it
 	if rec.Value == nil {
-		return r.batch.Delete(key, nil)
+		return r.batch.Delete(r.key, nil)
 	}
-	if err := r.batch.Set(key, rec.Value, nil); err != nil || !r.isPosition(rec.Key) {
+	if err := r.batch.Set(r.key, rec.Value, nil); err != nil || !r.isPosition(rec.Key) {
 		return err
 	}
 	seq, _, err := decodePosition(rec.Value)

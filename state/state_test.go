@@ -339,6 +339,31 @@ func TestEvictionKeepsTheBudget(t *testing.T) {
 	}
 }
 
+// TestEvictionSharesTheBudget: the budget is that of all keyspaces of a task together.
+func TestEvictionSharesTheBudget(t *testing.T) {
+	db := database(t, vfs.NewMem())
+	defer db.Close()
+	const budget = 4 << 20
+	s := opened(t, db, "t", Budget(budget))
+	val, most := make([]byte, 100), int64(0)
+	for i := range 200_000 {
+		k := s.Keyspace(string(rune('a' + i%4)))
+		if err := k.Put(fmt.Appendf(nil, "%06d", i), val); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, s.(*store).held)
+		if i%1000 == 999 {
+			s.Pending(nil)
+			if err := s.Commit(false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if most > budget*3/2 { // what is dirty must stay
+		t.Errorf("%d bytes were held, the budget is %d", most, budget)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	db := database(t, vfs.NewMem())
 	s := opened(t, db, "t")

@@ -136,6 +136,13 @@ type Reader interface {
 	Close() error
 }
 
+// Narrow is a Source that can leave out most of what Describe looks up: a topic of a thousand partitions has a thousand tasks, and each asks
+// about its own.
+type Narrow interface {
+	// DescribeOnly is Describe with the offsets of these partitions; those of all others are zero.
+	DescribeOnly(ctx context.Context, name string, partitions ...int32) (Topic, error)
+}
+
 // Topic is what Describe knows: the offsets each partition holds now, [From, To).
 type Topic struct {
 	Name       string
@@ -209,11 +216,13 @@ type Broker interface {
 	Close() error
 }
 
-// Config is how a topic is made. RetentionMs -1: keep for ever; Compact: keep the newest record of each key.
+// Config is how a topic is made. RetentionMs -1: keep for ever; Compact: keep the newest record of each key; MaxMessage, in bytes, 0: what
+// the broker takes anyway.
 type Config struct {
 	Partitions  int32
 	RetentionMs int64
 	Compact     bool
+	MaxMessage  int
 }
 
 // Admin manages topics (optional, found by assertion).
@@ -235,6 +244,16 @@ type Keeper interface {
 	Keep(state ...Record) error
 }
 
+// Patient is a Broker that waits when parts of it are away (optional): Trouble says what it waits for, nil: nothing.
+type Patient interface {
+	Trouble() error
+}
+
+// Observer tells who works on what in a group without being its member (optional).
+type Observer interface {
+	Owners(ctx context.Context, group string) (Assignment, error)
+}
+
 // Placer is a Txn that tells where its records went (optional): after Commit, the offset behind the last record per partition.
 type Placer interface {
 	Txn
@@ -249,6 +268,7 @@ var (
 	ErrFenced        = errors.New("a newer writer with the same id has taken over")
 	ErrTooLarge      = errors.New("the record is larger than its topic takes")                  // by Txn.Write, which leaves the record out
 	ErrLost          = errors.New("the outcome or the ownership of what was done is not known") // drop it and go on from what is durable
+	ErrRefused       = errors.New("the cluster does not allow it")
 	ErrUnreachable   = errors.New("the broker cannot be reached")
 	ErrLocked        = errors.New("the directory is in use by another process")
 )

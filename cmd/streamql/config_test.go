@@ -159,6 +159,8 @@ func TestKafkaConfig(t *testing.T) {
 		{"OAUTHBEARER", "h:1", "tls = true\nsasl_mechanism = \"OAUTHBEARER\"\noauth_token = \"file:pw\"", ""},
 		{"no token", "h:1", "sasl_mechanism = \"OAUTHBEARER\"", "OAUTHBEARER needs an oauth_token"},
 		{"a truth in quotes", "h:1", "tls = \"yes\"", "kafka.tls is true or false"},
+		{"a time without a unit", "h:1", "session_timeout = \"6\"", "kafka.session_timeout is a time from"},
+		{"a time that is too short", "h:1", "transaction_timeout = \"1ms\"", "kafka.transaction_timeout is a time from"},
 		{"too many copies", "h:1", "replication = 99999", "kafka.replication is a whole number from -1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -58,7 +58,7 @@ const (
   WITH (type='autoencoder', layers='14:tanh,7:relu,7:tanh,18:linear', epochs=10, batch_size=100, threshold='quantile:0.999', seed=%d);`
 	demoScores = `CREATE STREAM car_scores WITH (topic='%s') AS
   SELECT car, ANOMALY_SCORE(engine, *) AS score, IS_ANOMALY(engine, *) AS alarm, MODEL_VERSION(engine) AS v FROM cars;`
-	demoHealth = `CREATE TABLE car_health AS
+	demoHealth = `CREATE TABLE car_health%s AS
   SELECT car, LATEST_BY_OFFSET(score) AS score, LATEST_BY_OFFSET(alarm) AS alarm, LATEST_BY_OFFSET(v) AS v FROM car_scores GROUP BY car;`
 	demoHighest = `SELECT car, ROUND(score, 4) AS score, alarm, v FROM car_health ORDER BY score DESC LIMIT 6;`
 	demoRetrain = `RETRAIN MODEL engine SINCE 1 DAY AGO UNTIL NOW;`
@@ -215,7 +215,11 @@ func (d *demo) train(ctx context.Context) error {
 	if err := d.run(ctx, fmt.Sprintf(demoScores, d.predictions)); err != nil {
 		return err
 	}
-	return d.run(ctx, demoHealth)
+	with := ""
+	if d.w.Brokers != "" { // among the topics that are removed at the end
+		with = fmt.Sprintf(" WITH (topic='%s.car_health')", d.w.Name)
+	}
+	return d.run(ctx, fmt.Sprintf(demoHealth, with))
 }
 
 // run prints a statement and runs it.

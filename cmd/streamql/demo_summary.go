@@ -33,7 +33,7 @@ type summary struct {
 	Total           float64  `json:"total_s"`
 	Memory          float64  `json:"rss_mb"`
 	DiskBytes       int64    `json:"disk_bytes"`
-	Addresses       int      `json:"addresses_opened"`
+	Brokers         string   `json:"brokers,omitempty"` // empty: no address was opened
 }
 
 // conclude fills in and prints the summary, and fails if a promise was broken.
@@ -43,7 +43,7 @@ func (d *demo) conclude(ctx context.Context) error {
 	if s.DeadLetters, err = d.letters(ctx); err != nil {
 		return err
 	}
-	s.Seed, s.Seconds = d.Seed, d.Seconds
+	s.Seed, s.Seconds, s.Brokers = d.Seed, d.Seconds, d.w.Brokers
 	s.RowsRead, s.Scored = d.live.written(), d.watch.scored
 	s.RowsDropped = s.RowsRead - s.Scored - s.DeadLetters
 	for i, c := range d.live.cars {
@@ -74,7 +74,11 @@ func (d *demo) tellSummary() {
 	d.note("  healthy     %.2f %% of %d readings flagged", 100*s.HealthyShare, s.HealthyScored)
 	d.note("  retraining  v 1 → 2 in %.0f ms", s.Swap)
 	d.note("  times       first prediction after %.1f s, all in %.1f s, at most %.0f MB of memory", s.FirstPrediction, s.Total, s.Memory)
-	d.note("  files       %s (%.0f MB), no others; addresses opened: %d", d.dir, float64(s.DiskBytes)/1e6, s.Addresses)
+	network := "no address was opened"
+	if s.Brokers != "" {
+		network = "Kafka at " + s.Brokers
+	}
+	d.note("  files       %s (%.0f MB), no others; %s", d.dir, float64(s.DiskBytes)/1e6, network)
 	d.note("\nTry next:\n  streamql run examples/queries/connected_cars.sql\n  streamql gen fraud --rows 5\n  streamql --dir ./data")
 }
 

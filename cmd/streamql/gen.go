@@ -93,7 +93,7 @@ func (c *genCmd) print(w *world, src *generate.Source) error {
 
 // fill writes the rows as records of a topic, for streams declared with format='json' and the first column as KEY.
 func (c *genCmd) fill(w *world, src *generate.Source) error {
-	s, done, err := w.session()
+	s, done, err := w.session(w.visitor()...)
 	if err != nil {
 		return err
 	}

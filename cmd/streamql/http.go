@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	nethttp "net/http"
 	"os"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/peer"
 	"github.com/streamql/streamql/server/http"
 )
 
@@ -39,4 +41,18 @@ func (w *world) server(e *streamql.Engine) (*http.Server, error) {
 		o.Token = http.Hash(string(text))
 	}
 	return http.Listen(o, http.Over(e))
+}
+
+// peers is how other processes of the application are asked: as they are, with TLS and a token where [server] has them.
+func (w *world) peers() (*peer.Client, error) {
+	r := reading{config: w.files.config}
+	c := &peer.Client{TLS: r.path("server.cert_file") != ""}
+	if token := r.reference("server.token"); token.at != "" {
+		text, err := token.read()
+		if err != nil {
+			return nil, err
+		}
+		c.Authorize = func(q *nethttp.Request) { q.Header.Set("Authorization", "Bearer "+string(text)) }
+	}
+	return c, r.err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/topic/kafka"
 )
 
@@ -32,6 +33,16 @@ func (w *world) cluster() ([]streamql.Option, error) {
 		fmt.Fprintln(os.Stderr, "warning: kafka.insecure = true: whoever answers at the brokers' addresses is believed")
 	}
 	opts := []streamql.Option{streamql.WithKafka(c), streamql.WithStandbys(w.Standbys), streamql.WithAddress(w.HTTP)}
+	peers, err := w.peers()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, streamql.WithPeers(peers))
+	if w.Debug {
+		opts = append(opts, streamql.WithAssignments(func(job string, a topic.Assignment) {
+			fmt.Fprintf(os.Stderr, "debug: job %s, epoch %d: tasks %v\n", job, a.Epoch, a.Tasks)
+		}))
+	}
 	if w.StateMemory > 0 {
 		opts = append(opts, streamql.WithStateMemory(int64(w.StateMemory)))
 	}
@@ -43,6 +54,14 @@ func (w *world) cluster() ([]streamql.Option, error) {
 		opts = append(opts, streamql.WithSnapshots(place, snapshotsEvery))
 	}
 	return opts, nil
+}
+
+// visitor is for commands that leave the jobs of a cluster to other processes, unless --work says otherwise.
+func (w *world) visitor() []streamql.Option {
+	if w.Brokers == "" || w.Work {
+		return nil
+	}
+	return []streamql.Option{streamql.WithoutJobs()}
 }
 
 // snapshotsEvery is the time between two snapshots of a task.
@@ -70,6 +89,8 @@ func (g *global) kafka() (kafka.Config, error) {
 	if n := r.number("kafka.replication", -1, 32767); n != 0 {
 		out.Replication = int16(n)
 	}
+	out.SessionTimeout = r.duration("kafka.session_timeout", time.Second, 30*time.Minute)
+	out.TransactionTimeout = r.duration("kafka.transaction_timeout", time.Second, 15*time.Minute)
 	if r.err == nil && out.SASL != nil && out.TLS == nil {
 		r.exposed(out)
 	}

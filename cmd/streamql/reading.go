@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/lang"
@@ -44,6 +45,19 @@ func (r *reading) number(key string, from, to int64) int64 {
 		r.fail(key, "", "%s is a whole number from %d to %d, and not 0", key, from, to)
 	}
 	return n
+}
+
+// duration is a time like "10s"; 0 if the key is not there.
+func (r *reading) duration(key string, from, to time.Duration) time.Duration {
+	text := r.text(key)
+	if text == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < from || d > to {
+		r.fail(key, "", "%s is a time from \"%v\" to \"%v\"", key, from, to)
+	}
+	return d
 }
 
 // path is a file's path; it counts from the folder of the file that names it.

@@ -41,7 +41,7 @@ func (c *shellCmd) Run(w *world) (err error) {
 			return err
 		}
 	}
-	s, done, err := w.session()
+	s, done, err := w.session(w.visitor()...)
 	if err != nil {
 		return err
 	}

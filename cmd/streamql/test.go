@@ -29,6 +29,10 @@ func (testCmd) Help() string {
   streamql test tests/
   streamql test tests/features.sqltest --run windows
   streamql test tests/ --report junit > report.xml
+  streamql test tests/ --brokers localhost:9092
+
+With --brokers each case is an application of its own on the cluster; the topics it makes are removed at its end. A case whose topics
+are there already is refused: they may be somebody's.
 
 A case failing ends with code 1, a test file that cannot be read with code 2.`
 }
@@ -37,6 +41,13 @@ A case failing ends with code 1, a test file that cannot be read with code 2.`
 func (c *testCmd) Run(w *world) (err error) {
 	o := conformance.Options{Dialect: w.Dialect, Schedule: c.Schedule, Report: c.Report, Poll: c.Poll, Timeout: c.Case, Crash: c.Crash, Update: c.Update,
 		Out: os.Stdout, Verbose: w.Debug}
+	if w.Brokers != "" {
+		cluster, err := w.kafka()
+		if err != nil {
+			return err
+		}
+		o.Kafka = &cluster
+	}
 	if c.Match != "" {
 		if o.Run, err = regexp.Compile(c.Match); err != nil {
 			return usage(fmt.Errorf("--run is not a regular expression: %w", err))

@@ -94,7 +94,7 @@ func (l *lab) status() (status, why string, gaps int64) {
 	}
 	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
 	defer stop()
-	rows, err := e.Query(ctx, "SELECT status, error, gap_offsets FROM streamql.jobs")
+	rows, err := e.Query(ctx, "SELECT status, error, gaps FROM streamql.jobs")
 	if err != nil {
 		return "", err.Error(), 0
 	}

@@ -51,7 +51,7 @@ func (w *world) jobs() error {
 		}
 		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 		defer stop()
-		rows, err := e.Query(ctx, "SELECT job, status, resumed, error FROM streamql.jobs")
+		rows, err := e.Query(ctx, "SELECT job, status, recoveries, error FROM streamql.jobs")
 		if err != nil {
 			return fmt.Errorf("p%d: %w", p.id, err)
 		}

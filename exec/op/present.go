@@ -3,19 +3,32 @@ package op
 import (
 	"fmt"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/state"
 )
 
-// Present gives the present rows of a table from what its sinks keep, as of their last commit: the leaf of a pull query. Views are
-// one per task; Key, if set, is the encoded key of the only row wanted.
+// Present gives the present rows of a table from what its sinks keep, as of their last commit: the leaf of a pull query. Key, if set,
+// is the encoded key of the only row wanted, and Asked the same as values.
 type Present struct {
 	Relation string
 	Out      *flow.Schema
-	Views    func() ([]state.View, error)
+	Rows     Opener
 	Key      []byte
+	Asked    []KeyValue
 }
+
+// KeyValue is a key column and the value that it must have.
+type KeyValue struct {
+	Column string
+	Value  any
+}
+
+// Opener finds the rows of a table: the committed state of each task that runs here, and the rows, in the columns of Present.Out, that
+// other processes have. Each task is read in one of the two places.
+type Opener func(p *Present) (here []state.View, elsewhere []arrow.Record, err error)
 
 func (p *Present) Schema() *flow.Schema { return p.Out }
 func (p *Present) Inputs() []exec.Node  { return nil }
@@ -32,7 +45,7 @@ func (p *Present) Process(_ int, in *flow.Batch, emit exec.Emit) error { return 
 
 // Finish reads the views and closes them.
 func (p *Present) Finish(emit exec.Emit) error {
-	views, err := p.Views()
+	views, elsewhere, err := p.Rows(p)
 	if err != nil {
 		return err
 	}
@@ -47,12 +60,38 @@ func (p *Present) Finish(emit exec.Emit) error {
 			return err
 		}
 	}
-	if len(out.ops) == 0 {
-		return nil
+	if len(out.ops) > 0 {
+		b := out.batch()
+		b.Ops = nil
+		if err := emit(b); err != nil {
+			return err
+		}
 	}
-	b := out.batch()
-	b.Ops = nil
-	return emit(b)
+	for _, record := range elsewhere {
+		b, err := p.from(record)
+		if err != nil {
+			return err
+		}
+		if err := emit(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// from checks that rows of another process are of this table.
+func (p *Present) from(record arrow.Record) (*flow.Batch, error) {
+	if n := int(record.NumCols()); n != p.Out.NumFields() {
+		return nil, fmt.Errorf("%s: the other process has %d columns, want %d", p.Relation, n, p.Out.NumFields())
+	}
+	cols := make([]arrow.Array, record.NumCols())
+	for i := range cols {
+		cols[i] = record.Column(i)
+		if f := p.Out.Field(i); !arrow.TypeEqual(f.Type, cols[i].DataType()) {
+			return nil, fmt.Errorf("%s: column %s is %s at the other process, want %s", p.Relation, f.Name, cols[i].DataType(), f.Type)
+		}
+	}
+	return flow.NewBatch(p.Out, cols, int(record.NumRows()), nil), nil
 }
 
 func (p *Present) read(v state.View, out *changed) error {

@@ -129,19 +129,19 @@ func TestPeer(t *testing.T) {
 	cert, pool := certificate(t)
 	nethttp.DefaultClient.Transport = &nethttp.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
 	defer func() { nethttp.DefaultClient.CloseIdleConnections(); nethttp.DefaultClient.Transport = nil }()
-	var asked []bool
+	var asked []context.Context
 	s, _ := started(t, func(o *http.Options, h *http.Handler) {
 		o.Certificate, o.Token = cert, http.Hash(token)
 		inner := h.Query
-		h.Query = func(ctx context.Context, q string, args []any, local bool) (*streamql.Rows, error) {
-			asked = append(asked, local)
-			return inner(ctx, q, args, local)
+		h.Query = func(ctx context.Context, q string, args []any) (*streamql.Rows, error) {
+			asked = append(asked, ctx)
+			return inner(ctx, q, args)
 		}
 	})
 	asked = nil
 	c := &peer.Client{HTTP: nethttp.DefaultClient, TLS: true, Authorize: func(r *nethttp.Request) { r.Header.Set("Authorization", "Bearer "+token) }}
 	address := strings.TrimPrefix(s.URL(), "https://")
-	a, err := c.Query(context.Background(), address, "SELECT id, total FROM sums WHERE total > $1;", true, 5)
+	a, err := c.Query(context.Background(), address, "SELECT id, total FROM sums WHERE total > $1;", []int32{0}, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,20 +152,20 @@ func TestPeer(t *testing.T) {
 		}
 		n += b.NumRows()
 	}
-	if n != 1 || a.Schema.Field(1).Name != "total" || len(asked) != 1 || !asked[0] {
+	if n != 1 || a.Schema.Field(1).Name != "total" || len(asked) != 1 || asked[0] == nil {
 		t.Errorf("%d rows, %v, asked %v", n, a.Schema, asked)
 	}
 	var e *lang.Error
-	if _, err := c.Query(context.Background(), address, "SELECT nope FROM sums;", false); !errors.As(err, &e) || e.Code != "SQ2003" || e.Pos.Col != 8 || asked[1] {
+	if _, err := c.Query(context.Background(), address, "SELECT nope FROM sums;", nil); !errors.As(err, &e) || e.Code != "SQ2003" || e.Pos.Col != 8 || len(asked) != 2 {
 		t.Errorf("an error of the other side: %v, asked %v", err, asked)
 	}
-	if _, err := (&peer.Client{HTTP: nethttp.DefaultClient, TLS: true}).Query(context.Background(), address, "SELECT 1;", true); !errors.As(err, &e) || e.Code != "SQ7102" {
+	if _, err := (&peer.Client{HTTP: nethttp.DefaultClient, TLS: true}).Query(context.Background(), address, "SELECT 1;", []int32{0}); !errors.As(err, &e) || e.Code != "SQ7102" {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := (&peer.Client{}).Query(context.Background(), "127.0.0.1:1", "SELECT 1;", true); err == nil || !strings.Contains(err.Error(), "ask 127.0.0.1:1") {
+	if _, err := (&peer.Client{}).Query(context.Background(), "127.0.0.1:1", "SELECT 1;", []int32{0}); err == nil || !strings.Contains(err.Error(), "ask 127.0.0.1:1") {
 		t.Errorf("nobody there: %v", err)
 	}
-	live, err := c.Query(context.Background(), address, "SELECT v FROM s EMIT CHANGES;", true)
+	live, err := c.Query(context.Background(), address, "SELECT v FROM s EMIT CHANGES;", []int32{0})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,8 +19,8 @@ import (
 
 // Handler answers requests. Its functions are the engine; Over makes them of one.
 type Handler struct {
-	// Query runs one statement that has rows. local: only those that this process has itself; it asks no other process.
-	Query func(ctx context.Context, sql string, args []any, local bool) (*streamql.Rows, error)
+	// Query runs one statement that has rows. A context of streamql.Local asks for what this process has itself.
+	Query func(ctx context.Context, sql string, args []any) (*streamql.Rows, error)
 	// Exec runs statements in order and returns a sentence for each.
 	Exec func(ctx context.Context, sql string, args []any) ([]string, error)
 	// Ready says what is missing before the process can be relied on; nil: nothing.
@@ -42,7 +42,7 @@ const (
 // Over is the handler of an engine in this process.
 func Over(e *streamql.Engine) *Handler {
 	h := &Handler{}
-	h.Query = func(ctx context.Context, sql string, args []any, _ bool) (*streamql.Rows, error) {
+	h.Query = func(ctx context.Context, sql string, args []any) (*streamql.Rows, error) {
 		list, err := e.Parse(sql)
 		if err != nil {
 			return nil, err

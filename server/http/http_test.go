@@ -249,11 +249,11 @@ func TestStreaming(t *testing.T) {
 	ended.Add(1)
 	s, e := started(t, func(_ *http.Options, h *http.Handler) {
 		inner := h.Query
-		h.Query = func(ctx context.Context, q string, args []any, local bool) (*streamql.Rows, error) {
+		h.Query = func(ctx context.Context, q string, args []any) (*streamql.Rows, error) {
 			if strings.Contains(q, "EMIT") {
 				context.AfterFunc(ctx, ended.Done)
 			}
-			return inner(ctx, q, args, local)
+			return inner(ctx, q, args)
 		}
 	})
 	ctx, leave := context.WithCancel(context.Background())

@@ -98,16 +98,15 @@ func (h *Handler) query(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}
 	ctx, cancel := within(r.Context(), q.Timeout)
 	defer cancel()
-	local := false
-	switch scope := r.Header.Get(peer.Scope); scope {
-	case "":
-	case peer.Local:
-		local = true
-	default:
-		refuse(w, bad(fmt.Sprintf("there is no scope %q", scope), "the only one is local"))
-		return
+	if scope := r.Header.Get(peer.Scope); scope != "" {
+		tasks, ok := peer.Tasks(scope)
+		if !ok {
+			refuse(w, bad(fmt.Sprintf("there is no scope %q", scope), "write local and the numbers of tasks: local 0,3"))
+			return
+		}
+		ctx = streamql.Local(ctx, tasks)
 	}
-	h.answer(ctx, w, r, q.Limit, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, q.SQL, q.Args, local) })
+	h.answer(ctx, w, r, q.Limit, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, q.SQL, q.Args) })
 }
 
 // jobs answers with what runs.
@@ -115,7 +114,7 @@ func (h *Handler) jobs(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if r.Header.Get("Accept") == "" || r.Header.Get("Accept") == "*/*" {
 		r.Header.Set("Accept", "application/json")
 	}
-	h.answer(r.Context(), w, r, nil, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, "SHOW JOBS;", nil, true) })
+	h.answer(r.Context(), w, r, nil, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, "SHOW JOBS;", nil) })
 }
 
 // answer runs a query and writes its rows. An error before the first byte is an answer of its own; after it the connection is broken

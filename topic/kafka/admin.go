@@ -20,12 +20,27 @@ func (b *Broker) Describe(ctx context.Context, name string) (topic.Topic, error)
 	if err != nil {
 		return topic.Topic{}, err
 	}
-	out, err := b.describe(ctx, []layout{l})
+	out, err := b.describe(ctx, []layout{l}, every)
 	if err != nil {
 		return topic.Topic{}, b.about(err, name, "describe")
 	}
 	return out[0], nil
 }
+
+// DescribeOnly implements topic.Narrow.
+func (b *Broker) DescribeOnly(ctx context.Context, name string, partitions ...int32) (topic.Topic, error) {
+	l, err := b.layout(ctx, name)
+	if err != nil {
+		return topic.Topic{}, err
+	}
+	out, err := b.describe(ctx, []layout{l}, func(id int32) bool { return slices.Contains(partitions, id) })
+	if err != nil {
+		return topic.Topic{}, b.about(err, name, "describe")
+	}
+	return out[0], nil
+}
+
+func every(int32) bool { return true }
 
 // Topics implements topic.Admin: all topics that this user may describe, by name, without Kafka's internal ones.
 func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
@@ -36,7 +51,7 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 		}
 		all = slices.DeleteFunc(all, func(l layout) bool { return l.internal || strings.HasPrefix(l.name, "__") || l.err != nil })
 		slices.SortFunc(all, func(x, y layout) int { return strings.Compare(x.name, y.name) })
-		out, err := b.describe(ctx, all)
+		out, err := b.describe(ctx, all, every)
 		if errors.Is(err, kerr.UnknownTopicOrPartition) && tries < 5 {
 			continue // one was deleted in between
 		}
@@ -44,12 +59,14 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 	}
 }
 
-// describe adds the offsets to layouts.
-func (b *Broker) describe(ctx context.Context, all []layout) ([]topic.Topic, error) {
+// describe adds the offsets of the partitions that wanted names to layouts.
+func (b *Broker) describe(ctx context.Context, all []layout, wanted func(id int32) bool) ([]topic.Topic, error) {
 	var partitions []topic.Partition
 	for _, l := range all {
 		for i := range l.partitions {
-			partitions = append(partitions, topic.Partition{Topic: l.name, ID: int32(i)})
+			if wanted(int32(i)) {
+				partitions = append(partitions, topic.Partition{Topic: l.name, ID: int32(i)})
+			}
 		}
 	}
 	from, err := b.offsets(ctx, earliest, partitions...)
@@ -72,11 +89,12 @@ func (b *Broker) describe(ctx context.Context, all []layout) ([]topic.Topic, err
 }
 
 const (
-	adminTimeout = 15 * time.Second // of a controller's work
-	weekMs       = 7 * 24 * 3600 * 1000
+	adminTimeout  = 15 * time.Second // of a controller's work
+	existsTimeout = 5 * time.Second
+	weekMs        = 7 * 24 * 3600 * 1000
 )
 
-// Create implements topic.Admin. It returns when every broker that answers knows the topic and its leaders. A compacted topic keeps
+// Create implements topic.Admin. It returns when every broker that answers knows the topic and its leaders, also when the topic was there. A compacted topic keeps
 // tombstones for a week, so that a reader which was away that long still sees them.
 func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
@@ -87,6 +105,9 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 		t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: key, Value: kmsg.StringPtr(value)})
 	}
 	set("retention.ms", strconv.FormatInt(c.RetentionMs, 10))
+	if c.MaxMessage > 0 {
+		set("max.message.bytes", strconv.Itoa(c.MaxMessage))
+	}
 	if c.Compact {
 		set("cleanup.policy", "compact")
 		set("delete.retention.ms", strconv.Itoa(weekMs))
@@ -102,13 +123,17 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 		}
 		return refusal(resp.Topics[0].ErrorCode, resp.Topics[0].ErrorMessage)
 	})
-	if errors.Is(err, kerr.TopicAlreadyExists) {
+	settled := func(l *layout) bool { return l.settled() }
+	if errors.Is(err, kerr.TopicAlreadyExists) { // somebody may have made it this moment: the brokers must know it before the caller goes on
+		soon, stop := context.WithTimeout(ctx, existsTimeout)
+		defer stop()
+		_ = b.spread(soon, name, "waiting for its leaders", settled)
 		return fmt.Errorf("topic %q: %w", name, topic.ErrTopicExists)
 	}
 	if err != nil {
 		return b.about(err, name, "create")
 	}
-	return b.spread(ctx, name, "waiting for its leaders", func(l *layout) bool { return l.settled() })
+	return b.spread(ctx, name, "waiting for its leaders", settled)
 }
 
 // Delete implements topic.Admin. It returns when no broker that answers knows the topic any more.

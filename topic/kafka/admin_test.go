@@ -50,6 +50,16 @@ func TestAdmin(t *testing.T) {
 	if err != nil || d.Name != name || d.ID == "" || len(d.Partitions) != 3 {
 		t.Errorf("%+v, %v", d, err)
 	}
+	for id := range int32(3) {
+		if err := c.producer().ProduceSync(ctx, &kgo.Record{Topic: name, Partition: id, Key: []byte("k"), Value: []byte("v")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full, err := c.Describe(ctx, name)
+	if only, failed := c.DescribeOnly(ctx, name, 2); err != nil || failed != nil || only.ID != d.ID || len(only.Partitions) != 3 ||
+		only.Partitions[2] != full.Partitions[2] || only.Partitions[2].To != 1 || only.Partitions[0].To != 0 || only.Partitions[0].ID != 0 {
+		t.Errorf("%+v and %+v, %v, %v", full, only, err, failed)
+	}
 	all, err := c.Topics(ctx)
 	if err != nil || !slices.ContainsFunc(all, func(x topic.Topic) bool { return x.Name == name && x.ID == d.ID }) {
 		t.Errorf("%v, %v", all, err)

@@ -65,6 +65,20 @@ func BenchmarkConsume(b *testing.B) {
 	}
 }
 
+// BenchmarkCopies makes the records of a transaction of 10,000 rows.
+func BenchmarkCopies(b *testing.B) {
+	r := topic.Record{Key: []byte("account-0001234"), Value: make([]byte, 60), Time: 1}
+	keep := make([]*kgo.Record, 10_000)
+	b.ReportAllocs()
+	for b.Loop() {
+		var c copies
+		for i := range keep {
+			keep[i] = c.record(topic.Partition{Topic: "t"}, &r)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(keep)), "ns/record")
+}
+
 func consumeColumns(b *testing.B, c *cluster, p topic.Partition, rows int) {
 	r, err := c.Open(b.Context(), []topic.Span{whole(p, topic.Offset(rows))})
 	if err != nil {

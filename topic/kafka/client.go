@@ -27,6 +27,7 @@ type Broker struct {
 	cancel context.CancelFunc // ends everything that Close must not wait for
 	fetch  *fetcher
 	sizes  sizes
+	health health
 }
 
 const (
@@ -44,7 +45,7 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	b := &Broker{c: c}
+	b := &Broker{c: c, health: health{now: time.Now, sick: map[int32]trouble{}}}
 	cl, err := kgo.NewClient(b.options()...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka: the settings are refused: %w", err)
@@ -89,7 +90,7 @@ func (c Config) defaults() Config {
 	c.ClientID = cmp.Or(c.ClientID, "streamql")
 	c.Replication = cmp.Or(c.Replication, -1)
 	c.SessionTimeout = cmp.Or(c.SessionTimeout, 30*time.Second)
-	c.Heartbeat = cmp.Or(c.Heartbeat, 3*time.Second)
+	c.Heartbeat = cmp.Or(c.Heartbeat, min(3*time.Second, c.SessionTimeout/8))
 	c.RebalanceTimeout = cmp.Or(c.RebalanceTimeout, time.Minute)
 	c.TransactionTimeout = cmp.Or(c.TransactionTimeout, 10*time.Second)
 	c.RetryTimeout = cmp.Or(c.RetryTimeout, time.Minute)
@@ -120,6 +121,7 @@ func (b *Broker) options(more ...kgo.Opt) []kgo.Opt {
 		kgo.KeepRetryableFetchErrors(),
 		kgo.StopProducerOnDataLossDetected(),
 		kgo.DisableClientMetrics(),
+		kgo.WithHooks(&b.health),
 	}
 	if m := b.c.SASL.mechanism(); m != nil {
 		opts = append(opts, kgo.SASL(m))
@@ -195,4 +197,5 @@ var (
 	_ topic.Source = (*Broker)(nil)
 	_ topic.Admin  = (*Broker)(nil)
 	_ topic.Timed  = (*Broker)(nil)
+	_ topic.Narrow = (*Broker)(nil)
 )

@@ -49,7 +49,7 @@ func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) 
 // start makes the client and fences.
 func (m *member) start(ctx context.Context) error {
 	var err error
-	if m.txn2, err = m.b.transactions2(ctx); err != nil {
+	if m.txn2, err = m.b.DefensiveTransactions(ctx); err != nil {
 		return err
 	}
 	if m.cl, err = kgo.NewClient(m.limits.producing(m.options()...)...); err != nil {
@@ -105,8 +105,9 @@ func (m *member) versions() *kversion.Versions {
 	return v
 }
 
-// transactions2 reports whether the cluster's transaction.version is 2.
-func (b *Broker) transactions2(ctx context.Context) (bool, error) {
+// DefensiveTransactions reports whether the cluster's transaction.version is 2 (KIP-890): below it, an end of a transaction that was
+// delayed on the network can hit a later one (KAFKA-17754).
+func (b *Broker) DefensiveTransactions(ctx context.Context) (bool, error) {
 	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, b.cl)
 	if err != nil {
 		return false, err

@@ -31,7 +31,7 @@ type Config struct {
 	// Replication is that of topics that are made; -1 (and 0): the cluster's default.
 	Replication int16
 
-	SessionTimeout, Heartbeat, RebalanceTimeout time.Duration // of members; defaults 30 s, 3 s, 60 s
+	SessionTimeout, Heartbeat, RebalanceTimeout time.Duration // of members; defaults 30 s, 3 s (at most an 8th of the session), 60 s
 	TransactionTimeout                          time.Duration // default 10 s
 	RetryTimeout                                time.Duration // how long a request is tried again; default 60 s
 

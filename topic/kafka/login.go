@@ -130,8 +130,24 @@ func refusedLogin(err error) bool {
 	return false
 }
 
+// unauthorized reports whether a broker knows us and refuses the right that something needs.
+func unauthorized(err error) bool {
+	for _, e := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
+		kerr.TransactionalIDAuthorizationFailed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// passing reports whether a node has said that it, or the one that leads or coordinates, cannot answer yet.
+func passing(err error) bool {
+	return kerr.IsRetriable(err) && !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.UnknownTopicID)
+}
+
 // explain says what was attempted and who refused it: errors of the client library name neither. ErrUnreachable is wrapped where no broker
-// answered, or one answered that it cannot now.
+// answered.
 func (b *Broker) explain(err error, attempt string) error {
 	if err == nil {
 		return nil
@@ -140,21 +156,16 @@ func (b *Broker) explain(err error, attempt string) error {
 	if b.c.SASL != nil && b.c.SASL.User != "" {
 		who = fmt.Sprintf("user %q", b.c.SASL.User)
 	}
-	var refused bool
-	for _, e := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
-		kerr.TransactionalIDAuthorizationFailed} {
-		refused = refused || errors.Is(err, e)
-	}
 	var network net.Error
-	var answer *kerr.Error
-	passing := errors.As(err, &answer) && answer.Retriable && !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.UnknownTopicID)
 	switch {
 	case refusedLogin(err):
 		return fmt.Errorf("kafka %s: the login of %s was refused; check its name, secret and SASL mechanism: %w", hosts, who, err)
-	case refused:
-		return fmt.Errorf("kafka %s: %s is not allowed to %s; have it granted there: %w", hosts, who, attempt, err)
+	case errors.Is(err, topic.ErrRefused): // it says already what was refused
+		return err
+	case unauthorized(err):
+		return fmt.Errorf("kafka %s: %s is not allowed to %s; have it granted there: %w: %w", hosts, who, attempt, topic.ErrRefused, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err), passing, errors.Is(err, io.EOF):
+	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err), passing(err), errors.Is(err, io.EOF):
 		return fmt.Errorf("kafka %s: cannot %s: %w: %w", hosts, attempt, topic.ErrUnreachable, err)
 	}
 	return fmt.Errorf("kafka %s: cannot %s: %w", hosts, attempt, err)

@@ -156,7 +156,7 @@ func TestForbidden(t *testing.T) {
 	b := c.open(func(c *Config) { c.SASL = &SASL{Mechanism: "SCRAM-SHA-256", User: "bob", Password: "b"} })
 	refused := func(what string, err error) {
 		t.Helper()
-		if err == nil || !strings.Contains(err.Error(), `user "bob" is not allowed to `+what) {
+		if !errors.Is(err, topic.ErrRefused) || !strings.Contains(err.Error(), `user "bob" is not allowed to `+what) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -125,6 +125,9 @@ func (t *turn) lost(err error) error {
 	if fenced(err) {
 		err = fmt.Errorf("%w: %w", topic.ErrFenced, err)
 	}
+	if unauthorized(err) {
+		err = t.m.b.explain(err, fmt.Sprintf("commit for group %q", t.m.name))
+	}
 	t.m.mu.Lock()
 	defer t.m.mu.Unlock()
 	t.m.lose(err)

@@ -1,0 +1,19 @@
+package process
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCases runs the whole suite against Kafka, as a user does: streamql test --brokers.
+func TestCases(t *testing.T) {
+	s := newSite(t, shared)
+	began := time.Now()
+	out, errs, code := s.command(20*time.Minute, "test", "../../conformance/cases", "--brokers", s.brokers)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || errs != "" || !strings.Contains(out, " 0 failed") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	t.Logf("%s, in %.0f s", lines[len(lines)-1], time.Since(began).Seconds())
+}

@@ -1,0 +1,45 @@
+package process
+
+import (
+	"flag"
+	"strings"
+	"testing"
+	"time"
+)
+
+var outage = flag.Duration("outage", 15*time.Second, "how long TestOutages has the broker stand still")
+
+// TestOutages restarts, kills and freezes the broker while two processes work.
+func TestOutages(t *testing.T) {
+	dir, at := startKafka(t, "start")
+	s := newSite(t, strings.TrimSpace(at))
+	w := s.workload(4)
+	procs := []*proc{s.run("a", w.sql), s.run("b", w.sql)}
+	w.begin(300)
+	w.ready()
+	goesOn := func(what string, limit time.Duration) {
+		t.Helper()
+		began, n := time.Now(), w.seen.count(w.exact[0])
+		if !w.seen.await(w.exact[0], n+500, limit) {
+			t.Fatalf("after the broker %s only %d rows have come within %v", what, w.seen.count(w.exact[0])-n, limit)
+		}
+		t.Logf("the broker %s: 500 rows more %.1f s later", what, time.Since(began).Seconds())
+	}
+	must(t, "restart", dir)
+	goesOn("was restarted", time.Minute)
+	must(t, "kill", dir)
+	time.Sleep(2 * time.Second)
+	must(t, "restart", dir)
+	goesOn("was killed and started", time.Minute)
+	must(t, "pause", dir)
+	time.Sleep(*outage)
+	must(t, "resume", dir)
+	goesOn("stood still for "+outage.String(), time.Minute+*outage)
+	in, out := w.judge()
+	for _, p := range procs {
+		p.stop()
+	}
+	s.owners()
+	commits, _ := s.chains()
+	t.Logf("%d rows read, %d written, as the oracle says; %d commits in an unbroken row per task", in, out, commits)
+}

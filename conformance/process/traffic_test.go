@@ -1,0 +1,238 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/streamql/streamql/conformance/reference"
+	"github.com/streamql/streamql/topic"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// traffic produces records to a topic until it is ended, and keeps them with their offsets. One record in a hundred cannot be read.
+type traffic struct {
+	t      *testing.T
+	cl     *kgo.Client
+	topic  string
+	stop   chan struct{}
+	done   sync.WaitGroup
+	mu     sync.Mutex
+	inputs map[topic.Partition][]reference.Record
+	poison map[place]bool
+	err    error
+}
+
+// place is a record's place.
+type place struct {
+	topic.Partition
+	offset topic.Offset
+}
+
+const keys = 60
+
+// feed begins to produce rate records a second over the partitions. A key stays in its partition, and event time goes on by 20 ms a
+// record, up to 2 s of disorder.
+func (s *site) feed(name string, partitions int32, rate int) *traffic {
+	s.t.Helper()
+	f := &traffic{t: s.t, topic: name, stop: make(chan struct{}), inputs: map[topic.Partition][]reference.Record{}, poison: map[place]bool{}}
+	f.cl = s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.RequiredAcks(kgo.AllISRAcks()))
+	f.done.Go(func() {
+		rng := rand.New(rand.NewPCG(1, 2))
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+		for n := 0; ; {
+			select {
+			case <-f.stop:
+				return
+			case <-tick.C:
+			}
+			for range max(rate/50, 1) {
+				f.produce(rng, n, partitions, begin)
+				n++
+			}
+		}
+	})
+	return f
+}
+
+func (f *traffic) produce(rng *rand.Rand, n int, partitions int32, begin int64) {
+	k := rng.IntN(keys)
+	r := &kgo.Record{Topic: f.topic, Partition: int32(k) % partitions, Key: fmt.Append(nil, "k", k),
+		Timestamp: time.UnixMilli(begin + int64(20*n) - rng.Int64N(2000))}
+	r.Value, _ = json.Marshal(map[string]any{"n": n, "v": rng.IntN(1000), "c": []string{"red", "green", "blue", "white", "black"}[rng.IntN(5)]})
+	bad := rng.IntN(100) == 0
+	if bad {
+		r.Value = r.Value[:len(r.Value)-3]
+	}
+	f.cl.Produce(context.Background(), r, func(r *kgo.Record, err error) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if err != nil {
+			f.err = err
+			return
+		}
+		p := topic.Partition{Topic: r.Topic, ID: r.Partition}
+		f.inputs[p] = append(f.inputs[p], reference.Record{Offset: topic.Offset(r.Offset),
+			Record: topic.Record{Key: r.Key, Value: r.Value, Time: r.Timestamp.UnixMilli()}})
+		if bad {
+			f.poison[place{p, topic.Offset(r.Offset)}] = true
+		}
+	})
+}
+
+// end stops and waits until all is written.
+func (f *traffic) end() {
+	f.t.Helper()
+	close(f.stop)
+	f.done.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := f.cl.Flush(ctx); err != nil {
+		f.t.Fatalf("the inputs were not written: %v", err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		f.t.Fatalf("an input was not written: %v", f.err)
+	}
+	for _, list := range f.inputs {
+		if !slices.IsSortedFunc(list, func(a, b reference.Record) int { return int(a.Offset - b.Offset) }) {
+			f.t.Fatal("the inputs' offsets are not in order")
+		}
+	}
+}
+
+func (f *traffic) rows() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, list := range f.inputs {
+		n += len(list)
+	}
+	return n
+}
+
+// audience reads topics with a plain client, read_committed, as they are written.
+type audience struct {
+	t    *testing.T
+	mu   sync.Mutex
+	got  map[string][]*kgo.Record
+	last time.Time     // when something came
+	gap  time.Duration // the longest time between two arrivals
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// watch begins to read; topics that are not there yet are waited for.
+func (s *site) watch(names ...string) *audience {
+	s.t.Helper()
+	a := &audience{t: s.t, got: map[string][]*kgo.Record{}}
+	cl := s.client(kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.MetadataMinAge(200*time.Millisecond), kgo.MetadataMaxAge(time.Second), kgo.FetchMaxWait(200*time.Millisecond))
+	ctx, cancel := context.WithCancel(context.Background())
+	a.stop = cancel
+	a.done.Go(func() {
+		for ctx.Err() == nil {
+			fetches := cl.PollFetches(ctx)
+			fetches.EachError(func(name string, _ int32, err error) {
+				if ctx.Err() == nil && !kerr.IsRetriable(err) && !kgo.IsRetryableBrokerErr(err) {
+					s.t.Errorf("reading %s: %v", name, err)
+				}
+			})
+			a.take(fetches.Records())
+		}
+	})
+	s.t.Cleanup(func() { cancel(); a.done.Wait() })
+	return a
+}
+
+func (a *audience) take(records []*kgo.Record) {
+	if len(records) == 0 {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if !a.last.IsZero() {
+		a.gap = max(a.gap, now.Sub(a.last))
+	}
+	a.last = now
+	for _, r := range records {
+		a.got[r.Topic] = append(a.got[r.Topic], r)
+	}
+}
+
+func (a *audience) count(name string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.got[name])
+}
+
+// longest is the longest time in which nothing came, the present one included, since the last call of it or the beginning.
+func (a *audience) longest() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	if a.last.IsZero() {
+		return 0
+	}
+	gap := max(a.gap, now.Sub(a.last))
+	a.gap, a.last = 0, now
+	return gap
+}
+
+// await waits until a topic has so many records.
+func (a *audience) await(name string, n int, limit time.Duration) bool {
+	deadline := time.Now().Add(limit)
+	for a.count(name) < n {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return true
+}
+
+// outputs are the records of topics in the oracle's form.
+func (a *audience) outputs(names ...string) map[string][]reference.Output {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := map[string][]reference.Output{}
+	for _, name := range names {
+		for _, r := range a.got[name] {
+			o := reference.Output{Partition: r.Partition, Record: topic.Record{Key: r.Key, Value: r.Value, Time: r.Timestamp.UnixMilli()}}
+			for _, h := range r.Headers {
+				o.Headers = append(o.Headers, topic.Header{Key: h.Key, Value: h.Value})
+			}
+			out[name] = append(out[name], o)
+		}
+	}
+	return out
+}
+
+// final is the last record of each key: what a table comes to, whatever order its rows came in.
+func final(outputs map[string][]reference.Output) map[string][]reference.Output {
+	out := map[string][]reference.Output{}
+	for name, list := range outputs {
+		last := map[string]int{}
+		for i := range list {
+			last[string(list[i].Key)] = i
+		}
+		for i := range list {
+			if last[string(list[i].Key)] == i {
+				o := list[i]
+				o.Time = 0 // the time of the last row that came
+				out[name] = append(out[name], o)
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,57 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/streamql/streamql/topic"
+)
+
+// refusing is a broker whose groups nobody may join.
+type refusing struct {
+	topic.Broker
+	joins int
+}
+
+func (r *refusing) Join(context.Context, topic.Group) (topic.Member, error) {
+	r.joins++
+	return nil, fmt.Errorf("%w: %w", topic.ErrLost, topic.ErrRefused)
+}
+
+// absent is a broker that is away for the first joins.
+type absent struct {
+	topic.Broker
+	joins, away int
+}
+
+func (a *absent) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
+	if a.joins++; a.joins <= a.away {
+		return nil, topic.ErrUnreachable
+	}
+	return a.Broker.Join(ctx, g)
+}
+
+// TestAway holds that a job waits for a cluster that is away.
+func TestAway(t *testing.T) {
+	w := newWorld(t, 1024)
+	w.put("1", "2")
+	b := &absent{Broker: w.b, away: 3}
+	w.env.Broker = b
+	if err := w.job(&sums{}, 1, false).Run(ctx); err != nil || b.joins != 4 {
+		t.Errorf("after %d joins: %v", b.joins, err)
+	}
+}
+
+// TestRefused holds that a job does not go on for ever without a right that it needs: it asks a few times, then it fails and says why.
+func TestRefused(t *testing.T) {
+	w := newWorld(t, 1024)
+	b := &refusing{Broker: w.b}
+	w.env.Broker = b
+	j := w.job(&sums{}, topic.End, false)
+	err := j.Run(ctx)
+	if !errors.Is(err, topic.ErrRefused) || b.joins != maxRefused+1 {
+		t.Errorf("after %d joins: %v", b.joins, err)
+	}
+}
