@@ -117,7 +117,9 @@ func (j *Job) Run(ctx context.Context) error {
 }
 
 // passing reports whether an error is no reason to give up: what is durable is sound, and when the broker is there again the job goes on.
-func passing(err error) bool { return errors.Is(err, topic.ErrLost) || errors.Is(err, topic.ErrUnreachable) }
+func passing(err error) bool {
+	return errors.Is(err, topic.ErrLost) || errors.Is(err, topic.ErrUnreachable)
+}
 
 // How long a job waits before it goes on from what is durable: little at first, more when it fails again at once.
 const (
