@@ -107,6 +107,7 @@ func (e *Engine) openKafka(ctx context.Context) error {
 		return errors.Join(err, b.Close(), e.state.close())
 	}
 	e.cluster = cluster
+	e.background.Go(e.flushStates)
 	if safe, err := b.DefensiveTransactions(ctx); err == nil && !safe && e.warn != nil {
 		e.warn(&Error{Code: "SQ7303", Level: lang.LevelWarning, Stage: lang.StageRun, Msg: "the cluster's transaction.version is below 2: a delayed end of a transaction can hit a later one (KAFKA-17754)",
 			Hint: "upgrade the cluster to Kafka 4.0 and transaction.version 2"})
@@ -120,7 +121,7 @@ func (e *Engine) openStates() error {
 	if e.dir != "" {
 		dir = filepath.Join(e.dir, "state")
 	}
-	db, err := state.OpenDB(dir, nil, func(err error) {
+	db, err := state.OpenDB(dir, e.disk, func(err error) {
 		if e.warn != nil {
 			e.warn(wrap(err, nil).(*Error))
 		}
@@ -132,22 +133,22 @@ func (e *Engine) openStates() error {
 	e.state.open = func(task string) (state.Store, error) {
 		return state.Open(db.DB, task, state.Unsynced(), state.Budget(e.memory))
 	}
-	e.background.Go(func() { // what a kill may lose to the changelog is bounded in time too
-		tick := time.NewTicker(flushEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				_, _ = db.AsyncFlush() // if it fails, the database says so itself
-			case <-e.ctx.Done():
-				return
-			}
-		}
-	})
 	return nil
 }
 
-const flushEvery = 30 * time.Second
+// flushStates bounds in time, too, what a kill may lose to the changelog.
+func (e *Engine) flushStates() {
+	tick := time.NewTicker(e.flush)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_, _ = e.state.db.AsyncFlush() // if it fails, the database says so itself
+		case <-e.ctx.Done():
+			return
+		}
+	}
+}
 
 // instance is this process's own name, kept in its directory so that a restart is known to be the same.
 func instance(dir string) (name string, durable bool, err error) {

@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"exec/op"},
 	{"planner"},
 	{"", "conformance/reference"},
-	{"shell", "conformance", "streamqltest", "exec/sim", "server/http"},
+	{"shell", "conformance", "streamqltest", "exec/sim", "conformance/storm", "server/http"},
 	{"cmd/streamql", "bench/kafka", "conformance/process"},
 }
 

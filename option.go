@@ -35,6 +35,8 @@ type config struct {
 	peers     *peer.Client
 	assigned  func(job string, a topic.Assignment)
 	idle      bool // jobs are left to other processes
+	disk      state.FS
+	flush     time.Duration
 }
 
 // WithDir keeps topics, state and the catalog in a directory: a second start goes on where the first left off. One process at a time
@@ -63,6 +65,12 @@ func WithStateMemory(bytes int64) Option { return func(c *config) { c.memory = b
 // disk need not replay whole changelogs (Kafka only).
 func WithSnapshots(o state.Objects, every time.Duration) Option {
 	return func(c *config) { c.snapshots, c.every = o, every }
+}
+
+// WithStateOn keeps the state of tasks on a file system other than the operating system's, and brings what is committed to its disk every
+// so often (Kafka only, with a directory; default: every 30 s). It is for tests that crash the disk.
+func WithStateOn(fs state.FS, flush time.Duration) Option {
+	return func(c *config) { c.disk, c.flush = fs, flush }
 }
 
 // WithoutJobs leaves the running of jobs to other processes of the same name (Kafka only): definitions are made, queries run.

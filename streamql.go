@@ -27,7 +27,7 @@ type Engine struct {
 	functions *udf.Registry
 	models    *keeper
 
-	mu         sync.Mutex // statements that define run one at a time
+	mu         lock // statements that define run one at a time
 	properties map[string]string
 	trainings  map[string]*planner.Training
 	connectors sync.Map // of topic to topic.Source, for relations with a connector; jobs read it
@@ -45,6 +45,13 @@ type Engine struct {
 	journal    journal // the catalog topic
 }
 
+// lock is a mutex on a channel: whoever holds the engine's may wait for a broker, and in virtual time (testing/synctest) the clock stands
+// still while anybody waits for a sync.Mutex.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
+
 // The engine's own topics.
 const (
 	errorsTopic   = "errors"
@@ -57,7 +64,7 @@ func (e *Engine) own(what string) string { return e.prefix + "." + what }
 
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, options ...Option) (*Engine, error) {
-	e := &Engine{config: config{now: time.Now, poll: 4096, memory: 256 << 20}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
+	e := &Engine{mu: make(lock, 1), config: config{now: time.Now, poll: 4096, memory: 256 << 20, flush: 30 * time.Second}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
 		trainings: map[string]*planner.Training{}, jobs: map[string]*job{}, guarantees: map[string]string{}}
 	for _, o := range options {
 		o(&e.config)
@@ -69,6 +76,7 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 	}
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := e.connectBroker(ctx); err != nil {
+		e.stop()
 		return nil, wrap(err, nil)
 	}
 	e.functions.SetClock(func() int64 { return e.now().UnixMilli() })

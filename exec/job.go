@@ -96,7 +96,7 @@ func (j *Job) Run(ctx context.Context) error {
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
-		if !errors.Is(err, topic.ErrLost) && (j.worker.env.Transient || !errors.Is(err, topic.ErrUnreachable)) {
+		if !passing(err) || j.worker.env.Transient && !errors.Is(err, topic.ErrLost) {
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
@@ -114,6 +114,11 @@ func (j *Job) Run(ctx context.Context) error {
 		}
 		pause = min(2*pause, longPause)
 	}
+}
+
+// passing reports whether an error is no reason to give up: what is durable is sound, and when the broker is there again the job goes on.
+func passing(err error) bool {
+	return errors.Is(err, topic.ErrLost) || errors.Is(err, topic.ErrUnreachable)
 }
 
 // How long a job waits before it goes on from what is durable: little at first, more when it fails again at once.

@@ -13,7 +13,7 @@ import (
 // and commits if that is due. worked is false when there was nothing to do. What would have to wait ends with ctx, so a ctx that has
 // ended makes a Step that never waits, and what is not finished then goes on at the next.
 //
-// A topic.ErrLost is no error: the job drops what is uncommitted, and the next Step goes on from what is durable. After any other error
+// A topic.ErrLost or ErrUnreachable is no error: the job drops what is uncommitted, and the next Step goes on from what is durable. After any other error
 // the job can only be closed. A panic of an operator or of the broker is not caught. Close ends the job without a commit.
 func (j *Job) Step(ctx context.Context, choose func(n int) int) (worked bool, err error) {
 	if j.steps == nil {
@@ -22,7 +22,7 @@ func (j *Job) Step(ctx context.Context, choose func(n int) int) (worked bool, er
 	}
 	worked, err = j.steps.step(ctx, choose)
 	j.count()
-	if !errors.Is(err, topic.ErrLost) {
+	if !passing(err) {
 		return worked, err
 	}
 	j.set(Recovering, err)

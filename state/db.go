@@ -12,6 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// FS is a file system that state is kept on.
+type FS = vfs.FS
+
 // DB is a database for the state of tasks whose changelogs are kept elsewhere: it has no log of its own. After a crash it holds a prefix
 // of the commits.
 type DB struct {
@@ -41,12 +44,12 @@ const MemTable = 64 << 20
 // blocks is how much of the tables on disk is kept in memory, when no more than two memtables are in use.
 const blocks = 64 << 20
 
-// OpenDB opens or makes the database of a directory on fs (nil: the operating system's, or memory where dir is ""). One process at a time may have it. fail is told
+// OpenDB opens or makes the database of a directory on fs (nil: the operating system's); where dir is "" it is in memory. One process at a time may have it. fail is told
 // when the disk has failed for good; the database can then only be left.
 func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
 	defer gaveUp(&err)
 	switch {
-	case fs == nil && dir == "":
+	case dir == "":
 		fs, dir = vfs.NewMem(), "memory"
 	case fs == nil:
 		fs = vfs.Default

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -55,7 +56,7 @@ func (m *member) start(ctx context.Context) error {
 		return err
 	}
 	close(m.ready)
-	if m.group.AtLeastOnce {
+	if m.group.AtLeastOnce || mutant.On("no fence") {
 		return nil
 	}
 	_, _, err = m.cl.ProducerID(ctx)

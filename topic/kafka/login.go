@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"time"
@@ -164,7 +165,7 @@ func (b *Broker) explain(err error, attempt string) error {
 	case unauthorized(err):
 		return fmt.Errorf("kafka %s: %s is not allowed to %s; have it granted there: %w: %w", hosts, who, attempt, topic.ErrRefused, err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err), passing(err):
+	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err), passing(err), errors.Is(err, io.EOF):
 		return fmt.Errorf("kafka %s: cannot %s: %w: %w", hosts, attempt, topic.ErrUnreachable, err)
 	}
 	return fmt.Errorf("kafka %s: cannot %s: %w", hosts, attempt, err)

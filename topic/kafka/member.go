@@ -117,9 +117,26 @@ func (m *member) assigned(_ context.Context, cl *kgo.Client, _ map[string][]int3
 			}
 		}
 	}
-	if m.err == nil && (taken || first && m.stale()) {
+	switch {
+	case m.err != nil:
+	case taken || first && m.stale():
 		cl.ForceRebalance()
+	case m.unowned:
+		m.lookAgain(cl, m.now.Epoch)
 	}
+}
+
+// lookAgain joins again when a task still has no owner after a session's time: whoever was to let it go, and to join again, has been lost
+// on the way, and nobody else would.
+func (m *member) lookAgain(cl *kgo.Client, epoch int64) {
+	time.AfterFunc(m.b.c.SessionTimeout, func() {
+		m.mu.Lock()
+		still := m.err == nil && m.now.Epoch == epoch
+		m.mu.Unlock()
+		if still {
+			cl.ForceRebalance()
+		}
+	})
 }
 
 // takenAway reports whether the worker may be working on a task that it does not own any more. The lock is held.

@@ -183,3 +183,23 @@ func TestMemberAtLeastOnce(t *testing.T) {
 		t.Fatalf("positions %v", got)
 	}
 }
+
+// What is written after the place is lost is lost with it: the worker recovers, and does not fail.
+func TestMemberWriteAfterLoss(t *testing.T) {
+	s := newFakeSite(t)
+	b, _ := s.open("a")
+	c := newCrew(s, b)
+	m := c.join(b)
+	settle(t, m, 4)
+	txn, err := m.Begin(t.Context())
+	must(t, err)
+	must(t, txn.Write(topic.Partition{Topic: c.out}, lines("one")...))
+	lost := m
+	lost.mu.Lock()
+	lost.lose(errors.New("its session has ended"))
+	lost.mu.Unlock()
+	other := s.topic(b, "other", 1) // of which nothing is known yet
+	if err := txn.Write(topic.Partition{Topic: other}, lines("two")...); !errors.Is(err, topic.ErrLost) {
+		t.Fatal(err)
+	}
+}

@@ -44,15 +44,16 @@ func (m *member) Begin(ctx context.Context) (topic.Txn, error) {
 	return t, nil
 }
 
-// Write implements topic.Txn. Of a group with AtLeastOnce the records are visible at once.
+// Write implements topic.Txn. A record that is too large is left out; any other error loses the member, as one of Commit does. Of a group with AtLeastOnce the records are visible at once.
 func (t *turn) Write(p topic.Partition, records ...topic.Record) error {
 	if t.ended {
 		return errEnded
 	}
-	if err := t.writer.Write(p, records...); err != nil {
+	err := t.writer.Write(p, records...)
+	if errors.Is(err, topic.ErrTooLarge) {
 		return fmt.Errorf("group %q: %w", t.m.name, err)
 	}
-	return nil
+	return t.lost(err)
 }
 
 // Commit implements topic.Txn. All positions in read go with it, moved or not: an owner of today thereby refuses one of yesterday.

@@ -1,0 +1,236 @@
+//go:build synctests
+
+package storm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Errors as an operating system gives them: the client library tells them apart.
+var (
+	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+)
+
+// cord is the network of one life of a process.
+type cord struct {
+	w  *world
+	mu sync.Mutex
+	// cut: nothing goes through any more; deaf: what is sent arrives, answers are lost.
+	gone, deaf bool
+	stalled    chan struct{} // closed when the network goes on; nil: it goes
+	slow       time.Duration // of each answer
+	late       time.Duration // of each request, which then arrives even if the process has given it up
+	conns      map[*wire]bool
+}
+
+func (c *cord) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := c.passes(ctx.Done(), address); err != nil {
+		c.mu.Lock()
+		dead := c.gone
+		c.mu.Unlock()
+		// kgo asks again at once where a transaction's partitions cannot be added (AddPartitionsToTxn), so if this took no time, time
+		// would stand still.
+		select {
+		case <-time.After(map[bool]time.Duration{false: 20 * time.Millisecond, true: 2 * time.Second}[dead]):
+		case <-ctx.Done():
+		}
+		return nil, errRefused
+	}
+	conn, err := c.w.net.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone || c.deaf || c.w.away(address) {
+		conn.Close()
+		return nil, errRefused
+	}
+	w := &wire{Conn: conn, c: c, at: address, closed: make(chan struct{})}
+	c.conns[w] = true
+	return w, nil
+}
+
+// passes waits while the network is stalled.
+func (c *cord) passes(done <-chan struct{}, address string) error {
+	c.mu.Lock()
+	stalled := c.stalled
+	c.mu.Unlock()
+	if stalled != nil {
+		select {
+		case <-stalled:
+		case <-done:
+			return errReset
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone || c.deaf || c.w.away(address) {
+		return errReset
+	}
+	return nil
+}
+
+// cut ends the network for good: the process is dead.
+func (c *cord) cut() {
+	c.mu.Lock()
+	c.gone = true
+	c.mu.Unlock()
+	c.drop("")
+	c.resume()
+}
+
+// set changes what the network does under the lock.
+func (c *cord) set(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
+func (c *cord) stall() {
+	c.set(func() {
+		if c.stalled == nil {
+			c.stalled = make(chan struct{})
+		}
+	})
+}
+
+func (c *cord) resume() {
+	c.set(func() {
+		if c.stalled != nil {
+			close(c.stalled)
+			c.stalled = nil
+		}
+	})
+}
+
+// mend makes the network good again, unless it is gone.
+func (c *cord) mend() {
+	c.set(func() { c.deaf, c.slow, c.late = false, 0, 0 })
+	c.resume()
+}
+
+// drop ends the connections to an address, or all of them.
+func (c *cord) drop(address string) {
+	c.mu.Lock()
+	var out []*wire
+	for w := range c.conns {
+		if address == "" || w.at == address {
+			out = append(out, w)
+		}
+	}
+	c.mu.Unlock()
+	for _, w := range out {
+		w.Close()
+	}
+}
+
+type wire struct {
+	net.Conn
+	c      *cord
+	at     string
+	once   sync.Once
+	closed chan struct{}
+	mu     sync.Mutex
+	queue  [][]byte // late requests
+	sender bool
+}
+
+func (w *wire) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if failed := w.c.passes(w.closed, w.at); failed != nil {
+		w.Close()
+		return 0, failed
+	}
+	w.c.mu.Lock()
+	slow := w.c.slow
+	w.c.mu.Unlock()
+	if slow > 0 && err == nil {
+		time.Sleep(slow)
+	}
+	return n, told(err)
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	w.c.mu.Lock()
+	late, deaf := w.c.late, w.c.deaf
+	w.c.mu.Unlock()
+	if !deaf {
+		if err := w.c.passes(w.closed, w.at); err != nil {
+			w.Close()
+			return 0, err
+		}
+	}
+	w.mu.Lock()
+	if late > 0 || w.sender {
+		w.queue = append(w.queue, append([]byte(nil), b...))
+		if !w.sender {
+			w.sender = true
+			go w.send(late)
+		}
+		w.mu.Unlock()
+		return len(b), nil
+	}
+	w.mu.Unlock()
+	n, err := w.Conn.Write(b)
+	return n, told(err)
+}
+
+// told makes the error of a pipe one of a socket.
+func told(err error) error {
+	if errors.Is(err, io.ErrClosedPipe) {
+		return errReset
+	}
+	return err
+}
+
+// send delivers what was written late. A connection that the process has closed meanwhile delivers all the same, as packets under way do.
+func (w *wire) send(late time.Duration) {
+	for {
+		time.Sleep(late)
+		w.mu.Lock()
+		queue := w.queue
+		w.queue = nil
+		if w.sender = len(queue) > 0; !w.sender {
+			w.mu.Unlock()
+			break
+		}
+		w.mu.Unlock()
+		for _, b := range queue {
+			w.Conn.SetWriteDeadline(time.Now().Add(time.Minute))
+			if _, err := w.Conn.Write(b); err != nil {
+				w.Conn.Close()
+				return
+			}
+		}
+		late = time.Millisecond
+	}
+	select {
+	case <-w.closed:
+		w.Conn.Close()
+	default:
+	}
+}
+
+func (w *wire) Close() error {
+	w.once.Do(func() {
+		close(w.closed)
+		w.c.mu.Lock()
+		delete(w.c.conns, w)
+		w.c.mu.Unlock()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.sender { // else send does it
+			w.Conn.Close()
+		}
+	})
+	return nil
+}
