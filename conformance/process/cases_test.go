@@ -1,6 +1,7 @@
 package process
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +10,12 @@ import (
 // TestCases runs the whole suite against Kafka, as a user does: streamql test --brokers.
 func TestCases(t *testing.T) {
 	s := newSite(t, shared)
+	dir, err := filepath.Abs("../cases")
+	if err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
-	out, errs, code := s.command(20*time.Minute, "test", "../../conformance/cases", "--brokers", s.brokers)
+	out, errs, code := s.command(20*time.Minute, "test", dir, "--brokers", s.brokers)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	if code != 0 || errs != "" || !strings.Contains(out, " 0 failed") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)

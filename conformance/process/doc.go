@@ -1,7 +1,7 @@
 // Package process holds tests of the program as it is used: the built binary, in processes that are killed, paused and started again,
 // against a real Kafka over TCP. What the processes write is read by another Kafka client and held against conformance/reference.
 //
-// The Kafka is the one of $STREAMQL_TEST_KAFKA (HOST:PORT), as .ci/kafka starts it; without that variable the tests start one by .ci/kafka,
-// for which Java and Maven are needed. Without either they say so in one line and pass, unless CI=true. STREAMQL_TEST_PROCESS=no leaves them
-// out.
+// The Kafka is the one of $STREAMQL_TEST_KAFKA (HOST:PORT), as .ci/kafka starts it. With STREAMQL_TEST_PROCESS=yes or CI=true the tests start
+// one by .ci/kafka, for which Java and Maven are needed; with CI=true it is a failure that there is none. Else they say in one line that
+// they are left out, and pass, as with -short and STREAMQL_TEST_PROCESS=no.
 package process

@@ -20,10 +20,10 @@ func TestOutages(t *testing.T) {
 	goesOn := func(what string, limit time.Duration) {
 		t.Helper()
 		began, n := time.Now(), w.seen.count(w.exact[0])
-		if !w.seen.await(w.exact[0], n+500, limit) {
+		if !w.seen.await(w.exact[0], n+1500, limit) {
 			t.Fatalf("after the broker %s only %d rows have come within %v", what, w.seen.count(w.exact[0])-n, limit)
 		}
-		t.Logf("the broker %s: 500 rows more %.1f s later", what, time.Since(began).Seconds())
+		t.Logf("the broker %s: 1,500 rows more %.1f s later", what, time.Since(began).Seconds())
 	}
 	must(t, "restart", dir)
 	goesOn("was restarted", time.Minute)

@@ -57,6 +57,7 @@ func (s *site) chains() (commits, handovers int) {
 		name string
 		id   int32
 	}
+
 	seq, last := map[partition]uint64{}, map[partition]string{}
 	err := s.all(ctx, names, func(r *kgo.Record) {
 		if len(r.Key) != 1 || r.Key[0] != 0 || len(r.Value) < 9 {
@@ -84,6 +85,9 @@ func (s *site) all(ctx context.Context, names []string, f func(*kgo.Record)) err
 	cl := s.client(kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), kgo.FetchMaxWait(200*time.Millisecond))
 	ends, err := kadm.NewClient(cl).ListCommittedOffsets(ctx, names...)
+	if err == nil {
+		err = ends.Error()
+	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/topic"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -272,6 +273,20 @@ func (c *cluster) setConfig(name, key, value string) {
 	resp, err := req.RequestWith(c.t.Context(), c.cl)
 	if err == nil {
 		err = refusal(resp.Resources[0].ErrorCode, resp.Resources[0].ErrorMessage)
+	}
+	for deadline := time.Now().Add(10 * time.Second); err == nil; { // a real cluster answers before its brokers have heard of it
+		got, derr := kadm.NewClient(c.cl).DescribeTopicConfigs(c.t.Context(), name)
+		if err = derr; err != nil {
+			break
+		}
+		i := slices.IndexFunc(got[0].Configs, func(x kadm.Config) bool { return x.Key == key && x.MaybeValue() == value })
+		if i >= 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			err = fmt.Errorf("%s of %s is not %s after 10 s", key, name, value)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 	if err != nil {
 		c.t.Fatal(err)

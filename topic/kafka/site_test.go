@@ -71,7 +71,7 @@ func (s *site) open(instance string, change ...func(*Config)) (*Broker, *cord) {
 func (s *site) topic(b *Broker, name string, partitions int32, settings ...string) string {
 	s.t.Helper()
 	name = s.name + "-" + name
-	configs := map[string]*string{}
+	configs := map[string]*string{"retention.ms": kadm.StringPtr("-1")} // the records' times are of 1970
 	for i := 0; i < len(settings); i += 2 {
 		configs[settings[i]] = &settings[i+1]
 	}
