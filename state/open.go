@@ -129,7 +129,7 @@ const positionFormat = 1
 
 func encodePosition(seq uint64, position map[topic.Partition]topic.Offset) []byte {
 	b := binary.BigEndian.AppendUint64([]byte{positionFormat}, seq)
-	parts := slices.SortedFunc(maps.Keys(position), comparePartitions)
+	parts := slices.SortedFunc(maps.Keys(position), topic.Compare)
 	b = binary.AppendUvarint(b, uint64(len(parts)))
 	for _, p := range parts {
 		b = binary.AppendUvarint(b, uint64(len(p.Topic)))
@@ -138,16 +138,6 @@ func encodePosition(seq uint64, position map[topic.Partition]topic.Offset) []byt
 		b = binary.AppendUvarint(b, uint64(position[p]))
 	}
 	return b
-}
-
-func comparePartitions(a, b topic.Partition) int {
-	if a.Topic != b.Topic {
-		if a.Topic < b.Topic {
-			return -1
-		}
-		return 1
-	}
-	return int(a.ID) - int(b.ID)
 }
 
 func decodePosition(b []byte) (seq uint64, position map[topic.Partition]topic.Offset, err error) {

@@ -52,7 +52,7 @@ func newPlan(members []claim) *plan {
 	for _, m := range members {
 		p.tasks = append(p.tasks, m.tasks...)
 	}
-	slices.SortFunc(p.tasks, comparePartitions)
+	slices.SortFunc(p.tasks, topic.Compare)
 	p.tasks = slices.Compact(p.tasks)
 	for i, t := range p.tasks {
 		p.at[t] = i
@@ -224,7 +224,7 @@ func (p *plan) shares() []share {
 	}
 	p.standbys(out)
 	for m := range out {
-		slices.SortFunc(out[m].standbys, comparePartitions)
+		slices.SortFunc(out[m].standbys, topic.Compare)
 	}
 	return out
 }
@@ -271,6 +271,3 @@ func (p *plan) standbys(out []share) {
 	}
 }
 
-func comparePartitions(a, b topic.Partition) int {
-	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
-}

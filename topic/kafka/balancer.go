@@ -57,7 +57,7 @@ func (b *balancer) ParseSyncAssignment(data []byte) (map[string][]int32, error) 
 			b.m.next.Tasks = append(b.m.next.Tasks, topic.Partition{Topic: t.Topic, ID: p})
 		}
 	}
-	slices.SortFunc(b.m.next.Tasks, comparePartitions)
+	slices.SortFunc(b.m.next.Tasks, topic.Compare)
 	b.m.unowned = v.free
 	return nil, nil
 }

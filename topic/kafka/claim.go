@@ -117,7 +117,7 @@ func appendText(out []byte, s string) []byte {
 
 // appendPartitions writes partitions, which it sorts, topic by topic.
 func appendPartitions(out []byte, ps []topic.Partition) []byte {
-	ps = slices.SortedFunc(slices.Values(ps), comparePartitions)
+	ps = slices.SortedFunc(slices.Values(ps), topic.Compare)
 	var topics [][]topic.Partition
 	for i, p := range ps {
 		if i == 0 || ps[i-1].Topic != p.Topic {
@@ -141,7 +141,7 @@ func partitionsOf[V any](m map[topic.Partition]V) []topic.Partition {
 	for p := range m {
 		ps = append(ps, p)
 	}
-	slices.SortFunc(ps, comparePartitions)
+	slices.SortFunc(ps, topic.Compare)
 	return ps
 }
 

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -229,7 +228,7 @@ func (t *txn) end() error {
 func (t *txn) position(read map[topic.Partition]topic.Offset) error {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
-	for _, p := range slices.SortedFunc(maps.Keys(read), comparePartitions) {
+	for _, p := range slices.SortedFunc(maps.Keys(read), topic.Compare) {
 		if read[p] < 0 {
 			return fmt.Errorf("%s: position %d", p, read[p])
 		}
@@ -246,13 +245,9 @@ func (t *txn) position(read map[topic.Partition]topic.Offset) error {
 	return nil
 }
 
-func comparePartitions(a, b topic.Partition) int {
-	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
-}
-
 func (t *txn) sorted() []*output {
 	var out []*output
-	for _, p := range slices.SortedFunc(maps.Keys(t.parts), comparePartitions) {
+	for _, p := range slices.SortedFunc(maps.Keys(t.parts), topic.Compare) {
 		out = append(out, t.parts[p])
 	}
 	return out
