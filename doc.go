@@ -5,21 +5,23 @@
 // Whoever wants to know how a query runs follows it through these functions:
 //
 //  1. [Engine.Query] calls lang.Parse, which gives statements with a place on every node; [Engine.Run] takes one of them.
-//  2. A definition goes into the catalog (Catalog.Put) and, as text, into the topic streamql.catalog (Engine.remember), from which
-//     Engine.replay brings it back at the next start.
+//  2. A definition goes, as text, into the topic streamql.catalog (Engine.remember) and then into the catalog (Catalog.Put). From the topic
+//     Engine.catchUp brings it back at the next start, and on Kafka to every other process; Engine.decide gives each its turn.
 //  3. planner.Query, planner.Fill, planner.Insert and planner.Model resolve names and types: expressions become expr.Expr, clauses
 //     become nodes of package op. An error is a lang.Error that underlines the source.
 //  4. planner's prune removes every column nobody uses, so that a scan decodes no more than it must; expr.Fold has folded constants.
 //  5. planner's lower cuts the tree at each op.Exchange into stages; planner.Explain prints them.
 //  6. Engine.stages turns each scan into offsets of partitions. exec.New makes the Job; Job.Start runs it on a goroutine of its own,
 //     Job.Run on the caller's, Job.Drain by hand.
-//  7. A Worker opens a Task for each partition number of a stage (or one for all, which merge orders by event time): its store is
-//     state.Open, its operators are wired by exec.Wire.
+//  7. A Worker takes its place in the job's group (Broker.Join) and opens a Task for each partition number of a stage that is given to it
+//     (or one for all, which merge orders by event time): Worker.prepare brings its store up to its changelog, exec.Wire wires its
+//     operators. On the embedded broker all tasks are its own, and there is no changelog.
 //  8. A pump polls a topic.Reader for each partition; Worker.take hands the Fetch to its task.
 //  9. The scan's Decode turns bytes into columns through a format.Codec, rows it cannot read into dead letters; Task.push stamps
 //     stream time and pushes the batch.
 //  10. Operators Process and emit, down to op.Sink, which writes into the worker's transaction, or to [Rows.Batches].
-//  11. Worker.commit makes one transaction of outputs, dead letters, state (Store.Pending) and positions. Then on to 8.
+//  11. Worker.commit makes one transaction of outputs, dead letters, state (Store.Pending) and positions. Then on to 8. When the outcome or
+//     the ownership of anything is in doubt (topic.ErrLost), Job.Run drops what is uncommitted and goes on from 7.
 //
 // A CREATE MODEL walks the same way: its root is op.Train, whose rows come through the same scan and whose result, a version, goes out
 // through the same commit. op.Predict takes versions as they appear, between two batches.

@@ -270,4 +270,3 @@ func (p *plan) standbys(out []share) {
 		}
 	}
 }
-
