@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
@@ -47,10 +49,13 @@ func (e *Engine) declare(ctx context.Context, st *lang.CreateSource) (*Result, e
 
 // taken handles a name that is in use: IF NOT EXISTS leaves it, OR REPLACE goes on, else it is an error.
 func (e *Engine) taken(ctx context.Context, st lang.Statement, name string, replace, ifNot bool) (*Result, error) {
-	_, isRelation := e.catalog.Relation(name, true)
-	_, isModel := e.catalog.Model(name, true)
+	r, isRelation := e.catalog.Relation(name, true)
+	m, isModel := e.catalog.Model(name, true)
 	if !isRelation && !isModel {
 		return nil, nil
+	}
+	if e.repeats && (isRelation && r.Statement == st.Text() || isModel && m.Statement == st.Text()) {
+		return &Result{Message: name + " is there already, as it is defined here"}, nil
 	}
 	if ifNot {
 		return &Result{Message: name + " exists, nothing is done"}, nil
@@ -224,7 +229,10 @@ func (e *Engine) createType(ctx context.Context, st *lang.CreateType) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := e.catalog.Type(st.Name.Text); ok && !st.IfNotExists {
+	if old, ok := e.catalog.Type(st.Name.Text); ok && !st.IfNotExists {
+		if e.repeats && arrow.TypeEqual(old, t) {
+			return &Result{Message: "type " + st.Name.Text + " is there already, as it is defined here"}, nil
+		}
 		return nil, &Error{Code: "SQ2002", Stage: lang.StagePlan, Pos: st.Name.Position(), Len: len(st.Name.Text), Msg: "type " + st.Name.Text + " exists"}
 	}
 	if err := e.remember(ctx, record{Statement: st.Text()}); err != nil {

@@ -117,3 +117,48 @@ func TestBounds(t *testing.T) {
 		}
 	}
 }
+
+// With WithRepeats a script can be run again, in the same engine and after a restart: what is there word for word is left, all else is an
+// error as ever.
+func TestRepeats(t *testing.T) {
+	dir := t.TempDir()
+	script := `CREATE TYPE pair AS STRUCT<a INT, b INT>;
+CREATE STREAM s (k STRING KEY, v INT) WITH (topic='s', format='json', partitions=1);
+CREATE STREAM big AS SELECT * FROM s WHERE v > 5;
+CREATE STREAM also (k STRING KEY, v INT) WITH (topic='also', format='json', partitions=1);
+INSERT INTO also SELECT * FROM s;`
+	for range 2 {
+		e, err := streamql.Open(t.Context(), streamql.WithDir(dir), streamql.WithRepeats())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := e.Exec(t.Context(), script); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, changed := range []string{"CREATE STREAM big AS SELECT * FROM s WHERE v > 6;", "CREATE STREAM s (k STRING KEY, v BIGINT) WITH (topic='s', format='json', partitions=1);",
+			"CREATE TYPE pair AS STRUCT<a INT>;"} {
+			if err := e.Exec(t.Context(), changed); err == nil || !strings.Contains(err.Error(), "SQ2002") {
+				t.Errorf("%s: %v", changed, err)
+			}
+		}
+		jobs := 0
+		rows, err := e.Query(t.Context(), "SHOW JOBS;")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for b, err := range rows.Batches() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			jobs += b.Rows()
+		}
+		if jobs != 2 {
+			t.Errorf("%d jobs", jobs)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

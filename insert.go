@@ -11,6 +11,11 @@ import (
 )
 
 func (e *Engine) insertSelect(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
+	for _, j := range e.jobs {
+		if e.repeats && !e.replaying && j.kind == "INSERT" && j.statement == st.Text() {
+			return &Result{Message: "job " + j.name + " does this already", Job: j.name}, nil
+		}
+	}
 	name := e.jobName("INSERTQUERY", st.Into.Text)
 	plan, err := planner.Insert(st, name, e.options(args))
 	if err != nil {

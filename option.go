@@ -34,6 +34,7 @@ type config struct {
 	every     time.Duration
 	peers     *peer.Client
 	assigned  func(job string, a topic.Assignment)
+	repeats   bool
 	idle      bool // jobs are left to other processes
 	disk      state.FS
 	flush     time.Duration
@@ -75,6 +76,10 @@ func WithStateOn(fs state.FS, flush time.Duration) Option {
 
 // WithoutJobs leaves the running of jobs to other processes of the same name (Kafka only): definitions are made, queries run.
 func WithoutJobs() Option { return func(c *config) { c.idle = true } }
+
+// WithRepeats makes a definition that is there already, word for word, no error and nothing to be done: so a file can be run again, and by
+// several processes. INSERT VALUES inserts again.
+func WithRepeats() Option { return func(c *config) { c.repeats = true } }
 
 // WithFunction adds a function: a udf.Scalar, udf.Aggregate or udf.Table.
 func WithFunction(f any) Option { return func(c *config) { c.funcs = append(c.funcs, f) } }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/shell"
 )
 
@@ -22,6 +23,7 @@ func (runCmd) Help() string {
   streamql run queries/ --dir ./data
   streamql run - -o csv < report.sql > report.csv
 
+A definition that is there already, word for word, is left as it is: run the same file after a restart, or in several processes.
 It ends with the last bounded statement; while a job or push query lives, or with --http, it stays until Ctrl-C.`
 }
 
@@ -31,7 +33,7 @@ func (c *runCmd) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	s, done, err := w.session()
+	s, done, err := w.session(streamql.WithRepeats())
 	if err != nil {
 		return err
 	}
