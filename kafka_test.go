@@ -170,6 +170,7 @@ func TestPresentElsewhere(t *testing.T) {
 	}
 	idle := startProcess(t, brokers, name, streamql.WithoutJobs())
 	idle.eventually(want, "SELECT id, total, n FROM sums;")
+	idle.eventually([]string{"RUNNING"}, "SELECT status FROM streamql.jobs;")
 	c := startProcess(t, brokers, name)
 	insert(c, 1)
 	for _, p := range []*process{a, b, c, idle} {

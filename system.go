@@ -111,6 +111,9 @@ func (e *Engine) jobRows() *flow.Batch {
 				failed = wrap(err, nil).Error()
 			}
 		}
+		if e.idle && !j.done && e.runElsewhere(name) {
+			status = exec.Running
+		}
 		switch {
 		case j.done && j.failure != "":
 			status, failed = exec.Failed, j.failure
@@ -125,6 +128,18 @@ func (e *Engine) jobRows() *flow.Batch {
 	}
 	return staticBatch([]string{"job", "kind", "fills", "status", "rows", "late", "dead_letters", "gaps", "recoveries", "error", "statement"},
 		[]flow.Type{flow.String, flow.String, flow.String, flow.String, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.Bigint, flow.String, flow.String}, out)
+}
+
+// runElsewhere reports whether other processes run a job, for one that runs none itself.
+func (e *Engine) runElsewhere(job string) bool {
+	o, ok := e.broker.(topic.Observer)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(e.ctx, lookTime)
+	defer cancel()
+	a, err := o.Owners(ctx, job)
+	return err == nil && len(a.Owners) > 0
 }
 
 // modelArg reads the first argument of a table function: a model, perhaps with a version.
