@@ -367,7 +367,7 @@ func TestDemo(t *testing.T) {
 	if strings.Join(s.Injected, " ") != "car-0017 car-0042" || !same(s.Injected, s.Detected) {
 		t.Errorf("injected %v, detected %v", s.Injected, s.Detected)
 	}
-	if s.HealthyShare > 0.005 || s.Memory > 400 || s.FirstPrediction > 10 {
-		t.Errorf("%.4f of healthy rows flagged, %.0f MB, first prediction after %.1f s", s.HealthyShare, s.Memory, s.FirstPrediction)
+	if s.HealthyShare > 0.005 || s.Memory > 400 { // what it promises of time, .ci/democheck holds it to, with the machine to itself
+		t.Errorf("%.4f of healthy rows flagged, %.0f MB", s.HealthyShare, s.Memory)
 	}
 }
