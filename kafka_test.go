@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/streamql/streamql"
@@ -51,7 +52,8 @@ func startProcess(t *testing.T, brokers []string, name string, more ...streamql.
 	}
 	address := l.Addr().String()
 	l.Close()
-	opts := []streamql.Option{streamql.WithKafka(kafka.Config{Brokers: brokers, Name: name, SessionTimeout: 6 * time.Second, Heartbeat: 300 * time.Millisecond}),
+	opts := []streamql.Option{streamql.WithKafka(kafka.Config{Brokers: brokers, Name: name, SessionTimeout: 6 * time.Second, Heartbeat: 300 * time.Millisecond,
+		TransactionTimeout: 2 * time.Second}),
 		streamql.WithAddress(address), streamql.WithWarnings(func(e *streamql.Error) { t.Logf("%s: %v", address, e) })}
 	e, err := streamql.Open(t.Context(), append(opts, more...)...)
 	if err != nil {
@@ -304,4 +306,29 @@ func TestAtLeastOnce(t *testing.T) {
 	if plan, err = p.rows("EXPLAIN CREATE STREAM once AS SELECT a FROM s;"); err != nil || strings.Contains(plan[0], "at_least_once") {
 		t.Errorf("%q, %v", plan, err)
 	}
+}
+
+// The end of a transaction is lost on its way. A definition is looked for in the catalog and made again if it is not there; rows are not
+// inserted again, because nobody knows whether they are there.
+func TestEndIsLost(t *testing.T) {
+	fake, err := kfake.NewCluster()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fake.Close()
+	p := startProcess(t, fake.ListenAddrs(), "lost")
+	lose := func() {
+		fake.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, errors.New("lost"), true })
+	}
+	lose()
+	p.exec("CREATE STREAM s (a INT) WITH (topic='s', format='json', partitions=1);")
+	if err := p.Exec(t.Context(), "CREATE STREAM s (a INT) WITH (topic='s', format='json', partitions=1);"); err == nil || !strings.Contains(err.Error(), "SQ2002") {
+		t.Errorf("after the definition was made: %v", err)
+	}
+	lose()
+	if err := p.Exec(t.Context(), "INSERT INTO s (a) VALUES (1);"); !errors.Is(err, topic.ErrLost) {
+		t.Errorf("an insert whose end was lost: %v", err)
+	}
+	p.exec("INSERT INTO s (a) VALUES (2);")
+	p.eventually([]string{"2"}, "SELECT a FROM s SINCE EARLIEST UNTIL NOW;")
 }

@@ -74,18 +74,20 @@ func (e *Engine) decide(ctx context.Context, st lang.Statement, args []any) (*Re
 		return e.run(ctx, st, args)
 	}
 	for {
+		before := e.journal.last
 		r, err := e.inTurn(ctx, defines(st), func() (*Result, error) { return e.run(ctx, st, args) })
+		ours := e.journal.last
 		switch {
-		case errors.Is(err, topic.ErrLost): // it may have been written or not: the topic tells
-			ours := e.journal.last
+		case errors.Is(err, topic.ErrLost) && ours != before: // it may have been written or not: the topic tells
 			if err := e.catchUp(ctx); err != nil {
 				return nil, err
 			}
 			if e.journal.mine[ours] {
+				delete(e.journal.mine, ours)
 				return &Result{Message: "done"}, nil
 			}
 		case !errors.Is(err, topic.ErrFenced):
-			return r, err
+			return r, err // also rows of INSERT VALUES of which nobody knows: to insert them again could double them
 		}
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
