@@ -64,9 +64,6 @@ func (g *global) check() error {
 			return usage(fmt.Errorf("--%s is %s, not %q", f.name, strings.Join(f.legal, ", "), f.value))
 		}
 	}
-	if g.Brokers != "" && strings.HasSuffix(g.HTTP, ":0") {
-		return usage(fmt.Errorf("--http with --brokers needs a port that the other processes can be told, not 0"))
-	}
 	if g.Limit < 0 || g.Timeout < 0 || g.CommitInterval < 0 || g.Standbys < 0 {
 		return usage(fmt.Errorf("--limit, --timeout, --commit-interval and --standbys are not negative"))
 	}

@@ -32,7 +32,10 @@ func (w *world) cluster() ([]streamql.Option, error) {
 	if c.TLS != nil && c.TLS.InsecureSkipVerify && !w.Quiet {
 		fmt.Fprintln(os.Stderr, "warning: kafka.insecure = true: whoever answers at the brokers' addresses is believed")
 	}
-	opts := []streamql.Option{streamql.WithKafka(c), streamql.WithStandbys(w.Standbys), streamql.WithAddress(w.HTTP)}
+	opts := []streamql.Option{streamql.WithKafka(c), streamql.WithStandbys(w.Standbys)}
+	if !strings.HasSuffix(w.HTTP, ":0") { // a port that is chosen later cannot be told to the others: they say so (SQ7304)
+		opts = append(opts, streamql.WithAddress(w.HTTP))
+	}
 	peers, err := w.peers()
 	if err != nil {
 		return nil, err
