@@ -31,7 +31,7 @@ const (
 type Job struct {
 	Name   string
 	worker *Worker
-	steps  *stepping // nil: nobody has called Step
+	hand   *hand // of Step; nil: nobody has called it
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -90,13 +90,13 @@ func (j *Job) Run(ctx context.Context) error {
 	for {
 		j.set(Running, nil)
 		began := time.Now()
-		err := guard(func() error { return j.loop(ctx) })
+		err := guard(func() error { return j.serve(ctx) })
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
 			// What has been pushed is whole: commit it, so that a restart need not do it again.
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
-		if !passing(err) || j.worker.env.Transient && !errors.Is(err, topic.ErrLost) {
+		if !passing(err) || j.worker.env.Transient { // what a query has given its client cannot be taken back
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
@@ -146,58 +146,12 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-func (j *Job) loop(ctx context.Context) error {
+// serve follows the inputs of a live job, and works off those of a bounded one, once it is ours.
+func (j *Job) serve(ctx context.Context) error {
 	if j.Bounded() {
-		return j.drain(ctx)
+		return j.worker.serve(ctx, draining, j.count)
 	}
-	return j.follow(ctx)
-}
-
-// drain works a bounded job off, once it is ours.
-func (j *Job) drain(ctx context.Context) error {
-	w := j.worker
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if w.member == nil && !w.env.Transient {
-		if err := w.join(ctx); err != nil {
-			return err
-		}
-	}
-	for w.member != nil && len(w.owned()) == 0 {
-		a, err := w.member.Next(ctx)
-		if err != nil {
-			return err
-		}
-		w.assigned(a)
-		if err := w.open(ctx, w.given(a)); err != nil {
-			return err
-		}
-	}
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel(nil)
-	if w.env.Log != nil && w.member != nil {
-		watching.Go(func() { cancel(w.keeps(ctx)) })
-	}
-	err := w.Drain(ctx, func() error { j.count(); return context.Cause(ctx) })
-	if lost := context.Cause(ctx); err != nil && errors.Is(lost, topic.ErrLost) {
-		return lost
-	}
-	return err // without one, all is committed, whoever has the job now
-}
-
-// keeps waits until the group takes the job away.
-func (w *Worker) keeps(ctx context.Context) error {
-	for {
-		a, err := w.member.Next(ctx)
-		if err != nil {
-			return err
-		}
-		w.assigned(a)
-		if len(w.given(a)) == 0 {
-			return fmt.Errorf("the job moves to another process: %w", topic.ErrLost)
-		}
-	}
+	return j.worker.serve(ctx, following, j.count)
 }
 
 // Bounded reports whether the job ends by itself.
@@ -212,8 +166,14 @@ func (j *Job) Drain(ctx context.Context, after func() error) error {
 	return err
 }
 
-// Crash drops everything uncommitted and opens the tasks again from what is durable.
-func (j *Job) Crash(ctx context.Context) error { return j.worker.Crash(ctx) }
+// Crash drops everything uncommitted and opens the tasks again from what is durable, as after a kill. Tests use it to show that answers
+// do not depend on it.
+func (j *Job) Crash(ctx context.Context) error {
+	if err := j.worker.Close(ctx); err != nil {
+		return err
+	}
+	return j.worker.attach(ctx)
+}
 
 // Tasks are the tasks of the last stage, by their changelog's partitions, whoever runs them.
 func (j *Job) Tasks() []topic.Partition {
@@ -269,8 +229,9 @@ func (j *Job) Changelogs() []string {
 // Close ends a job that was never started.
 func (j *Job) Close(ctx context.Context) error {
 	var errs []error
-	if j.steps != nil {
-		errs = append(errs, j.steps.close())
+	if j.hand != nil {
+		errs = append(errs, j.hand.close())
+		j.hand = nil
 	}
 	return errors.Join(append(errs, j.worker.Close(ctx))...)
 }

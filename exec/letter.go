@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -52,9 +51,6 @@ func (l *letters) fail(f Failure) {
 
 // flush writes the letters into the open transaction. One that cannot be written fails the transaction: nothing bad is silent.
 func (l *letters) flush() error {
-	if mutant.On("dead letter outside the transaction") {
-		return l.outside()
-	}
 	for _, c := range l.pending {
 		r := c.letter(l.w.job)
 		err := l.w.out.Write(topic.Partition{Topic: l.w.env.Errors}, r)

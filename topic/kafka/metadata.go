@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -162,9 +161,6 @@ func (b *Broker) offsets(ctx context.Context, at int64, partitions ...topic.Part
 	out := make(map[topic.Partition]topic.Offset, len(partitions))
 	err := b.retry(ctx, func() error {
 		req := kmsg.NewPtrListOffsetsRequest() // read_uncommitted: the latest is the high watermark
-		if mutant.On("replay to the last stable offset") {
-			req.IsolationLevel = 1
-		}
 		index := map[string]int{}
 		for _, p := range partitions {
 			if _, have := out[p]; have {
