@@ -17,7 +17,7 @@ type reading struct {
 	now   bool // a partition without an end is read up to where it ends when it is opened
 	asked bool // the next fetch is on its way
 
-	credit chan struct{} // the session's own: the worker has asked
+	pump pump // the session's own
 }
 
 // read begins to read for a task that has just been opened, or that begins to be worked off.

@@ -143,7 +143,7 @@ func (h *hand) close() error {
 	return errors.Join(errs...)
 }
 
-// Step drives a live job by hand, on the caller's goroutine and without any other: of all that is to be done next, to follow what the
+// Step drives a job by hand, on the caller's goroutine and without any other: of all that is to be done next, to follow what the
 // group says, to restore a task, to poll a partition and so on, choose picks one among n, and what is due by the clock comes with it.
 // worked is false when there was nothing to do. What would have to wait ends with ctx, so a ctx that has ended makes a Step that never
 // waits, and what is not finished then goes on at a later one.
@@ -154,7 +154,7 @@ func (j *Job) Step(ctx context.Context, choose func(n int) int) (worked bool, er
 	if j.hand == nil {
 		j.set(Running, nil)
 		j.hand = newHand(j.worker)
-		err = j.worker.begin(ctx, following)
+		err = j.worker.begin(ctx, j.mode())
 	}
 	switch n := len(j.worker.todo); {
 	case err != nil:

@@ -90,7 +90,7 @@ func (j *Job) Run(ctx context.Context) error {
 	for {
 		j.set(Running, nil)
 		began := time.Now()
-		err := guard(func() error { return j.serve(ctx) })
+		err := guard(func() error { return j.worker.serve(ctx, j.mode(), j.count) })
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
 			// What has been pushed is whole: commit it, so that a restart need not do it again.
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
@@ -146,12 +146,12 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// serve follows the inputs of a live job, and works off those of a bounded one, once it is ours.
-func (j *Job) serve(ctx context.Context) error {
+// mode: the inputs of a live job are followed, those of a bounded one worked off.
+func (j *Job) mode() mode {
 	if j.Bounded() {
-		return j.worker.serve(ctx, draining, j.count)
+		return draining
 	}
-	return j.worker.serve(ctx, following, j.count)
+	return following
 }
 
 // Bounded reports whether the job ends by itself.

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,6 +15,14 @@ type session struct {
 	in      chan event
 	running sync.WaitGroup
 	scopes  map[*unit]*scope
+	ready   []fetched // came before the worker asked for it, which it has done now
+}
+
+// pump is what a session knows of a reading. While the worker works on a fetch, the next one waits at the channel already.
+type pump struct {
+	credit chan struct{} // one more fetch may come; nil: nothing has been asked for yet
+	asked  bool          // and has not been handed over
+	early  *fetched      // came, and was not asked for
 }
 
 // scope is what is being done for a unit.
@@ -48,31 +57,59 @@ func (s *session) loop(stepped func()) error {
 			return nil
 		}
 		timer.Reset(max(s.w.alarms.sleep, time.Millisecond))
-		var e event
-		select {
-		case e = <-s.in:
-		case <-timer.C:
-			e = tick{}
-		case <-s.ctx.Done():
-			return s.ctx.Err()
+		e, err := s.next(timer)
+		if err == nil && e != nil {
+			err = s.w.step(s.ctx, e)
 		}
-		if err := s.w.step(s.ctx, e); err != nil {
+		if err != nil {
 			return err
 		}
 		stepped()
 	}
 }
 
+// always is a channel from which one can always read.
+var always = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// next waits for an event; nil: it is not for the worker yet.
+func (s *session) next(timer *time.Timer) (event, error) {
+	var ready chan struct{}
+	if len(s.ready) > 0 {
+		ready = always
+	}
+	select {
+	case e := <-s.in:
+		if f, ok := e.(fetched); ok {
+			return s.fetched(f), nil
+		}
+		return e, nil
+	case <-ready:
+		f := s.ready[0]
+		s.ready = slices.Delete(s.ready, 0, 1)
+		return s.fetched(f), nil
+	case <-timer.C:
+		return tick{}, nil
+	case <-s.ctx.Done():
+		return nil, s.ctx.Err()
+	}
+}
+
+// fetched hands over what was asked for, and lets the next fetch come meanwhile.
+func (s *session) fetched(f fetched) event {
+	if !f.pump.asked {
+		f.pump.early = &f
+		return nil
+	}
+	f.pump.asked = false
+	f.pump.credit <- struct{}{} // it has room: the pump has taken the one before
+	return f
+}
+
 // begin begins to carry out a command.
 func (s *session) begin(c command) {
 	switch c := c.(type) {
 	case toPoll:
-		if c.credit == nil {
-			c.credit = make(chan struct{}, 1)
-			u := s.scope(c.unit)
-			s.spawn(u, func() { s.pump(u.ctx, c.reading) })
-		}
-		c.credit <- struct{}{} // it has room: the worker asks once for each fetch
+		s.poll(c.reading)
 	case toDrop:
 		u := s.scope(c.unit)
 		delete(s.scopes, c.unit)
@@ -84,6 +121,21 @@ func (s *session) begin(c command) {
 		s.beside(c.unit, c)
 	default:
 		s.running.Go(func() { s.carry(s.ctx, c) })
+	}
+}
+
+// poll notes that the worker has asked for a fetch.
+func (s *session) poll(r *reading) {
+	p := &r.pump
+	if p.credit == nil {
+		p.credit = make(chan struct{}, 1)
+		p.credit <- struct{}{}
+		u := s.scope(r.unit)
+		s.spawn(u, func() { s.pump(u.ctx, r) })
+	}
+	if p.asked = true; p.early != nil {
+		s.ready = append(s.ready, *p.early)
+		p.early = nil
 	}
 }
 
@@ -125,10 +177,11 @@ func (s *session) send(ctx context.Context, e event) bool {
 	return false
 }
 
-// pump reads a partition one fetch ahead of the worker.
+// pump reads a partition ahead of the worker: one fetch, and one more where the order of rows makes that one wait.
 func (s *session) pump(ctx context.Context, r *reading) {
 	reader, err := s.w.open(ctx, r)
 	if err != nil {
+		<-r.pump.credit
 		s.send(ctx, fetched{reading: r, err: err})
 		return
 	}
@@ -136,7 +189,7 @@ func (s *session) pump(ctx context.Context, r *reading) {
 	for {
 		fetches, err := reader.Poll(ctx)
 		select {
-		case <-r.credit:
+		case <-r.pump.credit:
 		case <-ctx.Done():
 			return
 		}

@@ -91,7 +91,7 @@ const (
 
 // begin starts the machine, or goes on in another mode.
 func (w *Worker) begin(ctx context.Context, m mode) error {
-	w.mode, w.todo, w.alarms, w.seen = m, lasting(w.todo), alarms{}, map[string]int{}
+	w.mode, w.todo, w.alarms, w.seen = m, lasting(w.todo), alarms{sleep: time.Hour}, map[string]int{}
 	for _, u := range w.units {
 		u.drain, u.reads = pending, nil
 	}

@@ -1,4 +1,4 @@
-// Package sim shows that jobs are exact: it runs the real exec.Job, with its tasks and stores, on one goroutine against a model of
+// Package sim shows that jobs are exact: it runs the real exec.Job, with its state machine, tasks and stores, on one goroutine against a model of
 // Kafka, of a disk that crashes, and of time. A seed decides everything that happens: which worker goes on, which dies where, when
 // markers reach partitions, what a coordinator forgets. The same seed gives the same run. At the end the world becomes calm, the jobs
 // finish, and what they wrote and keep is held against a naive computation over the inputs.
@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/topic"
 )
 
 // Bugs that can be planted in the model: what a client of brokers might do wrong.
@@ -216,16 +217,25 @@ func (w *world) meanwhile(p *process, what string) {
 	w.note("worker %d goes on", p.instance)
 }
 
+// calmStep is the time between two rounds of the calm: little where one transaction lasts for many of them.
+func (w *world) calmStep() int64 {
+	if w.plan.gather && w.plan.until != topic.End {
+		return 20
+	}
+	return 200
+}
+
 // calmDown ends all evil and lets the job finish.
 func (w *world) calmDown() {
 	w.note("calm")
 	w.calm = true
 	w.plan.feed(3)
+	w.plan.fill()
 	for quiet, i := 0, 0; quiet < 6*len(w.workers); i++ {
 		if i > 3000 {
 			w.violation("the job does not finish: %s", w.plan.lag())
 		}
-		w.pass(200)
+		w.pass(w.calmStep())
 		for w.cluster.some() {
 		}
 		for _, k := range w.workers {
