@@ -109,7 +109,7 @@ func (w *Worker) uncommitted() {
 	}
 }
 
-// skip goes on behind offsets that are no longer there, as ON GAP SKIP asks, and counts them.
+// skip goes on after offsets that are no longer there, as ON GAP SKIP asks, and counts them.
 func (w *Worker) skip(u *unit, s topic.Span, gap topic.ErrGap) {
 	w.gaps += int64(gap.To - gap.From)
 	w.letters.fail(Failure{Code: "SQ8001", Err: gap, Source: s.Topic, Partition: s.Partition, Offset: gap.From, Side: "row"})

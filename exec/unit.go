@@ -8,7 +8,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// unit is a task's place in the plan, whoever runs it now: what it reads, and the partition of the changelog that represents it in the
+// unit is a task's place in the plan, whichever process runs it now: what it reads, and the partition of the changelog that represents it in the
 // job's group. The first five fields are the plan's and never change. The others belong to the goroutine that calls Worker.step; task
 // changes under Worker.mu as well, so that others may look at it.
 type unit struct {

@@ -58,7 +58,7 @@ type Worker struct {
 	job     string
 	env     Env
 	units   []*unit
-	whole   bool // a bounded job is worked off as a whole, by whoever owns its first task
+	whole   bool // a bounded job is worked off as a whole, by the process that owns its first task
 	member  topic.Member
 	mode    mode
 	todo    []command // given and not yet begun to be carried out

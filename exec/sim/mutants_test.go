@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql/internal/mutant"
 )
 
-// ofModel are the bugs of the client of a broker, which the model stands in place of. All others are planted around it.
+// ofModel are the bugs of the client of a broker, whose part the model plays. All others are planted around it.
 var ofModel = []string{
 	replayToStable,
 	noRequireStable,

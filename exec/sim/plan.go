@@ -115,7 +115,7 @@ func (p *plan) feed(n int) {
 	}
 }
 
-// fill writes what a bounded job is still to wait for.
+// fill writes what a bounded job still waits for.
 func (p *plan) fill() {
 	for id := range p.parts {
 		part, _ := p.w.cluster.partition(topic.Partition{Topic: p.in, ID: id})
