@@ -114,6 +114,9 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, tas
 			if f.From != at && !mutant.On("no guard in replay") {
 				return fmt.Errorf("%s: the reader is at offset %d, the state at %d: %w", f.Partition, f.From, at, topic.ErrLost)
 			}
+			if err := f.Sound(); err != nil {
+				return err
+			}
 			at = f.Next
 			if err := l.put(r, f, id); err != nil {
 				return err

@@ -87,6 +87,7 @@ type Fetch struct {
 	Key, Value Bytes
 	Headers    [][]Header   // nil: no row has any
 	Decoded    arrow.Record // columns by name; nil: Key and Value are to be decoded
+	Bad        []Bad        // what was passed over, in order; the rows lie between
 }
 
 // Rows is the number of rows.
@@ -108,6 +109,7 @@ func (f *Fetch) Slice(from, to int) Fetch {
 	case to < f.Rows():
 		s.Next = f.Offsets[to-1] + 1
 	}
+	s.Bad = within(f.Bad, s.From, s.Next)
 	if f.Decoded != nil {
 		s.Decoded = f.Decoded.NewSlice(int64(from), int64(to))
 	}

@@ -116,6 +116,11 @@ func (s *scan) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emi
 
 // Decode implements exec.Decoder.
 func (s *scan) Decode(f *topic.Fetch) (*flow.Batch, error) {
+	for i := range f.Bad {
+		if err := s.passed(f, &f.Bad[i]); err != nil {
+			return nil, err
+		}
+	}
 	n := f.Rows()
 	cols := make([]arrow.Array, len(s.Columns))
 	drop := flow.Valid(n)
@@ -227,6 +232,22 @@ func (s *scan) fail(f *topic.Fetch, row int, side, code string, reason error) er
 		r.Headers = f.Headers[row]
 	}
 	s.ctx.Fail(exec.Failure{Code: code, Err: reason, Source: s.Source, Partition: f.Partition, Offset: f.Offsets[row], Side: side, Record: &r})
+	return nil
+}
+
+// passed makes a dead letter without bytes of what the reader had to leave out.
+func (s *scan) passed(f *topic.Fetch, b *topic.Bad) error {
+	switch s.OnError {
+	case "skip":
+		return nil
+	case "fail":
+		return fmt.Errorf("%s %w", f.Partition, b)
+	}
+	side := "row"
+	if b.To > b.From+1 {
+		side = "batch"
+	}
+	s.ctx.Fail(exec.Failure{Code: "SQ5106", Err: b, Source: s.Source, Partition: f.Partition, Offset: b.From, Side: side, Record: &topic.Record{Time: b.Time}})
 	return nil
 }
 
