@@ -218,22 +218,6 @@ type Broker interface {
 	Close() error
 }
 
-// Config is how a topic is made. RetentionMs -1: keep for ever; Compact: keep the newest record of each key; MaxMessage, in bytes, 0: what
-// the broker takes anyway.
-type Config struct {
-	Partitions  int32
-	RetentionMs int64
-	Compact     bool
-	MaxMessage  int
-}
-
-// Admin manages topics (optional, found by assertion).
-type Admin interface {
-	Topics(ctx context.Context) ([]Topic, error)
-	Create(ctx context.Context, name string, c Config) error // ErrTopicExists, wrapped, when it is there
-	Delete(ctx context.Context, name string) error
-}
-
 // Timed finds offsets by time (optional): the first offset whose record time is >= ms, or the partition's end.
 type Timed interface {
 	OffsetAt(ctx context.Context, p Partition, ms int64) (Offset, error)
