@@ -58,8 +58,11 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 		slices.SortFunc(all, func(x, y layout) int { return strings.Compare(x.name, y.name) })
 		out, err := b.describe(ctx, all, every)
 		unknown := errors.Is(err, kerr.UnknownTopicOrPartition)
-		if unknown && tries < 5 {
-			continue // one was deleted in between
+		if unknown && tries < maxUnheard { // one was deleted in between, and not every node has heard of it
+			if err := sleep(ctx, pause(tries)/4); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if unknown {
 			err = fmt.Errorf("%w: %w", topic.ErrNotYet, err)
