@@ -33,7 +33,7 @@ func (m *member) Committed(ctx context.Context, partitions ...topic.Partition) (
 			return nil, errors.Join(lost, m.b.explain(err, fmt.Sprintf("read the positions of group %q", m.name)))
 		}
 		if sleep(ctx, pause(n)) != nil {
-			return nil, fmt.Errorf("kafka: the positions of group %q are not decided yet: %w: %w", m.name, ctx.Err(), err)
+			return nil, fmt.Errorf("kafka: the positions of group %q are not decided yet: %w: %w: %w", m.name, topic.ErrNotYet, ctx.Err(), err)
 		}
 	}
 }
