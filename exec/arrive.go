@@ -18,7 +18,9 @@ type fetched struct {
 	err     error
 }
 
-// arrived hands what a reader brought to its task. again is where to read on when offsets are gone and may be left out.
+// arrived hands what a reader brought to its task. again is where to read on when offsets are gone and may be left out. A gap is believed
+// when it is met a second time, from the place that is committed: a worker that stood still for long may have lost its task, and the next
+// owner has gone on and had the exchange trimmed.
 func (w *Worker) arrived(f fetched) (again *topic.Span, err error) {
 	var gap topic.ErrGap
 	switch {
@@ -27,6 +29,9 @@ func (w *Worker) arrived(f fetched) (again *topic.Span, err error) {
 		return nil, nil
 	case errors.As(f.err, &gap) && f.unit.stage.SkipGaps:
 		return w.skip(f, gap), nil
+	case errors.As(f.err, &gap) && w.member != nil && w.gap != gap:
+		w.gap = gap
+		return nil, fmt.Errorf("%w: %w", topic.ErrLost, gap)
 	case f.err != nil:
 		return nil, f.err
 	}

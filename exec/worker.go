@@ -53,8 +53,9 @@ type Worker struct {
 	letters letters
 	rows    int64 // read since the job was started
 	late    int64
-	gaps    int64      // offsets that were gone and left out
-	mu      sync.Mutex // guards which tasks there are, for those who look from outside
+	gaps    int64        // offsets that were gone and left out
+	gap     topic.ErrGap // met once: it may be another owner's doing
+	mu      sync.Mutex   // guards which tasks there are, for those who look from outside
 
 	interrupted atomic.Bool
 	first       time.Time // of the first uncommitted row; zero: nothing is uncommitted
