@@ -95,7 +95,7 @@ func (e *Engine) ensureTopic(ctx context.Context, r *catalog.Relation) error {
 }
 
 func (e *Engine) createAs(ctx context.Context, st *lang.CreateSource, args []any) (*Result, error) {
-	opts := e.options(args)
+	opts := e.planning(ctx, args)
 	name := st.Name.Fold(opts.Upper)
 	old, _ := e.catalog.Relation(name, true)
 	if done, err := e.taken(ctx, st, name, st.OrReplace, st.IfNotExists); done != nil || err != nil {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf"
 	"github.com/streamql/streamql/udf/ml"
 )
 
@@ -23,6 +25,7 @@ var codes = []struct {
 	{ml.ErrCannot, "SQ6006"}, {topic.ErrLocked, "SQ7002"}, {topic.ErrFenced, "SQ7003"}, {topic.ErrTopicReplaced, "SQ5006"},
 	{topic.ErrTooLarge, "SQ5105"}, {topic.ErrUnreachable, "SQ7001"}, {exec.ErrMoved, "SQ7301"}, {state.ErrFormat, "SQ7302"}, {exec.ErrPartitions, "SQ5009"},
 	{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {errNoVersion, "SQ6002"},
+	{flow.ErrQuota, "SQ7004"}, {udf.ErrLimit, "SQ4003"},
 }
 
 // wrap gives an error a code, once.

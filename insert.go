@@ -17,7 +17,7 @@ func (e *Engine) insertSelect(ctx context.Context, st *lang.Insert, args []any) 
 		}
 	}
 	name := e.jobName("INSERTQUERY", st.Into.Text)
-	plan, err := planner.Insert(st, name, e.options(args))
+	plan, err := planner.Insert(st, name, e.planning(ctx, args))
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (e *Engine) insertSelect(ctx context.Context, st *lang.Insert, args []any) 
 }
 
 func (e *Engine) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
-	r, rows, err := planner.Values(st, e.options(args))
+	r, rows, err := planner.Values(st, e.planning(ctx, args))
 	if err != nil {
 		return nil, err
 	}

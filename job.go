@@ -177,7 +177,7 @@ func (e *Engine) moment(at *lang.Point) (int64, error) {
 // env is what the world hands to a job.
 func (e *Engine) env(name string) exec.Env {
 	out := exec.Env{Broker: e.broker, Source: e.source, Now: time.Now, Interval: e.interval, Errors: e.own(errorsTopic), Fail: e.failed,
-		Progress: e.progress, Prefix: e.prefix, Store: e.state.open}
+		Progress: e.progress, Prefix: e.prefix, Store: e.state.open, Quota: e.quota.job}
 	models := e.models.forJob()
 	out.Models = models
 	out.Log = e.log(name)

@@ -38,6 +38,7 @@ type config struct {
 	idle      bool // jobs are left to other processes
 	disk      state.FS
 	flush     time.Duration
+	quota     quota
 }
 
 // WithDir keeps topics, state and the catalog in a directory: a second start goes on where the first left off. One process at a time

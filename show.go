@@ -225,7 +225,7 @@ func (e *Engine) explain(ctx context.Context, st *lang.Explain, args []any) (*Ro
 		}
 		inner = list[0]
 	}
-	stages, err := e.planOf(inner, args)
+	stages, err := e.planOf(ctx, inner, args)
 	if err != nil {
 		return nil, err
 	}
@@ -278,8 +278,8 @@ func tier(r *catalog.Relation) string {
 }
 
 // planOf plans a statement without running it.
-func (e *Engine) planOf(st lang.Statement, args []any) ([]planner.Stage, error) {
-	opts := e.options(args)
+func (e *Engine) planOf(ctx context.Context, st lang.Statement, args []any) ([]planner.Stage, error) {
+	opts := e.planning(ctx, args)
 	switch st := st.(type) {
 	case *lang.QueryStatement:
 		p, err := planner.Query(st.Query, opts)

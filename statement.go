@@ -88,7 +88,7 @@ func (e *Engine) runOther(ctx context.Context, st lang.Statement, args []any) (*
 
 // query plans a query and opens its rows; nothing runs until they are read.
 func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, error) {
-	opts := e.options(args)
+	opts := e.planning(ctx, args)
 	opts.Views = e.views(ctx)
 	plan, err := planner.Query(q, opts)
 	if err != nil {
@@ -107,7 +107,7 @@ func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, e
 		env := e.env(name)
 		env.Transient, env.Rows, env.Errors = true, emit, ""
 		env.Store = func(string) (state.Store, error) { return state.Memory(), nil }
-		env.Read = counted.add
+		env.Read, env.Quota = counted.add, e.quota.query
 		job, err := exec.New(ctx, name, stages, env)
 		if err != nil {
 			return err

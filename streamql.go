@@ -64,7 +64,7 @@ func (e *Engine) own(what string) string { return e.prefix + "." + what }
 
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, options ...Option) (*Engine, error) {
-	e := &Engine{mu: make(lock, 1), config: config{now: time.Now, poll: 4096, memory: 256 << 20, flush: 30 * time.Second}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
+	e := &Engine{mu: make(lock, 1), config: config{now: time.Now, poll: 4096, memory: 256 << 20, flush: 30 * time.Second, quota: defaultQuota}, catalog: catalog.New(), functions: udf.Builtins(), properties: map[string]string{},
 		trainings: map[string]*planner.Training{}, jobs: map[string]*job{}, guarantees: map[string]string{}}
 	for _, o := range options {
 		o(&e.config)

@@ -16,6 +16,7 @@ import (
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf"
 	"github.com/streamql/streamql/udf/ml"
 )
 
@@ -243,7 +244,7 @@ func (e *Engine) evaluateOver(bundle *ml.Bundle, target, relation, model string)
 			return nil, 0, err
 		}
 		n += int64(b.Rows())
-		features := op.Features(b, cols, op.ReadSchema(b.Schema, cols), t.Features, func(int, error) {})
+		features := op.Features(b, cols, op.ReadSchema(b.Schema, cols), t.Features, udf.Env{Fail: func(int, error) {}})
 		if err := op.Evaluate(bundle, op.Spread(features, t.Names, bundle), b.Column(len(cols)), ev); err != nil {
 			return nil, 0, err
 		}

@@ -4,6 +4,7 @@
 package exec
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/streamql/streamql/flow"
@@ -99,6 +100,11 @@ type Context struct {
 	Interrupted func() bool
 	// Progress is told how training goes; never nil.
 	Progress func(Progress)
+	// Account is what the job or query has taken of its memory, and whether it may go on; nil: nothing is counted.
+	Account *flow.Account
+	// Strict says that a row beyond a limit of the engine (udf.ErrLimit) ends the query, as its result could not be told from one that
+	// is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
+	Strict bool
 
 	ops int
 }
@@ -140,9 +146,25 @@ func (c *Context) Keyspace(name string) state.Keyspace {
 	return c.State.Keyspace(fmt.Sprintf("%d.%s", c.ops, name))
 }
 
-// RowFailed returns the reporter of an operator's expressions: a row that fails gives NULL and an entry in the errors.
+// RowFailed returns the reporter of an operator's expressions: a row that fails gives NULL and an entry in the errors. What is evaluated
+// after the account has refused to go on has failed for no reason of its own.
 func (c *Context) RowFailed(source string) udf.Fail {
 	return func(_ int, err error) {
-		c.Fail(Failure{Code: "SQ4001", Err: err, Source: source, Side: "row"})
+		code := "SQ4001"
+		switch {
+		case c.Account.Err() != nil:
+			return
+		case errors.Is(err, udf.ErrLimit) && c.Strict:
+			c.Account.Fail(err)
+			return
+		case errors.Is(err, udf.ErrLimit):
+			code = "SQ4003"
+		}
+		c.Fail(Failure{Code: code, Err: err, Source: source, Side: "row"})
 	}
+}
+
+// Evaluation is what an operator's expressions have beside their batch.
+func (c *Context) Evaluation(source string) udf.Env {
+	return udf.Env{Fail: c.RowFailed(source), Account: c.Account}
 }

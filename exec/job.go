@@ -89,6 +89,7 @@ func (j *Job) Run(ctx context.Context) error {
 	pause, refused := firstPause, 0
 	for {
 		j.set(Running, nil)
+		j.worker.watch(ctx)
 		began := time.Now()
 		err := guard(func() error { return j.loop(ctx) })
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
@@ -207,6 +208,7 @@ func (j *Job) Bounded() bool {
 
 // Drain works off what the inputs hold now, commit by commit, and returns. after is called before each commit; it may call Crash.
 func (j *Job) Drain(ctx context.Context, after func() error) error {
+	j.worker.watch(ctx)
 	err := guard(func() error { return j.worker.Drain(ctx, after) })
 	j.count()
 	return err

@@ -101,6 +101,7 @@ func (t *Task) offer(f *topic.Fetch) error {
 		}
 		if b.Rows() > 0 {
 			l.queue = append(l.queue, b)
+			t.offered(b)
 		}
 	}
 	t.position[f.Partition] = f.Next
@@ -125,6 +126,7 @@ func (t *Task) run(wait bool) error {
 		if err := t.push(r.lane.leaf, r.batch); err != nil {
 			return err
 		}
+		t.pushed(r.lane)
 	}
 }
 

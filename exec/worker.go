@@ -34,6 +34,7 @@ type Env struct {
 	Read      func(rows int64) // told what has been read; may be nil
 	Transient bool             // results go to the client, nothing is committed
 	Rows      Emit
+	Quota     int64 // bytes that the job may take beside its tables' budgets; 0: no limit
 }
 
 // ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
@@ -51,6 +52,7 @@ type Worker struct {
 	member  topic.Member
 	out     output
 	letters letters
+	account *flow.Account
 	rows    int64 // read since the job was started
 	late    int64
 	gaps    int64      // offsets that were gone and left out
@@ -64,7 +66,7 @@ func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worke
 	if env.Prefix == "" {
 		env.Prefix = "streamql"
 	}
-	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true}
+	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true, account: flow.NewAccount(env.Quota)}
 	for _, u := range w.units {
 		w.whole = w.whole && u.bounded()
 	}
@@ -203,6 +205,7 @@ func (w *Worker) newTask(u *unit, store state.Store) (*Task, error) {
 		ctx.Progress = func(Progress) {}
 	}
 	ctx.Interrupted = w.interrupted.Load
+	w.count(ctx)
 	return newTask(u.name, u.stage.Root, ctx, u.inputs, func(b *flow.Batch) error {
 		if w.env.Rows != nil {
 			return w.env.Rows(b)

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
 )
 
 // arithmetic is the oracle: one row, in big integers or in floats.
@@ -195,7 +196,7 @@ func TestNegate(t *testing.T) {
 func kernel(b *testing.B, e Expr, in *flow.Batch) {
 	b.ReportAllocs()
 	for range b.N {
-		e.Eval(in, func(int, error) { b.Fatal("a row failed") })
+		e.Eval(in, udf.Env{Fail: func(int, error) { b.Fatal("a row failed") }})
 	}
 	b.ReportMetric(float64(in.Rows())*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
@@ -238,8 +239,8 @@ func BenchmarkKernels(b *testing.B) {
 	}
 	b.Run("filter and project", func(b *testing.B) {
 		for range b.N {
-			keep := both.Eval(in.Batch, nil)
-			scaled.Eval(in.Batch.Where(boolean(keep)), nil)
+			keep := both.Eval(in.Batch, udf.Env{})
+			scaled.Eval(in.Batch.Where(boolean(keep)), udf.Env{})
 		}
 		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	})

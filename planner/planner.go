@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"context"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -35,6 +36,8 @@ type Options struct {
 	Rows func(name string, args []any) (*flow.Batch, bool, error)
 	// Prefix begins the names of the engine's own topics; "": streamql.
 	Prefix string
+	// Context ends planning, and the folding of constants; nil: nothing does.
+	Context context.Context
 }
 
 // Plan is a statement ready to run.
@@ -66,6 +69,7 @@ type Leaf struct {
 
 type binder struct {
 	Options
+	folder    *expr.Folder
 	job       string
 	replace   func(lang.Expr) (expr.Expr, bool, error) // aggregates and group keys, above an aggregate
 	predicted map[string]predicted                     // calls of model functions, by their text
@@ -73,6 +77,16 @@ type binder struct {
 	leaves    []Leaf
 	exchanges int
 }
+
+func newBinder(o Options, job string) *binder {
+	if o.Context == nil {
+		o.Context = context.Background()
+	}
+	return &binder{Options: o, job: job, folder: expr.NewFolder(o.Context)}
+}
+
+// ended is the context's error, once it has ended.
+func (b *binder) ended() error { return b.Context.Err() }
 
 func (b *binder) prefix() string { return cmp.Or(b.Prefix, "streamql") }
 

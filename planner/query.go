@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"math"
+
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
@@ -79,6 +81,9 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 		}
 		if m == persistent {
 			return nil, unsupported(q.Tail.Limit, "LIMIT in a query that fills a topic")
+		}
+		if sort, ok := out.node.(*op.Sort); ok && n <= math.MaxInt32 {
+			sort.First = max(n, 1) // LIMIT 0 wants none, which Limit sees to
 		}
 		out.node = &op.Limit{Input: out.node, N: n}
 	}

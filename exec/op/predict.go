@@ -12,6 +12,7 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/udf"
 	"github.com/streamql/streamql/udf/ml"
 )
 
@@ -84,6 +85,7 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	if err := p.swap(in); err != nil {
 		return err
 	}
+	before := p.ctx.Account.Used()
 	cols := append([]arrow.Array(nil), in.Columns()...)
 	if p.bundle == nil {
 		for _, o := range p.Outputs {
@@ -91,7 +93,10 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		}
 		return emit(in.With(p.Out, cols))
 	}
-	features := Features(in, p.Columns, p.read, p.Features, p.ctx.RowFailed(p.Model))
+	features := Features(in, p.Columns, p.read, p.Features, p.ctx.Evaluation(p.Model))
+	if err := p.ctx.Account.Err(); err != nil {
+		return err
+	}
 	if err := p.scoring.Read(spread(features, p.widths), in.Rows()); err != nil {
 		return fmt.Errorf("model %s$%d: %w", p.Model, p.used, err)
 	}
@@ -104,16 +109,17 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			return fmt.Errorf("model %s$%d: %s: %w", p.Model, p.used, o.Func, err)
 		}
 		cols = append(cols, col)
+		p.ctx.Account.Grow(flow.Size(col))
 	}
-	return emit(in.With(p.Out, cols))
+	return pass(p.ctx.Account, before, in.With(p.Out, cols), emit)
 }
 
 // Features evaluates a model's feature expressions over the columns it reads. Training and prediction both come through here.
-func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Expr, fail func(int, error)) []arrow.Array {
+func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Expr, env udf.Env) []arrow.Array {
 	small := flow.NewBatch(read, pick(in, cols), in.Rows(), nil)
 	out := make([]arrow.Array, len(features))
 	for i, f := range features {
-		out[i] = f.Eval(small, fail)
+		out[i] = expr.Eval(f, small, env)
 	}
 	return out
 }

@@ -116,7 +116,10 @@ func (t *trainer) part(in *flow.Batch) (part, error) {
 		}
 		in = in.Take(keep)
 	}
-	p := part{rows: in.Rows(), cols: Features(in, t.Columns, t.read, t.Features, t.ctx.RowFailed(t.Model))}
+	p := part{rows: in.Rows(), cols: Features(in, t.Columns, t.read, t.Features, t.ctx.Evaluation(t.Model))}
+	if err := t.ctx.Account.Err(); err != nil {
+		return part{}, err
+	}
 	if t.Target >= 0 {
 		p.cols = append(p.cols, in.Column(t.Target))
 	}
