@@ -16,6 +16,12 @@ var defaultQuota = quota{query: 256 << 20, job: 512 << 20}
 // or job fails with SQ7004, and the process lives. The tables of a job's state have a bound of their own, WithStateMemory.
 func WithQuota(query, job int64) Option { return func(c *config) { c.quota = quota{query, job} } }
 
+// WithQueryMemory is WithQuota for queries alone.
+func WithQueryMemory(bytes int64) Option { return func(c *config) { c.quota.query = bytes } }
+
+// WithJobMemory is WithQuota for jobs alone.
+func WithJobMemory(bytes int64) Option { return func(c *config) { c.quota.job = bytes } }
+
 // planning is options for a statement whose planning ends with ctx.
 func (e *Engine) planning(ctx context.Context, args []any) planner.Options {
 	o := e.options(args)

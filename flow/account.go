@@ -35,6 +35,8 @@ type Account struct {
 	ends  bool  // steps are limited
 	ctx   context.Context
 	err   error
+
+	patience int // looks that an ended context still grants
 }
 
 // NewAccount makes an account with a quota in bytes; 0: none.
@@ -45,9 +47,10 @@ func NewBudget(ctx context.Context, quota, steps int64) *Account {
 	return &Account{quota: quota, ctx: ctx, steps: steps, ends: true}
 }
 
-// Watch begins anew: nothing is taken, nothing has been refused, and ctx says when to stop.
-func (a *Account) Watch(ctx context.Context) {
-	*a = Account{quota: a.quota, ctx: ctx}
+// Watch begins anew: nothing is taken, nothing has been refused, and ctx says when to stop. Work that ctx finds half-way may go on for
+// patience looks more, to come to an end at which it can be committed.
+func (a *Account) Watch(ctx context.Context, patience int) {
+	*a = Account{quota: a.quota, ctx: ctx, patience: patience}
 }
 
 // Err is the first refusal: ErrQuota, ErrStopped, ErrWork or what Fail was given, wrapped.
@@ -155,6 +158,9 @@ func (a *Account) look() {
 		return
 	}
 	if err := a.ctx.Err(); err != nil {
+		if a.patience--; a.patience >= 0 {
+			return
+		}
 		a.Fail(fmt.Errorf("%w: %s", ErrStopped, err))
 	}
 }

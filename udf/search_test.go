@@ -66,7 +66,7 @@ func TestSearchesStop(t *testing.T) {
 		{`(a+b)|\ba|a`, strings.Repeat("a", 300_000)},
 	} {
 		account := flow.NewAccount(0)
-		account.Watch(&countdown{context.Background(), 20})
+		account.Watch(&countdown{context.Background(), 20}, 0)
 		s, err := compile(c.pattern)
 		if err != nil {
 			t.Fatal(err)
