@@ -249,12 +249,25 @@ func (m *Make) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 // entries pairs keys and values up; of equal keys the last wins. A NULL key is left out, as no MAP can hold one.
 func entries(parts []any, env udf.Env) []flow.Entry {
 	out := []flow.Entry{}
+	var places map[any]int // of many keys that Go can compare
 next:
 	for i := 0; i < len(parts); i += 2 {
 		if parts[i] == nil {
 			continue
 		}
-		if !env.Account.Work(int64(len(out))) { // each key is compared with all before it
+		if places == nil && len(parts) > manyParts && canCompare(parts[i]) {
+			places = make(map[any]int, len(parts)/2)
+		}
+		if places != nil {
+			if at, twice := places[parts[i]]; twice {
+				out[at].Value = parts[i+1]
+				continue
+			}
+			places[parts[i]] = len(out)
+			out = append(out, flow.Entry{Key: parts[i], Value: parts[i+1]})
+			continue
+		}
+		if !env.Account.Work(int64(len(out))) { // the key is compared with all before it
 			return out
 		}
 		for j := range out {
@@ -266,4 +279,15 @@ next:
 		out = append(out, flow.Entry{Key: parts[i], Value: parts[i+1]})
 	}
 	return out
+}
+
+const manyParts = 64
+
+// canCompare reports whether Go's == compares values of the type as equalValues does.
+func canCompare(v any) bool {
+	switch v.(type) {
+	case []byte, []any, []flow.Entry:
+		return false
+	}
+	return true
 }

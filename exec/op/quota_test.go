@@ -14,6 +14,7 @@ import (
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/udf"
 )
 
@@ -21,6 +22,7 @@ import (
 func opened(t interface{ Fatalf(string, ...any) }, n exec.Node, a *flow.Account) exec.Operator {
 	ctx := context(t, nil, nil)
 	ctx.Account = a
+	ctx.State.(state.Counted).Count(a)
 	out, err := n.Open(ctx)
 	if err != nil {
 		t.Fatalf("%v", err)
