@@ -9,7 +9,8 @@ import (
 // quota is what a query and a job may take of the memory, in bytes; 0: there is no limit.
 type quota struct{ query, job int64 }
 
-// defaultQuota lets a process live in 2 GiB: what is taken may be twice as much for a moment, until the garbage is collected.
+// defaultQuota lets a process live in 2 GiB: while builders grow and until garbage is collected, the process may hold up to three times
+// what is charged.
 var defaultQuota = quota{query: 256 << 20, job: 512 << 20}
 
 // WithQuota bounds the memory that each query and each job may take, in bytes (default 256 and 512 MiB; 0: no limit). Beyond it the query

@@ -102,8 +102,8 @@ type Context struct {
 	Progress func(Progress)
 	// Account is what the job or query has taken of its memory, and whether it may go on; nil: nothing is counted.
 	Account *flow.Account
-	// Strict says that a row beyond a limit of the engine (udf.ErrLimit) ends the query, as its result could not be told from one that
-	// is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
+	// Strict says that a row beyond a limit of the engine (udf.ErrLimit) ends the query, as nothing would distinguish its result from one
+	// that is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
 	Strict bool
 
 	ops int

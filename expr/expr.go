@@ -13,7 +13,7 @@ import (
 )
 
 // Expr is a bound expression. Eval returns a column of in.Rows() rows of type Type; env.Fail gets the rows that failed, which are NULL.
-// Whoever evaluates an expression calls the function Eval, which keeps the account.
+// Callers use the function Eval, which keeps the account.
 type Expr interface {
 	Type() flow.Type
 	Eval(in *flow.Batch, env udf.Env) arrow.Array

@@ -21,8 +21,8 @@ const (
 	Step      = 16 // what a row, an element or a generated value costs beside its bytes
 )
 
-// Account is what a query or job has taken of its memory, in bytes, and whether it may go on. Whoever takes memory that grows with the
-// data charges it, and gives it back when the memory may be collected. The first refusal sticks: from then on Err is not nil, kernels
+// Account is what a query or job has taken of its memory, in bytes, and whether it may go on. Code that takes memory which grows with
+// the data charges it, and gives it back when the memory may be collected. The first refusal sticks: from then on Err is not nil, kernels
 // fill up with NULL, and the operator that evaluates them returns the error. An account belongs to one goroutine. A nil account counts
 // nothing and refuses nothing.
 type Account struct {

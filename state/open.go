@@ -72,7 +72,7 @@ type store struct {
 	names    []string // of spaces, sorted
 	held     int64    // bytes of all tables
 	account  *flow.Account
-	weight   int64  // of all tables, all told
+	weight   int64  // of all tables
 	charged  int64  // to the account
 	seq      uint64 // of the last commit
 	log      Log

@@ -84,7 +84,7 @@ func (a *aggregate) flush(to []byte, emit exec.Emit) error {
 	return f.emit(emit)
 }
 
-// flushed gathers the results of groups that are told and forgotten, a piece of them at a time.
+// flushed gathers the results of groups that are emitted and forgotten, a piece of them at a time.
 type flushed struct {
 	a     *aggregate
 	c     *changes

@@ -110,31 +110,6 @@ func (t *trainOnce) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	return t.ctx.Account.Err()
 }
 
-// charge keeps the account at what the sample takes: a part more, or after a cut whatever is left.
-func (t *trainOnce) charge(cut bool, added part) {
-	if !cut {
-		t.ctx.Account.Grow(added.size())
-		t.charged += added.size()
-		return
-	}
-	now := int64(0)
-	for _, p := range t.rows.parts {
-		now += p.size()
-	}
-	t.ctx.Account.Release(t.charged)
-	t.ctx.Account.Grow(now)
-	t.charged = now
-}
-
-// size is the memory of the rows and of their ranks in the sample.
-func (p part) size() int64 {
-	size := 8 * int64(p.rows)
-	for _, c := range p.cols {
-		size += flow.Size(c)
-	}
-	return size
-}
-
 // Holds implements exec.Holder.
 func (t *trainOnce) Holds() bool { return t.rows.seen > 0 && !t.done }
 
