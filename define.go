@@ -174,7 +174,7 @@ func (e *Engine) launch(ctx context.Context, j *job, plan []planner.Stage, repla
 	if err := e.changelogs(ctx, j.name, stages); err != nil {
 		return nil, err
 	}
-	if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name)); err != nil {
+	if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name, plan)); err != nil {
 		return nil, err
 	}
 	if err := e.remember(ctx, rec); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/models"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf/ml"
@@ -18,7 +19,7 @@ func TestCodesOfErrors(t *testing.T) {
 		err  error
 		code string
 	}{
-		{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {topic.ErrTopicReplaced, "SQ5006"}, {errNoVersion, "SQ6002"}, {exec.ErrPartitions, "SQ5009"}, {topic.ErrTooLarge, "SQ5105"},
+		{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {topic.ErrTopicReplaced, "SQ5006"}, {models.ErrNoVersion, "SQ6002"}, {exec.ErrPartitions, "SQ5009"}, {topic.ErrTooLarge, "SQ5105"},
 		{topic.ErrUnreachable, "SQ7001"}, {exec.ErrMoved, "SQ7301"}, {state.ErrFormat, "SQ7302"}, {ml.ErrCannot, "SQ6006"},
 		{ml.ErrNoRows, "SQ6201"}, {ml.ErrLoss, "SQ6203"}, {ml.ErrHash, "SQ6301"}, {ml.ErrFormat, "SQ6302"}, {ml.ErrShape, "SQ6303"}, {topic.ErrLocked, "SQ7002"},
 		{topic.ErrFenced, "SQ7003"}, {topic.ErrGap{Span: topic.Span{From: 3, To: 9}}, "SQ8001"}, {&exec.PanicError{Value: "broken"}, "SQ9001"}, {errors.New("something else"), "SQ4000"},

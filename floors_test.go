@@ -20,7 +20,7 @@ var floors = [][]string{
 	{"catalog", "expr", "udf/ml", "udf/ml/nn", "udf/ml/fmath", "udf/ml/mltest"},
 	{"exec", "result"},
 	{"exec/op"},
-	{"planner"},
+	{"planner", "models"},
 	{"", "conformance/reference"},
 	{"shell", "conformance", "streamqltest", "exec/sim", "conformance/storm", "server/http"},
 	{"cmd/streamql", "bench/kafka", "conformance/process"},

@@ -175,14 +175,13 @@ func (e *Engine) moment(at *lang.Point) (int64, error) {
 }
 
 // env is what the world hands to a job.
-func (e *Engine) env(name string) exec.Env {
+func (e *Engine) env(name string, plan []planner.Stage) exec.Env {
 	out := exec.Env{Broker: e.broker, Source: e.source, Now: time.Now, Interval: e.interval, Errors: e.own(errorsTopic), Fail: e.failed,
 		Progress: e.progress, Prefix: e.prefix, Store: e.state.open}
-	models := e.models.forJob()
-	out.Models = models
+	versions := e.models.ForJob()
+	out.Models, out.Ready = versions, e.ready(plan)
 	out.Log = e.log(name)
-	out.OnCommit = models.committed
-	out.OnAbort, out.OnStop = models.aborted, models.stop
+	out.OnCommit, out.OnAbort = versions.Committed, versions.Aborted
 	if out.Progress == nil {
 		out.Progress = func(exec.Progress) {}
 	}
@@ -326,13 +325,17 @@ func (e *Engine) drainJob(ctx context.Context, j *job, after func(string) error)
 		if err := e.changelogs(ctx, j.name, stages); err != nil {
 			return err
 		}
-		if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name)); err != nil {
+		if j.run, err = exec.New(ctx, j.name, stages, e.env(j.name, nil)); err != nil {
 			return err
 		}
 		if err := e.enlist(ctx, j, false); err != nil {
 			return err
 		}
 	}
+	if err := e.syncModels(ctx, j.uses); err != nil {
+		return err
+	}
+	defer func() { _ = e.syncModels(ctx, map[string]bool{j.fills: true}) }() // a broker that cannot be read has failed the job already
 	for {
 		err := j.run.Drain(ctx, hook)
 		if errors.Is(err, ErrCrash) {

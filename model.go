@@ -27,7 +27,7 @@ func (e *Engine) createModel(ctx context.Context, st *lang.CreateModel) (*Result
 	if err != nil {
 		return nil, err
 	}
-	if err := e.models.open(ctx, name); err != nil {
+	if err := e.openModel(ctx, name); err != nil {
 		return nil, err
 	}
 	replace := func() error {
@@ -48,7 +48,7 @@ func (e *Engine) createModel(ctx context.Context, st *lang.CreateModel) (*Result
 // launchTraining starts a training; a bounded one is waited for, outside the engine's lock.
 func (e *Engine) launchTraining(ctx context.Context, t *planner.Training, j *job, replace func() error) (*Result, error) {
 	j.bounded = t.Bounded
-	before := len(e.models.all(t.Name))
+	before := len(e.models.Versions(t.Name))
 	r, err := e.launch(ctx, j, t.Stages, replace, "model "+t.Name+" is being trained")
 	if err != nil || !t.Bounded || e.manual || e.replaying {
 		return r, err
@@ -85,24 +85,25 @@ func (e *Engine) waitTraining(ctx context.Context, j *job, t string) error {
 	case j.done && j.failure != "":
 		return errors.New(j.failure)
 	case j.done:
-		return e.models.refresh(context.WithoutCancel(ctx), t)
+		return e.models.Sync(context.WithoutCancel(ctx), t)
 	case status == exec.Failed && e.shared():
 		return errors.Join(err, e.finished(context.WithoutCancel(ctx), j))
 	case status == exec.Failed:
 		return err
 	}
-	return e.finished(context.WithoutCancel(ctx), j)
+	ctx = context.WithoutCancel(ctx)
+	return errors.Join(e.finished(ctx, j), e.models.Sync(ctx, t))
 }
 
 // trained says what the versions since before are.
 func (e *Engine) trained(model string, before int) string {
-	all := e.models.all(model)
+	all := e.models.Versions(model)
 	if len(all) <= before {
 		return "model " + model + ": no version was made"
 	}
 	v := all[len(all)-1]
-	m := v.manifest
-	s := fmt.Sprintf("model %s$%d: %d rows", model, v.number, m.Rows["used"])
+	m := v.Manifest
+	s := fmt.Sprintf("model %s$%d: %d rows", model, v.Number, m.Rows["used"])
 	if l, ok := m.Metrics["training.loss"]; ok {
 		s += fmt.Sprintf(" · loss %.4g", l)
 	}
@@ -173,9 +174,9 @@ func (e *Engine) dropModel(ctx context.Context, st *lang.DropModel) (*Result, er
 	}
 	e.catalog.Drop(t.Name)
 	delete(e.trainings, t.Name)
-	e.models.forget(t.Name)
+	e.models.Forget(t.Name)
 	if !e.replaying {
-		if err := e.broker.Delete(ctx, e.modelTopic(t.Name)); err != nil && !errors.Is(err, topic.ErrUnknownTopic) {
+		if err := e.models.Delete(ctx, t.Name); err != nil {
 			return nil, err
 		}
 	}
@@ -184,20 +185,15 @@ func (e *Engine) dropModel(ctx context.Context, st *lang.DropModel) (*Result, er
 
 // dropVersion tombstones a version's chunks; its manifest stays as a record of what it was.
 func (e *Engine) dropVersion(ctx context.Context, model string, n int) (*Result, error) {
-	var v *version
-	for _, each := range e.models.all(model) {
-		if each.number == n {
-			v = &each
-		}
-	}
-	if v == nil {
+	all := e.models.Versions(model)
+	if n > len(all) {
 		return nil, &Error{Code: "SQ6003", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q has no version %d", model, n)}
 	}
 	txn, err := e.broker.Begin(ctx, "models."+e.instance)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range v.tombstones() {
+	for _, r := range e.models.Tombstones(all[n-1]) {
 		r.Time = e.now().UnixMilli()
 		if err := txn.Write(topic.Partition{Topic: e.modelTopic(model)}, r); err != nil {
 			return nil, errors.Join(err, txn.Abort(ctx))
@@ -206,5 +202,5 @@ func (e *Engine) dropVersion(ctx context.Context, model string, n int) (*Result,
 	if err := txn.Commit(ctx, nil); err != nil {
 		return nil, err
 	}
-	return &Result{Message: fmt.Sprintf("model %s$%d dropped", model, n)}, e.models.refresh(ctx, model)
+	return &Result{Message: fmt.Sprintf("model %s$%d dropped", model, n)}, e.models.Sync(ctx, model)
 }

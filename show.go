@@ -51,8 +51,8 @@ func (e *Engine) show(ctx context.Context, st *lang.Show) (*Result, error) {
 	case "MODELS":
 		names = []string{"name", "type", "versions", "serving", "job", "topic"}
 		for _, m := range e.catalog.Models() {
-			_, serving, _ := e.models.get(m.Name, 0)
-			rows = append(rows, []any{m.Name, m.Type, int32(len(e.models.all(m.Name))), int32(serving), m.Job, m.Topic})
+			_, serving, _ := e.models.Get(m.Name, 0)
+			rows = append(rows, []any{m.Name, m.Type, int32(len(e.models.Versions(m.Name))), int32(serving), m.Job, m.Topic})
 		}
 	case "TYPES":
 		names = []string{"name", "type"}
@@ -197,15 +197,15 @@ func (e *Engine) describeModel(m *catalog.Model, number int) *Rows {
 	if t.Target.Type != nil {
 		rows = append(rows, []any{"target", t.Target.Name + " " + flow.TypeName(t.Target.Type)})
 	}
-	for _, v := range e.models.all(m.Name) {
-		if number > 0 && v.number != number {
+	for _, v := range e.models.Versions(m.Name) {
+		if number > 0 && v.Number != number {
 			continue
 		}
-		s := fmt.Sprintf("%s, %d rows", v.status, v.manifest.Rows["used"])
-		if v.err != nil {
-			s += ": " + v.err.Error()
+		s := fmt.Sprintf("%s, %d rows", v.Status, v.Manifest.Rows["used"])
+		if v.Err != nil {
+			s += ": " + v.Err.Error()
 		}
-		rows = append(rows, []any{fmt.Sprintf("version %d", v.number), s})
+		rows = append(rows, []any{fmt.Sprintf("version %d", v.Number), s})
 	}
 	rows = append(rows, []any{"statement", m.Statement})
 	return table([]string{"property", "value"}, rows)

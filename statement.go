@@ -104,7 +104,7 @@ func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, e
 	counted := &scanned{known: known(stages)}
 	rows.stats = counted.stats
 	rows.run = func(ctx context.Context, emit exec.Emit) error {
-		env := e.env(name)
+		env := e.env(name, plan.Stages)
 		env.Transient, env.Rows, env.Errors = true, emit, ""
 		env.Store = func(string) (state.Store, error) { return state.Memory(), nil }
 		env.Read = counted.add
@@ -113,6 +113,9 @@ func (e *Engine) query(ctx context.Context, q *lang.Query, args []any) (*Rows, e
 			return err
 		}
 		if e.manual { // a live input ends where it ends now
+			if err := e.syncModels(ctx, planner.Uses(plan.Stages)); err != nil {
+				return err
+			}
 			return errors.Join(job.Drain(ctx, nil), job.Close(ctx))
 		}
 		return job.Run(ctx)

@@ -11,6 +11,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/models"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
@@ -25,7 +26,7 @@ type Engine struct {
 	instance  string  // tells this process from others of the same application
 	catalog   *catalog.Catalog
 	functions *udf.Registry
-	models    *keeper
+	models    *models.Registry
 
 	mu         lock // statements that define run one at a time
 	properties map[string]string
@@ -81,7 +82,10 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 	}
 	e.functions.SetClock(func() int64 { return e.now().UnixMilli() })
 	e.functions.SetRandom(rand.Uint64)
-	e.models = newKeeper(e)
+	e.models = e.newRegistry()
+	if err := e.functions.Add(e.models.Function()); err != nil {
+		return nil, errors.Join(wrap(err, nil), e.Close())
+	}
 	if err := e.start(ctx); err != nil {
 		return nil, errors.Join(wrap(err, nil), e.Close())
 	}
@@ -105,7 +109,7 @@ func (e *Engine) start(ctx context.Context) error {
 func (e *Engine) Close() error {
 	e.stop()
 	if e.models != nil {
-		e.models.close()
+		e.models.Close()
 	}
 	e.background.Wait()
 	var errs []error

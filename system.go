@@ -15,6 +15,7 @@ import (
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/models"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf/ml"
 )
@@ -43,7 +44,7 @@ func (e *Engine) ownRelations() {
 	tr := &catalog.Relation{Name: "streamql.training", Topic: e.own(trainingTopic), Partitions: 1, ReadOnly: true}
 	tr.Columns = []catalog.Column{{Name: "model", Type: flow.String}, {Name: "version", Type: flow.Int}, {Name: "event", Type: flow.String},
 		{Name: "pass", Type: flow.Int}, {Name: "rows", Type: flow.Bigint}, {Name: "metric", Type: flow.String}, {Name: "value", Type: flow.Double},
-		{Name: "job", Type: flow.String}, {Name: "detail", Type: flow.String}}
+		{Name: "job", Type: flow.String}, {Name: "detail", Type: flow.String}, {Name: "version_id", Type: flow.String}}
 	tr.Value = format.Spec{Name: "JSON"}
 	for _, c := range tr.Columns {
 		tr.Value.Fields = append(tr.Value.Fields, flow.Field(c.Name, c.Type))
@@ -83,8 +84,8 @@ func versionBatch(rows [][]any) *flow.Batch { return staticBatch(versionNames, v
 
 func (e *Engine) versionRows(model string) [][]any {
 	var out [][]any
-	for _, v := range e.models.all(model) {
-		m := v.manifest
+	for _, v := range e.models.Versions(model) {
+		m := v.Manifest
 		var threshold any
 		if m.Threshold != nil {
 			threshold = *m.Threshold
@@ -94,7 +95,7 @@ func (e *Engine) versionRows(model string) [][]any {
 			metrics = append(metrics, flow.Entry{Key: k, Value: x})
 		}
 		sort.Slice(metrics, func(i, j int) bool { return metrics[i].Key.(string) < metrics[j].Key.(string) })
-		out = append(out, []any{model, int32(v.number), v.status, m.Type, int32(m.Parent), m.TrainedFrom, m.TrainedTo, m.KnownAt, m.Rows["used"],
+		out = append(out, []any{model, int32(v.Number), string(v.Status), m.Type, int32(m.Parent), m.TrainedFrom, m.TrainedTo, m.KnownAt, m.Rows["used"],
 			metrics, threshold, int64(m.Payload.Bytes), m.Payload.SHA256})
 	}
 	return out
@@ -165,15 +166,15 @@ func (e *Engine) trainingInfo(args []any) (*flow.Batch, error) {
 		return nil, err
 	}
 	var out [][]any
-	for _, v := range e.models.all(model) {
-		if n > 0 && v.number != n {
+	for _, v := range e.models.Versions(model) {
+		if n > 0 && v.Number != n {
 			continue
 		}
-		for i, loss := range v.manifest.Losses {
-			out = append(out, []any{int32(v.number), int32(i + 1), v.manifest.Rows["used"], loss})
+		for i, loss := range v.Manifest.Losses {
+			out = append(out, []any{int32(v.Number), int32(i + 1), v.Manifest.Rows["used"], loss})
 		}
-		if len(v.manifest.Losses) == 0 {
-			out = append(out, []any{int32(v.number), int32(1), v.manifest.Rows["used"], nil})
+		if len(v.Manifest.Losses) == 0 {
+			out = append(out, []any{int32(v.Number), int32(1), v.Manifest.Rows["used"], nil})
 		}
 	}
 	return staticBatch([]string{"version", "pass", "rows", "loss"}, []flow.Type{flow.Int, flow.Int, flow.Bigint, flow.Double}, out), nil
@@ -192,12 +193,12 @@ func (e *Engine) evaluate(args []any) (*flow.Batch, error) {
 	if t.Target.Type == nil {
 		return nil, &Error{Code: "SQ6008", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q has no TARGET to evaluate against", model)}
 	}
-	bundle, n, err := e.models.get(model, n)
+	bundle, n, err := e.models.Get(model, n)
 	if err != nil {
 		return nil, err
 	}
 	if bundle == nil {
-		return nil, fmt.Errorf("model %q: %w", model, errNoVersion)
+		return nil, fmt.Errorf("model %q: %w", model, models.ErrNoVersion)
 	}
 	ev, rows, err := e.evaluateOver(bundle, t.Target.Name, fmt.Sprint(args[1]), model)
 	if err != nil {

@@ -107,22 +107,22 @@ type Context struct {
 // not know what a model is.
 type Models interface {
 	// Version returns a version (number 0: the one that serves by default) and its number; nil when there is none yet and wait is
-	// false. With wait it returns when there is one, or with an error when there will be none.
+	// false. With wait that is an error. It never blocks: a job is started when there is a version.
 	Version(model string, number int, wait bool) (version any, n int, err error)
 	// Swapped notes, in the job's transaction, that a job has gone from one version (0: none) to another.
 	Swapped(job, model string, from, to int, out Output) error
-	// Publish writes a version and its metrics in the job's transaction and gives it its number.
-	Publish(model string, version any, out Output) (n int, err error)
+	// Publish writes a version and its metrics in the job's transaction and gives it its id. Its number shows once it is committed.
+	Publish(model string, version any, out Output) (id string, err error)
 	// Note writes a line of the training log in the job's transaction.
 	Note(out Output, event TrainingEvent) error
 }
 
-// TrainingEvent is a row of streamql.training.
+// TrainingEvent is a row of streamql.training; ID is the version's.
 type TrainingEvent struct {
-	Model, Event, Metric, Job, Detail string
-	Version, Pass                     int
-	Rows, Time                        int64
-	Value                             float64
+	Model, ID, Event, Metric, Job, Detail string
+	Pass                                  int
+	Rows, Time                            int64
+	Value                                 float64
 }
 
 // Progress is a line of training's or a scan's progress.

@@ -19,6 +19,7 @@ type State string
 // The states of a job.
 const (
 	Starting   State = "STARTING"
+	Waiting    State = "WAITING" // for what it needs, the first version of a model
 	Running    State = "RUNNING"
 	Recovering State = "RECOVERING" // what was uncommitted is dropped, and the job goes on from what is durable
 	Degraded   State = "DEGRADED"   // it waits for a part of the cluster
@@ -83,8 +84,10 @@ func (j *Job) Start(ctx context.Context) {
 // or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
 // is durable. A cluster that is away is waited for in the same way, as long as it takes.
 func (j *Job) Run(ctx context.Context) error {
-	if f := j.worker.env.OnStop; f != nil {
-		defer context.AfterFunc(ctx, f)()
+	if f := j.worker.env.Ready; f != nil {
+		if err := f(ctx, func(why error) { j.set(Waiting, why) }); err != nil {
+			return errors.Join(err, j.worker.Close(context.WithoutCancel(ctx)))
+		}
 	}
 	pause, refused := firstPause, 0
 	for {

@@ -6,6 +6,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 )
@@ -18,9 +19,34 @@ func (b *binder) system(r *lang.Relation, m mode) (*rel, error) {
 	}
 	full := schema + "." + name
 	if source, ok := b.Catalog.Relation(full, true); ok {
-		return b.scan(source, r, alias(b, r, full), m)
+		out, err := b.scan(source, r, alias(b, r, full), m)
+		if err != nil || full != "streamql.training" {
+			return out, err
+		}
+		return b.numbered(out)
 	}
 	return b.rows(r, full, nil)
+}
+
+// numbered gives the rows of streamql.training their version's number. The topic has its id, as the number shows only where the model's
+// topic is read; rows of early programs have the number itself.
+func (b *binder) numbered(in *rel) (*rel, error) {
+	const number = "MODEL_VERSION_NUMBER"
+	model, id, version := in.scope.index("", "model"), in.scope.index("", "version_id"), in.scope.index("", "version")
+	if _, ok := b.Functions.Scalar(number); !ok || model < 0 || id < 0 || version < 0 {
+		return in, nil
+	}
+	known, err := b.function(nil, number, []expr.Expr{in.scope.column(model), in.scope.column(id)})
+	if err != nil {
+		return nil, err
+	}
+	p := &op.Project{Input: in.node, Out: in.node.Schema()}
+	for i := range in.scope.cols {
+		p.Exprs = append(p.Exprs, in.scope.column(i))
+	}
+	p.Exprs[version], err = b.function(nil, "COALESCE", []expr.Expr{known, in.scope.column(version)})
+	in.node = p
+	return in, err
 }
 
 func alias(b *binder, r *lang.Relation, name string) string {
