@@ -99,6 +99,23 @@ func Walk(e Expr, f func(Expr)) {
 	}
 }
 
+// Volatile reports whether an expression may have another value when it is evaluated again over the same row: it calls RANDOM, NOW or the
+// like, perhaps in a lambda's body.
+func Volatile(e Expr) bool {
+	out := false
+	Walk(e, func(e Expr) {
+		switch e := e.(type) {
+		case *Call:
+			out = out || e.Sig.Volatile
+		case *Lambda:
+			for _, b := range e.Bodies {
+				out = out || Volatile(b)
+			}
+		}
+	})
+	return out
+}
+
 // Map rewrites an expression from the leaves up.
 func Map(e Expr, f func(Expr) Expr) Expr {
 	old := e.Inputs()
@@ -122,13 +139,13 @@ func Fold(e Expr) Expr {
 		if len(e.Inputs()) == 0 {
 			return e
 		}
-		if c, ok := e.(*Call); ok && c.Sig.Volatile {
-			return e
-		}
 		for _, in := range e.Inputs() {
 			if _, ok := in.(*Literal); !ok {
 				return e
 			}
+		}
+		if Volatile(e) {
+			return e
 		}
 		failed := false
 		one := flow.NewBatch(flow.NewSchema(nil), nil, 1, nil)

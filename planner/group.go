@@ -213,17 +213,14 @@ func dropNulls(n exec.Node) {
 	}
 }
 
-// insertNormalize puts a Normalize directly over the scan: filters above it then see old rows too.
+// insertNormalize puts a Normalize over the scan, under the filters, which then see old rows too. What predicts or computes stands under it:
+// its results are kept with the row and retracted as they were.
 func insertNormalize(n exec.Node, key []int) exec.Node {
 	switch n := n.(type) {
 	case *op.Scan:
 		return &op.Normalize{Input: n, Key: key}
 	case *op.Filter:
 		return &op.Filter{Input: insertNormalize(n.Input, key), Predicate: n.Predicate}
-	case *op.Predict:
-		c := *n
-		c.Input = insertNormalize(n.Input, key)
-		return &c
 	}
 	return &op.Normalize{Input: n, Key: key}
 }

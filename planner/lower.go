@@ -23,6 +23,7 @@ func (b *binder) exchange(in exec.Node, keys []int) exec.Node {
 
 // lower optimizes a tree and cuts it into stages, upstream first. gather: one task reads all partitions of a stage.
 func (b *binder) lower(root exec.Node, gather bool) ([]Stage, error) {
+	root = memoize(root)
 	prune(root, everything(root))
 	return b.cut(root, gather), nil
 }
@@ -82,6 +83,8 @@ func input(n exec.Node) *exec.Node {
 	case *op.Exchange:
 		return &n.Input
 	case *op.Predict:
+		return &n.Input
+	case *op.Memo:
 		return &n.Input
 	case *op.Train:
 		return &n.Input

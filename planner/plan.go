@@ -100,7 +100,7 @@ func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation)
 		if !sel.hasKey(pos) {
 			name := "KSQL_COL_" + strconv.Itoa(pos)
 			if k < len(sel.rel.scope.cols) {
-				name = sel.rel.scope.cols[k].name
+				name = strings.TrimPrefix(sel.rel.scope.cols[k].name, "$")
 			}
 			return fail(at, "SQ2018", "the key column %s is missing from the projection: add it to SELECT", quote(name))
 		}

@@ -38,6 +38,7 @@ type selected struct {
 	rel
 	items    []item
 	keyItems []int // the items that are the key, in its order
+	carried  []int // the key's columns in the node, items or hidden ones: a query around this one may need them
 
 	project *op.Project // what makes the items, over from; ORDER BY may add to it
 	from    *rel
