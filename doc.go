@@ -24,5 +24,5 @@
 //     the ownership of anything is in doubt (topic.ErrLost), Job.Run drops what is uncommitted and goes on from 7.
 //
 // A CREATE MODEL walks the same way: its root is op.Train, whose rows come through the same scan and whose result, a version, goes out
-// through the same commit. op.Predict takes versions as they appear, between two batches.
+// through the same commit into the model's topic, which models.Registry follows. op.Predict takes versions as they appear, between two batches.
 package streamql

@@ -139,8 +139,8 @@ func computed(in exec.Node, list []expr.Expr) (*op.Project, []expr.Expr) {
 		p.Exprs = append(p.Exprs, fieldColumn(old, i))
 	}
 	var cols []expr.Expr
-	for _, e := range list {
-		name := fmt.Sprintf("$drawn%d", len(fields))
+	for i, e := range list {
+		name := fmt.Sprintf("$drawn%d", i)
 		cols = append(cols, &expr.Column{Index: len(fields), Name: name, T: e.Type()})
 		p.Exprs = append(p.Exprs, e)
 		fields = append(fields, flow.Field(name, e.Type()))
