@@ -26,9 +26,9 @@ type follower struct {
 	ranks map[string]int // numbers by id; a number once given stays
 
 	// The goroutine's own.
-	read snapshot                  // what has been read; published as a copy
-	raw  map[string][]topic.Record // chunks of versions whose manifest has not come
-	told bool                      // the trouble of this stretch has been reported
+	read   snapshot                  // what has been read; published as a copy
+	raw    map[string][]topic.Record // chunks of versions whose manifest has not come
+	warned bool                      // the trouble of this stretch has been reported
 }
 
 func newFollower(r *Registry, model string) *follower {
@@ -52,7 +52,7 @@ func (f *follower) number(id string) (int, bool) {
 	return n, ok
 }
 
-// show makes what has been read visible. What follows the topic has ended stays so.
+// show makes what has been read visible. A follower that was ended shows nothing more.
 func (f *follower) show() {
 	s := f.read
 	s.list = slices.Clone(s.list)
@@ -78,7 +78,7 @@ func (f *follower) replace(s *snapshot) {
 	f.more = make(chan struct{})
 }
 
-// end stops the goroutine and lets go of whoever waits. It does not wait for the goroutine.
+// end stops the goroutine and lets go of all callers that wait. It does not wait for the goroutine.
 func (f *follower) end(why error) {
 	f.stop()
 	f.mu.Lock()
@@ -104,7 +104,7 @@ func (f *follower) run() {
 			return
 		}
 		if f.read.next > at {
-			pause, f.told = firstPause, false
+			pause, f.warned = firstPause, false
 		}
 		f.warn(err)
 		timer := time.NewTimer(pause)
@@ -120,10 +120,10 @@ func (f *follower) run() {
 
 // warn reports the first error of a stretch in which nothing is read. That there is no topic, or another, is no trouble.
 func (f *follower) warn(err error) {
-	if f.told || f.r.config.Warn == nil || errors.Is(err, topic.ErrUnknownTopic) || errors.Is(err, topic.ErrTopicReplaced) {
+	if f.warned || f.r.config.Warn == nil || errors.Is(err, topic.ErrUnknownTopic) || errors.Is(err, topic.ErrTopicReplaced) {
 		return
 	}
-	f.told = true
+	f.warned = true
 	f.r.config.Warn(fmt.Errorf("following the versions of model %q: %w", f.model, err))
 }
 
@@ -188,7 +188,7 @@ func (f *follower) dropped(id string) {
 	}
 }
 
-// index is where a version stands in what has been read, -1: nowhere.
+// index is the place of a version in the list that has been read, -1: it is not there.
 func (f *follower) index(id string) int {
 	return slices.IndexFunc(f.read.list, func(v Version) bool { return v.ID == id })
 }

@@ -1,5 +1,5 @@
-// Package models is the registry of models' versions. Each model has a topic, which a goroutine of the registry's own follows; whoever
-// asks for a version is answered from memory, and whoever waits for one waits on a channel. No lock is held while anything is read,
+// Package models is the registry of models' versions. Each model has a topic, which a goroutine of the registry's own follows. A version
+// that is asked for comes from memory, and one that is not there yet is waited for on a channel. No lock is held while anything is read,
 // written or waited for.
 //
 // A version's records are keyed by its id, text drawn by its writer. Its number is the rank of its manifest among the manifests of the
@@ -63,7 +63,7 @@ func New(c Config) *Registry {
 	return r
 }
 
-// Close ends all following and whoever waits, and returns when the registry's goroutines have ended.
+// Close ends all following and all waiting, and returns when the registry's goroutines have ended.
 func (r *Registry) Close() {
 	r.stop()
 	r.mu.Lock()
@@ -104,7 +104,7 @@ func (r *Registry) Follow(model string) {
 	r.following.Go(f.run)
 }
 
-// Forget ends the following of a model. Whoever waits for it gets the error that it does not exist.
+// Forget ends the following of a model. Callers that wait for it get the error that it does not exist.
 func (r *Registry) Forget(model string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -222,7 +222,7 @@ func TestMadeAgain(t *testing.T) {
 	must(t, r.Delete(t.Context(), "m"))
 	must(t, r.Create(t.Context(), "m"))
 	publish(t, b, r.ForJob(), "job", 3, nil)
-	if got, want := seen(t, r), "1 a3 READY after 0"; !strings.HasPrefix(got, "1 a3 READY") {
+	if got, want := seen(t, r), "1 a3 READY after 0"; got != want {
 		t.Errorf("the versions are\n%s\nwant\n%s", got, want)
 	}
 	if n, ok := r.Number("m", "a1"); ok {

@@ -213,8 +213,8 @@ func dropNulls(n exec.Node) {
 	}
 }
 
-// insertNormalize puts a Normalize over the scan, under the filters, which then see old rows too. What predicts or computes stands under it:
-// its results are kept with the row and retracted as they were.
+// insertNormalize puts a Normalize over the scan and under the filters, which then see old rows too. Predictions and computed columns come
+// below it: they are kept with the row and retracted as they were.
 func insertNormalize(n exec.Node, key []int) exec.Node {
 	switch n := n.(type) {
 	case *op.Scan:

@@ -13,7 +13,7 @@ import (
 
 // memoize puts a Memo over what is not a function of the row alone, where the row may be retracted: over predictions, and over expressions
 // that use RANDOM, UUID, the present time or the row's own event time (a retraction has that of its cause). Over an append-only input
-// nothing is kept, nor where only the key of a retraction is read, as directly under a sink. It returns what stands in n's place.
+// nothing is kept, nor where only the key of a retraction is read, as directly under a sink. It returns the node that takes n's place.
 func memoize(n exec.Node) exec.Node {
 	wantOld(n, false)
 	_, sink := n.(*op.Sink)
@@ -164,16 +164,16 @@ func memoOver(n exec.Node, from int) *op.Memo {
 	return m
 }
 
-// identified is the columns by which the rows of a node are told apart. window: the first is the end of a window, after which a row may
-// still change for so many ms of stream time.
+// identified is the columns that identify a row of a node. window: the first is the end of a window, and a row may change until stream time
+// is lasts ms past that end.
 type identified struct {
 	columns []int
 	window  bool
 	lasts   int64
 }
 
-// identity finds how the rows of a node that retracts are told apart. Whatever stands over a Normalize or an Aggregate carries those columns
-// on: the binder sees to it.
+// identity finds the columns that identify a row of a node that retracts. Every node above a Normalize or an Aggregate carries them on:
+// the binder sees to it.
 func identity(n exec.Node) identified {
 	switch n := n.(type) {
 	case *op.Normalize:

@@ -14,8 +14,8 @@ import (
 )
 
 // Memo keeps columns that are not a function of the row alone (RANDOM, the present time, a prediction by the version of the day) under
-// the row's key from its insertion to its retraction, so that a row is taken out with the values it was put in with. It stands only where
-// rows can be retracted.
+// the row's key from its insertion to its retraction, so that a row is taken out with the values it was put in with. The planner uses it
+// only where rows can be retracted.
 type Memo struct {
 	Input   exec.Node
 	Key     []int // the columns by which a retraction finds its insertion
