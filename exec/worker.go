@@ -17,24 +17,25 @@ import (
 
 // Env is what the world hands to a job.
 type Env struct {
-	Broker   topic.Broker
-	Source   func(name string) topic.Source // where a topic is read: the broker, files or a generator
-	Store    func(task string) (state.Store, error)
-	Log      *Log // how state is kept where the broker does not keep it; nil: its transactions are topic.Keepers
-	Prefix   string
-	Now      func() time.Time
-	Interval time.Duration // between commits; 0: after each step
-	Models   Models
-	Progress func(Progress)
-	Fail     func(job string, f Failure)
-	Errors   string // topic of dead letters
-	OnCommit func() // after each commit, for those who wait for results; may be nil
-	OnAbort  func() // when something uncommitted is dropped; may be nil
-	// Ready returns when the job can begin, and tells waiting why it cannot yet; nil: at once. The job then is WAITING.
-	Ready     func(ctx context.Context, waiting func(why error)) error
+	Broker    topic.Broker
+	Source    func(name string) topic.Source // where a topic is read: the broker, files or a generator
+	Store     func(task string) (state.Store, error)
+	Log       *Log // how state is kept where the broker does not keep it; nil: its transactions are topic.Keepers
+	Prefix    string
+	Now       func() time.Time
+	Interval  time.Duration // between commits; 0: after each step
+	Models    Models
+	Progress  func(Progress)
+	Fail      func(job string, f Failure)
+	Errors    string           // topic of dead letters
+	OnCommit  func()           // after each commit, for those who wait for results; may be nil
+	OnAbort   func()           // when something uncommitted is dropped; may be nil
 	Read      func(rows int64) // told what has been read; may be nil
 	Transient bool             // results go to the client, nothing is committed
 	Rows      Emit
+
+	// Ready returns when the job can begin, and tells waiting why it cannot yet; nil: at once. Until then the job is WAITING.
+	Ready func(ctx context.Context, waiting func(why error)) error
 }
 
 // ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
