@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/streamql/streamql/engine"
 	"github.com/streamql/streamql/topic/local"
 )
 
@@ -33,7 +34,7 @@ func TestFullDisk(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	disk := &fullDisk{}
 	open := func(fs vfs.FS) *Engine {
-		e, err := Open(ctx, WithDir("data"), func(c *config) { c.local = []local.Option{local.FS(fs)} })
+		e, err := Open(ctx, WithDir("data"), func(c *engine.Config) { c.Local = []local.Option{local.FS(fs)} })
 		if err != nil {
 			t.Fatal(err)
 		}

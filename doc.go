@@ -16,7 +16,7 @@
 //  7. A Worker takes its place in the job's group (Broker.Join) and opens a Task for each partition number of a stage that is given to it
 //     (or one for all, which merge orders by event time): Worker.prepare brings its store up to its changelog, exec.Wire wires its
 //     operators. On the embedded broker all tasks are its own, and there is no changelog.
-//  8. A pump polls a topic.Reader for each partition; Worker.take hands the Fetch to its task.
+//  8. A pump (exec/session.go) polls a topic.Reader for each partition; Worker.step takes the Fetch to its task and says what comes next.
 //  9. The scan's Decode turns bytes into columns through a format.Codec, rows it cannot read into dead letters; Task.push stamps
 //     stream time and pushes the batch.
 //  10. Operators Process and emit, down to op.Sink, which writes into the worker's transaction, or to [Rows.Batches].
@@ -24,5 +24,5 @@
 //     the ownership of anything is in doubt (topic.ErrLost), Job.Run drops what is uncommitted and goes on from 7.
 //
 // A CREATE MODEL walks the same way: its root is op.Train, whose rows come through the same scan and whose result, a version, goes out
-// through the same commit. op.Predict takes versions as they appear, between two batches.
+// through the same commit into the model's topic, which models.Registry follows. op.Predict takes versions as they appear, between two batches.
 package streamql

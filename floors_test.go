@@ -15,13 +15,16 @@ const module = "github.com/streamql/streamql"
 
 // floors are the rooms, the lowest first. A room imports only rooms of lower floors, and of its own only those named here.
 var floors = [][]string{
-	{"flow", "lang", "topic", "internal/fault", "internal/mutant", "internal/golden"},
+	{"flow", "lang", "topic", "internal/fault", "internal/golden"},
 	{"format", "udf", "state", "topic/batch", "topic/local", "topic/kafka", "topic/files", "topic/generate", "peer"},
 	{"catalog", "expr", "udf/ml", "udf/ml/nn", "udf/ml/fmath", "udf/ml/mltest"},
 	{"exec", "result"},
-	{"exec/op"},
-	{"planner"},
-	{"", "conformance/reference"},
+	{"exec/op", "internal/mutant"},
+	{"models", "planner"},
+	{"connect", "decide", "journal", "supervise"},
+	{"inspect"},
+	{"engine", "conformance/reference"},
+	{""},
 	{"shell", "conformance", "streamqltest", "exec/sim", "conformance/storm", "server/http"},
 	{"cmd/streamql", "bench/kafka", "conformance/process"},
 }

@@ -94,6 +94,9 @@ func TestWaitsForModel(t *testing.T) {
 		CREATE MODEL m TRANSFORM (x) FROM s WINDOW TUMBLING (SIZE 1 DAY) TRAIN EACH WINDOW WITH (type='kmeans', k=1);
 		CREATE STREAM p AS SELECT x, CLUSTER(m, *) AS c FROM s;`)
 	time.Sleep(50 * time.Millisecond)
+	if got := result(t, e, `SELECT status, waits_for FROM streamql.jobs WHERE job = 'CSAS_p_1'`); !strings.HasPrefix(got, "WAITING ") || !strings.Contains(got, `model "m"`) {
+		t.Errorf("the job that waits is %q", got)
+	}
 	if got := result(t, e, `SELECT COUNT(*) AS n FROM p`); got != "0\n" {
 		t.Errorf("there are %q predictions without a model", got)
 	}
@@ -108,7 +111,7 @@ func TestWaitsForModel(t *testing.T) {
 			t.Errorf("a query that waits for a model ended with %v", err)
 		}
 	}
-	exec(t, e, `CREATE STREAM q AS SELECT x, CLUSTER(m, *) AS c FROM s; TERMINATE CSAS_q_4;`)
+	exec(t, e, `CREATE STREAM q AS SELECT x, CLUSTER(m, *) AS c FROM s; TERMINATE CSAS_q_2;`)
 	exec(t, e, fmt.Sprintf(`INSERT INTO s (ROWTIME, x) VALUES (%d, 3);`, time.Now().Add(48*time.Hour).UnixMilli()))
 	wait(t, e, `SELECT x, c FROM p`, "1 0\n2 0\n3 0\n")
 }

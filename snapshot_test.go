@@ -61,6 +61,7 @@ func TestSnapshotAfterLoss(t *testing.T) {
 	bare.until("SQ7301")
 	bare.stop()
 	p = start()
+	p.exec("RESTART CTAS_sums_0;") // this one has a snapshot
 	p.eventually(want, "SELECT id, total FROM sums;")
 	p.exec("INSERT INTO s (id, v) VALUES ('k07', 100);")
 	want[7] = "k07 107"

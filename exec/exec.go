@@ -4,6 +4,7 @@
 package exec
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/streamql/streamql/flow"
@@ -99,6 +100,11 @@ type Context struct {
 	Interrupted func() bool
 	// Progress is told how training goes; never nil.
 	Progress func(Progress)
+	// Account is what the job or query has taken of its memory, and whether it may go on; nil: nothing is counted.
+	Account *flow.Account
+	// Strict says that a row beyond a limit of the engine (udf.ErrLimit) ends the query, as nothing would distinguish its result from one
+	// that is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
+	Strict bool
 
 	ops int
 }
@@ -107,22 +113,22 @@ type Context struct {
 // not know what a model is.
 type Models interface {
 	// Version returns a version (number 0: the one that serves by default) and its number; nil when there is none yet and wait is
-	// false. With wait it returns when there is one, or with an error when there will be none.
+	// false. With wait that is an error. It never blocks: a job is started when there is a version.
 	Version(model string, number int, wait bool) (version any, n int, err error)
 	// Swapped notes, in the job's transaction, that a job has gone from one version (0: none) to another.
 	Swapped(job, model string, from, to int, out Output) error
-	// Publish writes a version and its metrics in the job's transaction and gives it its number.
-	Publish(model string, version any, out Output) (n int, err error)
+	// Publish writes a version and its metrics in the job's transaction and gives it its id. Its number shows once it is committed.
+	Publish(model string, version any, out Output) (id string, err error)
 	// Note writes a line of the training log in the job's transaction.
 	Note(out Output, event TrainingEvent) error
 }
 
-// TrainingEvent is a row of streamql.training.
+// TrainingEvent is a row of streamql.training; ID is the version's.
 type TrainingEvent struct {
-	Model, Event, Metric, Job, Detail string
-	Version, Pass                     int
-	Rows, Time                        int64
-	Value                             float64
+	Model, ID, Event, Metric, Job, Detail string
+	Pass                                  int
+	Rows, Time                            int64
+	Value                                 float64
 }
 
 // Progress is a line of training's or a scan's progress.
@@ -140,9 +146,25 @@ func (c *Context) Keyspace(name string) state.Keyspace {
 	return c.State.Keyspace(fmt.Sprintf("%d.%s", c.ops, name))
 }
 
-// RowFailed returns the reporter of an operator's expressions: a row that fails gives NULL and an entry in the errors.
+// RowFailed returns the reporter of an operator's expressions: a row that fails gives NULL and an entry in the errors. What is evaluated
+// after the account has refused to go on has failed for no reason of its own.
 func (c *Context) RowFailed(source string) udf.Fail {
 	return func(_ int, err error) {
-		c.Fail(Failure{Code: "SQ4001", Err: err, Source: source, Side: "row"})
+		code := "SQ4001"
+		switch {
+		case c.Account.Err() != nil:
+			return
+		case errors.Is(err, udf.ErrLimit) && c.Strict:
+			c.Account.Fail(err)
+			return
+		case errors.Is(err, udf.ErrLimit):
+			code = "SQ4003"
+		}
+		c.Fail(Failure{Code: code, Err: err, Source: source, Side: "row"})
 	}
+}
+
+// Evaluation is what an operator's expressions have beside their batch.
+func (c *Context) Evaluation(source string) udf.Env {
+	return udf.Env{Fail: c.RowFailed(source), Account: c.Account}
 }

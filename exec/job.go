@@ -19,19 +19,27 @@ type State string
 // The states of a job.
 const (
 	Starting   State = "STARTING"
+	Waiting    State = "WAITING" // for what it needs, the first version of a model
 	Running    State = "RUNNING"
 	Recovering State = "RECOVERING" // what was uncommitted is dropped, and the job goes on from what is durable
 	Degraded   State = "DEGRADED"   // it waits for a part of the cluster
 	Failed     State = "FAILED"
 	Done       State = "DONE"
 	Stopped    State = "STOPPED"
+	Restarting State = "RESTARTING" // an error has ended it that may heal
+	Paused     State = "PAUSED"
+	// Unavailable: this version cannot read its definition.
+	Unavailable State = "UNAVAILABLE"
 )
+
+// AllStates lists the states of a job.
+var AllStates = []State{Starting, Running, Recovering, Degraded, Waiting, Restarting, Paused, Failed, Done, Stopped, Unavailable}
 
 // Job is the run of a plan.
 type Job struct {
 	Name   string
 	worker *Worker
-	steps  *stepping // nil: nobody has called Step
+	hand   *hand // of Step; nil: nobody has called it
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -83,20 +91,18 @@ func (j *Job) Start(ctx context.Context) {
 // or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
 // is durable. A cluster that is away is waited for in the same way, as long as it takes.
 func (j *Job) Run(ctx context.Context) error {
-	if f := j.worker.env.OnStop; f != nil {
-		defer context.AfterFunc(ctx, f)()
-	}
 	pause, refused := firstPause, 0
 	for {
 		j.set(Running, nil)
+		j.worker.watch(ctx)
 		began := time.Now()
-		err := guard(func() error { return j.loop(ctx) })
+		err := guard(func() error { return j.worker.serve(ctx, j.mode(), j.count) })
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
 			// What has been pushed is whole: commit it, so that a restart need not do it again.
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
-		if !passing(err) || j.worker.env.Transient && !errors.Is(err, topic.ErrLost) {
+		if !passing(err) || j.worker.env.Transient { // what a query has given its client cannot be taken back
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
@@ -146,58 +152,12 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-func (j *Job) loop(ctx context.Context) error {
+// mode: the inputs of a live job are followed, those of a bounded one worked off.
+func (j *Job) mode() mode {
 	if j.Bounded() {
-		return j.drain(ctx)
+		return draining
 	}
-	return j.follow(ctx)
-}
-
-// drain works a bounded job off, once it is ours.
-func (j *Job) drain(ctx context.Context) error {
-	w := j.worker
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if w.member == nil && !w.env.Transient {
-		if err := w.join(ctx); err != nil {
-			return err
-		}
-	}
-	for w.member != nil && len(w.owned()) == 0 {
-		a, err := w.member.Next(ctx)
-		if err != nil {
-			return err
-		}
-		w.assigned(a)
-		if err := w.open(ctx, w.given(a)); err != nil {
-			return err
-		}
-	}
-	var watching sync.WaitGroup
-	defer watching.Wait()
-	defer cancel(nil)
-	if w.env.Log != nil && w.member != nil {
-		watching.Go(func() { cancel(w.keeps(ctx)) })
-	}
-	err := w.Drain(ctx, func() error { j.count(); return context.Cause(ctx) })
-	if lost := context.Cause(ctx); err != nil && errors.Is(lost, topic.ErrLost) {
-		return lost
-	}
-	return err // without one, all is committed, whoever has the job now
-}
-
-// keeps waits until the group takes the job away.
-func (w *Worker) keeps(ctx context.Context) error {
-	for {
-		a, err := w.member.Next(ctx)
-		if err != nil {
-			return err
-		}
-		w.assigned(a)
-		if len(w.given(a)) == 0 {
-			return fmt.Errorf("the job moves to another process: %w", topic.ErrLost)
-		}
-	}
+	return following
 }
 
 // Bounded reports whether the job ends by itself.
@@ -207,13 +167,20 @@ func (j *Job) Bounded() bool {
 
 // Drain works off what the inputs hold now, commit by commit, and returns. after is called before each commit; it may call Crash.
 func (j *Job) Drain(ctx context.Context, after func() error) error {
+	j.worker.watch(ctx)
 	err := guard(func() error { return j.worker.Drain(ctx, after) })
 	j.count()
 	return err
 }
 
-// Crash drops everything uncommitted and opens the tasks again from what is durable.
-func (j *Job) Crash(ctx context.Context) error { return j.worker.Crash(ctx) }
+// Crash drops everything uncommitted and opens the tasks again from what is durable, as after a kill. Tests use it to show that answers
+// do not depend on it.
+func (j *Job) Crash(ctx context.Context) error {
+	if err := j.worker.Close(ctx); err != nil {
+		return err
+	}
+	return j.worker.attach(ctx)
+}
 
 // Tasks are the tasks of the last stage, by their changelog's partitions, whoever runs them.
 func (j *Job) Tasks() []topic.Partition {
@@ -269,8 +236,9 @@ func (j *Job) Changelogs() []string {
 // Close ends a job that was never started.
 func (j *Job) Close(ctx context.Context) error {
 	var errs []error
-	if j.steps != nil {
-		errs = append(errs, j.steps.close())
+	if j.hand != nil {
+		errs = append(errs, j.hand.close())
+		j.hand = nil
 	}
 	return errors.Join(append(errs, j.worker.Close(ctx))...)
 }

@@ -20,13 +20,13 @@ func (r *refusing) Join(context.Context, topic.Group) (topic.Member, error) {
 	return nil, fmt.Errorf("%w: %w", topic.ErrLost, topic.ErrRefused)
 }
 
-// absent is a broker that is away for the first joins.
-type absent struct {
+// distant is a broker that is away for the first joins.
+type distant struct {
 	topic.Broker
 	joins, away int
 }
 
-func (a *absent) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
+func (a *distant) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
 	if a.joins++; a.joins <= a.away {
 		return nil, topic.ErrUnreachable
 	}
@@ -37,7 +37,7 @@ func (a *absent) Join(ctx context.Context, g topic.Group) (topic.Member, error) 
 func TestAway(t *testing.T) {
 	w := newWorld(t, 1024)
 	w.put("1", "2")
-	b := &absent{Broker: w.b, away: 3}
+	b := &distant{Broker: w.b, away: 3}
 	w.env.Broker = b
 	if err := w.job(&sums{}, 1, false).Run(ctx); err != nil || b.joins != 4 {
 		t.Errorf("after %d joins: %v", b.joins, err)

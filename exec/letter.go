@@ -1,11 +1,11 @@
 package exec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -19,7 +19,8 @@ type letters struct {
 
 type counted struct {
 	Failure
-	n int64
+	n    int64
+	size int // of the record's value, if it was cut
 }
 
 const maxKinds = 100 // of failed expressions told apart within one commit
@@ -47,14 +48,13 @@ func (l *letters) fail(f Failure) {
 			return
 		}
 	}
-	l.pending = append(l.pending, counted{f, 1})
+	c := counted{Failure: f, n: 1}
+	c.cut()
+	l.pending = append(l.pending, c)
 }
 
 // flush writes the letters into the open transaction. One that cannot be written fails the transaction: nothing bad is silent.
 func (l *letters) flush() error {
-	if mutant.On("dead letter outside the transaction") {
-		return l.outside()
-	}
 	for _, c := range l.pending {
 		r := c.letter(l.w.job)
 		err := l.w.out.Write(topic.Partition{Topic: l.w.env.Errors}, r)
@@ -73,6 +73,17 @@ func (l *letters) flush() error {
 
 // MaxLetter is the size over which a dead letter's value is cut; its place finds the rest.
 const MaxLetter = 512 << 10
+
+// cut keeps of a large record what its letter will hold, in bytes of its own: until the commit they would keep alive all that was fetched
+// with it.
+func (c *counted) cut() {
+	if c.Record == nil || len(c.Record.Value) <= MaxLetter {
+		return
+	}
+	r := *c.Record
+	c.size, r.Value = len(r.Value), bytes.Clone(r.Value[:MaxLetter])
+	c.Record = &r
+}
 
 func (c counted) headers() []topic.Header {
 	if c.Record == nil {
@@ -101,9 +112,8 @@ func (c counted) letter(job string) topic.Record {
 	add("timestamp", strconv.FormatInt(r.Time, 10))
 	add("job", job)
 	add("count", strconv.FormatInt(c.n, 10))
-	if len(r.Value) > MaxLetter {
-		add("truncated", strconv.Itoa(len(r.Value)))
-		r.Value = r.Value[:MaxLetter]
+	if c.size > 0 {
+		add("truncated", strconv.Itoa(c.size))
 	}
 	r.Headers = h
 	return r

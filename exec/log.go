@@ -8,7 +8,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
@@ -84,9 +83,7 @@ func (l *Log) seal(u *unit, txn topic.Txn, now int64, read map[topic.Partition]t
 	}
 	// The number of the commit stands as the changelog's own position: it tells a changelog that has lost records, and it makes the
 	// coordinator refuse a former owner even where no input is a topic of the broker.
-	if !mutant.On("changelog's position left out") {
-		read[u.changelog] = topic.Offset(t.ctx.State.Seq())
-	}
+	read[u.changelog] = topic.Offset(t.ctx.State.Seq())
 	return nil
 }
 
@@ -101,11 +98,12 @@ func (l *Log) applied(u *unit, txn topic.Txn, now int64) error {
 	return store.CommitLog(state.Log{Cluster: l.Cluster, Topic: u.topicID, Next: placer.Ends()[u.changelog], Wall: now})
 }
 
-// prepare opens a unit's store as of its last committed transaction.
-func (w *Worker) prepare(ctx context.Context, u *unit) (state.Store, error) {
+// prepare opens a unit's store as of its last committed transaction. The id is that of its changelog topic.
+func (w *Worker) prepare(ctx context.Context, u *unit) (store state.Store, id string, err error) {
 	l := w.env.Log
 	if l == nil || w.env.Transient {
-		return w.store(u)
+		store, err = w.store(u)
+		return store, "", err
 	}
 	positions := []topic.Partition{u.changelog}
 	for _, in := range u.inputs {
@@ -115,15 +113,14 @@ func (w *Worker) prepare(ctx context.Context, u *unit) (state.Store, error) {
 	}
 	committed, err := w.member.Committed(ctx, positions...)
 	if err != nil {
-		return nil, fmt.Errorf("positions of %s: %w", u.name, err)
+		return nil, "", fmt.Errorf("positions of %s: %w", u.name, err)
 	}
 	// Nobody else can commit for this task from here on. What is decided lies below the changelog's end.
-	if err := w.restore(ctx, u, false); err != nil {
-		return nil, fmt.Errorf("restore the state of %s: %w", u.name, err)
+	if id, err = w.restore(ctx, u, false); err != nil {
+		return nil, "", fmt.Errorf("restore the state of %s: %w", u.name, err)
 	}
-	store, err := w.store(u)
-	if err != nil {
-		return nil, err
+	if store, err = w.store(u); err != nil {
+		return nil, "", err
 	}
 	if err = agree(u, store, committed); err != nil {
 		err = w.disagree(ctx, committed, positions, err)
@@ -132,9 +129,9 @@ func (w *Worker) prepare(ctx context.Context, u *unit) (state.Store, error) {
 		err = w.sameTopics(ctx, u, store)
 	}
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, "", errors.Join(err, store.Close())
 	}
-	return store, nil
+	return store, id, nil
 }
 
 // disagree tells a loss from a place that is lost. A process that stood still while it restored may find that others have gone on and the

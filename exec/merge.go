@@ -18,6 +18,7 @@ type lane struct {
 	queue []*flow.Batch
 	row   int // next row of queue[0]
 	ended bool
+	done  int64 // bytes of the batches that have left the queue since pushed looked
 }
 
 func (m *merge) lane(leaf int, p topic.Partition) *lane {
@@ -97,6 +98,7 @@ func (l *lane) take(other *lane, first bool) *flow.Batch {
 	out := b.Slice(l.row, end)
 	if l.row = end; end == b.Rows() {
 		l.queue, l.row = l.queue[1:], 0
+		l.done += b.Size()
 	}
 	return out
 }

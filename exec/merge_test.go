@@ -15,9 +15,9 @@ import (
 
 var timed = flow.NewSchema([]arrow.Field{flow.Field("ID", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})
 
-type event struct{ id, time int64 }
+type tuple struct{ id, time int64 }
 
-func batchOf(events ...event) *flow.Batch {
+func batchOf(events ...tuple) *flow.Batch {
 	ids, times := make([]int64, len(events)), make([]int64, len(events))
 	for i, e := range events {
 		ids[i], times[i] = e.id, e.time
@@ -37,7 +37,7 @@ func ids(b *flow.Batch) []int64 {
 }
 
 // order is the definition: again and again the row that comes first of those at the heads of the lanes, the lower lane's on a tie.
-func order(lanes [][]event) []int64 {
+func order(lanes [][]tuple) []int64 {
 	lanes = slices.Clone(lanes)
 	out := []int64{}
 	for {
@@ -58,12 +58,12 @@ func order(lanes [][]event) []int64 {
 // However the lanes are cut into fetches and in whatever order these come, the rows go in one order.
 func TestMergeOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		all := make([][]event, rapid.IntRange(1, 4).Draw(t, "lanes"))
-		left := make([][]event, len(all))
+		all := make([][]tuple, rapid.IntRange(1, 4).Draw(t, "lanes"))
+		left := make([][]tuple, len(all))
 		m := merge{}
 		for i := range all {
 			for k := range rapid.IntRange(0, 12).Draw(t, "rows") {
-				all[i] = append(all[i], event{int64(100*i + k), rapid.Int64Range(0, 6).Draw(t, "time")}) // not sorted: rows come late
+				all[i] = append(all[i], tuple{int64(100*i + k), rapid.Int64Range(0, 6).Draw(t, "time")}) // not sorted: rows come late
 			}
 			left[i] = all[i]
 			m.lanes = append(m.lanes, &lane{part: topic.Partition{Topic: "t", ID: int32(i)}})
@@ -110,14 +110,14 @@ func TestMergeWaits(t *testing.T) {
 	p := func(id int32) topic.Partition { return topic.Partition{Topic: "t", ID: id} }
 	a, b := &lane{part: p(0)}, &lane{part: p(1)}
 	m := merge{lanes: []*lane{a, b}}
-	a.queue = append(a.queue, batchOf(event{1, 5}, event{2, 9}))
+	a.queue = append(a.queue, batchOf(tuple{1, 5}, tuple{2, 9}))
 	if _, ok := m.next(true); ok {
 		t.Fatal("a row went while another lane had not shown its next")
 	}
 	if !m.held() || m.wants(p(0)) || !m.wants(p(1)) {
 		t.Error("the lane that is empty is the one to read")
 	}
-	b.queue = append(b.queue, batchOf(event{3, 5}, event{4, 7}))
+	b.queue = append(b.queue, batchOf(tuple{3, 5}, tuple{4, 7}))
 	for _, want := range [][]int64{{1}, {3, 4}} {
 		if r, ok := m.next(true); !ok || !slices.Equal(ids(r.batch), want) {
 			t.Fatalf("want %v, got %v", want, r)
@@ -133,7 +133,7 @@ func TestMergeWaits(t *testing.T) {
 		t.Error("nothing is left")
 	}
 	b.ended = true
-	a.queue = append(a.queue, batchOf(event{5, 1}))
+	a.queue = append(a.queue, batchOf(tuple{5, 1}))
 	if r, ok := m.next(true); !ok || r.lane != a {
 		t.Error("a lane that has ended holds nothing back")
 	}
@@ -152,9 +152,9 @@ func TestClock(t *testing.T) {
 		}
 		now := int64(noTime)
 		for k := range rapid.IntRange(1, 5).Draw(t, "batches") {
-			var events []event
+			var events []tuple
 			for i := range rapid.IntRange(1, 5).Draw(t, "rows") {
-				events = append(events, event{int64(10*k + i), rapid.Int64Range(-5, 50).Draw(t, "time")})
+				events = append(events, tuple{int64(10*k + i), rapid.Int64Range(-5, 50).Draw(t, "time")})
 			}
 			in := batchOf(events...)
 			out := c.stamp(in)
@@ -213,11 +213,11 @@ func (s *steps) Process(port int, in *flow.Batch, emit Emit) error {
 func (s *steps) Advance(now flow.Time, emit Emit) error {
 	return s.note(fmt.Sprintf("advance %d", now))
 }
-func (s *steps) Finish(emit Emit) error { _ = s.note("finish"); return emit(batchOf(event{1, 1})) }
+func (s *steps) Finish(emit Emit) error { _ = s.note("finish"); return emit(batchOf(tuple{1, 1})) }
 func (s *steps) Seal() error            { return s.note("seal") }
 func (s *steps) Holds() bool            { return s.held }
 func (s *steps) Decode(*topic.Fetch) (*flow.Batch, error) {
-	return batchOf(event{1, 1}), nil
+	return batchOf(tuple{1, 1}), nil
 }
 
 // A pipeline tells inputs before those who read them, and empty batches go no further.
@@ -239,7 +239,7 @@ func TestPipeline(t *testing.T) {
 		log = nil
 	}
 	expect("open root", "open leaf", "open other")
-	_ = p.leaves[1].push(batchOf(event{1, 1}, event{2, 2}))
+	_ = p.leaves[1].push(batchOf(tuple{1, 1}, tuple{2, 2}))
 	_ = p.leaves[0].push(batchOf())
 	expect("process 0 other", "process 1 root", "process 0 leaf")
 	_ = p.Advance(7)

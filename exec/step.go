@@ -2,179 +2,260 @@ package exec
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
+	"time"
 
+	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
 
-// Step drives a live job by hand, on the caller's goroutine and without any other: it takes the job's place in its group if it has none;
-// else it follows what the group says, letting tasks go and opening others; then it polls one partition, which choose picks among n,
-// and commits if that is due. worked is false when there was nothing to do. What would have to wait ends with ctx, so a ctx that has
-// ended makes a Step that never waits, and what is not finished then goes on at the next.
+// A job has one state machine, Worker.step, and it does no waiting. It is handed what has happened, an event, and adds what is to be
+// done about it, commands, to Worker.todo. A feeder carries the commands out and brings back what came of them. There are two: session
+// has a goroutine for each command that waits (a job that runs), hand carries them out one by one on its caller's goroutine (Drain
+// in the order in which they were given, Step in any order that its caller chooses). So whatever the simulation shows of Step is
+// true of the code that runs.
 //
-// A topic.ErrLost or ErrUnreachable is no error: the job drops what is uncommitted, and the next Step goes on from what is durable. After any other error
-// the job can only be closed. A panic of an operator or of the broker is not caught. Close ends the job without a commit.
-func (j *Job) Step(ctx context.Context, choose func(n int) int) (worked bool, err error) {
-	if j.steps == nil {
-		j.set(Running, nil)
-		j.steps = &stepping{w: j.worker}
-	}
-	worked, err = j.steps.step(ctx, choose)
-	j.count()
-	if !passing(err) {
-		return worked, err
-	}
-	j.set(Recovering, err)
-	return true, j.Close(context.WithoutCancel(ctx))
-}
+// What a feeder must keep to:
+//   - step is called by one goroutine at a time, and everything that the machine owns is touched by that goroutine only. What a command
+//     needs beside it, Worker.carry reads, does not change while the command is being carried out: Worker.member, Worker.env, and of a
+//     unit what the plan says of it.
+//   - Each command is carried out once and gives one event.
+//   - toDrop ends whatever is being done for its unit. gone comes when all of it has ended, and nothing else of the unit after that.
+//   - When the feeder stops, all that it has begun has ended before anybody calls begin or Close.
 
-// stepping is what a job that is driven by hand has in place of a session: everything in it goes on from Step to Step.
-type stepping struct {
-	w       *Worker
-	given   []*unit // by the last assignment; those without a task are to be opened
-	readers []*reading
-}
+// event is something that has happened: one of the types below.
+type event any
 
-// reading is a reader of one partition for one task.
-type reading struct {
-	topic.Reader
-	unit *unit
-	task *Task
-	part topic.Partition
-}
-
-func (s *stepping) step(ctx context.Context, choose func(n int) int) (worked bool, err error) {
-	if s.w.member == nil {
-		err := s.w.join(ctx)
-		return !waits(ctx, err), unlessWaits(ctx, err)
+type (
+	// joined: the worker has its place in the group.
+	joined struct {
+		member topic.Member
+		err    error
 	}
-	for _, do := range []func(context.Context) (bool, error){s.news, s.open} {
-		did, err := do(ctx)
-		if worked = worked || did; err != nil {
-			return worked, err
+	// assignment is what the group says.
+	assignment struct {
+		topic.Assignment
+		err error
+	}
+	// prepared: a unit's store is as of its last committed transaction. id is that of its changelog topic.
+	prepared struct {
+		unit  *unit
+		store state.Store
+		id    string
+		err   error
+	}
+	// cooled: the copy of a unit's state is kept no longer.
+	cooled struct {
+		unit *unit
+		err  error
+	}
+	// gone: nothing that was dropped for a unit goes on any more.
+	gone struct{ unit *unit }
+	// fetched is what a reader brought.
+	fetched struct {
+		*reading
+		fetches []topic.Fetch
+		err     error
+	}
+	// looked: the topics that are read have so many partitions. Those that could not be looked at are left out.
+	looked struct{ partitions map[string]int }
+	// saved: the snapshots are made, but for these.
+	saved struct{ failed map[string]error }
+	// tick: time has passed.
+	tick struct{}
+)
+
+// command is something that is to be done: one of the types below.
+type command any
+
+type (
+	toJoin    struct{}           // take a place in the group: joined
+	toAsk     struct{}           // wait for what the group says; to ask again says that what was taken away has been let go: assignment
+	toRestore struct{ *unit }    // bring its store up to its changelog: prepared
+	toWarm    struct{ *unit }    // keep a copy of its state until it is dropped: cooled, with an error
+	toDrop    struct{ *unit }    // end whatever is being done for it: gone
+	toPoll    struct{ *reading } // bring what comes next of a partition; the first time, open its reader: fetched
+	toLook    struct{ topics []string }
+	toSave    struct{ tasks []string } // make snapshots
+)
+
+// mode is what a worker does with the tasks it has.
+type mode uint8
+
+const (
+	idle      mode = iota // nothing: they are only there
+	following             // it reads them all as their inputs grow, and commits when that is due
+	draining              // it works them off one by one, up to where their inputs end now, and commits after each fetch
+)
+
+// begin starts the machine, or goes on in another mode.
+func (w *Worker) begin(ctx context.Context, m mode) error {
+	w.mode, w.todo, w.alarms, w.seen = m, lasting(w.todo), alarms{sleep: time.Hour}, map[string]int{}
+	for _, u := range w.units {
+		u.drain, u.reads = pending, nil
+	}
+	switch {
+	case w.env.Transient:
+		for _, u := range w.units {
+			u.want = owned
+			w.reconcile(u)
+		}
+	case w.member == nil:
+		w.order(toJoin{})
+	}
+	if m == following {
+		w.setAlarms()
+		for _, u := range w.units {
+			if u.phase == running {
+				w.read(u)
+			}
 		}
 	}
-	did, err := s.poll(ctx, choose)
-	if err != nil {
-		return worked, err
-	}
-	if due, _ := s.w.due(); due {
-		return true, s.w.commit(ctx)
-	}
-	return worked || did, nil
+	return w.step(ctx, tick{})
 }
 
-// waits reports whether something had to wait and was not to.
-func waits(ctx context.Context, err error) bool { return err != nil && errors.Is(err, ctx.Err()) }
+// lasting are the commands that outlive a feeder: what the readers were to do does not.
+func lasting(todo []command) []command {
+	return slices.DeleteFunc(todo, func(c command) bool {
+		switch c.(type) {
+		case toPoll, toLook, toSave:
+			return true
+		}
+		return false
+	})
+}
 
-func unlessWaits(ctx context.Context, err error) error {
-	if waits(ctx, err) {
-		return nil
+func (w *Worker) order(c command) { w.todo = append(w.todo, c) }
+
+// step takes an event. After an error the worker can only be closed.
+func (w *Worker) step(ctx context.Context, e event) error {
+	var err error
+	switch e := e.(type) {
+	case joined:
+		if w.member, err = e.member, e.err; err == nil {
+			w.order(toAsk{})
+		}
+	case assignment:
+		if err = e.err; err == nil {
+			err = w.assign(ctx, e.Assignment)
+		}
+	case prepared:
+		err = w.prepared(e)
+	case cooled:
+		err = w.cooled(e)
+	case gone:
+		e.unit.to(absent)
+		w.reconcile(e.unit)
+	case fetched:
+		err = w.fetched(ctx, e)
+	case looked:
+		err = w.looked(e)
+	case saved:
+		w.saved(e)
+	case tick, nil:
+	default:
+		panic(fmt.Sprintf("exec: %T is no event", e))
+	}
+	if err == nil && w.mode == draining {
+		err = w.turn(ctx)
+	}
+	if err == nil && w.mode == following {
+		err = w.tick(ctx)
 	}
 	return err
 }
 
-// news follows what the group says. To ask again is the answer to the last time: by then what was lost has been let go.
-func (s *stepping) news(ctx context.Context) (bool, error) {
-	a, err := s.w.member.Next(ctx)
-	if err != nil {
-		return false, unlessWaits(ctx, err)
-	}
-	given := s.w.given(a)
-	var lost []*unit
-	for _, u := range s.w.units {
-		if u.task != nil && !slices.Contains(given, u) {
-			lost = append(lost, u)
-		}
-	}
-	if err := s.w.letGo(ctx, lost); err != nil {
-		return true, err
-	}
-	for _, u := range lost {
-		if err := s.leave(u); err != nil {
-			return true, err
-		}
-	}
-	s.given = given
-	s.w.assigned(a)
-	return true, nil
+// alarms are the moments at which something is due by the clock; zero: never.
+type alarms struct {
+	look, save time.Time
+	sleep      time.Duration // from the last step on, until something is due
 }
 
-// open opens the first task that is ours and not open yet.
-func (s *stepping) open(ctx context.Context) (bool, error) {
-	for _, u := range s.given {
-		if u.task != nil {
-			continue
-		}
-		store, err := s.w.prepare(ctx, u)
-		if err != nil {
-			return false, unlessWaits(ctx, err)
-		}
-		if err := s.w.install(u, store); err != nil {
-			return true, errors.Join(err, store.Close())
-		}
-		for _, span := range u.task.spans {
-			span.From = u.task.position[span.Partition]
-			if err := s.read(ctx, u, span); err != nil {
-				return true, err
-			}
-		}
-		return true, nil
+// topicsEvery is how often a job looks whether its topics still are what they were.
+const topicsEvery = 10 * time.Second
+
+func (w *Worker) setAlarms() {
+	l, now := w.env.Log, w.env.Now()
+	if l == nil || w.env.Transient {
+		return
 	}
-	return false, nil
+	w.alarms.look = now
+	if l.Save != nil && l.SaveEvery > 0 {
+		w.alarms.save = now.Add(l.SaveEvery)
+	}
 }
 
-func (s *stepping) read(ctx context.Context, u *unit, span topic.Span) error {
-	if span.From >= span.To {
+// tick begins what is due by the clock, and notes for how long nothing is.
+func (w *Worker) tick(ctx context.Context) error {
+	now, a := w.env.Now(), &w.alarms
+	a.sleep = time.Hour
+	due := func(at *time.Time) bool {
+		if at.IsZero() {
+			return false
+		}
+		left := at.Sub(now)
+		if left <= 0 {
+			*at = time.Time{} // until what is begun now has ended
+			return true
+		}
+		a.sleep = min(a.sleep, left)
+		return false
+	}
+	if due(&a.look) {
+		w.order(toLook{w.topics()})
+	}
+	if due(&a.save) {
+		w.order(toSave{w.running()})
+	}
+	if w.first.IsZero() {
 		return nil
 	}
-	r, err := s.w.env.Source(span.Topic).Open(ctx, []topic.Span{span})
-	if err != nil {
-		return err
+	// What is due and cannot be committed, because rows are held back, waits for the next event and not for the clock.
+	if left := w.env.Interval - now.Sub(w.first); left > 0 && w.out.bytes < commitBytes {
+		a.sleep = min(a.sleep, left)
+		return nil
 	}
-	s.readers = append(s.readers, &reading{r, u, u.task, span.Partition})
+	return w.commit(ctx)
+}
+
+// topics are those whose partitions are watched.
+func (w *Worker) topics() []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, u := range w.units {
+		for _, name := range u.topics() {
+			if !seen[name] && w.env.Log.Kept(name) {
+				out = append(out, name)
+			}
+			seen[name] = true
+		}
+	}
+	return out
+}
+
+// looked ends the job when a topic has got more partitions. (That one is gone, its readers notice.)
+func (w *Worker) looked(e looked) error {
+	w.alarms.look = w.env.Now().Add(topicsEvery)
+	for name, n := range e.partitions {
+		before, known := w.seen[name]
+		if !known {
+			w.seen[name] = n
+			continue
+		}
+		if err := samePartitions(name, before, n); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// poll takes what one partition has.
-func (s *stepping) poll(ctx context.Context, choose func(n int) int) (bool, error) {
-	if len(s.readers) == 0 {
-		return false, nil
-	}
-	i := choose(len(s.readers))
-	r := s.readers[i]
-	fetches, err := r.Poll(ctx)
-	if waits(ctx, err) {
-		return false, nil
-	}
-	again, failed := s.w.arrived(fetched{r.unit, r.task, fetches, r.part, err})
-	if err != nil { // it has ended, at a gap or for good
-		s.readers = slices.Delete(s.readers, i, i+1)
-		failed = errors.Join(failed, r.Close())
-	}
-	if failed == nil && again != nil {
-		failed = s.read(ctx, r.unit, *again)
-	}
-	return true, failed
-}
-
-// leave ends the reading for a task.
-func (s *stepping) leave(u *unit) (err error) {
-	s.readers = slices.DeleteFunc(s.readers, func(r *reading) bool {
-		if r.unit == u {
-			err = errors.Join(err, r.Close())
+// saved reports what could not be saved: the job goes on without it.
+func (w *Worker) saved(e saved) {
+	w.alarms.save = w.env.Now().Add(w.env.Log.SaveEvery)
+	for name, err := range e.failed {
+		if w.env.Fail != nil {
+			w.env.Fail(w.job, Failure{Code: "SQ7401", Err: fmt.Errorf("snapshot of %s: %w", name, err), Source: name, Side: "row"})
 		}
-		return r.unit == u
-	})
-	return err
-}
-
-func (s *stepping) close() error {
-	var errs []error
-	for _, r := range s.readers {
-		errs = append(errs, r.Close())
 	}
-	s.readers, s.given = nil, nil
-	return errors.Join(errs...)
 }

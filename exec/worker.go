@@ -10,7 +10,6 @@ import (
 
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/internal/fault"
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
@@ -30,41 +29,63 @@ type Env struct {
 	Errors    string           // topic of dead letters
 	OnCommit  func()           // after each commit, for those who wait for results; may be nil
 	OnAbort   func()           // when something uncommitted is dropped; may be nil
-	OnStop    func()           // when the job is to stop: whatever an operator waits for must let it go; may be nil
 	Read      func(rows int64) // told what has been read; may be nil
 	Transient bool             // results go to the client, nothing is committed
 	Rows      Emit
+	Quota     int64 // bytes that the job may take beside its tables' budgets; 0: no limit
 }
 
 // ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
 var ErrDone = errors.New("no more rows are needed")
 
+// around is what tests put between jobs and their world; nil in a program.
+var around func(Env) Env
+
 // commitBytes is how much a transaction may hold before it is committed early.
 const commitBytes = 32 << 20
 
-// Worker runs the tasks of one job that are this process's on one goroutine and commits them together.
+// Worker runs the tasks of one job that are this process's on one goroutine and commits them together. It is driven by a feeder through
+// begin and step, see step.go; all its fields belong to the goroutine that calls those, except that
+//   - job, env, units (but not what each holds) and whole never change;
+//   - member is set before any command is given that needs it, and changes only while nothing is being carried out;
+//   - mu guards which units have a task, for those who look from outside;
+//   - interrupted is anybody's.
+//
+// What must stay true between two steps: nothing is in flight in any task, so that a commit would be whole; first is zero exactly when
+// there is nothing to commit; and no command is lost, that is: of a unit that is restoring, standby or leaving, toRestore, toWarm or
+// toDrop is in todo or being carried out, and so is toAsk when the worker has a member, and toPoll for what has been asked for.
 type Worker struct {
 	job     string
 	env     Env
 	units   []*unit
-	whole   bool // a bounded job is worked off as a whole, by whoever owns its first task
+	whole   bool // a bounded job is worked off as a whole, by the process that owns its first task
 	member  topic.Member
+	mode    mode
+	todo    []command // given and not yet begun to be carried out
+	alarms  alarms
+	seen    map[string]int // partitions of the topics that are watched
+	before  func() error   // called before each commit of a drain; may be nil
 	out     output
 	letters letters
+	account *flow.Account
 	rows    int64 // read since the job was started
 	late    int64
-	gaps    int64      // offsets that were gone and left out
-	mu      sync.Mutex // guards which tasks there are, for those who look from outside
+	gaps    int64        // offsets that were gone and left out
+	gap     topic.ErrGap // met once: it may be another owner's doing
+	first   time.Time    // of the first uncommitted row; zero: nothing is uncommitted
 
+	mu          sync.Mutex
 	interrupted atomic.Bool
-	first       time.Time // of the first uncommitted row; zero: nothing is uncommitted
 }
 
 func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worker, error) {
+	if around != nil {
+		env = around(env)
+	}
 	if env.Prefix == "" {
 		env.Prefix = "streamql"
 	}
-	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true}
+	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true, account: flow.NewAccount(env.Quota)}
 	for _, u := range w.units {
 		w.whole = w.whole && u.bounded()
 	}
@@ -84,31 +105,17 @@ func (w *Worker) check() error {
 			continue
 		}
 		seen[u.stage] = true
-		if _, err := w.newTask(u, state.Memory()); err != nil {
+		store := state.Memory()
+		_, err := w.newTask(u, store)
+		if err := errors.Join(err, store.Close()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// attach takes the worker's place in the job's group and opens the tasks that are given to it, as of the last commit: at the start, and
-// after anything whose outcome is not known.
-func (w *Worker) attach(ctx context.Context) error {
-	if w.env.Transient {
-		return w.open(ctx, w.units)
-	}
-	if err := w.join(ctx); err != nil {
-		return err
-	}
-	a, err := w.member.Next(ctx)
-	if err != nil {
-		return err
-	}
-	w.assigned(a)
-	return w.open(ctx, w.given(a))
-}
-
-func (w *Worker) join(ctx context.Context) error {
+// join takes the worker's place in the job's group.
+func (w *Worker) join(ctx context.Context) (topic.Member, error) {
 	g := topic.Group{Name: w.job, Tasks: w.groupTasks()}
 	if w.env.Log == nil {
 		g.Name = w.env.Prefix + "." + w.job
@@ -117,10 +124,9 @@ func (w *Worker) join(ctx context.Context) error {
 	}
 	m, err := w.env.Broker.Join(ctx, g)
 	if err != nil {
-		return fmt.Errorf("join group %s: %w", g.Name, err)
+		return nil, fmt.Errorf("join group %s: %w", g.Name, err)
 	}
-	w.member = m
-	return nil
+	return m, nil
 }
 
 // groupTasks are the partitions that the group shares out.
@@ -134,50 +140,14 @@ func (w *Worker) groupTasks() []topic.Partition {
 	return out
 }
 
-// given are the units of an assignment.
-func (w *Worker) given(a topic.Assignment) []*unit {
-	owns := map[topic.Partition]bool{}
-	for _, p := range a.Tasks {
-		owns[p] = true
-	}
-	if w.whole && len(a.Tasks) > 0 {
-		return w.units
-	}
-	var out []*unit
-	for _, u := range w.units {
-		if owns[u.changelog] {
-			out = append(out, u)
-		}
-	}
-	return out
-}
-
-func (w *Worker) assigned(a topic.Assignment) {
-	if w.env.Log != nil && w.env.Log.Assigned != nil {
-		w.env.Log.Assigned(w.job, a)
-	}
-}
-
-// open opens units one after the other.
-func (w *Worker) open(ctx context.Context, units []*unit) error {
-	for _, u := range units {
-		store, err := w.prepare(ctx, u)
-		if err != nil {
-			return err
-		}
-		if err := w.install(u, store); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // install makes a unit's task over its store.
-func (w *Worker) install(u *unit, store state.Store) error {
+func (w *Worker) install(u *unit, store state.Store, id string) error {
 	t, err := w.newTask(u, store)
 	if err != nil {
-		return err
+		return errors.Join(err, store.Close())
 	}
+	u.to(running)
+	u.topicID, u.drain = id, pending
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u.task = t
@@ -188,12 +158,23 @@ func (w *Worker) install(u *unit, store state.Store) error {
 func (w *Worker) release(u *unit) error {
 	w.mu.Lock()
 	t := u.task
-	u.task = nil
+	u.task, u.reads = nil, nil
 	w.mu.Unlock()
 	if t == nil {
 		return nil
 	}
 	return t.ctx.State.Close()
+}
+
+// running names the tasks that are open.
+func (w *Worker) running() []string {
+	var out []string
+	for _, u := range w.units {
+		if u.phase == running {
+			out = append(out, u.name)
+		}
+	}
+	return out
 }
 
 func (w *Worker) newTask(u *unit, store state.Store) (*Task, error) {
@@ -203,6 +184,7 @@ func (w *Worker) newTask(u *unit, store state.Store) (*Task, error) {
 		ctx.Progress = func(Progress) {}
 	}
 	ctx.Interrupted = w.interrupted.Load
+	w.count(ctx)
 	return newTask(u.name, u.stage.Root, ctx, u.inputs, func(b *flow.Batch) error {
 		if w.env.Rows != nil {
 			return w.env.Rows(b)
@@ -224,7 +206,7 @@ func (w *Worker) all(f func(*unit, *Task) error) error {
 	return nil
 }
 
-// Close drops what is uncommitted and gives up the worker's place.
+// Close drops what is uncommitted and gives up the worker's place. The feeder has stopped.
 func (w *Worker) Close(ctx context.Context) error {
 	w.out.abort(ctx)
 	if w.env.OnAbort != nil {
@@ -232,45 +214,16 @@ func (w *Worker) Close(ctx context.Context) error {
 	}
 	var errs []error
 	for _, u := range w.units {
-		if mutant.On("memory kept after abort") {
-			continue
-		}
 		errs = append(errs, w.release(u))
+		u.phase, u.want = absent, nothing
 	}
 	if w.member != nil {
 		errs = append(errs, w.member.Close())
 		w.member = nil
 	}
-	w.letters.pending = nil
+	w.letters.pending, w.todo, w.mode = nil, nil, idle
 	w.first = time.Time{}
 	return errors.Join(errs...)
-}
-
-// Crash forgets everything uncommitted and opens the tasks again from what is durable, as after a kill. Tests use it to show that
-// answers do not depend on it.
-func (w *Worker) Crash(ctx context.Context) error {
-	if err := w.Close(ctx); err != nil {
-		return err
-	}
-	return w.attach(ctx)
-}
-
-// take hands a fetch to its task.
-func (w *Worker) take(t *Task, f *topic.Fetch, wait bool) error {
-	if err := t.offer(f); err != nil {
-		return err
-	}
-	if err := t.run(wait); err != nil {
-		return err
-	}
-	if w.first.IsZero() {
-		w.first = w.env.Now()
-	}
-	w.rows += int64(f.Rows())
-	if w.env.Read != nil {
-		w.env.Read(int64(f.Rows()))
-	}
-	return nil
 }
 
 // commit makes one transaction of all that the tasks have done: outputs, dead letters, state and positions. It is the only caller of
@@ -303,10 +256,7 @@ func (w *Worker) commit(ctx context.Context) error {
 		return err
 	}
 	fault.Point("before-commit")
-	if mutant.On("store before commit") {
-		w.applyEarly(sealed, txn, now)
-	}
-	if err := txn.Commit(ctx, read); err != nil && !(mutant.On("apply after unknown outcome") && errors.Is(err, topic.ErrLost)) {
+	if err := txn.Commit(ctx, read); err != nil {
 		return fmt.Errorf("commit of %s: %w", w.job, err)
 	}
 	fault.Point("after-commit")
@@ -359,13 +309,4 @@ func (w *Worker) applied(u *unit, txn topic.Txn, now int64) error {
 		return u.task.ctx.State.Commit(true)
 	}
 	return w.env.Log.applied(u, txn, now)
-}
-
-// due reports whether it is time to commit, and if not, how long until then.
-func (w *Worker) due() (bool, time.Duration) {
-	if w.first.IsZero() {
-		return false, time.Hour
-	}
-	wait := w.env.Interval - w.env.Now().Sub(w.first)
-	return wait <= 0 || w.out.bytes >= commitBytes, wait
 }

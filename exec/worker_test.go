@@ -105,18 +105,18 @@ func (s *summing) Holds() bool { return s.hold != nil && *s.hold }
 
 // world is a broker in memory with topics in (two partitions), out and errors.
 type world struct {
-	*testing.T
+	testing.TB
 	b   *local.Broker
 	env Env
 }
 
-func newWorld(t *testing.T, poll int) *world {
+func newWorld(t testing.TB, poll int) *world {
 	t.Helper()
 	b, err := local.Open("", local.PollRecords(poll))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, b: b}
+	w := &world{TB: t, b: b}
 	for name, n := range map[string]int32{"in": 2, "out": 1, "errors": 1} {
 		if err := b.Create(ctx, name, topic.Config{Partitions: n, RetentionMs: -1}); err != nil {
 			t.Fatal(err)

@@ -55,11 +55,11 @@ type operand struct {
 	mask int
 }
 
-func eval(e Expr, in *flow.Batch, fail udf.Fail) operand {
+func eval(e Expr, in *flow.Batch, env udf.Env) operand {
 	if l, ok := e.(*Literal); ok {
 		return operand{flow.Repeat(l.T, l.Value, 1), 0}
 	}
-	return operand{e.Eval(in, fail), -1}
+	return operand{Eval(e, in, env), -1}
 }
 
 func bothNulls(n int, ops ...operand) flow.Validity {
@@ -80,13 +80,13 @@ func bothNulls(n int, ops ...operand) flow.Validity {
 var errZero = errors.New("division by zero")
 
 // Eval implements Expr.
-func (a *Arith) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	l, r := eval(a.L, in, fail), eval(a.R, in, fail)
+func (a *Arith) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	l, r := eval(a.L, in, env), eval(a.R, in, env)
 	n := in.Rows()
 	v := bothNulls(n, l, r)
 	report := func(i int, err error) {
 		v.Clear(i)
-		fail(i, fmt.Errorf("%s: %w", a, err))
+		env.Fail(i, fmt.Errorf("%s: %w", a, err))
 	}
 	switch lc := l.col.(type) {
 	case *array.Int32:

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
 )
 
 // arithmetic is the oracle: one row, in big integers or in floats.
@@ -194,8 +195,10 @@ func TestNegate(t *testing.T) {
 // kernel evaluates over a batch of 4,096 rows and reports rows per second.
 func kernel(b *testing.B, e Expr, in *flow.Batch) {
 	b.ReportAllocs()
+	env := udf.Env{Account: flow.NewAccount(1 << 30), Fail: func(int, error) { b.Fatal("a row failed") }}
 	for range b.N {
-		e.Eval(in, func(int, error) { b.Fatal("a row failed") })
+		Eval(e, in, env)
+		env.Account.Settle(0, 0)
 	}
 	b.ReportMetric(float64(in.Rows())*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
@@ -238,8 +241,9 @@ func BenchmarkKernels(b *testing.B) {
 	}
 	b.Run("filter and project", func(b *testing.B) {
 		for range b.N {
-			keep := both.Eval(in.Batch, nil)
-			scaled.Eval(in.Batch.Where(boolean(keep)), nil)
+			env := udf.Env{Account: flow.NewAccount(1 << 30)}
+			keep := Eval(both, in.Batch, env)
+			Eval(scaled, in.Batch.Where(boolean(keep)), env)
 		}
 		b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	})

@@ -90,12 +90,12 @@ func (c *Cast) With(in []Expr) Expr { return &Cast{in[0], c.T} }
 func (c *Cast) String() string      { return "CAST(" + c.X.String() + " AS " + flow.TypeName(c.T) + ")" }
 
 // Eval implements Expr.
-func (c *Cast) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	return CastColumn(c.X.Eval(in, fail), c.T, fail)
+func (c *Cast) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	return CastColumn(Eval(c.X, in, env), c.T, env)
 }
 
 // CastColumn casts a column.
-func CastColumn(col arrow.Array, t flow.Type, fail udf.Fail) arrow.Array {
+func CastColumn(col arrow.Array, t flow.Type, env udf.Env) arrow.Array {
 	if flow.SameType(col.DataType(), t) {
 		return col
 	}
@@ -118,7 +118,7 @@ func CastColumn(col arrow.Array, t flow.Type, fail udf.Fail) arrow.Array {
 		case arrow.FLOAT32:
 			return flow.Fixed(t, convert[float32](a.Int64Values()), arrow.Float32Traits.CastToBytes, v)
 		case arrow.INT32:
-			return flow.Fixed(t, truncate[int32](a.Int64Values(), math.MinInt32-1, math.MaxInt32+1, &v, fail), arrow.Int32Traits.CastToBytes, v)
+			return flow.Fixed(t, truncate[int32](a.Int64Values(), math.MinInt32-1, math.MaxInt32+1, &v, env), arrow.Int32Traits.CastToBytes, v)
 		}
 	case *array.Float32:
 		if t.ID() == arrow.FLOAT64 {
@@ -129,9 +129,9 @@ func CastColumn(col arrow.Array, t flow.Type, fail udf.Fail) arrow.Array {
 		case arrow.FLOAT32:
 			return flow.Fixed(t, convert[float32](a.Float64Values()), arrow.Float32Traits.CastToBytes, v)
 		case arrow.INT32:
-			return flow.Fixed(t, truncate[int32](a.Float64Values(), math.MinInt32-1, math.MaxInt32+1, &v, fail), arrow.Int32Traits.CastToBytes, v)
+			return flow.Fixed(t, truncate[int32](a.Float64Values(), math.MinInt32-1, math.MaxInt32+1, &v, env), arrow.Int32Traits.CastToBytes, v)
 		case arrow.INT64: // bounded below by the next double under -2^63
-			return flow.Fixed(t, truncate[int64](a.Float64Values(), -1<<63-2048, 1<<63, &v, fail), arrow.Int64Traits.CastToBytes, v)
+			return flow.Fixed(t, truncate[int64](a.Float64Values(), -1<<63-2048, 1<<63, &v, env), arrow.Int64Traits.CastToBytes, v)
 		}
 	}
 	b := flow.Builder(t)
@@ -139,10 +139,13 @@ func CastColumn(col arrow.Array, t flow.Type, fail udf.Fail) arrow.Array {
 	for i := range n {
 		x, err := CastValue(flow.Value(col, i), col.DataType(), t)
 		if err != nil {
-			fail(i, err)
+			env.Fail(i, err)
 			x = nil
 		}
 		flow.Append(b, x)
+		if !env.Account.Grow(flow.ValueSize(x)) {
+			return flow.Repeat(t, nil, n) // nobody looks at it any more
+		}
 	}
 	return b.NewArray()
 }
@@ -156,14 +159,14 @@ func convert[T, F int32 | int64 | float32 | float64](in []F) []T {
 }
 
 // truncate drops fractions; what is not between the bounds, NaN too, fails its row.
-func truncate[T int32 | int64, F int64 | float64](in []F, above, below F, v *flow.Validity, fail udf.Fail) []T {
+func truncate[T int32 | int64, F int64 | float64](in []F, above, below F, v *flow.Validity, env udf.Env) []T {
 	out := make([]T, len(in))
 	for i, x := range in {
 		if x > above && x < below {
 			out[i] = T(x)
 		} else if !v.IsNull(i) {
 			v.Clear(i)
-			fail(i, errRange)
+			env.Fail(i, errRange)
 		}
 	}
 	return out

@@ -92,7 +92,7 @@ func TestCastAnything(t *testing.T) {
 			t.Skip("no such cast")
 		}
 		bad := map[int]bool{}
-		out := e.Eval(in.Batch, func(i int, _ error) { bad[i] = true })
+		out := e.Eval(in.Batch, udf.Env{Fail: func(i int, _ error) { bad[i] = true }})
 		for i := range in.Rows() {
 			if flow.Value(out, i) == nil && in.values[0][i] != nil && !bad[i] {
 				t.Fatalf("%s of %v is NULL and not reported", e, in.values[0][i])
@@ -188,7 +188,7 @@ func TestNested(t *testing.T) {
 
 func TestFold(t *testing.T) {
 	call := func(volatile bool) Expr {
-		return &Call{Name: "F", Args: []Expr{Lit(flow.Int, int32(2))}, Sig: udf.Signature{Result: flow.Int, Volatile: volatile, Kernel: func(args []arrow.Array, rows int, _ udf.Fail) arrow.Array {
+		return &Call{Name: "F", Args: []Expr{Lit(flow.Int, int32(2))}, Sig: udf.Signature{Result: flow.Int, Volatile: volatile, Kernel: func(args []arrow.Array, rows int, _ udf.Env) arrow.Array {
 			return flow.Repeat(flow.Int, flow.Value(args[0], 0).(int32)*21, rows)
 		}}}
 	}
@@ -237,7 +237,7 @@ func TestWith(t *testing.T) {
 	} {
 		seen[fmt.Sprintf("%T", x)] = true
 		same := x.With(append([]Expr(nil), x.Inputs()...))
-		want := x.Eval(in.Batch, nil)
+		want := x.Eval(in.Batch, udf.Env{})
 		if !Same(same, x) {
 			t.Errorf("%s became %s", x, same)
 		}

@@ -100,8 +100,8 @@ func (c *Compare) String() string {
 }
 
 // Eval implements Expr.
-func (c *Compare) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	l, r := eval(c.L, in, fail), eval(c.R, in, fail)
+func (c *Compare) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	l, r := eval(c.L, in, env), eval(c.R, in, env)
 	n := in.Rows()
 	bits := make([]byte, (n+7)/8)
 	v := bothNulls(n, l, r)

@@ -70,7 +70,7 @@ func (c *Case) String() string {
 }
 
 // Eval implements Expr.
-func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+func (c *Case) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	left := make([]int32, in.Rows())
 	for i := range left {
 		left[i] = int32(i)
@@ -82,7 +82,7 @@ func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 		if len(rows) == 0 {
 			return
 		}
-		parts = append(parts, e.Eval(selection(in, rows, e), through(rows, fail)))
+		parts = append(parts, Eval(e, selection(in, rows, e, env), through(rows, env)))
 		for _, r := range rows {
 			from[r] = int32(at)
 			at++
@@ -92,7 +92,7 @@ func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 		if len(left) == 0 {
 			break
 		}
-		cond := when.Eval(selection(in, left, when), through(left, fail)).(*array.Boolean)
+		cond := Eval(when, selection(in, left, when, env), through(left, env)).(*array.Boolean)
 		var hit, miss []int32
 		for j, r := range left {
 			if cond.IsValid(j) && cond.Value(j) {
@@ -112,7 +112,7 @@ func (c *Case) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 }
 
 // selection is a batch of some rows for an expression: only the columns it uses are gathered, the others are NULL.
-func selection(in *flow.Batch, rows []int32, e Expr) *flow.Batch {
+func selection(in *flow.Batch, rows []int32, e Expr, env udf.Env) *flow.Batch {
 	if len(rows) == in.Rows() { // ascending and all: the batch itself
 		return in
 	}
@@ -126,6 +126,7 @@ func selection(in *flow.Batch, rows []int32, e Expr) *flow.Batch {
 	for i := range cols {
 		if used[i] {
 			cols[i] = flow.Take(in.Column(i), rows)
+			env.Account.Grow(flow.Size(cols[i]))
 		} else {
 			cols[i] = array.NewNull(len(rows))
 		}
@@ -135,8 +136,8 @@ func selection(in *flow.Batch, rows []int32, e Expr) *flow.Batch {
 }
 
 // through reports failures of a selection under the rows' own numbers.
-func through(rows []int32, fail udf.Fail) udf.Fail {
-	return func(row int, err error) { fail(int(rows[row]), err) }
+func through(rows []int32, env udf.Env) udf.Env {
+	return udf.Env{Account: env.Account, Fail: func(row int, err error) { env.Fail(int(rows[row]), err) }}
 }
 
 // In is x [NOT] IN (list): true when an element equals x, NULL when none does and x or an element is NULL.
@@ -180,13 +181,13 @@ func (x *In) String() string {
 }
 
 // Eval implements Expr.
-func (x *In) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+func (x *In) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	n := in.Rows()
-	l := eval(x.X, in, fail)
+	l := eval(x.X, in, env)
 	found, bits := make([]byte, (n+7)/8), make([]byte, (n+7)/8)
 	maybe := flow.Valid(n) // cleared: an element was NULL
 	for _, e := range x.List {
-		r := eval(e, in, fail)
+		r := eval(e, in, env)
 		v := bothNulls(n, l, r)
 		clear(bits)
 		compareInto(bits, Equal, l, r, n)

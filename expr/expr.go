@@ -12,14 +12,33 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Expr is a bound expression. Eval returns a column of in.Rows() rows of type Type; fail gets the rows that failed, which are NULL.
+// Expr is a bound expression. Eval returns a column of in.Rows() rows of type Type; env.Fail gets the rows that failed, which are NULL.
+// Callers use the function Eval, which keeps the account.
 type Expr interface {
 	Type() flow.Type
-	Eval(in *flow.Batch, fail udf.Fail) arrow.Array
+	Eval(in *flow.Batch, env udf.Env) arrow.Array
 	// Inputs are the operand expressions; With is the same node over others. Rewrites use them.
 	Inputs() []Expr
 	With(inputs []Expr) Expr
 	String() string
+}
+
+// Eval evaluates an expression and charges the account for its result alone: what the operands took is garbage by then. Once the account
+// has refused something, all results are NULL and not to be used.
+func Eval(e Expr, in *flow.Batch, env udf.Env) arrow.Array {
+	if c, ok := e.(*Column); ok {
+		return in.Column(c.Index)
+	}
+	if env.Account == nil {
+		return e.Eval(in, env)
+	}
+	if env.Account.Err() != nil {
+		return flow.Repeat(e.Type(), nil, in.Rows())
+	}
+	before := env.Account.Used()
+	out := e.Eval(in, env)
+	env.Account.Settle(before, flow.Size(out))
+	return out
 }
 
 // Column is a column of the batch, by index.
@@ -29,11 +48,11 @@ type Column struct {
 	T     flow.Type
 }
 
-func (c *Column) Type() flow.Type                             { return c.T }
-func (c *Column) Eval(in *flow.Batch, _ udf.Fail) arrow.Array { return in.Column(c.Index) }
-func (c *Column) Inputs() []Expr                              { return nil }
-func (c *Column) With([]Expr) Expr                            { return c }
-func (c *Column) String() string                              { return c.Name }
+func (c *Column) Type() flow.Type                            { return c.T }
+func (c *Column) Eval(in *flow.Batch, _ udf.Env) arrow.Array { return in.Column(c.Index) }
+func (c *Column) Inputs() []Expr                             { return nil }
+func (c *Column) With([]Expr) Expr                           { return c }
+func (c *Column) String() string                             { return c.Name }
 
 // Literal is a constant: a Go value in flow.Value's form, nil for NULL.
 type Literal struct {
@@ -45,7 +64,10 @@ type Literal struct {
 func Lit(t flow.Type, v any) *Literal { return &Literal{Value: v, T: t} }
 
 func (l *Literal) Type() flow.Type { return l.T }
-func (l *Literal) Eval(in *flow.Batch, _ udf.Fail) arrow.Array {
+func (l *Literal) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	if !env.Account.Fits(flow.ValueSize(l.Value) * int64(in.Rows())) {
+		return flow.Repeat(l.T, nil, in.Rows())
+	}
 	return flow.Repeat(l.T, l.Value, in.Rows())
 }
 func (l *Literal) Inputs() []Expr   { return nil }
@@ -73,14 +95,17 @@ func (c *Call) With(in []Expr) Expr {
 	return &Call{Name: c.Name, Args: in, Sig: c.Sig}
 }
 func (c *Call) String() string { return c.Name + "(" + list(c.Args) + ")" }
-func (c *Call) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+func (c *Call) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	args := make([]arrow.Array, len(c.Args))
 	for i, a := range c.Args {
-		args[i] = a.Eval(in, fail)
+		args[i] = Eval(a, in, env)
 	}
-	return c.Sig.Kernel(args, in.Rows(), func(row int, err error) {
-		fail(row, fmt.Errorf("%s: %w", c.Name, err))
-	})
+	if env.Account.Err() != nil {
+		return flow.Repeat(c.Sig.Result, nil, in.Rows())
+	}
+	return c.Sig.Kernel(args, in.Rows(), udf.Env{Account: env.Account, Fail: func(row int, err error) {
+		env.Fail(row, fmt.Errorf("%s: %w", c.Name, err))
+	}})
 }
 
 func list(args []Expr) string {
@@ -99,6 +124,23 @@ func Walk(e Expr, f func(Expr)) {
 	}
 }
 
+// Volatile reports whether an expression may have another value when it is evaluated again over the same row: it calls RANDOM, NOW or the
+// like, perhaps in a lambda's body.
+func Volatile(e Expr) bool {
+	out := false
+	Walk(e, func(e Expr) {
+		switch e := e.(type) {
+		case *Call:
+			out = out || e.Sig.Volatile
+		case *Lambda:
+			for _, b := range e.Bodies {
+				out = out || Volatile(b)
+			}
+		}
+	})
+	return out
+}
+
 // Map rewrites an expression from the leaves up.
 func Map(e Expr, f func(Expr) Expr) Expr {
 	old := e.Inputs()
@@ -114,30 +156,6 @@ func Map(e Expr, f func(Expr) Expr) Expr {
 		}
 	}
 	return f(e)
-}
-
-// Fold replaces what depends on no column by its value. A constant that fails is left, so that each row reports it.
-func Fold(e Expr) Expr {
-	return Map(e, func(e Expr) Expr {
-		if len(e.Inputs()) == 0 {
-			return e
-		}
-		if c, ok := e.(*Call); ok && c.Sig.Volatile {
-			return e
-		}
-		for _, in := range e.Inputs() {
-			if _, ok := in.(*Literal); !ok {
-				return e
-			}
-		}
-		failed := false
-		one := flow.NewBatch(flow.NewSchema(nil), nil, 1, nil)
-		v := e.Eval(one, func(int, error) { failed = true })
-		if failed {
-			return e
-		}
-		return Lit(e.Type(), flow.Value(v, 0))
-	})
 }
 
 // Same reports whether two expressions are the same tree.

@@ -117,14 +117,14 @@ func elementsOf(col arrow.Array) elements {
 }
 
 // Eval implements Expr.
-func (l *Lambda) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	el := elementsOf(l.X.Eval(in, fail))
+func (l *Lambda) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	el := elementsOf(Eval(l.X, in, env))
 	captured := make([]arrow.Array, len(l.Captured))
 	for i, c := range l.Captured {
-		captured[i] = c.Eval(in, fail)
+		captured[i] = Eval(c, in, env)
 	}
 	if l.Fn == "REDUCE" {
-		return l.reduce(in, el, captured, fail)
+		return l.reduce(in, el, captured, env)
 	}
 	var rows, at []int32 // the row and the place of each element
 	for r := range in.Rows() {
@@ -132,29 +132,51 @@ func (l *Lambda) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 			continue
 		}
 		from, to := el.ranges(r)
+		if !env.Account.Grow(8 * (to - from)) {
+			return flow.Repeat(l.T, nil, in.Rows())
+		}
 		for k := from; k < to; k++ {
 			rows, at = append(rows, int32(r)), append(at, int32(k))
 		}
 	}
-	inner := l.inner(el.params, at, captured, rows, nil)
+	inner := l.inner(el.params, at, captured, rows, nil, env)
+	if inner == nil {
+		return flow.Repeat(l.T, nil, in.Rows())
+	}
 	results := make([]arrow.Array, len(l.Bodies))
 	for i, b := range l.Bodies {
-		results[i] = b.Eval(inner, through(rows, fail))
+		results[i] = Eval(b, inner, through(rows, env))
 	}
-	return l.rebuild(in.Rows(), el, results)
+	if env.Account.Err() != nil {
+		return flow.Repeat(l.T, nil, in.Rows())
+	}
+	return l.rebuild(in.Rows(), el, results, env)
 }
 
-// inner is the batch a body sees: state (if any), parameters, captured columns.
-func (l *Lambda) inner(params []arrow.Array, at []int32, captured []arrow.Array, rows []int32, state arrow.Array) *flow.Batch {
+// inner is the batch a body sees: state (if any), parameters, captured columns. nil: there is no room for it, as a captured column is
+// repeated for each element.
+func (l *Lambda) inner(params []arrow.Array, at []int32, captured []arrow.Array, rows []int32, state arrow.Array, env udf.Env) *flow.Batch {
 	var cols []arrow.Array
-	if state != nil {
-		cols = append(cols, flow.Take(state, rows))
+	take := func(a arrow.Array, rows []int32) bool {
+		size := flow.TakenSize(a, rows)
+		if !env.Account.Fits(size) {
+			return false
+		}
+		cols = append(cols, flow.Take(a, rows))
+		return env.Account.Grow(size)
+	}
+	if state != nil && !take(state, rows) {
+		return nil
 	}
 	for _, p := range params {
-		cols = append(cols, flow.Take(p, at))
+		if !take(p, at) {
+			return nil
+		}
 	}
 	for _, c := range captured {
-		cols = append(cols, flow.Take(c, rows))
+		if !take(c, rows) {
+			return nil
+		}
 	}
 	fields := make([]arrow.Field, len(cols))
 	for i, c := range cols {
@@ -164,7 +186,7 @@ func (l *Lambda) inner(params []arrow.Array, at []int32, captured []arrow.Array,
 }
 
 // rebuild puts the results back into arrays and maps, element by element in order.
-func (l *Lambda) rebuild(rows int, el elements, results []arrow.Array) arrow.Array {
+func (l *Lambda) rebuild(rows int, el elements, results []arrow.Array, env udf.Env) arrow.Array {
 	b := flow.Builder(l.T)
 	k := 0
 	for r := range rows {
@@ -177,6 +199,9 @@ func (l *Lambda) rebuild(rows int, el elements, results []arrow.Array) arrow.Arr
 		var parts []any
 		for i := from; i < to; i, k = i+1, k+1 {
 			first := flow.Value(results[0], k)
+			if !env.Account.Grow(flow.ValueSize(first)) {
+				return flow.Repeat(l.T, nil, rows)
+			}
 			switch {
 			case l.Fn == "FILTER" && first != true:
 			case l.Fn == "FILTER" && len(el.params) == 2:
@@ -190,7 +215,7 @@ func (l *Lambda) rebuild(rows int, el elements, results []arrow.Array) arrow.Arr
 			}
 		}
 		if l.T.ID() == arrow.MAP {
-			flow.Append(b, entries(parts))
+			flow.Append(b, entries(parts, env))
 		} else {
 			flow.Append(b, append([]any{}, list...))
 		}
@@ -198,8 +223,9 @@ func (l *Lambda) rebuild(rows int, el elements, results []arrow.Array) arrow.Arr
 	return b.NewArray()
 }
 
-func (l *Lambda) reduce(in *flow.Batch, el elements, captured []arrow.Array, fail udf.Fail) arrow.Array {
-	state := l.Init.Eval(in, fail)
+func (l *Lambda) reduce(in *flow.Batch, el elements, captured []arrow.Array, env udf.Env) arrow.Array {
+	before := env.Account.Used()
+	state := Eval(l.Init, in, env)
 	for pos := int64(0); ; pos++ {
 		var rows, at []int32
 		place := make([]int32, in.Rows()) // where each row's state stands after this step
@@ -216,8 +242,15 @@ func (l *Lambda) reduce(in *flow.Batch, el elements, captured []arrow.Array, fai
 		if len(rows) == 0 {
 			break
 		}
-		next := l.Bodies[0].Eval(l.inner(el.params, at, captured, rows, state), through(rows, fail))
+		inner := l.inner(el.params, at, captured, rows, state, env)
+		if inner == nil {
+			return flow.Repeat(l.T, nil, in.Rows())
+		}
+		next := Eval(l.Bodies[0], inner, through(rows, env))
 		state = flow.Take(flow.Concat([]arrow.Array{state, next}), place)
+		if env.Account.Settle(before, flow.Size(state)); env.Account.Err() != nil {
+			return flow.Repeat(l.T, nil, in.Rows())
+		}
 	}
 	return state // where there is nothing to reduce, the start
 }

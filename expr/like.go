@@ -52,8 +52,8 @@ func (l *Like) String() string {
 }
 
 // Eval implements Expr.
-func (l *Like) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	x, p := eval(l.X, in, fail), eval(l.Pattern, in, fail)
+func (l *Like) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	x, p := eval(l.X, in, env), eval(l.Pattern, in, env)
 	xc, pc := x.col.(*array.String), p.col.(*array.String)
 	n := in.Rows()
 	v := bothNulls(n, x, p)

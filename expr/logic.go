@@ -55,7 +55,7 @@ func (l *Logic) String() string {
 }
 
 // Eval implements Expr.
-func (l *Logic) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+func (l *Logic) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	n := in.Rows()
 	const isTrue, isNull = 1, 2
 	state := make([]byte, n) // the value so far: false 0, true, NULL
@@ -69,11 +69,11 @@ func (l *Logic) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 		decided = 0
 	}
 	for _, a := range l.Args {
-		col := a.Eval(in, func(row int, err error) {
+		col := Eval(a, in, udf.Env{Account: env.Account, Fail: func(row int, err error) {
 			if state[row] != decided {
-				fail(row, err)
+				env.Fail(row, err)
 			}
-		}).(*array.Boolean)
+		}}).(*array.Boolean)
 		for i := range state {
 			if state[i] == decided {
 				continue
@@ -118,8 +118,8 @@ func (x *Not) With(in []Expr) Expr { return &Not{in[0]} }
 func (x *Not) String() string      { return "(NOT " + x.X.String() + ")" }
 
 // Eval implements Expr.
-func (x *Not) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	col := x.X.Eval(in, fail).(*array.Boolean)
+func (x *Not) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	col := Eval(x.X, in, env).(*array.Boolean)
 	n := in.Rows()
 	bits := make([]byte, (n+7)/8)
 	for i := range n {
@@ -145,8 +145,8 @@ func (x *IsNull) String() string {
 }
 
 // Eval implements Expr.
-func (x *IsNull) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	col := x.X.Eval(in, fail)
+func (x *IsNull) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	col := Eval(x.X, in, env)
 	n := in.Rows()
 	bits := make([]byte, (n+7)/8)
 	untyped := col.DataType().ID() == arrow.NULL // such a column has no bitmap to ask

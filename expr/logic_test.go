@@ -207,9 +207,9 @@ func (b boom) Type() flow.Type  { return b.T }
 func (boom) Inputs() []Expr     { return []Expr{&Column{0, "c0", flow.Boolean}} }
 func (b boom) With([]Expr) Expr { return b }
 func (boom) String() string     { return "BOOM()" }
-func (b boom) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+func (b boom) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	for i := range in.Rows() {
-		fail(i, errors.New("boom"))
+		env.Fail(i, errors.New("boom"))
 	}
 	return flow.Repeat(b.T, nil, in.Rows())
 }

@@ -17,8 +17,8 @@ func (m *Millis) With(in []Expr) Expr { return &Millis{in[0]} }
 func (m *Millis) String() string      { return "MILLIS(" + m.X.String() + ")" }
 
 // Eval implements Expr.
-func (m *Millis) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	col := m.X.Eval(in, fail).(*array.Timestamp)
+func (m *Millis) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	col := Eval(m.X, in, env).(*array.Timestamp)
 	out := make([]int64, col.Len())
 	for i, t := range col.TimestampValues() {
 		out[i] = int64(t)

@@ -45,8 +45,8 @@ func (f *Field) String() string {
 }
 
 // Eval implements Expr.
-func (f *Field) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	s := f.X.Eval(in, fail).(*array.Struct)
+func (f *Field) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	s := Eval(f.X, in, env).(*array.Struct)
 	col := s.Field(f.Index)
 	if s.NullN() == 0 {
 		return col
@@ -91,8 +91,8 @@ func (x *Index) With(in []Expr) Expr { return &Index{in[0], in[1], x.T} }
 func (x *Index) String() string      { return x.X.String() + "[" + x.I.String() + "]" }
 
 // Eval implements Expr.
-func (x *Index) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
-	col, at := x.X.Eval(in, fail), x.I.Eval(in, fail)
+func (x *Index) Eval(in *flow.Batch, env udf.Env) arrow.Array {
+	col, at := Eval(x.X, in, env), Eval(x.I, in, env)
 	b := flow.Builder(x.T)
 	for i := range in.Rows() {
 		if col.IsNull(i) || at.IsNull(i) {
@@ -215,16 +215,20 @@ func (m *Make) String() string {
 }
 
 // Eval implements Expr.
-func (m *Make) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
+func (m *Make) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	cols := make([]arrow.Array, len(m.Parts))
 	for i, p := range m.Parts {
-		cols[i] = p.Eval(in, fail)
+		cols[i] = Eval(p, in, env)
 	}
 	b := flow.Builder(m.T)
 	for row := range in.Rows() {
-		parts := make([]any, len(cols))
+		parts, size := make([]any, len(cols)), int64(0)
 		for i, c := range cols {
 			parts[i] = flow.Value(c, row)
+			size += flow.ValueSize(parts[i])
+		}
+		if !env.Account.Grow(size) {
+			return flow.Repeat(m.T, nil, in.Rows())
 		}
 		if m.T.ID() != arrow.MAP {
 			flow.Append(b, parts)
@@ -237,18 +241,34 @@ func (m *Make) Eval(in *flow.Batch, fail udf.Fail) arrow.Array {
 				}
 			}
 		}
-		flow.Append(b, entries(parts))
+		flow.Append(b, entries(parts, env))
 	}
 	return b.NewArray()
 }
 
 // entries pairs keys and values up; of equal keys the last wins. A NULL key is left out, as no MAP can hold one.
-func entries(parts []any) []flow.Entry {
+func entries(parts []any, env udf.Env) []flow.Entry {
 	out := []flow.Entry{}
+	var places map[any]int // of many keys that Go can compare
 next:
 	for i := 0; i < len(parts); i += 2 {
 		if parts[i] == nil {
 			continue
+		}
+		if places == nil && len(parts) > manyParts && canCompare(parts[i]) {
+			places = make(map[any]int, len(parts)/2)
+		}
+		if places != nil {
+			if at, twice := places[parts[i]]; twice {
+				out[at].Value = parts[i+1]
+				continue
+			}
+			places[parts[i]] = len(out)
+			out = append(out, flow.Entry{Key: parts[i], Value: parts[i+1]})
+			continue
+		}
+		if !env.Account.Work(int64(len(out))) { // the key is compared with all before it
+			return out
 		}
 		for j := range out {
 			if equalValues(out[j].Key, parts[i]) {
@@ -259,4 +279,15 @@ next:
 		out = append(out, flow.Entry{Key: parts[i], Value: parts[i+1]})
 	}
 	return out
+}
+
+const manyParts = 64
+
+// canCompare reports whether Go's == compares values of the type as equalValues does.
+func canCompare(v any) bool {
+	switch v.(type) {
+	case []byte, []any, []flow.Entry:
+		return false
+	}
+	return true
 }

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
 )
 
 // draw is a value of a type, NULL one time in six, with the extremes well represented.
@@ -175,12 +176,12 @@ type fataler interface {
 func check(t fataler, e Expr, in table, want func(row int) any) {
 	t.Helper()
 	reported := map[int]bool{}
-	got := e.Eval(in.Batch, func(row int, err error) {
+	got := Eval(e, in.Batch, udf.Env{Account: flow.NewAccount(1 << 30), Fail: func(row int, err error) {
 		if err == nil || row < 0 || row >= in.Rows() {
 			t.Fatalf("%s: row %d reported with error %v", e, row, err)
 		}
 		reported[row] = true
-	})
+	}})
 	if got.Len() != in.Rows() || !flow.SameType(got.DataType(), e.Type()) {
 		t.Fatalf("%s gives %d rows of %s, want %d of %s", e, got.Len(), got.DataType(), in.Rows(), e.Type())
 	}

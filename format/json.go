@@ -109,10 +109,10 @@ func finish(all []*column, want []int, bad []Bad) ([]arrow.Array, []Bad, error) 
 }
 
 func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
+	p.begin(record) // first of all: it forgets the failure of the record before
 	if len(record) > maxRecord {
 		return p.fail("the record has %d bytes, the limit is 16 MiB", len(record))
 	}
-	p.begin(record)
 	if len(record) > 5 && record[0] == 0 { // a schema registry's frame: a zero byte and a schema id stand before the JSON
 		p.pos = 5
 	}

@@ -40,6 +40,7 @@ var forms = []struct {
 	{"PAUSE", grammar[Control]()},
 	{"RESUME ARCHIVE", grammar[ControlArchive]()},
 	{"RESUME", grammar[Control]()},
+	{"RESTART", grammar[Control]()},
 	{"SET", grammar[Set]()},
 	{"UNSET", grammar[Unset]()},
 	{"DEFINE", grammar[Define]()},

@@ -32,11 +32,11 @@ type RunScript struct {
 	Path *Text `parser:"'RUN' 'SCRIPT' @@"`
 }
 
-// Control is TERMINATE, PAUSE or RESUME of a job, or of ALL. Training says PAUSE | RESUME TRAINING model. From is where RESUME
+// Control is TERMINATE, PAUSE, RESUME or RESTART of a job, or of ALL. Training says PAUSE | RESUME TRAINING model. From is where RESUME
 // goes on, if not where the job stopped.
 type Control struct {
 	Origin
-	Verb     Keyword `parser:"@('TERMINATE' | 'PAUSE' | 'RESUME')"`
+	Verb     Keyword `parser:"@('TERMINATE' | 'PAUSE' | 'RESUME' | 'RESTART')"`
 	Training bool    `parser:"( @'TRAINING'"`
 	Model    *Name   `parser:"@@"`
 	All      bool    `parser:"| @'ALL'"`

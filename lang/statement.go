@@ -58,3 +58,12 @@ type Count struct {
 	At
 	N int64
 }
+
+// HasRows reports whether a statement answers with rows.
+func HasRows(st Statement) bool {
+	switch st.(type) {
+	case *QueryStatement, *Show, *ShowObject, *Describe, *Explain, *PrintTopic:
+		return true
+	}
+	return false
+}

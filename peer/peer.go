@@ -35,6 +35,8 @@ type Request struct {
 	Args    []any  `json:"args,omitempty"`       // of $1, $2, ..: numbers, texts, true, false, null
 	Limit   *int64 `json:"limit,omitempty"`      // the most rows
 	Timeout int64  `json:"timeout_ms,omitempty"` // 0: none
+	// Properties are set for this request alone, as SET would.
+	Properties map[string]string `json:"properties,omitempty"`
 }
 
 // Client asks. The zero value asks over plain HTTP without a token. It is safe for use by several goroutines.
@@ -55,8 +57,14 @@ var plain = &http.Client{
 
 // Tasks reads the tasks of a Scope; ok is false when it is none.
 func Tasks(scope string) (tasks []int32, ok bool) {
-	list, ok := strings.CutPrefix(scope, Local+" ")
+	list, ok := strings.CutPrefix(scope, Local)
 	if !ok {
+		return nil, false
+	}
+	if list == "" { // of no task: what the process knows of itself
+		return []int32{}, true
+	}
+	if list, ok = strings.CutPrefix(list, " "); !ok {
 		return nil, false
 	}
 	for _, s := range strings.Split(list, ",") {
@@ -74,7 +82,7 @@ func scopeOf(tasks []int32) string {
 	for _, t := range tasks {
 		list = append(list, strconv.Itoa(int(t)))
 	}
-	return Local + " " + strings.Join(list, ",")
+	return strings.TrimSpace(Local + " " + strings.Join(list, ","))
 }
 
 // Query asks the process at address (host:port) for the rows of a statement; with tasks, for those that it has of them. An error of the other

@@ -33,7 +33,7 @@ func Literal(e lang.Expr) (string, error) { return literal(e) }
 
 // Type resolves a type as written.
 func Type(t *lang.TypeExpr, o Options) (flow.Type, error) {
-	b := &binder{Options: o}
+	b := newBinder(o, "")
 	return b.typeOf(t)
 }
 

@@ -82,7 +82,7 @@ var sourceOptions = names("kafka_topic", "topic", "partitions", "replicas", "ret
 
 // Declare makes the relation of a CREATE STREAM or TABLE over a topic.
 func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
-	b := &binder{Options: o}
+	b := newBinder(o, "")
 	with, where, err := b.settings(st.With, sourceOptions)
 	if err != nil {
 		return nil, err

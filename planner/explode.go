@@ -60,7 +60,7 @@ func (b *binder) explode(items []*lang.Item, bound []expr.Expr, in *rel) (*rel, 
 			return nil, nil, nil, fail(c, "SQ2007", "%s", err.Error())
 		}
 		for j := range args {
-			args[j] = expr.Fold(expr.Convert(args[j], want[j]))
+			args[j] = b.folder.Fold(expr.Convert(args[j], want[j]))
 		}
 		node.Calls = append(node.Calls, op.Explosion{Name: f.Name, Args: args, Func: fn, Type: t})
 		name := fmt.Sprintf("$explode%d", i)

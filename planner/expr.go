@@ -19,7 +19,8 @@ func (b *binder) expr(e lang.Expr, s *scope) (expr.Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return expr.Fold(out), nil
+	out = b.folder.Fold(out)
+	return out, b.ended()
 }
 
 // at gives an error of the expression room a place.
@@ -33,6 +34,9 @@ func at(n lang.Node, code string, out expr.Expr, err error) (expr.Expr, error) {
 }
 
 func (b *binder) bind(e lang.Expr, s *scope) (expr.Expr, error) {
+	if err := b.ended(); err != nil {
+		return nil, err
+	}
 	if b.replace != nil && s.parent == nil {
 		if out, ok, err := b.replace(e); ok || err != nil {
 			return out, err
@@ -275,7 +279,7 @@ func (b *binder) in(e *lang.In, s *scope) (expr.Expr, error) {
 		if items[i], err = b.bind(item, s); err != nil {
 			return nil, err
 		}
-		items[i] = expr.Fold(items[i])
+		items[i] = b.folder.Fold(items[i])
 	}
 	out, err := expr.NewIn(x, items, e.Not)
 	return at(e, "SQ2006", out, err)

@@ -50,6 +50,9 @@ func (b *binder) isAggregate(c *lang.Call) bool {
 	return agg && !modelFunction(c.Name.Text)
 }
 
+// maxPanes bounds the windows that one row falls into: each is a group of its own, made and written for every row.
+const maxPanes = 100_000
+
 // defaultGrace is how late a row may come when the WINDOW does not say.
 const defaultGrace = 24 * 3_600_000
 
@@ -102,6 +105,9 @@ func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
 		}
 		if w.Advance == 0 || w.Advance > size {
 			return nil, fail(s.Window.Advance, "SQ2010", "a window advances by more than 0 and at most its size")
+		}
+		if n := w.Panes(); n > maxPanes {
+			return nil, fail(s.Window.Advance, "SQ2010", "each row would fall into %d windows, at most %d are allowed: let the window advance by more", n, maxPanes)
 		}
 	}
 	if s.Window.Grace != nil {
@@ -213,17 +219,14 @@ func dropNulls(n exec.Node) {
 	}
 }
 
-// insertNormalize puts a Normalize directly over the scan: filters above it then see old rows too.
+// insertNormalize puts a Normalize over the scan and under the filters, which then see old rows too. Predictions and computed columns come
+// below it: they are kept with the row and retracted as they were.
 func insertNormalize(n exec.Node, key []int) exec.Node {
 	switch n := n.(type) {
 	case *op.Scan:
 		return &op.Normalize{Input: n, Key: key}
 	case *op.Filter:
 		return &op.Filter{Input: insertNormalize(n.Input, key), Predicate: n.Predicate}
-	case *op.Predict:
-		c := *n
-		c.Input = insertNormalize(n.Input, key)
-		return &c
 	}
 	return &op.Normalize{Input: n, Key: key}
 }
@@ -264,7 +267,7 @@ func (g *grouping) call(c *lang.Call) (op.AggregateCall, []expr.Expr, error) {
 	}
 	types, literals := make([]flow.Type, len(args)), make([]any, len(args))
 	for i, a := range args {
-		args[i] = expr.Fold(a)
+		args[i] = g.b.folder.Fold(a)
 		types[i] = a.Type()
 		if l, ok := args[i].(*expr.Literal); ok {
 			literals[i] = l.Value

@@ -7,6 +7,7 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/udf"
 )
 
 // Row is what INSERT INTO .. VALUES writes: a one-row column per column of the relation, and event time in ms if ROWTIME was given.
@@ -17,7 +18,7 @@ type Row struct {
 
 // Values binds INSERT INTO .. VALUES.
 func Values(st *lang.Insert, o Options) (*catalog.Relation, []Row, error) {
-	b := &binder{Options: o}
+	b := newBinder(o, "")
 	r, err := b.relation(st.Into, st.Into)
 	if err != nil {
 		return nil, nil, err
@@ -82,6 +83,12 @@ func (b *binder) targets(st *lang.Insert, r *catalog.Relation) (at []int, timeAt
 	return at, timeAt, nil
 }
 
+// What a value of INSERT VALUES may cost: it is worked out while the statement is planned.
+const (
+	insertBytes = 64 << 20
+	insertSteps = 256 << 20
+)
+
 func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, timeAt int) (Row, error) {
 	if len(values.Values) != len(at) {
 		return Row{}, fail(values, "SQ2020", "%d values are given for %d columns", len(values.Values), len(at))
@@ -103,7 +110,16 @@ func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, time
 			}
 		}
 		var failed error
-		col := expr.Convert(x, t).Eval(one, func(_ int, err error) { failed = err })
+		account := flow.NewBudget(b.Context, insertBytes, insertSteps)
+		col := expr.Eval(expr.Convert(x, t), one, udf.Env{Account: account, Fail: func(_ int, err error) { failed = err }})
+		if err := b.ended(); err != nil {
+			return Row{}, err
+		}
+		if err := account.Err(); err != nil {
+			e := fail(v, "SQ7004", "the value costs too much to work out: %v", err)
+			e.Err = err
+			return Row{}, e
+		}
 		if failed != nil {
 			return Row{}, fail(v, "SQ2010", "%v", failed)
 		}

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
@@ -22,6 +23,7 @@ func (b *binder) exchange(in exec.Node, keys []int) exec.Node {
 
 // lower optimizes a tree and cuts it into stages, upstream first. gather: one task reads all partitions of a stage.
 func (b *binder) lower(root exec.Node, gather bool) ([]Stage, error) {
+	root = memoize(root)
 	prune(root, everything(root))
 	return b.cut(root, gather), nil
 }
@@ -82,6 +84,8 @@ func input(n exec.Node) *exec.Node {
 		return &n.Input
 	case *op.Predict:
 		return &n.Input
+	case *op.Memo:
+		return &n.Input
 	case *op.Train:
 		return &n.Input
 	case *op.Explode:
@@ -100,6 +104,30 @@ func contains(root, leaf exec.Node) bool {
 		}
 	}
 	return false
+}
+
+// Use is a version of a model that a plan predicts with; Version 0: the one that serves.
+type Use struct {
+	Model   string
+	Version int
+}
+
+// Awaited is the versions without which a plan cannot run: those of PREDICT and its like, but for models with on_absent='null'.
+func Awaited(plan []Stage) []Use {
+	var out []Use
+	var walk func(exec.Node)
+	walk = func(n exec.Node) {
+		if p, ok := n.(*op.Predict); ok && p.Absent != "null" && !slices.Contains(out, Use{p.Model, p.Version}) {
+			out = append(out, Use{p.Model, p.Version})
+		}
+		for _, in := range n.Inputs() {
+			walk(in)
+		}
+	}
+	for _, s := range plan {
+		walk(s.Root)
+	}
+	return out
 }
 
 // Uses is the models that a plan predicts with.

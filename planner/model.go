@@ -32,7 +32,7 @@ type Training struct {
 
 // Model binds a CREATE MODEL. scan, if not nil, stands for the scan clause of its source, as RETRAIN gives it; training then is ONCE.
 func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Training, error) {
-	b := &binder{Options: o, job: job}
+	b := newBinder(o, job)
 	t := &Training{Name: b.fold(st.Name), Statement: st}
 	if err := b.modelClauses(st); err != nil {
 		return nil, err

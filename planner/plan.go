@@ -15,7 +15,7 @@ import (
 
 // Query plans a query whose result goes to the client: a pull query, or a push query if it says EMIT.
 func Query(q *lang.Query, o Options) (*Plan, error) {
-	b := &binder{Options: o}
+	b := newBinder(o, "")
 	m := pull
 	if q.Tail.Emit != nil {
 		m = push
@@ -54,7 +54,7 @@ func visible(sel *selected) exec.Node {
 
 // Fill plans CREATE STREAM or TABLE AS SELECT: the job that fills the new relation, which is Plan.Result. job names it.
 func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
-	b := &binder{Options: o, job: job}
+	b := newBinder(o, job)
 	sel, err := b.query(st.Query, persistent)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation)
 		if !sel.hasKey(pos) {
 			name := "KSQL_COL_" + strconv.Itoa(pos)
 			if k < len(sel.rel.scope.cols) {
-				name = sel.rel.scope.cols[k].name
+				name = strings.TrimPrefix(sel.rel.scope.cols[k].name, "$")
 			}
 			return fail(at, "SQ2018", "the key column %s is missing from the projection: add it to SELECT", quote(name))
 		}
@@ -236,7 +236,7 @@ func (b *binder) restamp(s *op.Sink, r *catalog.Relation, at int) (exec.Node, er
 
 // Insert plans INSERT INTO .. SELECT: a job that appends to a relation.
 func Insert(st *lang.Insert, job string, o Options) (*Plan, error) {
-	b := &binder{Options: o, job: job}
+	b := newBinder(o, job)
 	r, err := b.relation(st.Into, st.Into)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"cmp"
+	"context"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -31,10 +32,18 @@ type Options struct {
 	Model func(name string) (*Training, bool)
 	// Views finds the job that keeps a table's present rows, and gives what opens them as of its last commit.
 	Views func(r *catalog.Relation) (op.Opener, error)
-	// Rows gives the rows of a table function or a relation of the engine's own (streamql.models); false: there is none such.
-	Rows func(name string, args []any) (*flow.Batch, bool, error)
+	// Rows finds a table function, or a relation of the engine's own that no topic has (streamql.models); false: there is none such.
+	Rows func(name string, args []any) (*Made, bool, error)
 	// Prefix begins the names of the engine's own topics; "": streamql.
 	Prefix string
+	// Context ends planning, and the folding of constants; nil: nothing does.
+	Context context.Context
+}
+
+// Made is rows that are made when a query runs.
+type Made struct {
+	Fields []arrow.Field
+	Rows   func() (*flow.Batch, error)
 }
 
 // Plan is a statement ready to run.
@@ -66,6 +75,7 @@ type Leaf struct {
 
 type binder struct {
 	Options
+	folder    *expr.Folder
 	job       string
 	replace   func(lang.Expr) (expr.Expr, bool, error) // aggregates and group keys, above an aggregate
 	predicted map[string]predicted                     // calls of model functions, by their text
@@ -73,6 +83,16 @@ type binder struct {
 	leaves    []Leaf
 	exchanges int
 }
+
+func newBinder(o Options, job string) *binder {
+	if o.Context == nil {
+		o.Context = context.Background()
+	}
+	return &binder{Options: o, job: job, folder: expr.NewFolder(o.Context)}
+}
+
+// ended is the context's error, once it has ended.
+func (b *binder) ended() error { return b.Context.Err() }
 
 func (b *binder) prefix() string { return cmp.Or(b.Prefix, "streamql") }
 
@@ -82,6 +102,9 @@ func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) 
 	name := b.fold(n)
 	if r, ok := b.Catalog.Relation(name, b.Upper); ok {
 		return r, nil
+	}
+	if err := b.unavailable(at, name); err != nil {
+		return nil, err
 	}
 	e := fail(at, "SQ2001", "%s is not a stream or table", quote(name))
 	e.Len = len([]rune(n.Text))
@@ -97,6 +120,17 @@ func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) 
 		e.Label = ""
 	}
 	return nil, e
+}
+
+// unavailable is the error of a name whose definition this version cannot read; nil: it is not one.
+func (b *binder) unavailable(at lang.Node, name string) error {
+	bad, ok := b.Catalog.Unavailable(name)
+	if !ok {
+		return nil
+	}
+	e := fail(at, "SQ7306", "%s is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s", quote(name), bad.Offset, bad.Reason)
+	e.Hint = "run the version that wrote it, or see streamql repair"
+	return e
 }
 
 func quote(s string) string { return "\"" + s + "\"" }

@@ -31,7 +31,7 @@ func options(t *testing.T, ksql bool) planner.Options {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Catalog.Put(r)
+		o.Catalog = o.Catalog.Apply(catalog.Change{Relation: r})
 	}
 	return o
 }
@@ -195,7 +195,7 @@ func TestPrune(t *testing.T) {
         Scan cars topic="cars" format=JSON columns=(car, temp)`},
 		{"SELECT car FROM cars ORDER BY car DESC LIMIT 3", `Project car
   Limit 3
-    Sort car DESC
+    Sort car DESC first 3
       Project car
         Scan cars topic="cars" format=JSON columns=(car)`},
 		{"SELECT v FROM (SELECT speed AS v, temp AS w, tags FROM cars) WHERE w = 1", `Project v

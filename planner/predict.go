@@ -154,6 +154,9 @@ func (b *binder) model(name lang.Name) (*Training, error) {
 			return t, nil
 		}
 	}
+	if err := b.unavailable(name, text); err != nil {
+		return nil, err
+	}
 	e := fail(name, "SQ6001", "model %s does not exist", quote(text))
 	var legal []string
 	for _, m := range b.Catalog.Models() {

@@ -141,6 +141,14 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		}
 		fields = append(fields, flow.Field(hidden, in.scope.cols[i].t))
 	}
+	for pos, k := range in.key {
+		out.carried = append(out.carried, out.itemOf(pos))
+		if out.carried[pos] < 0 && k >= 0 {
+			out.carried[pos] = len(fields)
+			p.Exprs = append(p.Exprs, in.scope.column(k))
+			fields = append(fields, flow.Field("$"+strings.TrimPrefix(in.scope.cols[k].name, "$"), in.scope.cols[k].t))
+		}
+	}
 	p.Out = hiddenTail(fields, len(out.items))
 	out.node, out.project, out.from, out.hook = p, p, in, b.replace
 	return out, nil
@@ -212,6 +220,7 @@ func (b *binder) partitioned(s *lang.Select, in *rel) (*selected, error) {
 		}
 	}
 	out.key = out.keyColumns(len(keyed))
+	out.carried = out.key
 	return out, nil
 }
 
@@ -250,13 +259,16 @@ func (b *binder) withKeys(s *lang.Select, in *rel, keyed []expr.Expr) ([]*lang.I
 	return append(append(first, values...), old...), nil
 }
 
-func (s *selected) hasKey(pos int) bool {
-	for _, it := range s.items {
+func (s *selected) hasKey(pos int) bool { return s.itemOf(pos) >= 0 }
+
+// itemOf is the item that is a part of the key, -1: none is.
+func (s *selected) itemOf(pos int) int {
+	for i, it := range s.items {
 		if it.key == pos {
-			return true
+			return i
 		}
 	}
-	return false
+	return -1
 }
 
 // keyColumns lists the items of the key in the key's order; of several copies the first counts.

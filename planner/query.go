@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"math"
+
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
@@ -38,6 +40,7 @@ type selected struct {
 	rel
 	items    []item
 	keyItems []int // the items that are the key, in its order
+	carried  []int // the key's columns in the node, items or hidden ones: a query around this one may need them
 
 	project *op.Project // what makes the items, over from; ORDER BY may add to it
 	from    *rel
@@ -79,6 +82,9 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 		}
 		if m == persistent {
 			return nil, unsupported(q.Tail.Limit, "LIMIT in a query that fills a topic")
+		}
+		if sort, ok := out.node.(*op.Sort); ok && n <= math.MaxInt32 {
+			sort.First = max(n, 1) // LIMIT 0 wants none, which Limit sees to
 		}
 		out.node = &op.Limit{Input: out.node, N: n}
 	}

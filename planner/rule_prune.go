@@ -91,6 +91,8 @@ func prune(n exec.Node, need columns) []int {
 		return to
 	case *op.Predict:
 		return prunePredict(n, need)
+	case *op.Memo:
+		return pruneMemo(n, need)
 	case *op.Explode:
 		return pruneExplode(n, need)
 	case *op.Train:

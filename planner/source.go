@@ -59,6 +59,7 @@ func (b *binder) subquery(r *lang.Relation, m mode) (*rel, error) {
 	for _, f := range sub.node.Schema().Fields()[len(sub.items):] {
 		sub.scope.cols = append(sub.scope.cols, column{source: alias, name: f.Name, t: f.Type, hidden: true})
 	}
+	sub.rel.key = sub.carried
 	return &sub.rel, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 )
@@ -18,9 +19,34 @@ func (b *binder) system(r *lang.Relation, m mode) (*rel, error) {
 	}
 	full := schema + "." + name
 	if source, ok := b.Catalog.Relation(full, true); ok {
-		return b.scan(source, r, alias(b, r, full), m)
+		out, err := b.scan(source, r, alias(b, r, full), m)
+		if err != nil || full != "streamql.training" {
+			return out, err
+		}
+		return b.numbered(out)
 	}
 	return b.rows(r, full, nil)
+}
+
+// numbered gives the rows of streamql.training their version's number. The topic has its id, as the number shows only where the model's
+// topic is read; rows of early programs have the number itself.
+func (b *binder) numbered(in *rel) (*rel, error) {
+	const number = "MODEL_VERSION_NUMBER"
+	model, id, version := in.scope.index("", "model"), in.scope.index("", "version_id"), in.scope.index("", "version")
+	if _, ok := b.Functions.Scalar(number); !ok || model < 0 || id < 0 || version < 0 {
+		return in, nil
+	}
+	known, err := b.function(nil, number, []expr.Expr{in.scope.column(model), in.scope.column(id)})
+	if err != nil {
+		return nil, err
+	}
+	p := &op.Project{Input: in.node, Out: in.node.Schema()}
+	for i := range in.scope.cols {
+		p.Exprs = append(p.Exprs, in.scope.column(i))
+	}
+	p.Exprs[version], err = b.function(nil, "COALESCE", []expr.Expr{known, in.scope.column(version)})
+	in.node = p
+	return in, err
 }
 
 func alias(b *binder, r *lang.Relation, name string) string {
@@ -56,12 +82,12 @@ func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 	return b.rows(r, strings.ToUpper(c.Name.Text), args)
 }
 
-// rows makes a leaf of rows that are known now.
+// rows makes a leaf of rows that are made when the query runs.
 func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 	if b.Rows == nil {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
 	}
-	batch, ok, err := b.Rows(name, args)
+	made, ok, err := b.Rows(name, args)
 	if err != nil {
 		if e, isOurs := err.(*lang.Error); isOurs {
 			if e.Pos.Line == 0 {
@@ -75,16 +101,20 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
 	}
 	out := &rel{scope: &scope{exact: b.Upper}}
-	var fields []arrow.Field
-	for _, f := range batch.Schema.Fields() {
+	for _, f := range made.Fields {
 		out.scope.cols = append(out.scope.cols, column{source: alias(b, r, name), name: f.Name, t: f.Type})
-		fields = append(fields, f)
 	}
-	fields = append(fields, flow.Field(flow.RowTime, flow.Bigint))
+	fields := append(append([]arrow.Field(nil), made.Fields...), flow.Field(flow.RowTime, flow.Bigint))
 	out.scope.cols = append(out.scope.cols, column{name: flow.RowTime, t: flow.Bigint, hidden: true})
 	sch := hiddenTail(fields, len(fields)-1)
-	cols := append(append([]arrow.Array(nil), batch.Columns()...), flow.Repeat(flow.Bigint, int64(0), batch.Rows()))
-	out.node = &op.Values{Name: name, Out: sch, Batch: flow.NewBatch(sch, cols, batch.Rows(), nil)}
+	out.node = &op.Values{Name: name, Out: sch, Make: func() (*flow.Batch, error) {
+		batch, err := made.Rows()
+		if err != nil {
+			return nil, err
+		}
+		cols := append(append([]arrow.Array(nil), batch.Columns()...), flow.Repeat(flow.Bigint, int64(0), batch.Rows()))
+		return flow.NewBatch(sch, cols, batch.Rows(), nil), nil
+	}}
 	return out, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 )
@@ -24,6 +25,8 @@ type Session struct {
 	Progress *Progress
 	// Detach lets a push query run beside the statements after it; Wait waits for it. Else it is followed until it ends or ctx does.
 	Detach bool
+	// FailFast ends Wait at the first job that has failed.
+	FailFast bool
 
 	writing sync.Mutex // one batch at a time on Out
 	live    sync.WaitGroup
@@ -196,7 +199,8 @@ func (s *Session) detach(ctx context.Context, rows *streamql.Rows) error {
 	return nil
 }
 
-// Wait returns when no detached query and no job that runs is left, with the first error of any; or when ctx ends.
+// Wait returns when no detached query and no job that runs is left, or when ctx ends. A job that has failed is not waited for, and is no
+// error of the others: the engine reports it. With FailFast the first failure ends the wait.
 func (s *Session) Wait(ctx context.Context) error {
 	queries := make(chan struct{})
 	go func() { s.live.Wait(); close(queries) }()
@@ -205,7 +209,7 @@ func (s *Session) Wait(ctx context.Context) error {
 	var done <-chan struct{} = queries
 	for {
 		alive, err := s.Jobs(ctx)
-		if err != nil {
+		if err != nil && (s.FailFast || alive == 0 && done == nil) {
 			return err
 		}
 		if alive == 0 && done == nil {
@@ -229,28 +233,20 @@ func (s *Session) Wait(ctx context.Context) error {
 	}
 }
 
-// Jobs is the number of jobs that run, or the error of one that has failed.
+// Jobs is the number of jobs of this process that run or will run, and the error of one that has failed.
 func (s *Session) Jobs(ctx context.Context) (alive int, err error) {
-	rows, err := s.Engine.Query(ctx, "SHOW JOBS;")
-	if err != nil {
-		return 0, err
-	}
-	for b, err := range rows.Batches() {
-		if err != nil {
-			return 0, err
-		}
-		for i := range b.Rows() {
-			cell := func(name string) any { return flow.Value(b.Column(b.Schema.FieldIndices(name)[0]), i) }
-			switch cell("status") {
-			case "DONE", "STOPPED":
-			case "FAILED":
-				return alive, &streamql.Error{Code: "SQ4000", Stage: lang.StageRun, Msg: fmt.Sprintf("job %v has failed: %v", cell("job"), cell("error"))}
-			default: // also one that has lost its place or its cluster: it goes on
-				alive++
+	for _, j := range s.Engine.Jobs(streamql.Local(ctx, []int32{})) {
+		switch j.State {
+		case exec.Done, exec.Stopped, exec.Paused:
+		case exec.Failed, exec.Unavailable:
+			if err == nil {
+				err = &streamql.Error{Code: j.Failure.Code, Stage: lang.StageRun, Msg: fmt.Sprintf("job %s has failed: %s", j.Name, j.Failure.Cause), Hint: j.Failure.Cure}
 			}
+		default: // also one that waits or is restarted
+			alive++
 		}
 	}
-	return alive, nil
+	return alive, err
 }
 
 // Show writes an error for a person: with the line it is about, where there is one.

@@ -171,6 +171,7 @@ func (s *store) Rollback() error {
 		}
 		s.held -= k.bytesHeld()
 		k.table.reset()
+		k.weigh()
 		if k.order != nil {
 			k.order = newOrder(&k.table)
 		}
@@ -241,6 +242,7 @@ func (s *store) Close() error {
 	for _, k := range s.spaces {
 		k.table.reset()
 		k.order, k.changed, k.undo = nil, nil, nil
+		k.weigh()
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ type keyspace struct {
 	version  uint64 // rises when order changes
 	evictAt  int64  // no eviction below this size: the last one left half of it
 	undo     []byte // memory only: what Rollback brings back
+	weight   int64  // as the account knows it
 	loadFail error  // the database could not say whether it is empty
 
 	hashes  []uint64 // scratch of UpdateBatch
@@ -89,7 +90,19 @@ func (k *keyspace) insert(slot, h uint64, key []byte, length, room int, flags ui
 		k.order.insert(&k.table, r)
 		k.version++
 	}
+	k.weigh()
 	return r
+}
+
+// weigh charges the account for what the table has grown by since the last time.
+func (k *keyspace) weigh() {
+	if k.store.account == nil {
+		return
+	}
+	if now := k.bytesHeld() + int64(cap(k.undo)); now != k.weight {
+		k.store.charge(now - k.weight)
+		k.weight = now
+	}
 }
 
 // mark makes a record count as changed. In memory, the value before the first change is kept for Rollback.
@@ -150,7 +163,7 @@ func (k *keyspace) Put(key, val []byte) error {
 		k.set(r, val)
 	}
 	k.setFlags(r, k.flags(r)&^deleted|hot)
-	return nil
+	return k.store.account.Err()
 }
 
 // move gives a dirty record more room, by way of a new record.
@@ -164,6 +177,7 @@ func (k *keyspace) move(slot uint64, old ref, size int) ref {
 		k.order.replace(&k.table, r)
 		k.version++
 	}
+	k.weigh()
 	return r
 }
 
@@ -238,7 +252,7 @@ func (k *keyspace) updateSlow(slot uint64, r ref, h uint64, key []byte, size int
 		k.set(r, zeros(size))
 	}
 	k.setFlags(r, k.flags(r)&^deleted|hot)
-	return k.value(r), true, nil
+	return k.value(r), true, k.store.account.Err()
 }
 
 var zeroRow [4096]byte
@@ -351,5 +365,6 @@ func (k *keyspace) rebuild(evict bool) {
 		k.order = newOrder(&k.table)
 	}
 	k.store.held += k.bytesHeld()
+	k.weigh()
 	k.evictAt = 2 * k.bytesHeld()
 }

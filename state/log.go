@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -112,9 +111,6 @@ func (r *Replay) Put(rec topic.Record, at Log) (err error) {
 	if r.batch == nil {
 		r.batch = r.db.NewBatch()
 	}
-	if rec.Value == nil && mutant.On("null values skipped in replay") {
-		return nil
-	}
 	r.key = append(append(r.key[:0], r.prefix...), rec.Key...) // the batch copies it
 	if rec.Value == nil {
 		return r.batch.Delete(r.key, nil)
@@ -166,12 +162,6 @@ func (s *store) Logged() []topic.Record {
 	for i, r := range s.sealed {
 		out[i] = topic.Record{Key: r.Key[len(s.prefix):], Value: r.Value}
 	}
-	if mutant.On("a key not logged") && s.seq%8 == 0 && len(out) > 1 {
-		out = out[1:]
-	}
-	if mutant.On("position record not last") {
-		out = append(out[len(out)-1:], out[:len(out)-1]...)
-	}
 	return out
 }
 
@@ -179,9 +169,6 @@ func (s *store) Logged() []topic.Record {
 func (s *store) CommitLog(at Log) error {
 	if s.db != nil && s.pending {
 		s.sealed = append(s.sealed, topic.Record{Key: append(slices.Clone(s.prefix), keyLog), Value: at.encode()})
-	}
-	if mutant.On("position in a batch of its own") {
-		s.applyApart()
 	}
 	if err := s.Commit(false); err != nil {
 		return err

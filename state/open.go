@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -70,7 +71,10 @@ type store struct {
 	spaces   map[string]*keyspace
 	names    []string // of spaces, sorted
 	held     int64    // bytes of all tables
-	seq      uint64   // of the last commit
+	account  *flow.Account
+	weight   int64  // of all tables
+	charged  int64  // to the account
+	seq      uint64 // of the last commit
 	log      Log
 	position map[topic.Partition]topic.Offset
 
@@ -79,6 +83,25 @@ type store struct {
 	pending bool
 	broken  bool
 	closed  bool
+}
+
+// Count charges an account for what the store holds in memory from now on: all of it where there is no database to move it to, else what
+// goes far beyond the store's budget, as changed entries stay in memory until the next commit. Once the account has refused, writes fail.
+func (s *store) Count(a *flow.Account) { s.account = a }
+
+// charge notes that the tables weigh n bytes more, or less.
+func (s *store) charge(n int64) {
+	s.weight += n
+	due := s.weight
+	if s.db != nil {
+		due = max(s.weight-2*s.budget, 0)
+	}
+	if due > s.charged {
+		s.account.Grow(due - s.charged)
+	} else {
+		s.account.Release(s.charged - due)
+	}
+	s.charged = due
 }
 
 // Keyspace implements Store.

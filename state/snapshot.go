@@ -241,7 +241,8 @@ func (s *Snapshots) load(ctx context.Context, db *DB, task string, m manifest) (
 	return nil
 }
 
-// fetch copies a table into a file of the database's file system and compares its checksum.
+// fetch copies a table into a file of the database's file system and compares its checksum. A table is hashed on its way in, not after it is
+// written: Pebble's files may change the bytes that they are given.
 func (s *Snapshots) fetch(ctx context.Context, db *DB, name, path string, t piece) error {
 	r, err := s.Objects.Get(ctx, name)
 	if err != nil {
@@ -253,7 +254,7 @@ func (s *Snapshots) fetch(ctx context.Context, db *DB, name, path string, t piec
 		return err
 	}
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(r, t.Bytes+1))
+	n, err := io.Copy(f, io.TeeReader(io.LimitReader(r, t.Bytes+1), h))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}

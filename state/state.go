@@ -9,6 +9,7 @@ package state
 import (
 	"iter"
 
+	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -70,6 +71,12 @@ type Store interface {
 	Drop() error
 	// Close forgets uncommitted changes. The database stays open.
 	Close() error
+}
+
+// Counted is a Store that charges an account for its memory (optional).
+type Counted interface {
+	Store
+	Count(*flow.Account)
 }
 
 // View is a committed state that does not change, for reading beside a running task.

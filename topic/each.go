@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// Each reads bounded spans to their end and hands every row to visit: row i of f. It ends early with the first error.
+// Each reads bounded spans to their end and hands every row to visit: row i of f. It ends early with the first error, and
+// at what the reader passes over (Fetch.Bad).
 func Each(ctx context.Context, src Source, spans []Span, visit func(f *Fetch, i int) error) (err error) {
 	r, err := src.Open(ctx, spans)
 	if err != nil {
@@ -22,6 +23,9 @@ func Each(ctx context.Context, src Source, spans []Span, visit func(f *Fetch, i 
 			return err
 		}
 		for k := range fetches {
+			if err := fetches[k].Sound(); err != nil {
+				return err
+			}
 			for i := range fetches[k].Rows() {
 				if err := visit(&fetches[k], i); err != nil {
 					return err

@@ -87,6 +87,7 @@ type Fetch struct {
 	Key, Value Bytes
 	Headers    [][]Header   // nil: no row has any
 	Decoded    arrow.Record // columns by name; nil: Key and Value are to be decoded
+	Bad        []Bad        // what was passed over, in order; the rows lie between
 }
 
 // Rows is the number of rows.
@@ -108,6 +109,7 @@ func (f *Fetch) Slice(from, to int) Fetch {
 	case to < f.Rows():
 		s.Next = f.Offsets[to-1] + 1
 	}
+	s.Bad = within(f.Bad, s.From, s.Next)
 	if f.Decoded != nil {
 		s.Decoded = f.Decoded.NewSlice(int64(from), int64(to))
 	}
@@ -214,22 +216,6 @@ type Broker interface {
 	Sink
 	Join(ctx context.Context, g Group) (Member, error)
 	Close() error
-}
-
-// Config is how a topic is made. RetentionMs -1: keep for ever; Compact: keep the newest record of each key; MaxMessage, in bytes, 0: what
-// the broker takes anyway.
-type Config struct {
-	Partitions  int32
-	RetentionMs int64
-	Compact     bool
-	MaxMessage  int
-}
-
-// Admin manages topics (optional, found by assertion).
-type Admin interface {
-	Topics(ctx context.Context) ([]Topic, error)
-	Create(ctx context.Context, name string, c Config) error // ErrTopicExists, wrapped, when it is there
-	Delete(ctx context.Context, name string) error
 }
 
 // Timed finds offsets by time (optional): the first offset whose record time is >= ms, or the partition's end.

@@ -13,16 +13,13 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// maxSeries bounds an ARRAY that is made from numbers, so that a number in a record cannot exhaust memory.
-const maxSeries = 1_000_000
-
 var _ = builtin(Scalar{Name: "ARRAY_LENGTH", Doc: "the number of elements of an ARRAY", Bind: func(have []flow.Type) (Signature, error) {
 	if _, err := elementOf("ARRAY_LENGTH", have, 1, "ARRAY"); err != nil {
 		return Signature{}, err
 	}
-	return Signature{Args: have, Result: flow.Int, Kernel: func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+	return Signature{Args: have, Result: flow.Int, Kernel: func(args []arrow.Array, rows int, env Env) arrow.Array {
 		list := args[0].(*array.List)
-		return each(rows, args, fail, func(i int) (int32, error) {
+		return each(rows, args, env, func(i int) (int32, error) {
 			from, to := list.ValueOffsets(i)
 			return int32(to - from), nil
 		})
@@ -58,7 +55,7 @@ var _ = builtin(Scalar{Name: "ARRAY_CONTAINS", Doc: "whether an ARRAY has an ele
 	return Signature{Args: []flow.Type{flow.Array(t), t}, Result: flow.Boolean, Kernel: contains}, nil
 }, Examples: []Example{{"ARRAY_CONTAINS(ARRAY[1, 2, 3], 3)", "true"}}})
 
-func contains(args []arrow.Array, rows int, _ Fail) arrow.Array {
+func contains(args []arrow.Array, rows int, _ Env) arrow.Array {
 	list := args[0].(*array.List)
 	b := array.NewBooleanBuilder(flow.Mem)
 	for i := range rows {
@@ -118,6 +115,9 @@ func sets(name, doc string, take func(first, in bool) bool, example Example) Sca
 		}
 		return Signature{Args: repeat(flow.Array(t), 2), Result: flow.Array(t), Kernel: Each(flow.Array(t), false, func(args []any) (any, error) {
 			a, b := args[0].([]any), args[1].([]any)
+			if len(a)+len(b) > 2*MaxList {
+				return nil, errMany
+			}
 			inA, inB := keys(t, a), keys(t, b)
 			out, seen := []any{}, map[string]bool{}
 			pick := func(list []any, first bool, other map[string]bool) {
@@ -261,6 +261,9 @@ var _ = builtin(Scalar{Name: "ARRAY_CONCAT", Doc: "the elements of one ARRAY and
 		if !okA && !okB {
 			return nil, nil
 		}
+		if len(a)+len(b) > MaxList {
+			return nil, errMany
+		}
 		return append(append([]any{}, a...), b...), nil
 	})}, nil
 }, Examples: []Example{{"ARRAY_CONCAT(ARRAY[1, 2], ARRAY[2, 3])", "[1, 2, 2, 3]"}}})
@@ -284,13 +287,21 @@ var _ = builtin(Scalar{Name: "ARRAY_JOIN", Doc: "the elements of an ARRAY as one
 		if len(args) == 2 {
 			delimiter, _ = args[1].(string)
 		}
-		parts := make([]string, len(list))
-		for i, v := range list {
-			parts[i] = flow.Spell(t, v)
-		}
-		return strings.Join(parts, delimiter), nil
+		return joinList(t, list, delimiter)
 	})}, nil
 }, Examples: []Example{{"ARRAY_JOIN(ARRAY[1, NULL, 3])", "1,null,3"}, {"ARRAY_JOIN(ARRAY['a', 'b'], ' - ')", "a - b"}}})
+
+func joinList(t flow.Type, list []any, delimiter string) (any, error) {
+	parts := make([]string, len(list))
+	size := len(delimiter) * max(len(list)-1, 0)
+	for i, v := range list {
+		parts[i] = flow.Spell(t, v)
+		if size += len(parts[i]); size > MaxText {
+			return nil, errLong
+		}
+	}
+	return strings.Join(parts, delimiter), nil
+}
 
 var _ = builtin(Scalar{Name: "SLICE", Doc: "the elements of an ARRAY from one position to another, both included, 1 the first; a NULL position is the first or last, one outside the array gives NULL", Bind: func(have []flow.Type) (Signature, error) {
 	if _, err := elementOf("SLICE", have, 3, "ARRAY, INTEGER, INTEGER"); err != nil {
@@ -326,6 +337,8 @@ func seriesOf(t flow.Type, step ...flow.Type) Scalar {
 	})
 }
 
+var errSeries = limit("the series has more than %d numbers", MaxList)
+
 func series(args []any) (any, error) {
 	from, to := whole(args[0]), whole(args[1])
 	step := int64(1)
@@ -343,8 +356,8 @@ func series(args []any) (any, error) {
 		distance, stride = uint64(from)-uint64(to), -uint64(step)
 	}
 	count := distance/stride + 1
-	if count > maxSeries || count == 0 {
-		return nil, fmt.Errorf("the series has more than %d numbers", maxSeries)
+	if count > MaxList || count == 0 {
+		return nil, errSeries
 	}
 	out := make([]any, count)
 	for i := range out {

@@ -62,7 +62,7 @@ func call(r *Registry, name string, args ...any) string {
 		cols[i] = flow.Column(t, widened(values[i], t), widened(values[i], t))
 	}
 	failed := map[int]error{}
-	out := sig.Kernel(cols, 2, func(row int, err error) { failed[row] = err })
+	out := sig.Kernel(cols, 2, Env{Fail: func(row int, err error) { failed[row] = err }})
 	if err := failed[1]; err != nil {
 		if out.IsValid(1) || failed[0] == nil {
 			return "a failed row is not NULL"

@@ -30,7 +30,7 @@ var _ = builtin(Scalar{Name: "AS_VALUE", Doc: "the argument: a copy of a key col
 	if len(have) != 1 {
 		return Signature{}, Mismatch("AS_VALUE", have, "one argument")
 	}
-	return Signature{Args: have, Result: have[0], Kernel: func(args []arrow.Array, _ int, _ Fail) arrow.Array { return args[0] }}, nil
+	return Signature{Args: have, Result: have[0], Kernel: func(args []arrow.Array, _ int, _ Env) arrow.Array { return args[0] }}, nil
 }, Examples: []Example{{"AS_VALUE(5)", "5"}}})
 
 var _ = builtin(Scalar{Name: "GREATEST", Doc: "the greatest of the arguments that are not NULL; numbers of different types need a CAST, unless one is a DOUBLE",
@@ -82,7 +82,7 @@ func first(name string, have []flow.Type) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
-	return Signature{Args: repeat(t, len(have)), Result: t, Kernel: func(args []arrow.Array, rows int, _ Fail) arrow.Array {
+	return Signature{Args: repeat(t, len(have)), Result: t, Kernel: func(args []arrow.Array, rows int, _ Env) arrow.Array {
 		if args[0].NullN() == 0 {
 			return args[0]
 		}
@@ -105,7 +105,7 @@ func bindNullIf(have []flow.Type) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
-	return Signature{Args: repeat(t, 2), Result: t, Kernel: func(args []arrow.Array, rows int, _ Fail) arrow.Array {
+	return Signature{Args: repeat(t, 2), Result: t, Kernel: func(args []arrow.Array, rows int, _ Env) arrow.Array {
 		b := flow.Builder(t)
 		for i := range rows {
 			if args[0].IsNull(i) || args[1].IsValid(i) && sameCell(args[0], i, args[1], i) {
@@ -123,7 +123,7 @@ func best(name string, have []flow.Type, sign int) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
-	return Signature{Args: repeat(t, len(have)), Result: t, Kernel: func(args []arrow.Array, rows int, _ Fail) arrow.Array {
+	return Signature{Args: repeat(t, len(have)), Result: t, Kernel: func(args []arrow.Array, rows int, _ Env) arrow.Array {
 		return choose(args, rows, func(row int) int {
 			at := -1
 			for k, a := range args {
@@ -183,7 +183,7 @@ func isTime(t flow.Type) bool {
 // constant is a function without arguments that always gives the same.
 func constant(name, doc string, t flow.Type, v any, examples ...Example) Scalar {
 	return bound(name, doc, func(have []flow.Type) (Signature, error) {
-		return Signature{Result: t, Kernel: func(_ []arrow.Array, rows int, _ Fail) arrow.Array { return flow.Repeat(t, v, rows) }}, Accept(name, have)
+		return Signature{Result: t, Kernel: func(_ []arrow.Array, rows int, _ Env) arrow.Array { return flow.Repeat(t, v, rows) }}, Accept(name, have)
 	}, examples...)
 }
 

@@ -103,7 +103,7 @@ func (v *evaluator) column(e lang.Expr) (arrow.Array, error) {
 	if v.x != nil {
 		in = flow.NewBatch(flow.NewSchema([]arrow.Field{flow.Field("x", v.x.DataType())}), []arrow.Array{v.x}, v.rows, nil)
 	}
-	col := bound.Eval(in, func(_ int, e error) { err = e })
+	col := bound.Eval(in, udf.Env{Fail: func(_ int, e error) { err = e }})
 	return col, err
 }
 
@@ -234,10 +234,14 @@ func (v *evaluator) explode(f *udf.Table, e *lang.Call) (arrow.Array, error) {
 	}
 	cols := make([]arrow.Array, len(args))
 	for i, a := range args {
-		cols[i] = a.Eval(flow.NewBatch(flow.NewSchema(nil), nil, v.rows, nil), func(_ int, e error) { err = e })
+		cols[i] = a.Eval(flow.NewBatch(flow.NewSchema(nil), nil, v.rows, nil), udf.Env{Fail: func(_ int, e error) { err = e }})
 	}
 	b := flow.Builder(result)
-	if n := table(cols, 0, b); n != b.Len() {
+	n := table.Count(cols, 0)
+	for at := range n { // one by one, as a caller may ask for any piece
+		table.Append(cols, 0, at, at+1, b)
+	}
+	if n != b.Len() {
 		return nil, fmt.Errorf("%s says %d rows and makes %d", f.Name, n, b.Len())
 	}
 	return b.NewArray(), err
@@ -261,7 +265,7 @@ func (v *evaluator) aggregate(f *udf.Aggregate, e *lang.Call) (arrow.Array, erro
 	cols := make([]arrow.Array, len(args))
 	in := flow.NewBatch(flow.NewSchema([]arrow.Field{flow.Field("x", v.x.DataType())}), []arrow.Array{v.x}, v.rows, nil)
 	for i, a := range args {
-		cols[i] = expr.Convert(a, bound.Args[i]).Eval(in, func(_ int, e error) { err = e })
+		cols[i] = expr.Convert(a, bound.Args[i]).Eval(in, udf.Env{Fail: func(_ int, e error) { err = e }})
 	}
 	if err != nil {
 		return nil, err

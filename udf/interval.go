@@ -62,7 +62,7 @@ func (u unit) add(ms, n int64) (int64, error) {
 }
 
 func moves[T Native](name, doc string, sign int64, move func(u unit, v T, n int64) (T, error), example Example) Scalar {
-	s := made3(name, doc+"; "+units, func() func(string, int32, T) (T, error) {
+	s := made3(name, doc+"; "+units, func(Env) func(string, int32, T) (T, error) {
 		find := remember(unitOf)
 		return func(word string, n int32, v T) (T, error) {
 			u, err := find(word)
@@ -118,7 +118,7 @@ var _ = builtin(words(overload("DATE_TRUNC", "a TIMESTAMP or DATE at the start o
 		t, err := startOf(word, ofTimestamp(v))
 		return arrow.Timestamp(t.UnixMilli()), err
 	}),
-	made3("DATE_TRUNC", "", func() func(string, arrow.Timestamp, string) (arrow.Timestamp, error) {
+	made3("DATE_TRUNC", "", func(Env) func(string, arrow.Timestamp, string) (arrow.Timestamp, error) {
 		zones := remember(Zone)
 		return func(word string, v arrow.Timestamp, zone string) (arrow.Timestamp, error) {
 			z, err := zones(zone)

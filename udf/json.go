@@ -11,7 +11,7 @@ import (
 )
 
 var _ = builtin(made2("EXTRACTJSONFIELD", "the value at a path in a JSON text, as text: EXTRACTJSONFIELD(json, '$.a.b[0]'); a path has names, ['names'] and positions from 0, no wildcards; NULL if there is none",
-	func() func(string, string) (string, error) {
+	func(Env) func(string, string) (string, error) {
 		paths := remember(parsePath)
 		return func(s, path string) (string, error) {
 			p, err := paths(path)
@@ -136,32 +136,32 @@ var _ = builtin(Try1("JSON_ARRAY_LENGTH", "the number of elements of a JSON arra
 }, Example{"JSON_ARRAY_LENGTH('[1, [2], 3]')", "3"}, Example{"JSON_ARRAY_LENGTH('{}')", "null"}))
 
 var (
-	_ = builtin(ofJSON("JSON_KEYS", "the names of a JSON object's members, as an ARRAY; NULL if the text is no JSON object", '{', flow.Array(flow.String), func(v string) any {
+	_ = builtin(ofJSON("JSON_KEYS", "the names of a JSON object's members, as an ARRAY; NULL if the text is no JSON object", '{', flow.Array(flow.String), func(v string) (any, error) {
 		out := entryList{}
-		members(v, func(name, _ string) { out.put(name, nil) })
-		return entriesAs(out.entries(), func(e flow.Entry) any { return e.Key })
+		err := fewMembers(v, func(name, _ string) { out.put(name, nil) })
+		return entriesAs(out.entries(), func(e flow.Entry) any { return e.Key }), err
 	}, Example{`JSON_KEYS('{"a": 1, "b": {"c": 2}}')`, "[a, b]"}))
-	_ = builtin(ofJSON("JSON_RECORDS", "a JSON object's members as a MAP of their names to their JSON; NULL if the text is no JSON object", '{', flow.Map(flow.String, flow.String), func(v string) any {
+	_ = builtin(ofJSON("JSON_RECORDS", "a JSON object's members as a MAP of their names to their JSON; NULL if the text is no JSON object", '{', flow.Map(flow.String, flow.String), func(v string) (any, error) {
 		out := entryList{}
-		members(v, func(name, value string) { out.put(name, compact(value)) })
-		return out.entries()
+		err := fewMembers(v, func(name, value string) { out.put(name, compact(value)) })
+		return out.entries(), err
 	}, Example{`JSON_RECORDS('{"a": "abc", "b": {"c": 2}}')`, `{a="abc", b={"c":2}}`}))
-	_ = builtin(ofJSON("JSON_ITEMS", "a JSON array's elements as an ARRAY of their JSON; NULL if the text is no JSON array", '[', flow.Array(flow.String), func(v string) any {
+	_ = builtin(ofJSON("JSON_ITEMS", "a JSON array's elements as an ARRAY of their JSON; NULL if the text is no JSON array", '[', flow.Array(flow.String), func(v string) (any, error) {
 		out := []any{}
-		members(v, func(_, value string) { out = append(out, compact(value)) })
-		return out
+		err := fewMembers(v, func(_, value string) { out = append(out, compact(value)) })
+		return out, err
 	}, Example{`JSON_ITEMS('[{"a": 1}, 2]')`, `[{"a":1}, 2]`}))
 )
 
 // ofJSON makes a function of a JSON object or array. Text that is not JSON fails the row.
-func ofJSON(name, doc string, opening byte, result flow.Type, f func(v string) any, example Example) Scalar {
+func ofJSON(name, doc string, opening byte, result flow.Type, f func(v string) (any, error), example Example) Scalar {
 	return bound(name, doc, func(have []flow.Type) (Signature, error) {
 		return Signature{Args: []flow.Type{flow.String}, Result: result, Kernel: Each(result, false, func(args []any) (any, error) {
 			v, err := jsonValue(args[0].(string))
 			if err != nil || v[0] != opening {
 				return nil, err
 			}
-			return f(v), nil
+			return f(v)
 		})}, Accept(name, have, flow.String)
 	}, example)
 }
@@ -172,13 +172,16 @@ var _ = builtin(Scalar{Name: "JSON_CONCAT", Doc: "JSON texts joined as PostgreSQ
 }, Examples: []Example{{`JSON_CONCAT('{"a": 1}', '{"b": 2}')`, `{"a":1,"b":2}`}, {"JSON_CONCAT('[1, 2]', '3')", "[1,2,3]"}}})
 
 func jsonConcat(args []any) (any, error) {
-	values, objects := make([]string, len(args)), true
+	values, objects, size := make([]string, len(args)), true, 0
 	for i, a := range args {
 		v, err := jsonValue(a.(string))
 		if err != nil {
 			return nil, err
 		}
 		values[i] = compact(v)
+		if size += len(values[i]); size > MaxText {
+			return nil, errLong
+		}
 		objects = objects && v[0] == '{'
 	}
 	if !objects {
@@ -186,7 +189,9 @@ func jsonConcat(args []any) (any, error) {
 	}
 	all := entryList{}
 	for _, v := range values {
-		members(v, func(name, value string) { all.put(name, value) })
+		if err := fewMembers(v, func(name, value string) { all.put(name, value) }); err != nil {
+			return nil, err
+		}
 	}
 	out := []byte{'{'}
 	for i, e := range all.entries() {
@@ -196,6 +201,20 @@ func jsonConcat(args []any) (any, error) {
 		out = append(append(appendJSONString(out, e.Key.(string)), ':'), e.Value.(string)...)
 	}
 	return string(append(out, '}')), nil
+}
+
+// fewMembers is members for those who keep them: more than MaxList are an error.
+func fewMembers(v string, f func(name, value string)) error {
+	n := 0
+	members(v, func(name, value string) {
+		if n++; n <= MaxList {
+			f(name, value)
+		}
+	})
+	if n > MaxList {
+		return errMany
+	}
+	return nil
 }
 
 func jsonArray(values []string) string {
@@ -260,7 +279,11 @@ var _ = builtin(Scalar{Name: "TO_JSON_STRING", Doc: "a value of any type as JSON
 	})}, nil
 }, Examples: []Example{{"TO_JSON_STRING(ARRAY[1, 2])", "[1,2]"}, {"TO_JSON_STRING('a \"b\"')", `"a \"b\""`}}})
 
+// appendJSON writes a value as JSON. Text that is beyond the limit already is not gone on with.
 func appendJSON(dst []byte, t flow.Type, v any) []byte {
+	if len(dst) > MaxText {
+		return dst
+	}
 	if v == nil {
 		return append(dst, "null"...)
 	}

@@ -34,50 +34,50 @@ func Func3[A, B, C, R Native](name, doc string, f func(A, B, C) R, examples ...E
 
 // Try1 lifts a Go function that may fail: an error makes the row's result NULL and is reported.
 func Try1[A, R Native](name, doc string, f func(A) (R, error), examples ...Example) Scalar {
-	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
 		a := reader[A](args[0])
-		return each(rows, args, fail, func(i int) (R, error) { return f(a(i)) })
+		return each(rows, args, env, func(i int) (R, error) { return f(a(i)) })
 	}, typeOf[A]())
 }
 
 // Try2 lifts a Go function of two arguments that may fail.
 func Try2[A, B, R Native](name, doc string, f func(A, B) (R, error), examples ...Example) Scalar {
-	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
 		a, b := reader[A](args[0]), reader[B](args[1])
-		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i)) })
+		return each(rows, args, env, func(i int) (R, error) { return f(a(i), b(i)) })
 	}, typeOf[A](), typeOf[B]())
 }
 
 // Try3 lifts a Go function of three arguments that may fail.
 func Try3[A, B, C, R Native](name, doc string, f func(A, B, C) (R, error), examples ...Example) Scalar {
-	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
 		a, b, c := reader[A](args[0]), reader[B](args[1]), reader[C](args[2])
-		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i), c(i)) })
+		return each(rows, args, env, func(i int) (R, error) { return f(a(i), b(i), c(i)) })
 	}, typeOf[A](), typeOf[B](), typeOf[C]())
 }
 
 // Try4 lifts a Go function of four arguments that may fail.
 func Try4[A, B, C, D, R Native](name, doc string, f func(A, B, C, D) (R, error), examples ...Example) Scalar {
-	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
 		a, b, c, d := reader[A](args[0]), reader[B](args[1]), reader[C](args[2]), reader[D](args[3])
-		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i), c(i), d(i)) })
+		return each(rows, args, env, func(i int) (R, error) { return f(a(i), b(i), c(i), d(i)) })
 	}, typeOf[A](), typeOf[B](), typeOf[C](), typeOf[D]())
 }
 
 // made2 lifts a function that remembers something from row to row (a compiled pattern): prepare is called anew for each batch,
 // because one kernel may serve several tasks at once.
-func made2[A, B, R Native](name, doc string, prepare func() func(A, B) (R, error), examples ...Example) Scalar {
-	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
-		f, a, b := prepare(), reader[A](args[0]), reader[B](args[1])
-		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i)) })
+func made2[A, B, R Native](name, doc string, prepare func(Env) func(A, B) (R, error), examples ...Example) Scalar {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
+		f, a, b := prepare(env), reader[A](args[0]), reader[B](args[1])
+		return each(rows, args, env, func(i int) (R, error) { return f(a(i), b(i)) })
 	}, typeOf[A](), typeOf[B]())
 }
 
 // made3 is made2 for three arguments.
-func made3[A, B, C, R Native](name, doc string, prepare func() func(A, B, C) (R, error), examples ...Example) Scalar {
-	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, fail Fail) arrow.Array {
-		f, a, b, c := prepare(), reader[A](args[0]), reader[B](args[1]), reader[C](args[2])
-		return each(rows, args, fail, func(i int) (R, error) { return f(a(i), b(i), c(i)) })
+func made3[A, B, C, R Native](name, doc string, prepare func(Env) func(A, B, C) (R, error), examples ...Example) Scalar {
+	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
+		f, a, b, c := prepare(env), reader[A](args[0]), reader[B](args[1]), reader[C](args[2])
+		return each(rows, args, env, func(i int) (R, error) { return f(a(i), b(i), c(i)) })
 	}, typeOf[A](), typeOf[B](), typeOf[C]())
 }
 
@@ -219,27 +219,58 @@ func reader[T Native](col arrow.Array) func(int) T {
 }
 
 // each runs f over the rows in which no argument is NULL.
-func each[R Native](rows int, args []arrow.Array, fail Fail, f func(i int) (R, error)) arrow.Array {
+func each[R Native](rows int, args []arrow.Array, env Env, f func(i int) (R, error)) arrow.Array {
 	nulls := flow.Both(rows, args...)
 	b := flow.Builder(typeOf[R]())
 	b.Reserve(rows)
 	put := appender[R](b)
+	length := lengthOf[R]()
 	for i := range rows {
 		if nulls.IsNull(i) {
 			b.AppendNull()
 			continue
 		}
 		v, err := f(i)
+		size := 0
+		if length != nil && err == nil {
+			if size = length(v); size > MaxText {
+				err = errLong
+			}
+		}
 		if err != nil {
 			if err != errNull {
-				fail(i, err)
+				env.Fail(i, err)
 			}
 			b.AppendNull()
 			continue
 		}
-		put(v)
+		if put(v); !env.Account.Grow(int64(size)) {
+			return nulled(b, rows)
+		}
 	}
 	return b.NewArray()
+}
+
+// nulled ends a column before its time: the account has refused to go on, so nobody looks at the rest.
+func nulled(b array.Builder, rows int) arrow.Array {
+	for b.Len() < rows {
+		b.AppendNull()
+	}
+	return b.NewArray()
+}
+
+// lengthOf is len for text and bytes, nil for types of a fixed size.
+func lengthOf[T Native]() func(T) int {
+	var f any
+	switch any(*new(T)).(type) {
+	case string:
+		f = func(s string) int { return len(s) }
+	case []byte:
+		f = func(b []byte) int { return len(b) }
+	default:
+		return nil
+	}
+	return f.(func(T) int)
 }
 
 func appender[T Native](b array.Builder) func(T) {
@@ -272,7 +303,7 @@ func appender[T Native](b array.Builder) func(T) {
 // Each makes a kernel of a function over Go values (flow.Value's form), for types that have no Native. With nullIn the function
 // also sees rows with NULL arguments; else they give NULL.
 func Each(result flow.Type, nullIn bool, f func(args []any) (any, error)) Kernel {
-	return func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+	return func(args []arrow.Array, rows int, env Env) arrow.Array {
 		b := flow.Builder(result)
 		b.Reserve(rows)
 		row := make([]any, len(args))
@@ -287,9 +318,15 @@ func Each(result flow.Type, nullIn bool, f func(args []any) (any, error)) Kernel
 				continue
 			}
 			v, err := f(row)
+			if err == nil {
+				err = fits(v)
+			}
 			if err != nil {
-				fail(i, err)
+				env.Fail(i, err)
 				v = nil
+			}
+			if !env.Account.Grow(boxed(v)) {
+				return nulled(b, rows)
 			}
 			flow.Append(b, v)
 		}
@@ -297,9 +334,22 @@ func Each(result flow.Type, nullIn bool, f func(args []any) (any, error)) Kernel
 	}
 }
 
+// boxed is what a value takes as a Go value and in its column: nothing to speak of, unless it is text or nested.
+func boxed(v any) int64 {
+	switch v := v.(type) {
+	case string, []byte:
+		return flow.ValueSize(v)
+	case []any:
+		return flow.ValueSize(v) + 16*int64(len(v))
+	case []flow.Entry:
+		return flow.ValueSize(v) + 32*int64(len(v))
+	}
+	return 0
+}
+
 // eachMade is Each for a function that remembers something from row to row; prepare is called anew for each batch.
-func eachMade(result flow.Type, nullIn bool, prepare func() func(args []any) (any, error)) Kernel {
-	return func(args []arrow.Array, rows int, fail Fail) arrow.Array {
-		return Each(result, nullIn, prepare())(args, rows, fail)
+func eachMade(result flow.Type, nullIn bool, prepare func(Env) func(args []any) (any, error)) Kernel {
+	return func(args []arrow.Array, rows int, env Env) arrow.Array {
+		return Each(result, nullIn, prepare(env))(args, rows, env)
 	}
 }

@@ -63,6 +63,9 @@ var _ = builtin(Scalar{Name: "MAP_UNION", Doc: "the entries of two maps; where b
 		if !okA && !okB {
 			return nil, nil
 		}
+		if len(a)+len(b) > 2*MaxList {
+			return nil, errMany
+		}
 		return union(k, a, b), nil
 	})}, nil
 }, Examples: []Example{{"MAP_UNION(MAP('apple' := 10, 'banana' := 20), MAP('apple' := 50))", "{apple=50, banana=20}"}}})

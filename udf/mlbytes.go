@@ -22,7 +22,7 @@ var _ = builtin(Scalar{
 	Examples: []Example{{"ML_BYTES(TO_BYTES('AP8=', 'base64'), 255)", "[0.0, 1.0]"}},
 })
 
-func mlBytes(args []arrow.Array, rows int, _ Fail) arrow.Array {
+func mlBytes(args []arrow.Array, rows int, _ Env) arrow.Array {
 	in := args[0].(*array.Binary)
 	b := flow.Builder(flow.Array(flow.Double)).(*array.ListBuilder)
 	values := b.ValueBuilder().(*array.Float64Builder)

@@ -26,11 +26,11 @@ var _ = builtin(Scalar{Name: "UUID", Doc: "a random UUID of version 4 (RFC 4122)
 	}, Examples: []Example{{"LEN(UUID())", "36"}, {"UUID(TO_BYTES('237e9877e79b12d4a765321741963000', 'hex'))", "237e9877-e79b-12d4-a765-321741963000"}}})
 
 func (w *World) chance(t flow.Type, f func() any) Signature {
-	return Signature{Result: t, Volatile: true, Kernel: func(_ []arrow.Array, rows int, fail Fail) arrow.Array {
+	return Signature{Result: t, Volatile: true, Kernel: func(_ []arrow.Array, rows int, env Env) arrow.Array {
 		b := flow.Builder(t)
 		for i := range rows {
 			if w.random == nil {
-				fail(i, errWorld)
+				env.Fail(i, errWorld)
 				b.AppendNull()
 				continue
 			}

@@ -11,10 +11,13 @@ import (
 // Regular expressions are RE2's: matching takes time linear in the text, whatever a record holds. What Java has beyond it is an error:
 // looking around, back-references, possessive quantifiers, atomic groups.
 
-func compile(pattern string) (*regexp.Regexp, error) {
+func compile(pattern string) (*searcher, error) {
+	if len(pattern) > maxExpression {
+		return nil, errPattern
+	}
 	re, err := regexp.Compile(pattern)
 	if err == nil {
-		return re, nil
+		return newSearcher(re, pattern)
 	}
 	for _, x := range []struct{ sign, what string }{
 		{"(?=", "looking ahead"}, {"(?!", "looking ahead"}, {"(?<=", "looking behind"}, {"(?<!", "looking behind"}, {"(?>", "an atomic group"},
@@ -30,12 +33,12 @@ func compile(pattern string) (*regexp.Regexp, error) {
 
 var _ = builtin(overload("REGEXP_EXTRACT", "the first part of a text that matches a regular expression, or what a group of it matched: REGEXP_EXTRACT(pattern, text[, group]); NULL if there is none",
 	[]Example{{"REGEXP_EXTRACT('[0-9]+', 'room 12')", "12"}, {"REGEXP_EXTRACT('(.*) (.*)', 'hello there', 2)", "there"}},
-	made2("REGEXP_EXTRACT", "", func() func(string, string) (string, error) {
-		f := extracts()
+	made2("REGEXP_EXTRACT", "", func(env Env) func(string, string) (string, error) {
+		f := extracts(env)
 		return func(pattern, s string) (string, error) { return f(pattern, s, 0) }
 	}), made3("REGEXP_EXTRACT", "", extracts)))
 
-func extracts() func(pattern, s string, group int32) (string, error) {
+func extracts(env Env) func(pattern, s string, group int32) (string, error) {
 	find := remember(compile)
 	return func(pattern, s string, group int32) (string, error) {
 		re, err := find(pattern)
@@ -45,7 +48,7 @@ func extracts() func(pattern, s string, group int32) (string, error) {
 		if group < 0 || int(group) > re.NumSubexp() {
 			return "", errNull
 		}
-		at := re.FindStringSubmatchIndex(s)
+		at := re.find(s, 0, env)
 		if at == nil || at[2*group] < 0 {
 			return "", errNull
 		}
@@ -59,7 +62,7 @@ var _ = builtin(overload("REGEXP_EXTRACT_ALL", "all parts of a text that match a
 
 func extractsAll(args ...flow.Type) Scalar {
 	return bound("REGEXP_EXTRACT_ALL", "", func(have []flow.Type) (Signature, error) {
-		return Signature{Args: args, Result: flow.Array(flow.String), Kernel: eachMade(flow.Array(flow.String), false, func() func([]any) (any, error) {
+		return Signature{Args: args, Result: flow.Array(flow.String), Kernel: eachMade(flow.Array(flow.String), false, func(env Env) func([]any) (any, error) {
 			find := remember(compile)
 			return func(args []any) (any, error) {
 				group := int32(0)
@@ -70,52 +73,60 @@ func extractsAll(args ...flow.Type) Scalar {
 				if err != nil {
 					return nil, err
 				}
-				return extractAll(re, args[1].(string), group)
+				return extractAll(re, args[1].(string), group, env)
 			}
 		})}, Accept("REGEXP_EXTRACT_ALL", have, args...)
 	})
 }
 
-func extractAll(re *regexp.Regexp, s string, group int32) (any, error) {
+func extractAll(re *searcher, s string, group int32, env Env) (any, error) {
 	if group < 0 || int(group) > re.NumSubexp() {
 		return nil, nil
 	}
 	out := []any{}
-	for _, at := range re.FindAllStringSubmatchIndex(s, -1) {
+	err := re.all(s, env, func(at []int) error {
+		if len(out) >= MaxList {
+			return errMany
+		}
 		if at[2*group] < 0 {
 			out = append(out, nil)
-			continue
+			return nil
 		}
 		out = append(out, s[at[2*group]:at[2*group+1]])
-	}
-	return out, nil
+		return nil
+	})
+	return out, err
 }
 
 var _ = builtin(made3("REGEXP_REPLACE", "the text with every match of a regular expression replaced: REGEXP_REPLACE(text, pattern, by), where $1 stands for what the first group matched",
-	func() func(string, string, string) (string, error) {
+	func(env Env) func(string, string, string) (string, error) {
 		find := remember(compile)
 		return func(s, pattern, by string) (string, error) {
 			re, err := find(pattern)
 			if err != nil {
 				return "", err
 			}
-			return replaceAll(re, s, by)
+			return replaceAll(re, s, by, env)
 		}
 	}, Example{"REGEXP_REPLACE('aabab', 'ab', 'x')", "axx"}, Example{"REGEXP_REPLACE('john smith', '(\\w+) (\\w+)', '$2 $1')", "smith john"}))
 
-func replaceAll(re *regexp.Regexp, s, by string) (string, error) {
+func replaceAll(re *searcher, s, by string, env Env) (string, error) {
 	var out []byte
 	last := 0
-	for _, at := range re.FindAllStringSubmatchIndex(s, -1) {
+	err := re.all(s, env, func(at []int) error {
 		out = append(out, s[last:at[0]]...)
 		var err error
-		if out, err = expand(out, re, s, at, by); err != nil {
-			return "", err
+		if out, err = expand(out, re.Regexp, s, at, by); err != nil {
+			return err
 		}
-		if len(out) > maxText {
-			return "", errLong
+		if len(out) > MaxText {
+			return errLong
 		}
 		last = at[1]
+		return nil
+	})
+	if err != nil {
+		return "", err
 	}
 	return string(append(out, s[last:]...)), nil
 }
@@ -167,7 +178,7 @@ func groupAt(re *regexp.Regexp, s string) (group, width int) {
 var _ = builtin(Scalar{Name: "REGEXP_SPLIT_TO_ARRAY", Doc: "the parts of a text between the matches of a regular expression: REGEXP_SPLIT_TO_ARRAY(text, pattern); an empty pattern gives every character",
 	Bind: func(have []flow.Type) (Signature, error) {
 		args := repeat(flow.String, 2)
-		return Signature{Args: args, Result: flow.Array(flow.String), Kernel: eachMade(flow.Array(flow.String), false, func() func([]any) (any, error) {
+		return Signature{Args: args, Result: flow.Array(flow.String), Kernel: eachMade(flow.Array(flow.String), false, func(env Env) func([]any) (any, error) {
 			find := remember(compile)
 			return func(args []any) (any, error) {
 				re, err := find(args[1].(string))
@@ -177,7 +188,27 @@ var _ = builtin(Scalar{Name: "REGEXP_SPLIT_TO_ARRAY", Doc: "the parts of a text 
 				if args[0] == "" {
 					return []any{""}, nil
 				}
-				return anys(re.Split(args[0].(string), -1)), nil
+				return split(re, args[0].(string), env)
 			}
 		})}, Accept("REGEXP_SPLIT_TO_ARRAY", have, args...)
 	}, Examples: []Example{{"REGEXP_SPLIT_TO_ARRAY('aabcda', 'ab|cd')", "[a, , a]"}}})
+
+// split is regexp's Split, which says how empty matches count.
+func split(re *searcher, s string, env Env) (any, error) {
+	out := []any{}
+	from, to := 0, 0
+	err := re.all(s, env, func(at []int) error {
+		if len(out) >= MaxList {
+			return errMany
+		}
+		if to = at[0]; at[1] != 0 {
+			out = append(out, s[from:to])
+		}
+		from = at[1]
+		return nil
+	})
+	if to != len(s) {
+		out = append(out, s[from:])
+	}
+	return out, err
+}

@@ -54,13 +54,13 @@ func ofDecimal(name string, result func(*arrow.Decimal128Type) flow.Type, f func
 		}
 		from := have[0].(*arrow.Decimal128Type)
 		to := result(from).(*arrow.Decimal128Type)
-		return Signature{Args: have, Result: to, Kernel: func(args []arrow.Array, rows int, fail Fail) arrow.Array {
-			return decimals(args, rows, fail, to, func(x decimal128.Num, _ int) (decimal128.Num, error) { return f(x, from, to) })
+		return Signature{Args: have, Result: to, Kernel: func(args []arrow.Array, rows int, env Env) arrow.Array {
+			return decimals(args, rows, env, to, func(x decimal128.Num, _ int) (decimal128.Num, error) { return f(x, from, to) })
 		}}, nil
 	})
 }
 
-func decimals(args []arrow.Array, rows int, fail Fail, to *arrow.Decimal128Type, f func(decimal128.Num, int) (decimal128.Num, error)) arrow.Array {
+func decimals(args []arrow.Array, rows int, env Env, to *arrow.Decimal128Type, f func(decimal128.Num, int) (decimal128.Num, error)) arrow.Array {
 	x, v := args[0].(*array.Decimal128), flow.Both(rows, args...)
 	out := make([]decimal128.Num, rows)
 	for i := range out {
@@ -72,7 +72,7 @@ func decimals(args []arrow.Array, rows int, fail Fail, to *arrow.Decimal128Type,
 			err = errWide
 		}
 		if err != nil {
-			fail(i, err)
+			env.Fail(i, err)
 			v.Clear(i)
 			continue
 		}
@@ -95,9 +95,9 @@ func decimalDigits(name string, m mode) Scalar {
 			return Signature{}, Mismatch(name, have, "DECIMAL, INTEGER")
 		}
 		t := have[0].(*arrow.Decimal128Type)
-		return Signature{Args: []flow.Type{t, flow.Int}, Result: t, Kernel: func(args []arrow.Array, rows int, fail Fail) arrow.Array {
+		return Signature{Args: []flow.Type{t, flow.Int}, Result: t, Kernel: func(args []arrow.Array, rows int, env Env) arrow.Array {
 			digits := args[1].(*array.Int32)
-			return decimals(args, rows, fail, t, func(x decimal128.Num, i int) (decimal128.Num, error) {
+			return decimals(args, rows, env, t, func(x decimal128.Num, i int) (decimal128.Num, error) {
 				return roundDecimal(x, t.Scale, max(-100, min(100, digits.Value(i))), t.Scale, m)
 			})
 		}}, nil

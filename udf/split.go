@@ -26,6 +26,9 @@ func splitText(args []any) (any, error) {
 	if s == "" {
 		return []any{""}, nil
 	}
+	if strings.Count(s, args[1].(string)) >= MaxList {
+		return nil, errMany
+	}
 	return anys(strings.Split(s, args[1].(string))), nil
 }
 
@@ -33,6 +36,9 @@ func splitBytes(args []any) (any, error) {
 	b, delimiter := args[0].([]byte), args[1].([]byte)
 	if len(b) == 0 {
 		return []any{[]byte{}}, nil
+	}
+	if bytes.Count(b, delimiter) >= MaxList {
+		return nil, errMany
 	}
 	if len(delimiter) > 0 {
 		return anys(bytes.Split(b, delimiter)), nil
@@ -63,6 +69,9 @@ func splitToMap(args []any) (any, error) {
 	text, pairs, middle := args[0].(string), args[1].(string), args[2].(string)
 	if pairs == "" || middle == "" {
 		return nil, nil
+	}
+	if strings.Count(text, pairs) >= MaxList {
+		return nil, errMany
 	}
 	out := entryList{}
 	for _, pair := range strings.Split(text, pairs) {

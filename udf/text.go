@@ -17,11 +17,6 @@ import (
 
 // A position in text counts characters (code points), the first being 1; in BYTES it counts bytes.
 
-// maxText bounds what a function makes of a small argument (LPAD, ENCODE), so that a number in a record cannot exhaust memory.
-const maxText = 16 << 20
-
-var errLong = fmt.Errorf("the result is longer than %d bytes", maxText)
-
 var (
 	_ = builtin(Func1("UCASE", "the text in capitals", strings.ToUpper, Example{"UCASE('ab')", "AB"}))
 	_ = builtin(Func1("UPPER", "the text in capitals", strings.ToUpper, Example{"UPPER('ab')", "AB"}))
@@ -29,7 +24,7 @@ var (
 	_ = builtin(Func1("LOWER", "the text in small letters", strings.ToLower, Example{"LOWER('Ab')", "ab"}))
 	_ = builtin(Func1("INITCAP", "each word, up to white space, with a capital first and small letters after it", initcap, Example{"INITCAP('the qUICK fox')", "The Quick Fox"}))
 	_ = builtin(Func1("TRIM", "the text without the blanks and control characters at its ends", trim, Example{"TRIM('  a b ')", "a b"}))
-	_ = builtin(Func3("REPLACE", "the text with every occurrence of the second argument replaced by the third", replace, Example{"REPLACE('anaconda', 'a', 'o')", "onocondo"}))
+	_ = builtin(Try3("REPLACE", "the text with every occurrence of the second argument replaced by the third", replace, Example{"REPLACE('anaconda', 'a', 'o')", "onocondo"}))
 )
 
 func initcap(s string) string {
@@ -49,11 +44,16 @@ func initcap(s string) string {
 
 func trim(s string) string { return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }) }
 
-func replace(s, old, new string) string {
+func replace(s, old, new string) (string, error) {
 	if old == "" {
-		return s
+		return s, nil
 	}
-	return strings.ReplaceAll(s, old, new)
+	if more := len(new) - len(old); more > 0 {
+		if n := strings.Count(s, old); n > (MaxText-min(len(s), MaxText))/more {
+			return "", errLong
+		}
+	}
+	return strings.ReplaceAll(s, old, new), nil
 }
 
 func runes(s string) int32 { return int32(utf8.RuneCountInString(s)) }
@@ -130,18 +130,38 @@ func textual(have []flow.Type) (flow.Type, bool) {
 	return t, t.ID() == arrow.STRING || t.ID() == arrow.BINARY
 }
 
-func concat(args []arrow.Array, rows int, _ Fail) arrow.Array {
+func concat(args []arrow.Array, rows int, env Env) arrow.Array {
+	return joined(args, rows, env, func(buf []byte, i int) ([]byte, bool) {
+		for _, a := range args {
+			if a.IsValid(i) {
+				if buf = append(buf, raw(a, i)...); len(buf) > MaxText {
+					break
+				}
+			}
+		}
+		return buf, true
+	})
+}
+
+// joined makes a column of text or bytes that f writes into a buffer; false from f is NULL.
+func joined(args []arrow.Array, rows int, env Env, f func(buf []byte, i int) ([]byte, bool)) arrow.Array {
 	b := flow.Builder(args[0].DataType())
 	b.Reserve(rows)
 	var buf []byte
 	for i := range rows {
-		buf = buf[:0]
-		for _, a := range args {
-			if a.IsValid(i) {
-				buf = append(buf, raw(a, i)...)
-			}
+		var ok bool
+		if buf, ok = f(buf[:0], i); !ok {
+			b.AppendNull()
+			continue
 		}
-		putText(b, buf)
+		if len(buf) > MaxText {
+			env.Fail(i, errLong)
+			b.AppendNull()
+			continue
+		}
+		if putText(b, buf); !env.Account.Grow(int64(len(buf))) {
+			return nulled(b, rows)
+		}
 	}
 	return b.NewArray()
 }
@@ -163,18 +183,14 @@ var _ = builtin(Scalar{Name: "CONCAT_WS", Doc: "the texts, or bytes, after the f
 	return Signature{Args: repeat(t, len(have)), Result: t, Kernel: concatWith}, nil
 }, Examples: []Example{{"CONCAT_WS(', ', 'apple', NULL, 'date')", "apple, date"}}})
 
-func concatWith(args []arrow.Array, rows int, _ Fail) arrow.Array {
-	b := flow.Builder(args[0].DataType())
-	var buf []byte
-	for i := range rows {
+func concatWith(args []arrow.Array, rows int, env Env) arrow.Array {
+	return joined(args, rows, env, func(buf []byte, i int) ([]byte, bool) {
 		if args[0].IsNull(i) {
-			b.AppendNull()
-			continue
+			return buf, false
 		}
-		buf = buf[:0]
 		some := false
 		for _, a := range args[1:] {
-			if a.IsNull(i) {
+			if a.IsNull(i) || len(buf) > MaxText {
 				continue
 			}
 			if some {
@@ -182,9 +198,8 @@ func concatWith(args []arrow.Array, rows int, _ Fail) arrow.Array {
 			}
 			buf, some = append(buf, raw(a, i)...), true
 		}
-		putText(b, buf)
-	}
-	return b.NewArray()
+		return buf, true
+	})
 }
 
 var (
@@ -202,12 +217,15 @@ func padText(s string, n int32, pad string, left bool) (string, error) {
 	switch {
 	case n < 0 || pad == "":
 		return "", errNull
-	case n > maxText:
+	case n > MaxText:
 		return "", errLong
 	}
 	have := runes(s)
 	if have >= n {
 		return substring(s, 1, n), nil
+	}
+	if int(n-have)/int(runes(pad))*len(pad) > MaxText {
+		return "", errLong
 	}
 	fill := strings.Repeat(pad, int(n-have)/int(runes(pad))+1)
 	fill = substring(fill, 1, n-have)
@@ -221,7 +239,7 @@ func padBytes(s []byte, n int32, pad []byte, left bool) ([]byte, error) {
 	switch {
 	case n < 0 || len(pad) == 0:
 		return nil, errNull
-	case n > maxText:
+	case n > MaxText:
 		return nil, errLong
 	}
 	have := min(len(s), int(n))

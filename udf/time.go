@@ -66,21 +66,21 @@ func localDay(t time.Time) int64 {
 
 // formatter makes FORMAT_x(value, pattern), and with a zone FORMAT_x(value, pattern, zone).
 func formatter[T Native](name string, at func(T) time.Time, zoned bool) []Scalar {
-	two := made2(name, "", func() func(T, string) (string, error) {
+	two := made2(name, "", func(Env) func(T, string) (string, error) {
 		f := formats()
 		return func(v T, pattern string) (string, error) { return f(at(v), pattern, "UTC") }
 	})
 	if !zoned {
 		return []Scalar{two}
 	}
-	return []Scalar{two, made3(name, "", func() func(T, string, string) (string, error) {
+	return []Scalar{two, made3(name, "", func(Env) func(T, string, string) (string, error) {
 		f := formats()
 		return func(v T, pattern, zone string) (string, error) { return f(at(v), pattern, zone) }
 	})}
 }
 
 func parser[T Native](name string, of func(time.Time) T, zoned bool) []Scalar {
-	two := made2(name, "", func() func(string, string) (T, error) {
+	two := made2(name, "", func(Env) func(string, string) (T, error) {
 		f := parses()
 		return func(s, pattern string) (T, error) {
 			t, err := f(s, pattern, "UTC")
@@ -90,7 +90,7 @@ func parser[T Native](name string, of func(time.Time) T, zoned bool) []Scalar {
 	if !zoned {
 		return []Scalar{two}
 	}
-	return []Scalar{two, made3(name, "", func() func(string, string, string) (T, error) {
+	return []Scalar{two, made3(name, "", func(Env) func(string, string, string) (T, error) {
 		f := parses()
 		return func(s, pattern, zone string) (T, error) {
 			t, err := f(s, pattern, zone)
@@ -144,7 +144,7 @@ var (
 	_ = builtin(Func1("FROM_UNIXTIME", "milliseconds since 1970 as a TIMESTAMP", func(ms int64) arrow.Timestamp { return arrow.Timestamp(ms) }, Example{"FROM_UNIXTIME(0)", "1970-01-01T00:00:00.000"}))
 	_ = builtin(Func1("FROM_DAYS", "days since 1970 as a DATE", func(days int32) arrow.Date32 { return arrow.Date32(days) }, Example{"FROM_DAYS(10)", "1970-01-11"}))
 	_ = builtin(made3("CONVERT_TZ", "a TIMESTAMP whose clock shows one zone's time, moved to what another zone's clock shows then: CONVERT_TZ(time, from, to)",
-		func() func(arrow.Timestamp, string, string) (arrow.Timestamp, error) {
+		func(Env) func(arrow.Timestamp, string, string) (arrow.Timestamp, error) {
 			froms, tos := remember(Zone), remember(Zone)
 			return func(v arrow.Timestamp, from, to string) (arrow.Timestamp, error) {
 				f, err := froms(from)
@@ -200,10 +200,10 @@ func sinceEpoch(name string, one Scalar, t flow.Type, of func(ms int64) any) fun
 
 // present is the time of the batch in which a row is worked on.
 func (w *World) present(t flow.Type, of func(ms int64) any) Signature {
-	return Signature{Result: t, Volatile: true, Kernel: func(_ []arrow.Array, rows int, fail Fail) arrow.Array {
+	return Signature{Result: t, Volatile: true, Kernel: func(_ []arrow.Array, rows int, env Env) arrow.Array {
 		if w.now == nil {
 			for i := range rows {
-				fail(i, errWorld)
+				env.Fail(i, errWorld)
 			}
 			return flow.Repeat(t, nil, rows)
 		}

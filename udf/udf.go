@@ -4,6 +4,7 @@ package udf
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"sort"
 	"strings"
@@ -17,8 +18,15 @@ import (
 // Fail reports that a function failed on a row: the row's result is NULL, and the query's errors gain an entry.
 type Fail func(row int, err error)
 
+// Env is what a kernel has beside its arguments.
+type Env struct {
+	Fail    Fail          // never nil
+	Account *flow.Account // of the query or job: what grows with the data is charged to it; nil: nothing is counted
+}
+
 // Kernel computes a result column of rows rows from argument columns of the same length. It reports failed rows and makes them NULL.
-type Kernel func(args []arrow.Array, rows int, fail Fail) arrow.Array
+// Once env.Account has refused something the result will not be used, so the rest of the rows may be NULL.
+type Kernel func(args []arrow.Array, rows int, env Env) arrow.Array
 
 // Signature is a function bound to the types of its arguments: the engine casts the arguments to Args, then calls the kernel.
 type Signature struct {
@@ -113,8 +121,15 @@ type Aggregate struct {
 	Within func(*World) func(args []flow.Type, literals []any) (Bound, error)
 }
 
-// TableFunc turns a row of arguments into rows: it appends to the builder and returns how many it appended.
-type TableFunc func(args []arrow.Array, row int, to array.Builder) int
+// TableFunc turns a row of arguments into rows, piece by piece, so that the caller need not hold them all.
+type TableFunc struct {
+	// Count is how many rows a row of arguments makes.
+	Count func(args []arrow.Array, row int) int
+	// Append appends rows [from, to) of them to the builder.
+	Append func(args []arrow.Array, row, from, to int, b array.Builder)
+	// Wide says that each row made may be as large as the whole row of arguments.
+	Wide bool
+}
 
 // Table is a table function in a SELECT list (EXPLODE): it makes zero or more rows of one column out of a row.
 type Table struct {
@@ -251,4 +266,21 @@ func (r *Registry) Examples(name string) []Example {
 		return f.Examples
 	}
 	return nil
+}
+
+// Limited returns a registry whose COLLECT_LIST and its like keep other numbers of values; r stays as it is.
+func (r *Registry) Limited(limits map[string]int) *Registry {
+	if len(limits) == 0 {
+		return r
+	}
+	w := *r.world
+	w.limits = maps.Clone(w.limits)
+	out := &Registry{scalars: maps.Clone(r.scalars), aggregates: maps.Clone(r.aggregates), tables: r.tables, world: &w}
+	for f, n := range limits {
+		out.SetLimit(f, n)
+	}
+	for k, a := range out.aggregates {
+		out.aggregates[k] = out.aggregateHere(*a)
+	}
+	return out
 }

@@ -44,6 +44,8 @@ type global struct {
 	Work           bool          `help:"With --brokers, a shell runs the application's jobs too; run and demo always do."`
 	Standbys       int           `placeholder:"N" help:"With --brokers, how many other processes keep a copy of each job's state."`
 	StateMemory    size          `placeholder:"SIZE" help:"With --brokers, the memory for jobs' state, e.g. 512MiB."`
+	QueryMemory    size          `placeholder:"SIZE" help:"The memory that a query may take, e.g. 256MiB, the default."`
+	JobMemory      size          `placeholder:"SIZE" help:"The memory that a job may take beside its state, e.g. 512MiB, the default."`
 	Snapshots      string        `placeholder:"DIR" help:"With --brokers, a directory all processes reach, for snapshots of jobs' state."`
 
 	Connect string `hidden:"" placeholder:"URL"`
@@ -157,6 +159,12 @@ func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() 
 	opts := append(append(more, cluster...), streamql.WithDialect(w.Dialect), streamql.WithProgress(progress.Report), streamql.WithWarnings(warn.take))
 	if w.Dir != "" {
 		opts = append(opts, streamql.WithDir(w.Dir))
+	}
+	if w.QueryMemory > 0 {
+		opts = append(opts, streamql.WithQueryMemory(int64(w.QueryMemory)))
+	}
+	if w.JobMemory > 0 {
+		opts = append(opts, streamql.WithJobMemory(int64(w.JobMemory)))
 	}
 	if w.CommitInterval > 0 {
 		opts = append(opts, streamql.WithCommitInterval(w.CommitInterval))

@@ -13,7 +13,8 @@ import (
 )
 
 type runCmd struct {
-	Path string `arg:"" name:"file" help:"A file of SQL, a directory (its .sql files by name), or - for stdin."`
+	Path     string `arg:"" name:"file" help:"A file of SQL, a directory (its .sql files by name), or - for stdin."`
+	FailFast bool   `name:"fail-fast" help:"End at the first job that fails. Without it the other jobs go on, and RESTART starts the failed one."`
 }
 
 // Help is shown under the command's flags.
@@ -33,7 +34,7 @@ func (c *runCmd) Run(w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	s, done, err := w.session(streamql.WithRepeats())
+	s, done, err := w.session(streamql.WithRepeats(), streamql.WithPatience(0))
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (c *runCmd) Run(w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, done()) }()
-	s.Detach = true
+	s.Detach, s.FailFast = true, c.FailFast
 	for _, t := range texts {
 		if err := s.Script(w.ctx, t.File, t.Text); err != nil {
 			return err

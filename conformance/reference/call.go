@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
 )
 
 // own are the functions written here. One that returns false leaves the call to udf: it is of a form that is not here.
@@ -32,7 +33,7 @@ func call(e *expr.Call, args []any) any {
 	for i, a := range args {
 		cols[i] = flow.Column(e.Args[i].Type(), a)
 	}
-	return flow.Value(e.Sig.Kernel(cols, 1, func(int, error) {}), 0)
+	return flow.Value(e.Sig.Kernel(cols, 1, udf.Env{Fail: func(int, error) {}}), 0)
 }
 
 // text is a function of one text.

@@ -29,6 +29,8 @@ func (t *task) wire(n exec.Node, next step) error {
 		return uncovered("LIMIT in a job")
 	case *op.Normalize:
 		me, err = normalize(n, next)
+	case *op.Memo:
+		me = memo(n, next)
 	case *op.Aggregate:
 		switch {
 		case n.Emit == op.EmitEnd:
@@ -170,6 +172,27 @@ func normalize(n *op.Normalize, next step) (step, error) {
 		}
 		return give(next, out)
 	}, nil
+}
+
+// memo gives a row that goes the values that it came with.
+func memo(n *op.Memo, next step) step {
+	kept := map[string][]any{}
+	return func(rows []row) error {
+		out := make([]row, len(rows))
+		for i, r := range rows {
+			out[i] = row{append([]any(nil), r.vals...), r.op}
+			key := identity(pick(r.vals, n.Key))
+			if !r.op.Gone() {
+				kept[key] = pick(r.vals, n.Columns)
+				continue
+			}
+			for j, v := range kept[key] {
+				out[i].vals[n.Columns[j]] = v
+			}
+			delete(kept, key)
+		}
+		return next(out)
+	}
 }
 
 func pick(vals []any, cols []int) []any {

@@ -99,7 +99,7 @@ func (s *Script) plan(st lang.Statement, topics map[string]int32) error {
 		if err != nil {
 			return err
 		}
-		s.Catalog.PutType(st.Name.Text, t)
+		s.change(catalog.Change{Type: &catalog.NamedType{Name: st.Name.Text, Type: t}})
 	case *lang.Set:
 		key := strings.ToLower(st.Key.Value)
 		if strings.HasPrefix(key, "ksql.functions.") {
@@ -116,6 +116,12 @@ func (s *Script) plan(st lang.Statement, topics map[string]int32) error {
 		return uncovered("statement %T", st)
 	}
 	return nil
+}
+
+// change puts the catalog after a change in place of the one before.
+func (s *Script) change(ch catalog.Change) {
+	s.Catalog = s.Catalog.Apply(ch)
+	s.o.Catalog = s.Catalog
 }
 
 func (s *Script) add(name string, stages []planner.Stage) error {
@@ -137,7 +143,7 @@ func (s *Script) put(r *catalog.Relation, topics map[string]int32) {
 	}
 	r.Partitions = max(r.Partitions, 1)
 	topics[r.Topic] = r.Partitions
-	s.Catalog.Put(r)
+	s.change(catalog.Change{Relation: r})
 }
 
 func (s *Script) insert(st *lang.Insert) error {

@@ -19,6 +19,9 @@ var (
 	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 )
 
+// altered is what a test does to each request of a process; nil: nothing.
+var altered func(request []byte) []byte
+
 // cord is the network of one life of a process.
 type cord struct {
 	w  *world
@@ -160,6 +163,9 @@ func (w *wire) Read(b []byte) (int, error) {
 }
 
 func (w *wire) Write(b []byte) (int, error) {
+	if altered != nil {
+		b = altered(b)
+	}
 	w.c.mu.Lock()
 	late, deaf := w.c.late, w.c.deaf
 	w.c.mu.Unlock()

@@ -40,6 +40,14 @@ type Window struct {
 	Gap                  int64
 }
 
+// Panes is the most windows that one event time falls into.
+func (w *Window) Panes() int64 {
+	if w.Advance == 0 {
+		return 1
+	}
+	return (w.Size + w.Advance - 1) / w.Advance
+}
+
 // first is the start of the oldest window that holds an event time.
 func (w *Window) first(t int64) int64 {
 	t = t - w.Size + w.Advance
@@ -126,15 +134,35 @@ type aggregate struct {
 	oldest int64 // start of the oldest open window, unknown: look
 	late   func(int64)
 
-	keys  topic.Bytes
-	rows  [][]byte
-	fresh []bool
-	start []int64
-	index []int32 // input rows that have a group
+	keys   topic.Bytes
+	buffer int64 // the room of keys, as charged
+	rows   [][]byte
+	fresh  []bool
+	start  []int64
+	index  []int32 // input rows that have a group
 }
 
+// pieceGroups bounds the groups that a piece of a batch is put into, where each row falls into many windows.
+const pieceGroups = 1 << 16
+
 func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
+	rows := in.Rows()
+	if a.Window != nil {
+		rows = int(max(pieceGroups/a.Window.Panes(), 1))
+	}
+	for from := 0; from < in.Rows(); from += rows { // windows are of streams: no update is cut in two
+		if err := a.process(in.Slice(from, min(from+rows, in.Rows())), emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *aggregate) process(in *flow.Batch, emit exec.Emit) error {
 	a.group(in)
+	if err := a.ctx.Account.Err(); err != nil {
+		return err
+	}
 	n := a.keys.Len()
 	if n == 0 {
 		return nil
@@ -155,7 +183,7 @@ func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 				return err
 			}
 		}
-		return nil
+		return a.ctx.Account.Err()
 	}
 	out := a.changes(in)
 	told := false // of row i's group the old value has gone out
@@ -179,7 +207,14 @@ func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			return err
 		}
 	}
-	return emit(out.batch(a, in))
+	return a.tell(out.batch(a, in), emit)
+}
+
+// tell emits results. What the states have grown by stays taken.
+func (a *aggregate) tell(out *flow.Batch, emit exec.Emit) error {
+	before := a.ctx.Account.Used()
+	a.ctx.Account.Grow(out.Size())
+	return pass(a.ctx.Account, before, out, emit)
 }
 
 // undoneAndRedone reports whether row i takes a row out of a group into which row i+1 puts its successor.
@@ -211,7 +246,7 @@ next:
 			a.member(cols, i, int32(len(a.keys.Data)))
 			continue
 		}
-		for start := a.Window.first(times[i]); start <= times[i]; start += a.Window.Advance {
+		for start := a.Window.first(times[i]); start <= times[i] && a.ctx.Account.Err() == nil; start += a.Window.Advance {
 			if start+a.Window.Size+a.Window.Grace <= clock[i] {
 				late++
 				continue
@@ -237,6 +272,10 @@ func (a *aggregate) member(cols []arrow.Array, row int, from int32) {
 	}
 	a.keys.Spans = append(a.keys.Spans, from, int32(len(a.keys.Data)))
 	a.index = append(a.index, int32(row))
+	if now := int64(cap(a.keys.Data)); now > a.buffer {
+		a.ctx.Account.Grow(now - a.buffer)
+		a.buffer = now
+	}
 }
 
 func mod(a, b int64) int64 {
@@ -278,6 +317,9 @@ func (a *aggregate) add(in *flow.Batch, args [][]arrow.Array, i int) error {
 			continue
 		}
 		s.cur = grown
+		if !a.ctx.Account.Work(int64(len(old) + len(grown))) { // each row copies the whole state
+			return a.ctx.Account.Err()
+		}
 		if err := s.grown.Put(a.keys.At(i), grown); err != nil {
 			return err
 		}

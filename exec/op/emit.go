@@ -58,38 +58,77 @@ func (a *aggregate) empty() error {
 
 // flush emits (unless EMIT CHANGES has told them already) and removes the groups before a key.
 func (a *aggregate) flush(to []byte, emit exec.Emit) error {
-	c := a.changes(flow.NewBatch(a.Input.Schema(), nil, 0, nil))
-	keys := make([]array.Builder, len(a.Keys))
-	for i, k := range a.Keys {
-		keys[i] = flow.Builder(a.Input.Schema().Field(k).Type)
-	}
-	n := 0
+	f := a.newFlushed()
 	for e, err := range a.groups.Scan(nil, to) {
 		if err != nil {
 			return err
 		}
-		n++
+		if !a.ctx.Account.Work(int64(len(e.Val))) {
+			return a.ctx.Account.Err()
+		}
 		if a.Emit != EmitChanges {
-			if err := a.flushGroup(c, keys, e); err != nil {
+			if err := f.add(e); err != nil {
 				return err
 			}
 		}
 		if err := a.drop(e.Key); err != nil {
 			return err
 		}
+		if f.rows >= pieceRows || f.bytes >= pieceBytes {
+			if err := f.emit(emit); err != nil {
+				return err
+			}
+			f = a.newFlushed()
+		}
 	}
-	if n == 0 || a.Emit == EmitChanges {
+	return f.emit(emit)
+}
+
+// flushed gathers the results of groups that are emitted and forgotten, a piece of them at a time.
+type flushed struct {
+	a     *aggregate
+	c     *changes
+	keys  []array.Builder
+	rows  int
+	bytes int
+}
+
+func (a *aggregate) newFlushed() *flushed {
+	f := &flushed{a: a, c: a.changes(flow.NewBatch(a.Input.Schema(), nil, 0, nil)), keys: make([]array.Builder, len(a.Keys))}
+	for i, k := range a.Keys {
+		f.keys[i] = flow.Builder(a.Input.Schema().Field(k).Type)
+	}
+	return f
+}
+
+func (f *flushed) add(e state.Entry) error {
+	f.rows++
+	f.bytes += len(e.Key) + len(e.Val)
+	for _, s := range f.a.slots {
+		if s.grown != nil {
+			v, _, err := s.grown.Get(e.Key)
+			if err != nil {
+				return err
+			}
+			f.bytes += len(v)
+		}
+	}
+	return f.a.flushGroup(f.c, f.keys, e)
+}
+
+func (f *flushed) emit(emit exec.Emit) error {
+	if f.rows == 0 {
 		return nil
 	}
 	var cols []arrow.Array
-	for _, k := range keys {
+	for _, k := range f.keys {
 		cols = append(cols, k.NewArray())
 	}
-	cols = a.tail(cols, c.starts, c.values, c.times)
-	if a.Out.Clock >= 0 {
-		cols = append(cols, bigints(append([]int64(nil), c.times...)))
+	cols = f.a.tail(cols, f.c.starts, f.c.values, f.c.times)
+	if f.a.Out.Clock >= 0 {
+		cols = append(cols, bigints(append([]int64(nil), f.c.times...)))
 	}
-	return emit(flow.NewBatch(a.Out, cols, n, nil))
+	return f.a.tell(flow.NewBatch(f.a.Out, cols, f.rows, nil), emit)
 }
 
 func (a *aggregate) flushGroup(c *changes, keys []array.Builder, e state.Entry) error {

@@ -74,6 +74,9 @@ func (r *Received) Process(_ int, in *flow.Batch, emit exec.Emit) error { return
 
 // Decode implements exec.Decoder. The rows are our own: one that does not decode is an error, not a dead letter.
 func (r *Received) Decode(f *topic.Fetch) (*flow.Batch, error) {
+	if err := f.Sound(); err != nil {
+		return nil, err
+	}
 	out := newChanged(r.Out)
 	changes := false
 	for i := range f.Rows() {

@@ -7,6 +7,7 @@ import (
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
 )
 
 // Filter passes the rows for which Predicate is true. A retraction passes exactly when its insertion did, because the row is the
@@ -21,18 +22,23 @@ func (f *Filter) Schema() *flow.Schema { return f.Input.Schema() }
 func (f *Filter) Inputs() []exec.Node  { return []exec.Node{f.Input} }
 func (f *Filter) String() string       { return "Filter " + f.Predicate.String() }
 func (f *Filter) Open(ctx *exec.Context) (exec.Operator, error) {
-	return &filter{Filter: f, fail: ctx.RowFailed("WHERE")}, nil
+	return &filter{Filter: f, env: ctx.Evaluation("WHERE")}, nil
 }
 
 type filter struct {
 	*Filter
-	fail func(int, error)
+	env udf.Env
 }
 
 func (f *filter) Process(_ int, in *flow.Batch, emit exec.Emit) error {
-	keep := f.Predicate.Eval(in, f.fail).(*array.Boolean)
+	before := f.env.Account.Used()
+	keep := expr.Eval(f.Predicate, in, f.env).(*array.Boolean)
 	if !f.Upsert {
-		return emit(in.Where(keep))
+		out := in.Where(keep)
+		if out != in {
+			f.env.Account.Grow(out.Size())
+		}
+		return pass(f.env.Account, before, out, emit)
 	}
 	ops := make([]flow.Op, in.Rows())
 	for i := range ops {
@@ -41,5 +47,5 @@ func (f *filter) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			ops[i] = flow.Retract
 		}
 	}
-	return emit(flow.NewBatch(in.Schema, in.Columns(), in.Rows(), ops))
+	return pass(f.env.Account, before, flow.NewBatch(in.Schema, in.Columns(), in.Rows(), ops), emit)
 }

@@ -30,14 +30,15 @@ func (n *Normalize) String() string {
 
 // Open implements exec.Node.
 func (n *Normalize) Open(ctx *exec.Context) (exec.Operator, error) {
-	return &normalize{Normalize: n, rows: ctx.Keyspace("rows")}, nil
+	return &normalize{Normalize: n, rows: ctx.Keyspace("rows"), account: ctx.Account}, nil
 }
 
 type normalize struct {
 	*Normalize
-	rows state.Keyspace
-	key  []byte
-	row  []byte
+	rows    state.Keyspace
+	account *flow.Account
+	key     []byte
+	row     []byte
 }
 
 func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
@@ -103,21 +104,16 @@ func (n *normalize) Finish(emit exec.Emit) error {
 	if !n.Final {
 		return nil
 	}
-	out := newChanged(n.Input.Schema())
+	out := &kept{schema: n.Input.Schema(), account: n.account, emit: emit}
 	for e, err := range n.rows.Scan(nil, nil) {
 		if err != nil {
 			return err
 		}
-		if err := out.encoded(e.Val, flow.Insert); err != nil {
+		if err := out.add(e.Val); err != nil {
 			return err
 		}
 	}
-	if len(out.ops) == 0 {
-		return nil
-	}
-	b := out.batch()
-	b.Ops = nil
-	return emit(b)
+	return out.flush()
 }
 
 // changed builds a batch from encoded rows.

@@ -619,10 +619,7 @@ func BenchmarkKeyedAggregate(b *testing.B) {
 			}
 			out := flow.NewSchema([]arrow.Field{s.Field(0), flow.Field("S", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint)})
 			agg := &Aggregate{Input: given{s}, Keys: []int{0}, Calls: []AggregateCall{call(b, "SUM", 1)}, Emit: EmitEnd, Out: out}
-			op, err := agg.Open(context(b, nil, nil))
-			if err != nil {
-				b.Fatal(err)
-			}
+			op := opened(b, agg, flow.NewAccount(1<<30))
 			for _, in := range batches { // every key is there before the clock runs
 				if err := op.Process(0, in, nil); err != nil {
 					b.Fatal(err)

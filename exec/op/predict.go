@@ -12,6 +12,7 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/udf"
 	"github.com/streamql/streamql/udf/ml"
 )
 
@@ -55,8 +56,16 @@ func (p *Predict) Open(ctx *exec.Context) (exec.Operator, error) {
 	if ctx.Models == nil {
 		return nil, errors.New("there are no models here")
 	}
-	return &predict{Predict: p, ctx: ctx, keep: ctx.Keyspace("version"), read: ReadSchema(p.Input.Schema(), p.Columns), used: -1}, nil
+	out := &predict{Predict: p, ctx: ctx, keep: ctx.Keyspace("version"), read: ReadSchema(p.Input.Schema(), p.Columns)}
+	number, ok, err := out.keep.Get(usedKey)
+	if ok && len(number) == 4 {
+		out.used = int(binary.BigEndian.Uint32(number))
+	}
+	return out, err
 }
+
+// usedKey is where the number of the version in use is kept.
+var usedKey = []byte{0}
 
 // ReadSchema is the schema of the columns a model reads.
 func ReadSchema(s *flow.Schema, cols []int) *flow.Schema {
@@ -74,16 +83,17 @@ type predict struct {
 	ctx     *exec.Context
 	keep    state.Keyspace
 	read    *flow.Schema
-	used    int // the version of the last batch; -1: none yet
-	bundle  *ml.Bundle
+	used    int        // the version of the last batch, also of one before a restart; 0: none yet
+	bundle  *ml.Bundle // of version used; nil: it is not loaded yet
 	scoring *ml.Scoring
 	widths  []int // of array features, as the version reads them
 }
 
 func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
-	if err := p.swap(in); err != nil {
+	if err := p.swap(); err != nil {
 		return err
 	}
+	before := p.ctx.Account.Used()
 	cols := append([]arrow.Array(nil), in.Columns()...)
 	if p.bundle == nil {
 		for _, o := range p.Outputs {
@@ -91,7 +101,10 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		}
 		return emit(in.With(p.Out, cols))
 	}
-	features := Features(in, p.Columns, p.read, p.Features, p.ctx.RowFailed(p.Model))
+	features := Features(in, p.Columns, p.read, p.Features, p.ctx.Evaluation(p.Model))
+	if err := p.ctx.Account.Err(); err != nil {
+		return err
+	}
 	if err := p.scoring.Read(spread(features, p.widths), in.Rows()); err != nil {
 		return fmt.Errorf("model %s$%d: %w", p.Model, p.used, err)
 	}
@@ -104,16 +117,17 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			return fmt.Errorf("model %s$%d: %s: %w", p.Model, p.used, o.Func, err)
 		}
 		cols = append(cols, col)
+		p.ctx.Account.Grow(flow.Size(col))
 	}
-	return emit(in.With(p.Out, cols))
+	return pass(p.ctx.Account, before, in.With(p.Out, cols), emit)
 }
 
 // Features evaluates a model's feature expressions over the columns it reads. Training and prediction both come through here.
-func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Expr, fail func(int, error)) []arrow.Array {
+func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Expr, env udf.Env) []arrow.Array {
 	small := flow.NewBatch(read, pick(in, cols), in.Rows(), nil)
 	out := make([]arrow.Array, len(features))
 	for i, f := range features {
-		out[i] = f.Eval(small, fail)
+		out[i] = expr.Eval(f, small, env)
 	}
 	return out
 }
@@ -124,23 +138,40 @@ func (p *predict) missing(n int) {
 	}
 }
 
-// swap takes the version that now serves.
-func (p *predict) swap(in *flow.Batch) error {
-	v, number, err := p.ctx.Models.Version(p.Model, p.Version, p.Absent != "null")
+// swap takes the version that now serves. The first batch after a restart finds the number of the one in use, and that it goes on
+// serving is no swap.
+func (p *predict) swap() error {
+	v, number, err := p.version()
 	if err != nil {
 		return err
 	}
-	if v == nil || number == p.used {
+	if v == nil || number == p.used && p.bundle != nil {
 		return nil
 	}
 	old := p.used
 	p.bundle = v.(*ml.Bundle)
 	p.scoring, p.used = p.bundle.NewScoring(), number
 	p.widths = widthsIn(p.Names, p.bundle.Inputs)
-	if err := p.keep.Put([]byte{0}, binary.BigEndian.AppendUint32(nil, uint32(number))); err != nil {
+	if number == old {
+		return nil
+	}
+	if err := p.keep.Put(usedKey, binary.BigEndian.AppendUint32(nil, uint32(number))); err != nil {
 		return err
 	}
-	return p.ctx.Models.Swapped(p.ctx.Job, p.Model, max(old, 0), number, p.ctx.Out)
+	return p.ctx.Models.Swapped(p.ctx.Job, p.Model, old, number, p.ctx.Out)
+}
+
+// version is the version to predict with. An older one than that in use serves only if the one in use can no more: a process that has
+// just started may not know all versions yet, and predictions do not go back because of that.
+func (p *predict) version() (any, int, error) {
+	v, number, err := p.ctx.Models.Version(p.Model, p.Version, p.Absent != "null")
+	if p.Version > 0 || err != nil || v == nil || number >= p.used {
+		return v, number, err
+	}
+	if used, n, err := p.ctx.Models.Version(p.Model, p.used, false); err == nil && used != nil {
+		return used, n, nil
+	}
+	return v, number, nil
 }
 
 func (p *predict) output(o PredictOutput, rows int) (arrow.Array, error) {

@@ -38,14 +38,21 @@ func (p *Present) String() string {
 	}
 	return "Lookup " + p.Relation
 }
-func (p *Present) Open(*exec.Context) (exec.Operator, error) { return p, nil }
+func (p *Present) Open(ctx *exec.Context) (exec.Operator, error) {
+	return &present{p, ctx.Account}, nil
+}
+
+type present struct {
+	*Present
+	account *flow.Account
+}
 
 // Process implements exec.Operator.
-func (p *Present) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
+func (p *present) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
 
 // Finish reads the views and closes them.
-func (p *Present) Finish(emit exec.Emit) error {
-	views, elsewhere, err := p.Rows(p)
+func (p *present) Finish(emit exec.Emit) error {
+	views, elsewhere, err := p.Rows(p.Present)
 	if err != nil {
 		return err
 	}
@@ -54,18 +61,21 @@ func (p *Present) Finish(emit exec.Emit) error {
 			v.Close()
 		}
 	}()
-	out := newChanged(p.Out)
+	before := p.account.Used()
+	for _, record := range elsewhere {
+		for _, c := range record.Columns() {
+			p.account.Grow(flow.Size(c))
+		}
+	}
+	defer p.account.Release(p.account.Used() - before)
+	out := &kept{schema: p.Out, account: p.account, emit: emit}
 	for _, v := range views {
 		if err := p.read(v, out); err != nil {
 			return err
 		}
 	}
-	if len(out.ops) > 0 {
-		b := out.batch()
-		b.Ops = nil
-		if err := emit(b); err != nil {
-			return err
-		}
+	if err := out.flush(); err != nil {
+		return err
 	}
 	for _, record := range elsewhere {
 		b, err := p.from(record)
@@ -94,21 +104,58 @@ func (p *Present) from(record arrow.Record) (*flow.Batch, error) {
 	return flow.NewBatch(p.Out, cols, int(record.NumRows()), nil), nil
 }
 
-func (p *Present) read(v state.View, out *changed) error {
+func (p *Present) read(v state.View, out *kept) error {
 	if p.Key != nil {
 		row, ok, err := v.Get(Rows, p.Key)
 		if err != nil || !ok {
 			return err
 		}
-		return out.encoded(row, flow.Insert)
+		return out.add(row)
 	}
 	for e, err := range v.Scan(Rows, nil, nil) {
 		if err != nil {
 			return err
 		}
-		if err := out.encoded(e.Val, flow.Insert); err != nil {
+		if err := out.add(e.Val); err != nil {
 			return fmt.Errorf("%s: %w", p.Relation, err)
 		}
 	}
 	return nil
+}
+
+// kept emits rows as they are kept in a state, in pieces.
+type kept struct {
+	schema  *flow.Schema
+	account *flow.Account
+	emit    exec.Emit
+	out     *changed
+	bytes   int
+}
+
+func (k *kept) add(row []byte) error {
+	if k.out == nil {
+		k.out, k.bytes = newChanged(k.schema), 0
+	}
+	if err := k.out.encoded(row, flow.Insert); err != nil {
+		return err
+	}
+	k.bytes += len(row)
+	if !k.account.Work(int64(len(row))) {
+		return k.account.Err()
+	}
+	if len(k.out.ops) < pieceRows && k.bytes < pieceBytes {
+		return nil
+	}
+	return k.flush()
+}
+
+func (k *kept) flush() error {
+	if k.out == nil {
+		return nil
+	}
+	b := k.out.batch()
+	k.out, b.Ops = nil, nil
+	before := k.account.Used()
+	k.account.Grow(b.Size())
+	return pass(k.account, before, b, k.emit)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
 )
 
 // Project computes columns from columns. Out names them; its key, time and clock refer to the new columns.
@@ -31,18 +32,19 @@ func (p *Project) String() string {
 }
 
 func (p *Project) Open(ctx *exec.Context) (exec.Operator, error) {
-	return &project{Project: p, fail: ctx.RowFailed("SELECT")}, nil
+	return &project{Project: p, env: ctx.Evaluation("SELECT")}, nil
 }
 
 type project struct {
 	*Project
-	fail func(int, error)
+	env udf.Env
 }
 
 func (p *project) Process(_ int, in *flow.Batch, emit exec.Emit) error {
+	before := p.env.Account.Used()
 	cols := make([]arrow.Array, len(p.Exprs))
 	for i, e := range p.Exprs {
-		cols[i] = e.Eval(in, p.fail)
+		cols[i] = expr.Eval(e, in, p.env)
 	}
-	return emit(in.With(p.Out, cols))
+	return pass(p.env.Account, before, in.With(p.Out, cols), emit)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf"
 )
 
 // Part says where a scanned column comes from.
@@ -116,6 +117,13 @@ func (s *scan) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emi
 
 // Decode implements exec.Decoder.
 func (s *scan) Decode(f *topic.Fetch) (*flow.Batch, error) {
+	for i := range f.Bad {
+		if err := s.passed(f, &f.Bad[i]); err != nil {
+			return nil, err
+		}
+	}
+	before := s.ctx.Account.Used()
+	defer func() { s.ctx.Account.Settle(before, 0) }() // the task charges the batch
 	n := f.Rows()
 	cols := make([]arrow.Array, len(s.Columns))
 	drop := flow.Valid(n)
@@ -159,7 +167,7 @@ func (s *scan) byName(f *topic.Fetch, cols []arrow.Array) error {
 			if len(idx) == 0 {
 				return fmt.Errorf("%s has no column %q", f.Topic, name)
 			}
-			cols[at] = expr.CastColumn(f.Decoded.Column(idx[0]), fields[want[i]].Type, s.ctx.RowFailed(s.Source))
+			cols[at] = expr.CastColumn(f.Decoded.Column(idx[0]), fields[want[i]].Type, s.ctx.Evaluation(s.Source))
 		}
 		return nil
 	}
@@ -230,6 +238,22 @@ func (s *scan) fail(f *topic.Fetch, row int, side, code string, reason error) er
 	return nil
 }
 
+// passed makes a dead letter without bytes of what the reader had to leave out.
+func (s *scan) passed(f *topic.Fetch, b *topic.Bad) error {
+	switch s.OnError {
+	case "skip":
+		return nil
+	case "fail":
+		return fmt.Errorf("%s %w", f.Partition, b)
+	}
+	side := "row"
+	if b.To > b.From+1 {
+		side = "batch"
+	}
+	s.ctx.Fail(exec.Failure{Code: "SQ5106", Err: b, Source: s.Source, Partition: f.Partition, Offset: b.From, Side: side, Record: &topic.Record{Time: b.Time}})
+	return nil
+}
+
 // ops gives tables their weights and drops what has no key; nil for streams.
 func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 	if f.Decoded != nil {
@@ -276,7 +300,10 @@ func (s *scan) nulls(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 // stamp replaces event time by the declared expression's.
 func (s *scan) stamp(f *topic.Fetch, b *flow.Batch, drop *flow.Validity) (*flow.Batch, error) {
 	reasons := map[int]error{}
-	col := s.Time.Eval(b, func(row int, err error) { reasons[row] = err }).(*array.Int64)
+	col := expr.Eval(s.Time, b, udf.Env{Account: s.ctx.Account, Fail: func(row int, err error) { reasons[row] = err }}).(*array.Int64)
+	if err := s.ctx.Account.Err(); err != nil {
+		return nil, err
+	}
 	times := make([]int64, b.Rows())
 	for i := range times {
 		switch {

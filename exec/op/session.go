@@ -105,6 +105,9 @@ func (s *session) meeting(key []byte, t, now int64) ([]span, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !s.ctx.Account.Work(int64(len(e.Val))) {
+			return nil, s.ctx.Account.Err()
+		}
 		if len(e.Key) != len(key)+8 {
 			continue // of a longer key that begins alike
 		}
@@ -205,11 +208,7 @@ func (s *session) Finish(emit exec.Emit) error {
 	if s.Emit != EmitEnd {
 		return nil
 	}
-	out := newSpans(s)
-	keys := make([]array.Builder, len(s.Keys))
-	for i, k := range s.Keys {
-		keys[i] = flow.Builder(s.Input.Schema().Field(k).Type)
-	}
+	out, keys, bytes := newSpans(s), s.keyBuilders(), 0
 	for e, err := range s.open.Scan(nil, nil) {
 		if err != nil {
 			return err
@@ -225,7 +224,28 @@ func (s *session) Finish(emit exec.Emit) error {
 			return err
 		}
 		out.append(0, &sp, flow.Insert)
+		bytes += len(e.Key) + len(e.Val)
+		if len(out.ops) < pieceRows && bytes < pieceBytes {
+			continue
+		}
+		if err := s.tell(out, keys, emit); err != nil {
+			return err
+		}
+		out, keys, bytes = newSpans(s), s.keyBuilders(), 0
 	}
+	return s.tell(out, keys, emit)
+}
+
+func (s *session) keyBuilders() []array.Builder {
+	keys := make([]array.Builder, len(s.Keys))
+	for i, k := range s.Keys {
+		keys[i] = flow.Builder(s.Input.Schema().Field(k).Type)
+	}
+	return keys
+}
+
+// tell emits sessions of a bounded input.
+func (s *session) tell(out *spans, keys []array.Builder, emit exec.Emit) error {
 	if len(out.ops) == 0 {
 		return nil
 	}
@@ -237,7 +257,10 @@ func (s *session) Finish(emit exec.Emit) error {
 	if s.Out.Clock >= 0 {
 		cols = append(cols, bigints(append([]int64(nil), out.ends...)))
 	}
-	return emit(flow.NewBatch(s.Out, cols, len(out.ops), nil))
+	before := s.ctx.Account.Used()
+	b := flow.NewBatch(s.Out, cols, len(out.ops), nil)
+	s.ctx.Account.Grow(b.Size())
+	return pass(s.ctx.Account, before, b, emit)
 }
 
 // spans gathers output rows.

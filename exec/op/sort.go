@@ -2,13 +2,17 @@ package op
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/udf"
 )
 
 // SortKey is one item of ORDER BY. NULL comes last, first if Desc, as in PostgreSQL.
@@ -17,10 +21,12 @@ type SortKey struct {
 	Desc bool
 }
 
-// Sort orders all rows of a bounded input. Equal rows keep their order.
+// Sort orders all rows of a bounded input. Equal rows keep their order. With First only that many of the ordered rows are wanted, and no
+// more than about twice as many are held.
 type Sort struct {
 	Input exec.Node
 	Keys  []SortKey
+	First int64 // 0: all
 }
 
 func (s *Sort) Schema() *flow.Schema { return s.Input.Schema() }
@@ -33,55 +39,193 @@ func (s *Sort) String() string {
 			parts[i] += " DESC"
 		}
 	}
-	return "Sort " + strings.Join(parts, ", ")
-}
-func (s *Sort) Open(ctx *exec.Context) (exec.Operator, error) {
-	return &sorter{Sort: s, fail: ctx.RowFailed("ORDER BY")}, nil
+	text := "Sort " + strings.Join(parts, ", ")
+	if s.First > 0 {
+		text += fmt.Sprintf(" first %d", s.First)
+	}
+	return text
 }
 
-type sorter struct {
+// Open implements exec.Node.
+func (s *Sort) Open(ctx *exec.Context) (exec.Operator, error) {
+	b := sortBuffer{Sort: s, env: ctx.Evaluation("ORDER BY"), account: ctx.Account}
+	if s.First > 0 {
+		return &topN{sortBuffer: b}, nil
+	}
+	return &sorter{sortBuffer: b}, nil
+}
+
+// sortBuffer holds rows with their keys, as bytes that compare like the items of ORDER BY.
+type sortBuffer struct {
 	*Sort
-	fail    func(int, error)
-	batches []*flow.Batch
-	keys    [][]byte // of each row, as bytes that compare like the items
+	env     udf.Env
+	account *flow.Account
+	runs    []sortRun
+	rows    int
+	bytes   int64 // of all runs, as charged
+}
+
+// sortRun is a batch and the key of each of its rows.
+type sortRun struct {
+	*flow.Batch
+	keys []byte
+	ends []int // of each key
+}
+
+func (r *sortRun) key(row int) []byte {
+	from := 0
+	if row > 0 {
+		from = r.ends[row-1]
+	}
+	return r.keys[from:r.ends[row]]
+}
+
+func (r *sortRun) size() int64 { return r.Batch.Size() + int64(cap(r.keys)) + 8*int64(cap(r.ends)) }
+
+// place is where a row is.
+type place struct{ run, row int32 }
+
+func (b *sortBuffer) compare(x, y place) int {
+	return bytes.Compare(b.runs[x.run].key(int(x.row)), b.runs[y.run].key(int(y.row)))
+}
+
+// columns evaluates the items.
+func (b *sortBuffer) columns(in *flow.Batch) ([]arrow.Array, error) {
+	cols := make([]arrow.Array, len(b.Keys))
+	for i, k := range b.Keys {
+		cols[i] = expr.Eval(k.Expr, in, b.env)
+	}
+	return cols, b.account.Err()
+}
+
+// appendKey appends the key of a row.
+func (b *sortBuffer) appendKey(key []byte, cols []arrow.Array, row int) []byte {
+	for i, k := range b.Keys {
+		from := len(key)
+		if cols[i].IsNull(row) {
+			key = append(key, 1)
+		} else {
+			key = append(key, 0)
+		}
+		key = state.AppendKey(key, cols[i], row)
+		if k.Desc {
+			for j := from; j < len(key); j++ {
+				key[j] = ^key[j]
+			}
+		}
+	}
+	return key
+}
+
+// hold takes a run in.
+func (b *sortBuffer) hold(r sortRun) error {
+	b.runs = append(b.runs, r)
+	b.rows += r.Rows()
+	b.bytes += r.size()
+	b.account.Grow(r.size())
+	return b.account.Err()
+}
+
+// order sorts all rows held. Equal ones keep their order.
+func (b *sortBuffer) order() []place {
+	all := make([]place, 0, b.rows)
+	for i, r := range b.runs {
+		for row := range r.Rows() {
+			all = append(all, place{int32(i), int32(row)})
+		}
+	}
+	slices.SortStableFunc(all, b.compare)
+	return all
+}
+
+// gather makes a batch of rows. The rows of each run are taken together, and then put in order.
+func (b *sortBuffer) gather(rows []place) *flow.Batch {
+	index := make([]int32, len(rows))
+	for i := range index {
+		index[i] = int32(i)
+	}
+	slices.SortStableFunc(index, func(x, y int32) int { return int(rows[x].run - rows[y].run) })
+	var parts []*flow.Batch
+	var taken []int32
+	at := make([]int32, len(rows)) // where each row is among the parts
+	for i, x := range index {
+		at[x] = int32(i)
+		taken = append(taken, rows[x].row)
+		if i+1 == len(index) || rows[index[i+1]].run != rows[x].run {
+			parts = append(parts, b.runs[rows[x].run].Take(taken))
+			taken = taken[:0]
+		}
+	}
+	return flow.ConcatBatches(parts).Take(at)
+}
+
+// sorter holds all rows.
+type sorter struct {
+	sortBuffer
+	small     []*flow.Batch // that wait to be joined to one run
+	smallRows int
 }
 
 func (s *sorter) Process(_ int, in *flow.Batch, _ exec.Emit) error {
-	first := len(s.keys)
-	for range in.Rows() {
-		s.keys = append(s.keys, nil)
+	if len(s.small) == 0 && in.Rows() >= pieceRows/2 {
+		return s.take(in)
 	}
-	for _, k := range s.Keys {
-		col := k.Expr.Eval(in, s.fail)
-		for i := range in.Rows() {
-			key := s.keys[first+i]
-			from := len(key)
-			if col.IsNull(i) {
-				key = append(key, 1)
-			} else {
-				key = append(key, 0)
-			}
-			key = state.AppendKey(key, col, i)
-			if k.Desc {
-				for j := from; j < len(key); j++ {
-					key[j] = ^key[j]
-				}
-			}
-			s.keys[first+i] = key
-		}
+	s.small, s.smallRows = append(s.small, in), s.smallRows+in.Rows()
+	s.account.Grow(in.Size())
+	if s.smallRows < pieceRows {
+		return s.account.Err()
 	}
-	s.batches = append(s.batches, in)
-	return nil
+	return s.join()
 }
 
-func (s *sorter) Finish(emit exec.Emit) error {
-	if len(s.batches) == 0 {
+// join makes one run of the small batches.
+func (s *sorter) join() error {
+	if len(s.small) == 0 {
 		return nil
 	}
-	rows := make([]int32, len(s.keys))
-	for i := range rows {
-		rows[i] = int32(i)
+	for _, b := range s.small {
+		s.account.Release(b.Size())
 	}
-	slices.SortStableFunc(rows, func(a, b int32) int { return bytes.Compare(s.keys[a], s.keys[b]) })
-	return emit(flow.ConcatBatches(s.batches).Take(rows))
+	in := flow.ConcatBatches(s.small)
+	s.small, s.smallRows = nil, 0
+	return s.take(in)
+}
+
+// take makes a run of a batch.
+func (s *sorter) take(in *flow.Batch) error {
+	before := s.account.Used()
+	cols, err := s.columns(in)
+	if err != nil {
+		return err
+	}
+	run := sortRun{Batch: in, ends: make([]int, in.Rows())}
+	for row := range in.Rows() {
+		run.keys = s.appendKey(run.keys, cols, row)
+		run.ends[row] = len(run.keys)
+	}
+	s.account.Settle(before, 0)
+	return s.hold(run)
+}
+
+// Finish emits the rows in pieces, so that they are not all there twice.
+func (s *sorter) Finish(emit exec.Emit) error {
+	if err := s.join(); err != nil {
+		return err
+	}
+	s.account.Grow(8 * int64(s.rows))
+	if err := s.account.Err(); err != nil {
+		return err
+	}
+	rows := s.order()
+	for len(rows) > 0 {
+		n := min(len(rows), pieceRows)
+		before := s.account.Used()
+		out := s.gather(rows[:n])
+		s.account.Grow(out.Size())
+		if err := pass(s.account, before, out, emit); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/udf"
 	"github.com/streamql/streamql/udf/ml"
 )
 
@@ -65,7 +66,7 @@ func spread(cols []arrow.Array, widths []int) []arrow.Array {
 			out = append(out, c)
 			continue
 		}
-		elements := expr.CastColumn(list.ListValues(), flow.Double, func(int, error) {})
+		elements := expr.CastColumn(list.ListValues(), flow.Double, udf.Env{Fail: func(int, error) {}})
 		for k := range widths[i] {
 			at := make([]int32, c.Len())
 			missing := flow.Valid(c.Len())

@@ -116,7 +116,10 @@ func (t *trainer) part(in *flow.Batch) (part, error) {
 		}
 		in = in.Take(keep)
 	}
-	p := part{rows: in.Rows(), cols: Features(in, t.Columns, t.read, t.Features, t.ctx.RowFailed(t.Model))}
+	p := part{rows: in.Rows(), cols: Features(in, t.Columns, t.read, t.Features, t.ctx.Evaluation(t.Model))}
+	if err := t.ctx.Account.Err(); err != nil {
+		return part{}, err
+	}
 	if t.Target >= 0 {
 		p.cols = append(p.cols, in.Column(t.Target))
 	}
@@ -219,7 +222,7 @@ func (t *trainer) evaluator() *ml.Evaluator {
 	return ml.NewEvaluator(t.typ.Task, t.EvaluateWindow, t.EvaluateFading)
 }
 
-// manifest is what is known of a version apart from its bytes; the models' keeper adds number, clock and checksums.
+// manifest is what is known of a version apart from its bytes; the registry of models adds id, clock and checksums.
 func (t *trainer) manifest(from, to int64, rows map[string]int64) ml.Manifest {
 	m := ml.Manifest{Model: t.Model, Statement: t.Statement, TrainedFrom: from, TrainedTo: to, KnownAt: to, Rows: rows, Metrics: map[string]float64{}}
 	for _, s := range t.ctx.Spans() {
@@ -234,18 +237,18 @@ type Version struct {
 	Manifest ml.Manifest
 }
 
-// publish gives a version to the models' keeper and notes its metrics.
+// publish gives a version to the registry of models and notes its metrics.
 func (t *trainer) publish(v Version, event string, metrics []ml.Metric) error {
 	for _, m := range metrics {
 		if m.Value-m.Value == 0 {
 			v.Manifest.Metrics[event+"."+m.Name] = m.Value
 		}
 	}
-	n, err := t.ctx.Models.Publish(t.Model, v, t.ctx.Out)
+	id, err := t.ctx.Models.Publish(t.Model, v, t.ctx.Out)
 	if err != nil {
 		return err
 	}
-	note := exec.TrainingEvent{Model: t.Model, Job: t.ctx.Job, Version: n, Rows: v.Manifest.Rows["used"], Time: v.Manifest.TrainedTo}
+	note := exec.TrainingEvent{Model: t.Model, Job: t.ctx.Job, ID: id, Rows: v.Manifest.Rows["used"], Time: v.Manifest.TrainedTo}
 	for i, loss := range v.Manifest.Losses {
 		note.Event, note.Pass, note.Metric, note.Value = "pass", i+1, "loss", loss
 		if err := t.ctx.Models.Note(t.ctx.Out, note); err != nil {
@@ -256,15 +259,15 @@ func (t *trainer) publish(v Version, event string, metrics []ml.Metric) error {
 	if err := t.ctx.Models.Note(t.ctx.Out, note); err != nil {
 		return err
 	}
-	return t.note(event, n, v.Manifest.Rows["used"], v.Manifest.TrainedTo, metrics)
+	return t.note(event, id, v.Manifest.Rows["used"], v.Manifest.TrainedTo, metrics)
 }
 
-func (t *trainer) note(event string, version int, rows, time int64, metrics []ml.Metric) error {
+func (t *trainer) note(event, id string, rows, time int64, metrics []ml.Metric) error {
 	for _, m := range metrics {
 		if m.Value-m.Value != 0 {
 			continue
 		}
-		e := exec.TrainingEvent{Model: t.Model, Event: event, Metric: m.Name, Value: m.Value, Version: version, Rows: rows, Time: time, Job: t.ctx.Job}
+		e := exec.TrainingEvent{Model: t.Model, Event: event, Metric: m.Name, Value: m.Value, ID: id, Rows: rows, Time: time, Job: t.ctx.Job}
 		if err := t.ctx.Models.Note(t.ctx.Out, e); err != nil {
 			return err
 		}

@@ -166,7 +166,7 @@ func (e *trainEvent) next(in *flow.Batch, from int) int {
 // due publishes and logs what the rows up to here have made due; next is the row after them.
 func (e *trainEvent) due(in *flow.Batch, next int) error {
 	if e.at.Read%logEvery == 0 && e.at.Read > 0 && e.Evaluate {
-		if err := e.note("prequential", 0, e.at.Read, e.at.Last, e.eval.Metrics()); err != nil {
+		if err := e.note("prequential", "", e.at.Read, e.at.Last, e.eval.Metrics()); err != nil {
 			return err
 		}
 	}

@@ -92,17 +92,22 @@ func (s *sample) cut() {
 // committed: a crash begins again.
 type trainOnce struct {
 	*trainer
-	rows *sample
-	done bool
+	rows    *sample
+	done    bool
+	charged int64
 }
 
 func (t *trainOnce) Process(_ int, in *flow.Batch, _ exec.Emit) error {
+	before := t.ctx.Account.Used()
 	p, err := t.part(in)
 	if err != nil {
 		return err
 	}
+	held := t.rows.held
 	t.rows.add(p)
-	return nil
+	t.ctx.Account.Settle(before, 0)
+	t.charge(held+p.rows != t.rows.held, p)
+	return t.ctx.Account.Err()
 }
 
 // Holds implements exec.Holder.

@@ -7,25 +7,38 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Values gives rows that are known when the plan is made: constants, or what the engine knows of itself.
+// Values returns rows that no topic has: constants, or what the engine knows of itself when the query runs.
 type Values struct {
 	Name  string
-	Batch *flow.Batch
+	Batch *flow.Batch                 // nil: Make makes it
+	Make  func() (*flow.Batch, error) // called when the query runs, never while it is planned
 	Out   *flow.Schema
 }
 
-func (v *Values) Schema() *flow.Schema                      { return v.Out }
-func (v *Values) Inputs() []exec.Node                       { return nil }
-func (v *Values) String() string                            { return fmt.Sprintf("Values %s %d rows", v.Name, v.Batch.Rows()) }
+func (v *Values) Schema() *flow.Schema { return v.Out }
+func (v *Values) Inputs() []exec.Node  { return nil }
+func (v *Values) String() string {
+	if v.Batch == nil {
+		return "Values " + v.Name
+	}
+	return fmt.Sprintf("Values %s %d rows", v.Name, v.Batch.Rows())
+}
 func (v *Values) Open(*exec.Context) (exec.Operator, error) { return v, nil }
 
 // Process implements exec.Operator; nothing comes in.
 func (v *Values) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
 
-// Finish gives the rows: the input, which there is none of, has ended.
+// Finish emits the rows: the input, which there is none of, has ended.
 func (v *Values) Finish(emit exec.Emit) error {
-	if v.Batch.Rows() == 0 {
+	b := v.Batch
+	if b == nil {
+		var err error
+		if b, err = v.Make(); err != nil {
+			return err
+		}
+	}
+	if b.Rows() == 0 {
 		return nil
 	}
-	return emit(v.Batch)
+	return emit(b)
 }

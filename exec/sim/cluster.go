@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -58,7 +57,7 @@ func (c *cluster) Create(_ context.Context, name string, conf topic.Config) erro
 	c.ids++
 	l := &log{name: name, id: fmt.Sprint(name, "#", c.ids), compact: conf.Compact}
 	for i := range conf.Partitions {
-		l.parts = append(l.parts, &partition{Partition: topic.Partition{Topic: name, ID: i}})
+		l.parts = append(l.parts, &partition{Partition: topic.Partition{Topic: name, ID: i}, bug: c.w.bug})
 	}
 	c.topics[name] = l
 	return nil
@@ -86,7 +85,7 @@ func (l *log) describe() topic.Topic {
 	t := topic.Topic{Name: l.name, ID: l.id}
 	for _, p := range l.parts {
 		to := p.next
-		if mutant.On("replay to the last stable offset") {
+		if p.bug == replayToStable {
 			to = p.stable()
 		}
 		t.Partitions = append(t.Partitions, topic.Span{Partition: p.Partition, From: p.start, To: to})

@@ -121,10 +121,25 @@ func (g *group) rebalance() {
 		given[m] = append(given[m], t)
 	}
 	g.storm = false
+	copies := g.standbys(given)
 	for _, m := range g.members {
-		m.coming, m.synced = topic.Assignment{Epoch: g.gen, Tasks: given[m], Owners: map[topic.Partition]string{}}, false
+		m.coming, m.synced = topic.Assignment{Epoch: g.gen, Tasks: given[m], Standbys: copies[m], Owners: map[topic.Partition]string{}}, false
 		g.c.w.note("generation %d: member %d (worker %d) gets %v", g.gen, m.id, m.p.instance, given[m])
 	}
+}
+
+// standbys gives a copy of each task's state to some member that does not get the task, if the run has any.
+func (g *group) standbys(given map[*member][]topic.Partition) map[*member][]topic.Partition {
+	out := map[*member][]topic.Partition{}
+	if !g.c.w.conf.standbys {
+		return out
+	}
+	for _, t := range g.tasks {
+		if m := g.members[g.c.w.pick(len(g.members))]; !slices.Contains(given[m], t) {
+			out[m] = append(out[m], t)
+		}
+	}
+	return out
 }
 
 // sync tells a member's client of its generation.

@@ -3,7 +3,6 @@ package sim
 import (
 	"slices"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -23,6 +22,7 @@ type partition struct {
 	gone        []entry // by retention: only the oracle still knows them
 	start, next topic.Offset
 	open        []opened
+	bug         string // of the world
 }
 
 // opened is a transaction without a marker in a partition, and its first offset there.
@@ -64,8 +64,8 @@ func (p *partition) stable() topic.Offset {
 }
 
 // visible reports whether a reader of committed records sees an entry below the last stable offset.
-func (e *entry) visible() bool {
-	if mutant.On("read uncommitted") {
+func (e *entry) visible(bug string) bool {
+	if bug == readUncommitted {
 		return !e.control
 	}
 	return !e.control && (e.txn == nil || e.txn.state == committed)
@@ -73,7 +73,7 @@ func (e *entry) visible() bool {
 
 // readable is how far readers come now.
 func (p *partition) readable() topic.Offset {
-	if mutant.On("read uncommitted") {
+	if p.bug == readUncommitted {
 		return p.next
 	}
 	return p.stable()
@@ -85,7 +85,7 @@ func (p *partition) fetch(from, limit topic.Offset, n int) topic.Fetch {
 	i, _ := slices.BinarySearchFunc(p.entries, from, func(e entry, o topic.Offset) int { return int(e.offset - o) })
 	for ; i < len(p.entries) && p.entries[i].offset < limit; i++ {
 		e := &p.entries[i]
-		if e.visible() {
+		if e.visible(p.bug) {
 			if n == 0 {
 				return f
 			}
@@ -105,7 +105,7 @@ func (p *partition) fetch(from, limit topic.Offset, n int) topic.Fetch {
 func (p *partition) clean(upTo topic.Offset, now, horizon int64) {
 	newest := map[string]topic.Offset{}
 	for i := range p.entries {
-		if e := &p.entries[i]; e.offset < upTo && e.visible() {
+		if e := &p.entries[i]; e.offset < upTo && e.visible(p.bug) {
 			newest[string(e.rec.Key)] = e.offset
 		}
 	}
@@ -115,7 +115,7 @@ func (p *partition) clean(upTo topic.Offset, now, horizon int64) {
 			return false
 		case e.control:
 			return true // what it decided is decided for good
-		case !e.visible() || newest[string(e.rec.Key)] != e.offset:
+		case !e.visible(p.bug) || newest[string(e.rec.Key)] != e.offset:
 			return true
 		}
 		return e.rec.Value == nil && e.cleaned > 0 && now-e.cleaned > horizon

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -22,7 +21,7 @@ func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 		switch {
 		case m.gone:
 			return topic.Assignment{}, m.lost("the session has ended")
-		case m.gen > 0 && (!m.began || !slices.Equal(m.now.Tasks, m.told.Tasks)):
+		case m.gen > 0 && (!m.began || !slices.Equal(m.now.Tasks, m.told.Tasks) || !slices.Equal(m.now.Standbys, m.told.Standbys)):
 			m.hold(m.told.Tasks, m.now.Tasks)
 			m.began, m.told = true, m.now
 			m.sync()
@@ -42,7 +41,7 @@ func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 // Committed implements topic.Member.
 func (m *member) Committed(ctx context.Context, parts ...topic.Partition) (map[topic.Partition]topic.Offset, error) {
 	m.p.touch("committed")
-	for !mutant.On("no RequireStable") {
+	for m.p.w.bug != noRequireStable {
 		t := m.g.unstable(parts)
 		if t == nil {
 			break

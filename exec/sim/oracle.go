@@ -30,7 +30,7 @@ func (w *world) compute(t *task, gaps []topic.Span) answer {
 	for _, in := range t.inputs {
 		part, _ := w.cluster.partition(in)
 		for _, e := range part.committed() {
-			if slices.ContainsFunc(gaps, func(s topic.Span) bool { return s.Partition == in && s.From <= e.offset && e.offset < s.To }) {
+			if e.offset >= w.plan.until || slices.ContainsFunc(gaps, func(s topic.Span) bool { return s.Partition == in && s.From <= e.offset && e.offset < s.To }) {
 				continue
 			}
 			a.read++
@@ -200,7 +200,7 @@ func (w *world) settle() {
 		if i > 500 {
 			w.violation("the tasks are not taken up: %s", w.plan.lag())
 		}
-		w.pass(200)
+		w.pass(w.calmStep())
 		w.cluster.some()
 		w.workers[0].step()
 	}

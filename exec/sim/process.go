@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -97,7 +96,7 @@ func (p *process) Join(_ context.Context, g topic.Group) (topic.Member, error) {
 	c := p.w.cluster
 	id := fmt.Sprintf("%s.%d", g.Name, p.instance)
 	var pr *producer
-	if mutant.On("no fence") && c.producers[id] != nil {
+	if p.w.bug == noFence && c.producers[id] != nil {
 		pr = c.producers[id]
 	} else {
 		pr = c.fence(id)

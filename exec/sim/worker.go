@@ -8,7 +8,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/streamql/streamql/exec"
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 )
@@ -22,7 +21,7 @@ type worker struct {
 	job      *exec.Job
 }
 
-// step makes a step of a worker, in a new process if none runs.
+// step makes some steps of a worker, in a new process if none runs. Each takes one thing further, so one alone would not come far.
 func (k *worker) step() {
 	if k.p != nil && k.p.busy {
 		return
@@ -42,11 +41,12 @@ func (k *worker) step() {
 	}
 	p := k.p
 	p.busy = true
-	_, err := k.job.Step(ended, k.w.pick)
-	p.busy = false
-	if err != nil {
-		k.w.violation("worker %d: %v", k.instance, err)
+	for range 1 + k.w.pick(6) {
+		if _, err := k.job.Step(ended, k.w.pick); err != nil {
+			k.w.violation("worker %d: %v", k.instance, err)
+		}
 	}
+	p.busy = false
 }
 
 func (k *worker) start() {
@@ -60,7 +60,7 @@ func (k *worker) start() {
 	}
 	k.p = &process{w: k.w, instance: k.instance, disk: d}
 	k.w.note("worker %d starts", k.instance)
-	if k.job, err = exec.New(context.Background(), "j", k.w.plan.stages, k.w.env(k.p)); err != nil {
+	if k.job, err = exec.New(context.Background(), "j", k.w.plan.stages, k.w.around(k.w.env(k.p), k.p)); err != nil {
 		k.w.violation("worker %d: %v", k.instance, err)
 	}
 }
@@ -119,7 +119,6 @@ type store struct {
 // CommitLog implements state.Store.
 func (s store) CommitLog(at state.Log) error {
 	s.p.touch("apply")
-	mutant.AtPause(func() { s.p.touch("half applied") })
 	err := s.Store.CommitLog(at)
 	s.p.touch("applied")
 	return err

@@ -1,10 +1,10 @@
-// Package sim shows that jobs are exact: it runs the real exec.Job, with its tasks and stores, on one goroutine against a model of
+// Package sim shows that jobs are exact: it runs the real exec.Job, with its state machine, tasks and stores, on one goroutine against a model of
 // Kafka, of a disk that crashes, and of time. A seed decides everything that happens: which worker goes on, which dies where, when
 // markers reach partitions, what a coordinator forgets. The same seed gives the same run. At the end the world becomes calm, the jobs
 // finish, and what they wrote and keep is held against a naive computation over the inputs.
 //
 // Not modelled: leaders that move and logs that are cut (acknowledged records are kept, which is the brokers' side of the contract),
-// standbys, snapshots, guarantees below exactly once.
+// snapshots, guarantees below exactly once.
 package sim
 
 import (
@@ -12,6 +12,17 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/topic"
+)
+
+// Bugs that can be planted in the model: what a client of brokers might do wrong.
+const (
+	replayToStable  = "replay to the last stable offset" // Describe tells a partition's last stable offset for its end
+	noRequireStable = "no RequireStable"                 // Committed does not wait for undecided transactions
+	readUncommitted = "read uncommitted"                 // readers see what is aborted or undecided
+	noFence         = "no fence"                         // Join leaves the transaction of an earlier life open
 )
 
 // Result is what became of one run.
@@ -27,8 +38,13 @@ type Result struct {
 }
 
 // Run runs the world of a seed. With trace, what happens is noted.
-func Run(seed uint64, trace bool) (res Result) {
-	w := &world{rng: rand.New(rand.NewPCG(seed, 0x5eed)), tracing: trace, now: 1_000_000}
+func Run(seed uint64, trace bool) Result { return newWorld(seed, trace).run() }
+
+func newWorld(seed uint64, trace bool) *world {
+	return &world{rng: rand.New(rand.NewPCG(seed, 0x5eed)), tracing: trace, now: 1_000_000, around: func(env exec.Env, _ *process) exec.Env { return env }}
+}
+
+func (w *world) run() (res Result) {
 	defer func() {
 		v := recover()
 		if f, ok := v.(failure); ok {
@@ -58,6 +74,9 @@ type world struct {
 	depth   int  // workers that stand still while others go on
 	kills   int  // still to come
 
+	bug    string                                  // planted in the model; "": none
+	around func(env exec.Env, p *process) exec.Env // what is between a job and this world
+
 	steps, killed, faults, rows int
 	recoveries                  int64
 	tracing                     bool
@@ -67,6 +86,7 @@ type world struct {
 
 // conf is what a seed has chosen once.
 type conf struct {
+	standbys  bool
 	durable   bool // members keep their place over a restart
 	badClient bool
 	killEvery int
@@ -102,7 +122,7 @@ func (w *world) pass(ms int64) {
 
 func (w *world) setUp() {
 	w.cluster = newCluster(w)
-	w.conf = conf{durable: w.one(2), badClient: w.one(2), killEvery: 40 + w.pick(200), fetch: 1 + w.pick(6), interval: int64(w.pick(3) * 40), horizon: deletesKept / 2}
+	w.conf = conf{standbys: w.one(2), durable: w.one(2), badClient: w.one(2), killEvery: 40 + w.pick(200), fetch: 1 + w.pick(6), interval: int64(w.pick(3) * 40), horizon: deletesKept / 2}
 	w.kills = w.pick(9)
 	w.plan = makePlan(w)
 	for i := range 1 + w.pick(4) {
@@ -197,16 +217,25 @@ func (w *world) meanwhile(p *process, what string) {
 	w.note("worker %d goes on", p.instance)
 }
 
+// calmStep is the time between two rounds of the calm: little where one transaction lasts for many of them.
+func (w *world) calmStep() int64 {
+	if w.plan.gather && w.plan.until != topic.End {
+		return 20
+	}
+	return 200
+}
+
 // calmDown ends all evil and lets the job finish.
 func (w *world) calmDown() {
 	w.note("calm")
 	w.calm = true
 	w.plan.feed(3)
+	w.plan.fill()
 	for quiet, i := 0, 0; quiet < 6*len(w.workers); i++ {
 		if i > 3000 {
 			w.violation("the job does not finish: %s", w.plan.lag())
 		}
-		w.pass(200)
+		w.pass(w.calmStep())
 		for w.cluster.some() {
 		}
 		for _, k := range w.workers {

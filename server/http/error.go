@@ -54,6 +54,8 @@ func statusOf(code string) int {
 		return nethttp.StatusBadGateway
 	case "SQ7002", "SQ7003":
 		return nethttp.StatusConflict
+	case "SQ7004":
+		return nethttp.StatusUnprocessableEntity
 	case "SQ7102":
 		return nethttp.StatusUnauthorized
 	case "SQ7203":

@@ -133,9 +133,9 @@ func TestPeer(t *testing.T) {
 	s, _ := started(t, func(o *http.Options, h *http.Handler) {
 		o.Certificate, o.Token = cert, http.Hash(token)
 		inner := h.Query
-		h.Query = func(ctx context.Context, q string, args []any) (*streamql.Rows, error) {
+		h.Query = func(ctx context.Context, q peer.Request) (*streamql.Rows, error) {
 			asked = append(asked, ctx)
-			return inner(ctx, q, args)
+			return inner(ctx, q)
 		}
 	})
 	asked = nil
@@ -165,7 +165,7 @@ func TestPeer(t *testing.T) {
 	if _, err := (&peer.Client{}).Query(context.Background(), "127.0.0.1:1", "SELECT 1;", []int32{0}); err == nil || !strings.Contains(err.Error(), "ask 127.0.0.1:1") {
 		t.Errorf("nobody there: %v", err)
 	}
-	live, err := c.Query(context.Background(), address, "SELECT v FROM s EMIT CHANGES;", []int32{0})
+	live, err := c.Query(context.Background(), address, "SELECT v FROM s SINCE EARLIEST EMIT CHANGES;", []int32{0})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	nethttp "net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/streamql/streamql"
-	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/peer"
 )
@@ -20,9 +22,9 @@ import (
 // Handler answers requests. Its functions are the engine; Over makes them of one.
 type Handler struct {
 	// Query runs one statement that has rows. A context of streamql.Local asks for what this process has itself.
-	Query func(ctx context.Context, sql string, args []any) (*streamql.Rows, error)
+	Query func(ctx context.Context, q peer.Request) (*streamql.Rows, error)
 	// Exec runs statements in order and returns a sentence for each.
-	Exec func(ctx context.Context, sql string, args []any) ([]string, error)
+	Exec func(ctx context.Context, q peer.Request) ([]string, error)
 	// Ready says what is missing before the process can be relied on; nil: nothing.
 	Ready func(ctx context.Context) error
 	// MaxRows bounds the rows of a query that ends; 0 is a million. Beyond it the query fails with SQ7202.
@@ -42,26 +44,34 @@ const (
 // Over is the handler of an engine in this process.
 func Over(e *streamql.Engine) *Handler {
 	h := &Handler{}
-	h.Query = func(ctx context.Context, sql string, args []any) (*streamql.Rows, error) {
-		list, err := e.Parse(sql)
+	h.Query = func(ctx context.Context, q peer.Request) (*streamql.Rows, error) {
+		session, err := begin(e, q)
+		if err != nil {
+			return nil, err
+		}
+		list, err := session.Parse(q.SQL)
 		if err != nil {
 			return nil, err
 		}
 		for _, st := range list {
-			if !hasRows(st) { // before it has done anything
+			if !lang.HasRows(st) { // before it has done anything
 				return nil, &streamql.Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: 1, Msg: "this statement has no rows", Hint: "POST it to /v1/exec"}
 			}
 		}
-		return e.Query(ctx, sql, args...)
+		return session.Query(ctx, q.SQL, q.Args...)
 	}
-	h.Exec = func(ctx context.Context, sql string, args []any) ([]string, error) {
-		list, err := e.Parse(sql)
+	h.Exec = func(ctx context.Context, q peer.Request) ([]string, error) {
+		session, err := begin(e, q)
+		if err != nil {
+			return nil, err
+		}
+		list, err := session.Parse(q.SQL)
 		if err != nil {
 			return nil, err
 		}
 		said := []string{}
 		for _, st := range list {
-			r, err := e.Run(ctx, st, args...)
+			r, err := session.Run(ctx, st, q.Args...)
 			if err != nil {
 				return said, err
 			}
@@ -78,12 +88,15 @@ func Over(e *streamql.Engine) *Handler {
 	return h
 }
 
-func hasRows(st lang.Statement) bool {
-	switch st.(type) {
-	case *lang.QueryStatement, *lang.Show, *lang.ShowObject, *lang.Describe, *lang.Explain, *lang.PrintTopic:
-		return true
+// begin begins a session for one request: nothing that a request sets is another's.
+func begin(e *streamql.Engine, q peer.Request) (*streamql.Session, error) {
+	s := e.NewSession()
+	for _, name := range slices.Sorted(maps.Keys(q.Properties)) {
+		if err := s.Set(name, q.Properties[name]); err != nil {
+			return nil, err
+		}
 	}
-	return false
+	return s, nil
 }
 
 // count reads rows and drops them.
@@ -101,24 +114,18 @@ func count(rows *streamql.Rows) (string, error) {
 	return fmt.Sprintf("%d rows", n), nil
 }
 
-// failedJob is the error of a job that has failed.
+// failedJob is the error of jobs that have failed.
 func failedJob(ctx context.Context, e *streamql.Engine) error {
-	rows, err := e.Query(ctx, "SHOW JOBS;")
-	if err != nil {
-		return err
-	}
-	for b, err := range rows.Batches() {
-		if err != nil {
-			return err
-		}
-		cell := func(name string, row int) any { return flow.Value(b.Column(b.Schema.FieldIndices(name)[0]), row) }
-		for i := range b.Rows() {
-			if cell("status", i) == "FAILED" {
-				return fmt.Errorf("job %v has failed", cell("job", i))
-			}
+	var names []string
+	for _, j := range e.Jobs(streamql.Local(ctx, []int32{})) { // of this process: it is this one's readiness
+		if j.State == exec.Failed || j.State == exec.Unavailable {
+			names = append(names, fmt.Sprintf("job %s is %s: %s", j.Name, j.State, j.Failure.Code))
 		}
 	}
-	return nil
+	if len(names) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(names, "; "))
 }
 
 // ServeHTTP answers a request.
@@ -183,7 +190,7 @@ func (h *Handler) exec(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}
 	ctx, cancel := within(r.Context(), q.Timeout)
 	defer cancel()
-	said, err := h.Exec(ctx, q.SQL, q.Args)
+	said, err := h.Exec(ctx, q)
 	if err != nil {
 		refuse(w, cause(ctx, err))
 		return

@@ -103,7 +103,7 @@ func post(t *testing.T, s *http.Server, path, body string, headers ...string) (s
 // sql is a request's body.
 func sql(text string, more ...string) string {
 	raw, _ := json.Marshal(text)
-	return `{"sql":` + string(raw) + strings.Join(append([]string{""}, more...), ",") + `}`
+	return `{"properties":{"auto.offset.reset":"earliest"},"sql":` + string(raw) + strings.Join(append([]string{""}, more...), ",") + `}`
 }
 
 func TestFormats(t *testing.T) {
@@ -126,7 +126,7 @@ func TestFormats(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, text, kind := post(t, s, "/v1/query", c.body, "Accept", c.accept)
-			if status != 200 || kind != c.kind || text != c.want && !(strings.HasPrefix(c.body, `{"sql":"SHOW`) && strings.HasPrefix(text, c.want)) {
+			if status != 200 || kind != c.kind || text != c.want && !(strings.Contains(c.body, `"sql":"SHOW`) && strings.HasPrefix(text, c.want)) {
 				t.Errorf("%d, %s, got\n%q, want\n%q", status, kind, text, c.want)
 			}
 			if kind == "application/json" && !json.Valid([]byte(text)) {
@@ -249,11 +249,11 @@ func TestStreaming(t *testing.T) {
 	ended.Add(1)
 	s, e := started(t, func(_ *http.Options, h *http.Handler) {
 		inner := h.Query
-		h.Query = func(ctx context.Context, q string, args []any) (*streamql.Rows, error) {
-			if strings.Contains(q, "EMIT") {
+		h.Query = func(ctx context.Context, q peer.Request) (*streamql.Rows, error) {
+			if strings.Contains(q.SQL, "EMIT") {
 				context.AfterFunc(ctx, ended.Done)
 			}
-			return inner(ctx, q, args)
+			return inner(ctx, q)
 		}
 	})
 	ctx, leave := context.WithCancel(context.Background())

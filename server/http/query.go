@@ -38,7 +38,7 @@ func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err 
 	case errors.As(err, &large):
 		return q, &streamql.Error{Code: "SQ7203", Stage: lang.StageParse, Msg: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
 	case err != nil:
-		return q, bad("the body is not the object that is wanted: "+plainJSON(err), `{"sql": "SELECT ..", "args": [], "limit": 100, "timeout_ms": 5000}; all but sql may be left out`)
+		return q, bad("the body is not the object that is wanted: "+plainJSON(err), `{"sql": "SELECT ..", "args": [], "limit": 100, "timeout_ms": 5000, "properties": {}}; all but sql may be left out`)
 	case q.SQL == "":
 		return q, bad("the body has no sql", "")
 	case q.Limit != nil && *q.Limit < 0 || q.Timeout < 0 || q.Timeout > int64(1<<53):
@@ -106,7 +106,7 @@ func (h *Handler) query(w nethttp.ResponseWriter, r *nethttp.Request) {
 		}
 		ctx = streamql.Local(ctx, tasks)
 	}
-	h.answer(ctx, w, r, q.Limit, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, q.SQL, q.Args) })
+	h.answer(ctx, w, r, q.Limit, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, q) })
 }
 
 // jobs answers with what runs.
@@ -114,7 +114,9 @@ func (h *Handler) jobs(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if r.Header.Get("Accept") == "" || r.Header.Get("Accept") == "*/*" {
 		r.Header.Set("Accept", "application/json")
 	}
-	h.answer(r.Context(), w, r, nil, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, "SHOW JOBS;", nil) })
+	h.answer(r.Context(), w, r, nil, func(ctx context.Context) (*streamql.Rows, error) {
+		return h.Query(ctx, peer.Request{SQL: "SHOW JOBS;"})
+	})
 }
 
 // answer runs a query and writes its rows. An error before the first byte is an answer of its own; after it the connection is broken

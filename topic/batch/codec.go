@@ -33,18 +33,30 @@ func (c Codec) String() string {
 	return [...]string{"none", "gzip", "snappy", "lz4", "zstd"}[c]
 }
 
-// MaxDecoded bounds the bytes of one batch after decompression. MaxWindow bounds the memory a zstd frame may ask for.
+// MaxDecoded bounds the bytes that one Walk holds after decompression. MaxBatch bounds what one batch may hold: such a batch is read as a
+// stream, a piece per Walk, and what lies beyond is passed over. MaxWindow bounds the memory a zstd frame may ask for.
 const (
-	MaxDecoded = 256 << 20
+	MaxDecoded = 64 << 20
+	MaxBatch   = 1 << 30
 	MaxWindow  = 8 << 20
 )
+
+// caps are the limits of a walk; tests have smaller ones.
+type caps struct {
+	whole  int   // bytes of a batch that is decompressed in one piece, without asking its turn
+	held   int   // bytes that a walk holds
+	batch  int64 // bytes that are looked at of one batch
+	record int   // bytes of one record, if its batch is read as a stream
+}
+
+var standard = caps{whole: 8 << 20, held: MaxDecoded, batch: MaxBatch, record: MaxRecord}
 
 var errTooLarge = errors.New("the batch holds too many bytes")
 
 // zstd's coders are costly to make and safe to share.
 var (
 	zstdReader = sync.OnceValues(func() (*zstd.Decoder, error) {
-		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxDecoded), zstd.WithDecoderMaxWindow(MaxWindow))
+		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(standard.whole)), zstd.WithDecoderMaxWindow(MaxWindow))
 	})
 	zstdWriter = sync.OnceValues(func() (*zstd.Encoder, error) {
 		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
@@ -76,10 +88,13 @@ func compress(dst, src []byte, c Codec) ([]byte, error) {
 	return nil, fmt.Errorf("batches are not written with %s", c)
 }
 
-// decompress appends what src holds to dst; more than room bytes (at most MaxDecoded) are an error.
+// decompress appends what src holds to dst; more than room bytes are errTooLarge, as soon as that is known.
 func decompress(dst, src []byte, c Codec, room int) ([]byte, error) {
 	switch c {
 	case None:
+		if len(src) > room {
+			return nil, errTooLarge
+		}
 		return append(dst, src...), nil
 	case Gzip:
 		return gunzip(dst, src, room)
@@ -88,20 +103,25 @@ func decompress(dst, src []byte, c Codec, room int) ([]byte, error) {
 	case LZ4:
 		return unlz4(dst, src, room)
 	case Zstd:
-		r, err := zstdReader()
-		if err != nil {
-			return nil, err
-		}
-		out, err := r.DecodeAll(src, dst)
-		if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out)-len(dst) > room {
-			err = errTooLarge
-		}
-		if err != nil {
-			return nil, fmt.Errorf("zstd: %w", err)
-		}
-		return out, nil
+		return unzstd(dst, src, room)
 	}
 	return nil, fmt.Errorf("unknown %s", c)
+}
+
+// unzstd decodes what fits the standard limit at once. A frame says how much it holds, or it is stopped on its way.
+func unzstd(dst, src []byte, room int) ([]byte, error) {
+	r, err := zstdReader()
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.DecodeAll(src, dst)
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) || len(out)-len(dst) > room {
+		err = errTooLarge
+	}
+	if err != nil {
+		return nil, fmt.Errorf("zstd: %w", err)
+	}
+	return out, nil
 }
 
 func gunzip(dst, src []byte, room int) ([]byte, error) {

@@ -16,68 +16,73 @@ var errLZ4 = errors.New("lz4: malformed frame")
 func unlz4(dst, src []byte, room int) ([]byte, error) {
 	limit := len(dst) + room
 	for len(src) > 0 {
-		if len(src) < 7 || binary.LittleEndian.Uint32(src) != lz4Magic {
-			return nil, errLZ4
+		flags, rest, err := lz4Head(src)
+		if err != nil {
+			return nil, err
 		}
-		flags := src[4]
-		if flags>>6 != 1 || flags&0x01 != 0 { // version 1; dictionaries are not known here
-			return nil, fmt.Errorf("lz4: unsupported frame flags %#x", flags)
-		}
-		head := 7
-		if flags&0x08 != 0 { // content size
-			head += 8
-		}
-		if len(src) < head {
-			return nil, errLZ4
-		}
-		var err error
-		if dst, src, err = lz4Blocks(dst, src[head:], limit, flags); err != nil {
+		if dst, src, err = lz4Blocks(dst, rest, limit, flags); err != nil {
 			return nil, err
 		}
 	}
 	return dst, nil
 }
 
+// lz4Head reads the beginning of a frame.
+func lz4Head(src []byte) (flags byte, rest []byte, err error) {
+	if len(src) < 7 || binary.LittleEndian.Uint32(src) != lz4Magic {
+		return 0, nil, errLZ4
+	}
+	flags = src[4]
+	if flags>>6 != 1 || flags&0x01 != 0 { // version 1; dictionaries are not known here
+		return 0, nil, fmt.Errorf("lz4: unsupported frame flags %#x", flags)
+	}
+	head := 7
+	if flags&0x08 != 0 { // content size
+		head += 8
+	}
+	if len(src) < head {
+		return 0, nil, errLZ4
+	}
+	return flags, src[head:], nil
+}
+
 // lz4Blocks reads the blocks of one frame and its end. Blocks may refer to bytes of earlier blocks of the frame.
 func lz4Blocks(dst, src []byte, limit int, flags byte) (out, rest []byte, err error) {
 	first := len(dst)
 	for {
-		if len(src) < 4 {
-			return nil, nil, errLZ4
+		block, stored, left, err := lz4Next(src, flags)
+		if err != nil || block == nil {
+			return dst, left, err
 		}
-		size := binary.LittleEndian.Uint32(src)
-		src = src[4:]
-		if size == 0 {
-			break
+		src = left
+		if !stored {
+			dst, err = lz4Block(dst, block, first, limit)
+		} else if dst = append(dst, block...); len(dst) > limit {
+			err = fmt.Errorf("lz4: %w", errTooLarge)
 		}
-		stored := size>>31 != 0
-		n := int(size &^ (1 << 31))
-		if n > len(src) {
-			return nil, nil, errLZ4
-		}
-		if stored {
-			if len(dst)+n > limit {
-				return nil, nil, fmt.Errorf("lz4: %w", errTooLarge)
-			}
-			dst = append(dst, src[:n]...)
-		} else if dst, err = lz4Block(dst, src[:n], first, limit); err != nil {
+		if err != nil {
 			return nil, nil, err
 		}
-		src = src[n:]
-		if flags&0x10 != 0 { // block checksum
-			if len(src) < 4 {
-				return nil, nil, errLZ4
-			}
-			src = src[4:]
-		}
 	}
-	if flags&0x04 != 0 { // content checksum
-		if len(src) < 4 {
-			return nil, nil, errLZ4
-		}
-		src = src[4:]
+}
+
+// lz4Next takes the next block of a frame; nil: the frame has ended.
+func lz4Next(src []byte, flags byte) (block []byte, stored bool, rest []byte, err error) {
+	if len(src) < 4 {
+		return nil, false, nil, errLZ4
 	}
-	return dst, src, nil
+	size := binary.LittleEndian.Uint32(src)
+	n, sum := int(size&^(1<<31)), 0
+	if size == 0 && flags&0x04 != 0 || size != 0 && flags&0x10 != 0 { // checksum of the content, of the block
+		sum = 4
+	}
+	if src = src[4:]; n+sum > len(src) {
+		return nil, false, nil, errLZ4
+	}
+	if size == 0 {
+		return nil, false, src[sum:], nil
+	}
+	return src[:n:n], size>>31 != 0, src[n+sum:], nil
 }
 
 // lz4Block reads one compressed block: literals and matches in turn; a match may not reach before dst[first].

@@ -4,18 +4,24 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"sync"
 
 	"github.com/streamql/streamql/topic"
 )
 
 // Window says which records a walk keeps: those with From <= offset < To, of batches for which Visit returns true (nil: of all).
 // Visit sees every batch in order, control batches too; their records are never kept. With its help a reader of Kafka leaves out aborted
-// transactions. Rows bounds the records of one walk, at the end of a batch (0: no bound).
+// transactions. Rows bounds the records of one walk, at the end of a batch (0: no bound). Pass: what is too large, and a batch that is as
+// its producer wrote it and yet malformed, becomes a Bad of the fetch; else it is an error. Gate, if not nil, is held while a large batch is
+// decompressed.
 type Window struct {
 	From, To topic.Offset
 	Rows     int
 	Visit    func(*Header) bool
+	Pass     bool
+	Gate     sync.Locker
 }
 
 // minRecord is the size of the smallest record: length, attributes, time, offset, no key, no value, no headers.
@@ -24,68 +30,124 @@ const minRecord = 7
 // Walk reads the whole batches that raw begins with into the columns of f, which it replaces, and returns the number of bytes they
 // take; a batch cut at the end of raw is left. f.Next becomes the offset after the last batch, holes included, but at most w.To; f.From is left
 // alone. Uncompressed records are not copied: f then shares raw. Every batch's checksum is compared. An error (ErrCorrupt, wrapped)
-// belongs to the batch at raw[n:]; f holds the batches before it.
+// belongs to the batch at raw[n:]; f holds the batches before it. A batch that holds more than MaxDecoded comes in pieces: then f.Next
+// lies within the batch at raw[n:], and the next walk begins with that batch and From = f.Next.
 func Walk(f *topic.Fetch, raw []byte, w Window) (n int, err error) {
-	plan, past, err := survey(raw, &w)
-	rows, compressed := 0, false
+	return (&walk{Window: w, caps: standard, f: f}).all(raw)
+}
+
+// walk is one walk under way.
+type walk struct {
+	Window
+	caps
+	f          *topic.Fetch
+	data       []byte // what the spans of f count in: raw, or what was decompressed
+	compressed bool
+}
+
+func (w *walk) all(raw []byte) (n int, err error) {
+	plan, past, err := survey(raw, &w.Window)
+	rows := 0
 	for i := range plan {
 		if plan[i].keep {
 			rows += int(plan[i].Count)
-			compressed = compressed || plan[i].Codec() != None
+			w.compressed = w.compressed || plan[i].Codec() != None
 		}
 	}
-	if compressed {
+	rows = min(rows, len(raw)/minRecord+1)
+	if w.compressed {
 		rows = min(rows, 1<<16) // what a header claims is not believed before the records are there
 	}
+	f := w.f
 	f.Offsets = make([]topic.Offset, 0, rows)
 	f.Times = make([]int64, 0, rows)
 	f.Key.Spans = make([]int32, 0, 2*rows)
 	f.Value.Spans = make([]int32, 0, 2*rows)
-	f.Headers = nil
-	data := raw
-	if compressed {
-		data = nil
+	f.Headers, f.Bad = nil, nil
+	if w.data = raw; w.compressed {
+		w.data = nil
 	}
+	defer func() { f.Key.Data, f.Value.Data = w.data, w.data }()
 	for i := range plan {
 		h := &plan[i]
-		size := len(f.Offsets)
 		if h.keep {
-			from, to := n+HeaderSize, n+h.Size
-			if compressed {
-				from = len(data)
-				grown, derr := decompress(data, raw[n+HeaderSize:n+h.Size], h.Codec(), MaxDecoded)
-				if derr != nil {
-					return finish(f, data, n, size, fmt.Errorf("%w at offset %d: %w", ErrCorrupt, h.Base, derr))
-				}
-				data, to = grown, len(grown)
-			}
-			if rerr := records(f, data, from, to, &h.Header, &w); rerr != nil {
-				return finish(f, data, n, size, fmt.Errorf("%w at offset %d: %w", ErrCorrupt, h.Base, rerr))
+			more, err := w.one(&h.Header, raw, n)
+			if more || err != nil {
+				return n, err
 			}
 		}
 		n += h.Size
 		f.Next = min(h.Next(), w.To)
-		if compressed && len(data) > MaxDecoded {
-			past = false
-			break // spans are 32 bits wide
+		if w.compressed && len(w.data) > w.held {
+			return n, nil // the rest comes with the next walk
 		}
 	}
 	if past {
 		f.Next = w.To
 	}
-	f.Key.Data, f.Value.Data = data, data
 	return n, err
 }
 
-// finish cuts the rows of a broken batch off again.
-func finish(f *topic.Fetch, data []byte, n, rows int, err error) (int, error) {
+// one appends the records of the batch at raw[n:]. more: the walk ends before all of them are read.
+func (w *walk) one(h *Header, raw []byte, n int) (more bool, err error) {
+	rows, body := len(w.f.Offsets), raw[n+HeaderSize:n+h.Size]
+	if !w.compressed {
+		if err = records(w.f, raw, n+HeaderSize, n+h.Size, h, &w.Window); err == nil {
+			return false, nil
+		}
+		w.cut(rows)
+		return false, w.rest(h, h.Base, 0, err)
+	}
+	from := len(w.data)
+	data, err := decompress(w.data, body, h.Codec(), w.whole)
+	if errors.Is(err, errTooLarge) {
+		if from > 0 {
+			return true, nil // it has a walk of its own
+		}
+		return w.large(h, body)
+	}
+	if err == nil {
+		err = records(w.f, data, from, len(data), h, &w.Window)
+	}
+	if err != nil {
+		w.cut(rows)
+		return false, w.rest(h, h.Base, 0, err)
+	}
+	w.data = data
+	return false, nil
+}
+
+// rest passes over a batch from an offset on, for the error there; if nothing is to be passed over it returns the error.
+func (w *walk) rest(h *Header, from topic.Offset, size int64, err error) error {
+	if !w.Pass {
+		return fmt.Errorf("%w at offset %d: %w", ErrCorrupt, from, err)
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	what := topic.ErrUnreadable
+	if errors.Is(err, errTooLarge) {
+		what = topic.ErrOversized
+	}
+	w.bad(h, from, h.Next(), max(size, int64(h.Size)), fmt.Errorf("%w: a batch of %d bytes (%s): %w", what, h.Size, h.Codec(), err))
+	return nil
+}
+
+// bad notes what is passed over, as far as it lies in the window.
+func (w *walk) bad(h *Header, from, to topic.Offset, size int64, err error) {
+	if from, to = max(from, w.From), min(to, w.To); from < to {
+		w.f.Bad = append(w.f.Bad, topic.Bad{From: from, To: to, Time: h.MaxTime, Size: size, Err: err})
+	}
+}
+
+// cut takes the rows of a broken batch off again.
+func (w *walk) cut(rows int) {
+	f := w.f
 	f.Offsets, f.Times = f.Offsets[:rows], f.Times[:rows]
 	f.Key.Spans, f.Value.Spans = f.Key.Spans[:2*rows], f.Value.Spans[:2*rows]
 	if f.Headers != nil {
-		f.Headers = f.Headers[:rows]
+		f.Headers = f.Headers[:min(rows, len(f.Headers))]
 	}
-	f.Key.Data, f.Value.Data = data, data
-	return n, err
 }
 
 type surveyed struct {
@@ -112,9 +174,6 @@ func survey(raw []byte, w *Window) (plan []surveyed, past bool, err error) {
 		if keep {
 			if err := h.check(raw[at:]); err != nil {
 				return plan, false, err
-			}
-			if h.Codec() == None && int64(h.Count)*minRecord > int64(h.Size-HeaderSize) {
-				return plan, false, fmt.Errorf("%w at offset %d: %d records in %d bytes", ErrCorrupt, h.Base, h.Count, h.Size-HeaderSize)
 			}
 			if h.Control() {
 				h.marker(raw[at+HeaderSize : at+h.Size])

@@ -177,3 +177,6 @@ func pause(ctx context.Context) error {
 		return nil
 	}
 }
+
+// Files is the number of files, which is the number of partitions; nothing is read for it.
+func (s *Source) Files() int { return len(s.files) }

@@ -28,6 +28,8 @@ type Broker struct {
 	fetch  *fetcher
 	sizes  sizes
 	health health
+
+	inflating sync.Mutex // large batches are decompressed one at a time, whoever reads them
 }
 
 const (
@@ -35,7 +37,7 @@ const (
 	// What brokers log about who connects.
 	software, softwareVersion = "streamql", "1"
 
-	maxResponse = 300 << 20 // bytes of one response: a batch is never larger than what it may decode to
+	maxResponse = 300 << 20 // bytes of one response, with room over maxBatch
 )
 
 // Open connects to a cluster and asks it for its version. topic.ErrUnreachable, wrapped, names the hosts when none of them answers within

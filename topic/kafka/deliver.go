@@ -114,7 +114,14 @@ func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPar
 		d.doubt, d.hot = false, false
 		return
 	case len(answer.RecordBatches) > 0: // one batch, cut off
-		if h, err := batch.Peek(answer.RecordBatches); err == nil {
+		h, err := batch.Peek(answer.RecordBatches)
+		if err == nil && h.Size > maxBatch && h.Base <= d.want && d.want < h.Next() {
+			r.next = min(h.Next(), d.span.To)
+			r.bad = []topic.Bad{{From: d.want, To: r.next, Time: h.MaxTime, Size: int64(h.Size),
+				Err: fmt.Errorf("%w: a batch of %d bytes, the limit is %d", topic.ErrOversized, h.Size, maxBatch)}}
+			break
+		}
+		if err == nil {
 			d.large = max(d.large, h.Size)
 		}
 		d.large, d.doubt = max(d.large, 2*int(d.bytes())), true

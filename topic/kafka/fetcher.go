@@ -33,12 +33,13 @@ type fetcher struct {
 }
 
 const (
-	maxBuffered = 64 << 20 // bytes; beyond it only partitions that hold nothing are asked for
-	maxQueue    = 2        // responses held per partition: while one is walked the next is on its way
-	maxFetch    = 32 << 20 // bytes of one response, apart from one batch that is larger
-	nearBytes   = 1 << 20  // asked for per partition close to the end,
-	farBytes    = 8 << 20  // and far from it
-	farOffsets  = 50_000   // what far is, by the high watermark
+	maxBuffered = 64 << 20  // bytes; beyond it only partitions that hold nothing are asked for
+	maxQueue    = 2         // responses held per partition: while one is walked the next is on its way
+	maxFetch    = 32 << 20  // bytes of one response, apart from one batch that is larger,
+	maxBatch    = 128 << 20 // and the largest that is fetched: what is larger is passed over
+	nearBytes   = 1 << 20   // asked for per partition close to the end,
+	farBytes    = 8 << 20   // and far from it
+	farOffsets  = 50_000    // what far is, by the high watermark
 	longWait    = 100 * time.Millisecond
 )
 
@@ -94,7 +95,8 @@ type response struct {
 	from, next topic.Offset // what its whole batches cover
 	raw        []byte
 	aborted    []aborted
-	hole       bool // nothing is in [from, next)
+	hole       bool        // nothing is in [from, next)
+	bad        []topic.Bad // it is too large to be fetched
 }
 
 // add makes a reader's feeds wanted.
@@ -210,7 +212,7 @@ func (d *feed) bytes() int32 {
 	if d.end-d.want > farOffsets {
 		n = farBytes
 	}
-	return int32(min(max(n, d.large), maxResponse))
+	return int32(min(max(n, d.large), maxBatch))
 }
 
 // fail ends a feed with an error that only its reader can decide about. mu is held.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -56,7 +55,7 @@ func (m *member) start(ctx context.Context) error {
 		return err
 	}
 	close(m.ready)
-	if m.group.AtLeastOnce || mutant.On("no fence") {
+	if m.group.AtLeastOnce {
 		return nil
 	}
 	_, _, err = m.cl.ProducerID(ctx)

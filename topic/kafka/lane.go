@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -127,9 +126,6 @@ func (o *order) add(d *feed, at map[topic.Partition]int, turn int) {
 func (l *lane) send(o *order) (*kmsg.FetchResponse, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, maxFetch, 1
-	if mutant.On("read uncommitted") {
-		req.IsolationLevel = 0
-	}
 	req.SessionID, req.SessionEpoch = 0, -1
 	if req.MaxWaitMillis = int32(longWait.Milliseconds()); l.quick {
 		req.MaxWaitMillis = 0

@@ -5,14 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
 
-	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -139,34 +136,4 @@ func unauthorized(err error) bool {
 		}
 	}
 	return false
-}
-
-// passing reports whether a node has said that it, or the one that leads or coordinates, cannot answer yet.
-func passing(err error) bool {
-	return kerr.IsRetriable(err) && !errors.Is(err, kerr.UnknownTopicOrPartition) && !errors.Is(err, kerr.UnknownTopicID)
-}
-
-// explain says what was attempted and who refused it: errors of the client library name neither. ErrUnreachable is wrapped where no broker
-// answered.
-func (b *Broker) explain(err error, attempt string) error {
-	if err == nil {
-		return nil
-	}
-	who, hosts := "this client", strings.Join(b.c.Brokers, ",")
-	if b.c.SASL != nil && b.c.SASL.User != "" {
-		who = fmt.Sprintf("user %q", b.c.SASL.User)
-	}
-	var network net.Error
-	switch {
-	case refusedLogin(err):
-		return fmt.Errorf("kafka %s: the login of %s was refused; check its name, secret and SASL mechanism: %w", hosts, who, err)
-	case errors.Is(err, topic.ErrRefused): // it says already what was refused
-		return err
-	case unauthorized(err):
-		return fmt.Errorf("kafka %s: %s is not allowed to %s; have it granted there: %w: %w", hosts, who, attempt, topic.ErrRefused, err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-	case errors.As(err, &network), kgo.IsRetryableBrokerErr(err), passing(err), errors.Is(err, io.EOF):
-		return fmt.Errorf("kafka %s: cannot %s: %w: %w", hosts, attempt, topic.ErrUnreachable, err)
-	}
-	return fmt.Errorf("kafka %s: cannot %s: %w", hosts, attempt, err)
 }

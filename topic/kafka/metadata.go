@@ -5,9 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -83,7 +84,8 @@ func layouts(ctx context.Context, to requestor, names ...string) ([]layout, erro
 	return out, nil
 }
 
-// layout finds one topic; ErrUnknownTopic, wrapped, when there is none.
+// layout finds one topic; ErrUnknownTopic, wrapped, when there is none. A node may not have heard of a topic that was just made, so where
+// one knows of none the others are asked; if any knows it, it will come.
 func (b *Broker) layout(ctx context.Context, name string) (l layout, err error) {
 	err = b.retry(ctx, func() error {
 		found, err := layouts(ctx, b.cl, name)
@@ -94,12 +96,34 @@ func (b *Broker) layout(ctx context.Context, name string) (l layout, err error) 
 			return fmt.Errorf("metadata of topic %q shows %d topics", name, len(found))
 		}
 		l = found[0]
+		if errors.Is(l.err, kerr.UnknownTopicOrPartition) && b.knownElsewhere(ctx, name) {
+			return fmt.Errorf("topic %q: a broker does not know it yet: %w: %w", name, topic.ErrNotYet, kerr.LeaderNotAvailable)
+		}
 		return l.err
 	})
 	if errors.Is(err, kerr.InvalidTopicException) {
 		err = topic.ErrUnknownTopic
 	}
 	return l, b.about(err, name, "describe")
+}
+
+// knownElsewhere reports whether any node that answers knows a topic. All are asked at once: some may be away.
+func (b *Broker) knownElsewhere(ctx context.Context, name string) bool {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var known atomic.Bool
+	var wg sync.WaitGroup
+	for _, node := range b.cl.DiscoveredBrokers() {
+		wg.Go(func() {
+			found, err := layouts(ctx, node, name)
+			if err == nil && len(found) == 1 && !errors.Is(found[0].err, kerr.UnknownTopicOrPartition) {
+				known.Store(true)
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return known.Load()
 }
 
 // about names the topic in an error.
@@ -162,9 +186,6 @@ func (b *Broker) offsets(ctx context.Context, at int64, partitions ...topic.Part
 	out := make(map[topic.Partition]topic.Offset, len(partitions))
 	err := b.retry(ctx, func() error {
 		req := kmsg.NewPtrListOffsetsRequest() // read_uncommitted: the latest is the high watermark
-		if mutant.On("replay to the last stable offset") {
-			req.IsolationLevel = 1
-		}
 		index := map[string]int{}
 		for _, p := range partitions {
 			if _, have := out[p]; have {

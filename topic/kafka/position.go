@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/streamql/streamql/internal/mutant"
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -33,7 +32,7 @@ func (m *member) Committed(ctx context.Context, partitions ...topic.Partition) (
 			return nil, errors.Join(lost, m.b.explain(err, fmt.Sprintf("read the positions of group %q", m.name)))
 		}
 		if sleep(ctx, pause(n)) != nil {
-			return nil, fmt.Errorf("kafka: the positions of group %q are not decided yet: %w: %w", m.name, ctx.Err(), err)
+			return nil, fmt.Errorf("kafka: the positions of group %q are not decided yet: %w: %w: %w", m.name, topic.ErrNotYet, ctx.Err(), err)
 		}
 	}
 }
@@ -41,7 +40,7 @@ func (m *member) Committed(ctx context.Context, partitions ...topic.Partition) (
 // positions asks once.
 func (m *member) positions(ctx context.Context, partitions []topic.Partition, out map[topic.Partition]topic.Offset) error {
 	req := kmsg.NewPtrOffsetFetchRequest()
-	req.RequireStable = !mutant.On("no RequireStable")
+	req.RequireStable = true
 	g := kmsg.NewOffsetFetchRequestGroup()
 	g.Group = m.name
 	for name, ids := range byTopic(partitions) {

@@ -166,19 +166,19 @@ func (c *cursor) fill(b *Broker) (more bool, err error) {
 
 // walk brings about a poll's rows of the response into columns.
 func (c *cursor) walk(b *Broker) error {
-	if c.resp.hole {
-		c.hold(topic.Fetch{Next: c.resp.next})
+	if c.resp.hole || c.resp.bad != nil {
+		c.hold(topic.Fetch{Next: c.resp.next, Bad: c.resp.bad})
 		c.resp, c.rest, c.active = response{}, nil, false
 		return nil
 	}
 	var f topic.Fetch
 	to := c.feed.span.To
-	n, err := batch.Walk(&f, c.rest, batch.Window{From: c.at, To: to, Rows: b.c.PollRecords, Visit: c.resp.visible})
+	n, err := batch.Walk(&f, c.rest, batch.Window{From: c.at, To: to, Rows: b.c.PollRecords, Visit: c.resp.visible, Pass: true, Gate: &b.inflating})
 	if n == 0 && err != nil {
 		return c.broken(b, c.at, err)
 	}
 	c.rest = c.rest[n:]
-	if n == 0 || len(c.rest) == 0 || f.Next >= to { // nothing whole is left
+	if n == 0 && f.Next <= c.at || len(c.rest) == 0 || f.Next >= to { // nothing whole is left
 		c.resp, c.rest, c.active = response{}, nil, false
 	}
 	if f.Next > c.at {
@@ -197,7 +197,7 @@ func (c *cursor) hold(f topic.Fetch) {
 func (c *cursor) broken(b *Broker, at topic.Offset, err error) error {
 	c.resp, c.rest, c.active = response{}, nil, false
 	if c.again && c.corrupt == at {
-		return fmt.Errorf("%s: offset %d: the broker's bytes are broken, twice alike: %w", c.feed.span.Partition, at, err)
+		return fmt.Errorf("%s: offset %d: the broker's bytes are broken, twice alike; have the partition led by a broker with a sound copy: %w", c.feed.span.Partition, at, err)
 	}
 	c.again, c.corrupt = true, at
 	b.fetch.seek(c.feed, at)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const (
@@ -53,29 +52,15 @@ func (b *Broker) MaxMessage(ctx context.Context, name string) (int, error) {
 	return n, nil
 }
 
-func (b *Broker) maxMessage(ctx context.Context, name string) (n int, err error) {
+func (b *Broker) maxMessage(ctx context.Context, name string) (int, error) {
 	const key = "max.message.bytes"
-	req := kmsg.NewPtrDescribeConfigsRequest()
-	r := kmsg.NewDescribeConfigsRequestResource()
-	r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, name, []string{key}
-	req.Resources = append(req.Resources, r)
-	err = b.retry(ctx, func() error {
-		resp, err := req.RequestWith(ctx, b.cl)
-		if err != nil {
-			return err
-		}
-		for _, r := range resp.Resources {
-			if err := refusal(r.ErrorCode, r.ErrorMessage); err != nil {
-				return err
-			}
-			for _, c := range r.Configs {
-				if c.Name == key && c.Value != nil {
-					n, err = strconv.Atoi(*c.Value)
-					return err
-				}
-			}
-		}
-		return fmt.Errorf("the answer has no %s", key)
-	})
-	return n, err
+	found, err := b.settings(ctx, name, []string{key})
+	if err != nil {
+		return 0, err
+	}
+	s, ok := found[key]
+	if !ok {
+		return 0, fmt.Errorf("the answer has no %s", key)
+	}
+	return strconv.Atoi(s.value)
 }

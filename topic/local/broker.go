@@ -256,8 +256,9 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 	return out, nil
 }
 
-// Create implements topic.Admin. Partitions 0 means 1; RetentionMs 0 or less means for ever. The name may be any text that is not
-// empty. The number of partitions never changes.
+// Create implements topic.Admin. Partitions 0 means 1; RetentionMs 0 or less means for ever; SegmentBytes 0 is that of the broker. When a
+// topic is compacted is decided by whoever calls Compact, and the size of a record is bounded by batch.MaxRecord alone. The name may be any
+// text that is not empty. The number of partitions never changes.
 func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error {
 	if c.Partitions == 0 {
 		c.Partitions = 1

@@ -135,7 +135,7 @@ func (c *compaction) flush() error {
 		return err
 	}
 	n := len(c.segments)
-	if n == 0 || c.segments[n-1].size+int64(len(raw)) > c.b.o.segmentBytes {
+	if n == 0 || c.segments[n-1].size+int64(len(raw)) > c.b.segmentBytes(c.part.topic) {
 		base := c.part.start
 		if n > 0 {
 			base = c.segments[n-1].next

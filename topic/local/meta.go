@@ -16,7 +16,7 @@ import (
 //
 //	b v                                   format
 //	b n                                   number of the next topic
-//	b t <name>                            a topic: number, partitions, retention, compact
+//	b t <name>                            a topic: number, partitions, retention, compact, and the size of a segment if it has one of its own
 //	b p <topic> <partition>               a partition: first and next offset
 //	b s <topic> <partition> <base>        a segment: file, size, next offset, newest time
 //	b g <group> <topic name> <partition>  a position: topic, offset
@@ -86,7 +86,11 @@ func (t *topicState) encode() []byte {
 	if t.config.Compact {
 		compact = 1
 	}
-	return encode(t.id, uint64(t.config.Partitions), uint64(t.config.RetentionMs), compact)
+	fields := []uint64{t.id, uint64(t.config.Partitions), uint64(t.config.RetentionMs), compact}
+	if t.config.SegmentBytes > 0 {
+		fields = append(fields, uint64(t.config.SegmentBytes))
+	}
+	return encode(fields...)
 }
 
 func (p *partition) encode() []byte { return encode(uint64(p.start), uint64(p.end)) }
@@ -102,11 +106,15 @@ func (b *Broker) load() error {
 	}
 	err := b.each(key(keyTopic), func(k, v []byte) error {
 		t := &topicState{name: string(k)}
-		var parts, retention, compact uint64
-		if err := decode(v, &t.id, &parts, &retention, &compact); err != nil || parts == 0 || parts > maxPartitions {
+		var parts, retention, compact, segment uint64
+		err := decode(v, &t.id, &parts, &retention, &compact)
+		if err != nil {
+			err = decode(v, &t.id, &parts, &retention, &compact, &segment)
+		}
+		if err != nil || parts == 0 || parts > maxPartitions {
 			return fmt.Errorf("topic %q: %w", k, ErrCorrupt)
 		}
-		t.config = topic.Config{Partitions: int32(parts), RetentionMs: int64(retention), Compact: compact != 0}
+		t.config = topic.Config{Partitions: int32(parts), RetentionMs: int64(retention), Compact: compact != 0, SegmentBytes: int64(segment)}
 		for i := range t.config.Partitions {
 			p, err := b.loadPartition(t, i)
 			if err != nil {

@@ -219,6 +219,9 @@ func (c *cursor) read(b *Broker, s *segment, size int64, to topic.Offset) error 
 		if n == 0 {
 			h, err := batch.Peek(raw)
 			switch {
+			case f.Next > c.at && f.Next < to: // a large batch comes in pieces
+				c.hold(f)
+				return nil
 			case f.Next >= to: // the next batch lies behind the span
 				c.hold(topic.Fetch{Next: to})
 				return nil

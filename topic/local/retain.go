@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -31,7 +32,7 @@ func (b *Broker) retainNow(force bool) error {
 	for _, t := range b.topics {
 		for _, p := range t.parts {
 			if n := b.expired(p, now); n > 0 {
-				expired = append(expired, expiry{p, n})
+				expired = append(expired, expiry{p, n, max(p.start, p.segments[n-1].next)})
 			}
 		}
 	}
@@ -39,22 +40,70 @@ func (b *Broker) retainNow(force bool) error {
 	if err != nil || len(expired) == 0 {
 		return err
 	}
+	if err := b.shorten(expired); err != nil {
+		return fmt.Errorf("retention: %w", err)
+	}
+	return nil
+}
+
+// Trim implements topic.Trimmer. A segment's file goes when all of it is trimmed.
+func (b *Broker) Trim(ctx context.Context, before map[topic.Partition]topic.Offset) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	expired, err := b.trimmed(before)
+	if err != nil || len(expired) == 0 {
+		return err
+	}
+	if err := b.shorten(expired); err != nil {
+		return fmt.Errorf("trim: %w", err)
+	}
+	return nil
+}
+
+func (b *Broker) trimmed(before map[topic.Partition]topic.Offset) (out []expiry, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.usable(); err != nil {
+		return nil, err
+	}
+	for name, at := range before {
+		p, err := b.partition(name)
+		if err != nil {
+			return nil, err
+		}
+		if at > p.end {
+			return nil, fmt.Errorf("%s cannot be trimmed before offset %d: it ends at %d", name, at, p.end)
+		}
+		if at <= p.start {
+			continue
+		}
+		n := 0
+		for n < len(p.segments) && p.segments[n].next <= at {
+			n++
+		}
+		out = append(out, expiry{p, n, at})
+	}
+	return out, nil
+}
+
+// shorten lets partitions begin later, in one change of the database. writing is held.
+func (b *Broker) shorten(expired []expiry) error {
 	batch := b.db.NewBatch()
 	for _, e := range expired {
 		for _, s := range e.part.segments[:e.n] {
 			batch.Delete(segmentKey(e.part.topic.id, e.part.id, s.base), nil)
 		}
-		later := partition{start: e.start(), end: e.part.end}
+		later := partition{start: e.start, end: e.part.end}
 		batch.Set(partKey(keyPart, e.part.topic.id, e.part.id), later.encode(), nil)
 	}
 	if err := b.apply(batch); err != nil {
-		return fmt.Errorf("retention: %w", err)
+		return err
 	}
 	var removed []*segment
 	b.mu.Lock()
 	for _, e := range expired {
 		removed = append(removed, e.part.segments[:e.n]...)
-		e.part.start = e.start()
+		e.part.start = e.start
 		e.part.segments = append([]*segment(nil), e.part.segments[e.n:]...)
 	}
 	b.wake()
@@ -65,14 +114,12 @@ func (b *Broker) retainNow(force bool) error {
 	return nil
 }
 
-// expiry is the first n segments of a partition.
+// expiry is the first n segments of a partition, and where it begins after them.
 type expiry struct {
-	part *partition
-	n    int
+	part  *partition
+	n     int
+	start topic.Offset
 }
-
-// start is the partition's first offset after it.
-func (e expiry) start() topic.Offset { return e.part.segments[e.n-1].next }
 
 // expired counts the segments to be removed. mu is held.
 func (b *Broker) expired(p *partition, now int64) int {
@@ -92,3 +139,10 @@ func (b *Broker) expired(p *partition, now int64) int {
 	}
 	return n
 }
+
+// segmentBytes is the size at which a topic's partitions begin a new segment.
+func (b *Broker) segmentBytes(t *topicState) int64 {
+	return cmp.Or(t.config.SegmentBytes, b.o.segmentBytes)
+}
+
+var _ topic.Trimmer = (*Broker)(nil)

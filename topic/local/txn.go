@@ -270,7 +270,7 @@ func (b *Broker) plan(out *output) []*change {
 		if err != nil {
 			panic("local: a batch of our own cannot be read: " + err.Error())
 		}
-		if c == nil || c.size > 0 && c.size+int64(size) > b.o.segmentBytes {
+		if c == nil || c.size > 0 && c.size+int64(size) > b.segmentBytes(out.topic) {
 			c = &change{part: p, segment: &segment{file: b.file, base: end}, next: end, fresh: true, newest: h.MaxTime}
 			b.file++
 		}

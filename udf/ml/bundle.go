@@ -155,10 +155,10 @@ func typeNamed(name string) (flow.Type, error) {
 type Manifest struct {
 	Format      int                `json:"format"`
 	Model       string             `json:"model"`
-	Version     int                `json:"version"`
-	Per         string             `json:"per,omitempty"` // key of a model trained PER key
-	UUID        string             `json:"uuid,omitempty"`
-	Parent      int                `json:"parent,omitempty"`
+	ID          string             `json:"id,omitempty"`
+	ParentID    string             `json:"parent_id,omitempty"` // the version it follows; "": it is the first
+	Version     int                `json:"version,omitempty"`   // the rank among the topic's manifests, known to its reader
+	Parent      int                `json:"parent,omitempty"`    // the parent's number, likewise; early programs wrote both
 	Statement   string             `json:"statement,omitempty"`
 	Type        string             `json:"type"`
 	TypeVersion int                `json:"type_version"`

@@ -67,14 +67,14 @@ func trained(t testing.TB, name string, given map[string]any) (*Bundle, []arrow.
 func TestVersionThroughTopic(t *testing.T) {
 	for _, name := range []string{"autoencoder", "logistic_regression", "softmax_regression", "kmeans", "majority_class"} {
 		b, cols := trained(t, name, map[string]any{"threshold": "quantile:0.9"})
-		records, m, err := Encode(b, Manifest{Model: "m", Version: 3, Per: "a/b%", Rows: map[string]int64{"used": 499}})
+		records, m, err := Encode(b, Manifest{Model: "m", ID: "QX3", Version: 3, Parent: 2, ParentID: "QX2", Rows: map[string]int64{"used": 499}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(records[0].Key) != "v/00000003/a%2Fb%25/0000" || string(records[len(records)-1].Key) != "v/00000003/a%2Fb%25/manifest" {
+		if string(records[0].Key) != "v/QX3/0000" || string(records[len(records)-1].Key) != "v/QX3/manifest" {
 			t.Errorf("keys %s .. %s", records[0].Key, records[len(records)-1].Key)
 		}
-		if k, ok := ParseKey(records[0].Key); !ok || k != (Key{3, "a/b%", 0}) {
+		if k, ok := ParseKey(records[0].Key); !ok || k != (Key{"QX3", 0}) {
 			t.Errorf("%+v", k)
 		}
 		again, _, err := Encode(b, m)
@@ -84,6 +84,9 @@ func TestVersionThroughTopic(t *testing.T) {
 		back, manifest, err := Decode(records)
 		if err != nil {
 			t.Fatal(name, err)
+		}
+		if manifest.ID != "QX3" || manifest.ParentID != "QX2" || manifest.Version != 0 || manifest.Parent != 0 {
+			t.Errorf("the manifest is of version %q, %d, after %q, %d", manifest.ID, manifest.Version, manifest.ParentID, manifest.Parent)
 		}
 		if manifest.Rows["used"] != 499 || manifest.Type != name || manifest.Options.Int("max_rows") != 1_000_000 || len(manifest.Features) != 18 {
 			t.Errorf("%+v", manifest)
@@ -172,7 +175,7 @@ func TestScoringKinds(t *testing.T) {
 
 func TestDecodeRefuses(t *testing.T) {
 	b, _ := trained(t, "logistic_regression", nil)
-	good, _, err := Encode(b, Manifest{Model: "m", Version: 1})
+	good, _, err := Encode(b, Manifest{Model: "m", ID: "1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +208,7 @@ func TestDecodeRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.what, err, c.want)
 		}
 	}
-	for _, key := range []string{"default", "v/1/0000", "v/00000001/x", "v/00000001", "v/-0000001/0000", "alias/a", ""} {
+	for _, key := range []string{"default", "v/1/000", "v/1/00001", "v/00000001/x", "v/00000001", "v//0000", "v/1/a/0000", "v/1/-001", "alias/a", ""} {
 		if k, ok := ParseKey([]byte(key)); ok {
 			t.Errorf("%q is read as %+v", key, k)
 		}

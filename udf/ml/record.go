@@ -20,57 +20,47 @@ const chunkSize = 900 << 10
 // manifestFormat is the newest form of version that this program writes and reads.
 const manifestFormat = 1
 
-// Key is what a model topic's record is about: chunk number Chunk of a version's payload, or its manifest (Chunk -1).
+// Key is what a model topic's record is about: chunk number Chunk of the payload of version ID, or its manifest (Chunk -1).
 type Key struct {
-	Version int
-	Per     string
-	Chunk   int
+	ID    string
+	Chunk int
 }
 
-// String spells the key: v/00000001/0000, v/00000001/manifest, with the percent-coded PER key between if there is one.
+// String spells the key: v/ID/0000, v/ID/manifest. In the topics of early programs the id is the version's number, as 00000001.
 func (k Key) String() string {
-	s := fmt.Sprintf("v/%08d/", k.Version)
-	if k.Per != "" {
-		s += escape(k.Per) + "/"
-	}
 	if k.Chunk < 0 {
-		return s + "manifest"
+		return "v/" + k.ID + "/manifest"
 	}
-	return s + fmt.Sprintf("%04d", k.Chunk)
+	return fmt.Sprintf("v/%s/%04d", k.ID, k.Chunk)
 }
 
-var escaper = strings.NewReplacer("%", "%25", "/", "%2F")
-var unescaper = strings.NewReplacer("%2F", "/", "%25", "%")
-
-func escape(s string) string { return escaper.Replace(s) }
+// NumberID is the id that early programs gave to a version: its number.
+func NumberID(n int) string { return fmt.Sprintf("%08d", n) }
 
 // ParseKey reads a key of a version's record; ok is false for the topic's other records (default, alias/x, ..).
 func ParseKey(key []byte) (k Key, ok bool) {
 	parts := strings.Split(string(key), "/")
-	if len(parts) < 3 || len(parts) > 4 || parts[0] != "v" || len(parts[1]) < 8 {
+	if len(parts) != 3 || parts[0] != "v" || parts[1] == "" {
 		return k, false
 	}
-	v, err := strconv.ParseUint(parts[1], 10, 31)
-	if err != nil {
-		return k, false
-	}
-	k.Version = int(v)
-	if len(parts) == 4 {
-		k.Per = unescaper.Replace(parts[2])
-	}
-	last := parts[len(parts)-1]
-	if last == "manifest" {
+	k.ID = parts[1]
+	if parts[2] == "manifest" {
 		k.Chunk = -1
 		return k, true
 	}
-	chunk, err := strconv.ParseUint(last, 10, 31)
+	chunk, err := strconv.ParseUint(parts[2], 10, 31)
 	k.Chunk = int(chunk)
-	return k, err == nil && len(last) >= 4
+	return k, err == nil && k.String() == string(key)
 }
 
 // Encode writes a version as records in the order in which they must be written: chunks, then the manifest. It fills the manifest's
-// fields that the bundle knows and returns it as written. Records have no time: the caller's transaction gives them one.
+// fields that the bundle knows and returns it as written. Its number and its parent's are not written: they are the ranks of ids in the
+// topic, which show when it is read. Records have no time: the caller's transaction gives them one.
 func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
+	if m.ID == "" || strings.Contains(m.ID, "/") {
+		return nil, m, fmt.Errorf("%q cannot be the id of a version", m.ID)
+	}
+	m.Version, m.Parent = 0, 0
 	payload, err := b.MarshalBinary()
 	if err != nil {
 		return nil, m, err
@@ -95,7 +85,7 @@ func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
 	var records []topic.Record
 	for len(packed) > 0 {
 		n := min(chunkSize, len(packed))
-		key := Key{m.Version, m.Per, len(records)}
+		key := Key{m.ID, len(records)}
 		records = append(records, topic.Record{Key: []byte(key.String()), Value: packed[:n:n]})
 		packed = packed[n:]
 	}
@@ -104,7 +94,7 @@ func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
 	if err != nil {
 		return nil, m, err
 	}
-	return append(records, topic.Record{Key: []byte(Key{m.Version, m.Per, -1}.String()), Value: text}), m, nil
+	return append(records, topic.Record{Key: []byte(Key{m.ID, -1}.String()), Value: text}), m, nil
 }
 
 // ReadManifest reads a manifest's bytes. A newer format wraps ErrFormat, anything unreadable ErrShape.
@@ -164,7 +154,7 @@ func Decode(records []topic.Record) (*Bundle, Manifest, error) {
 		return nil, m, err
 	}
 	if sum := sha256.Sum256(payload); hex.EncodeToString(sum[:]) != m.Payload.SHA256 {
-		return nil, m, fmt.Errorf("%w: %s version %d", ErrHash, m.Model, m.Version)
+		return nil, m, fmt.Errorf("%w: %s", ErrHash, m.Model)
 	}
 	b := new(Bundle)
 	if err := b.UnmarshalBinary(payload); err != nil {

@@ -1,0 +1,197 @@
+// Package decide says what a statement changes. It validates and plans the statement against a snapshot of the catalog and returns an
+// entry for the catalog log: a plain value, which every process applies in the same way. Nothing is done here, and nothing outside is
+// asked but through Facts, so that a decision can be made again when another process was first.
+package decide
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf"
+)
+
+// Decider decides for one application.
+type Decider struct {
+	Functions *udf.Registry
+	Prefix    string // of the engine's own topics
+	// Own are the engine's own relations.
+	Own []*catalog.Relation
+	// Late leaves the offsets of bounded jobs to their start.
+	Late bool
+
+	trainings sync.Map // of *catalog.Model to *planner.Training: what a model's statement says, planned once
+}
+
+// Session is how the statements of one client are read.
+type Session struct {
+	Dialect    string // "": streamql; or ksql
+	Properties map[string]string
+	Variables  map[string]string
+	// Repeats makes a definition that is there already, word for word, no error.
+	Repeats bool
+}
+
+// Ksql reports whether the session keeps to ksqlDB's rules.
+func (s *Session) Ksql() bool { return s.Dialect == "ksql" }
+
+// Upper reports whether names that are not quoted are folded to capitals.
+func (s *Session) Upper() bool { return s.Ksql() || s.Properties["sql.identifiers"] == "upper" }
+
+// Facts is what a decision needs from outside. It is asked on the caller's goroutine.
+type Facts interface {
+	// Partitions returns the number of partitions of a topic; false: there is no such topic.
+	Partitions(topic string) (int32, bool, error)
+	// Columns finds the columns of a relation that was declared without any.
+	Columns(r *catalog.Relation) ([]catalog.Column, error)
+	// Complete fills in what a relation with a connector takes from its source.
+	Complete(r *catalog.Relation) error
+	// Spans finds the offsets that a scan reads.
+	Spans(l planner.Leaf) ([]topic.Span, error)
+}
+
+// Input is what a decision is made of.
+type Input struct {
+	Context context.Context
+	Catalog *catalog.Catalog
+	Session *Session
+	Args    []any
+	Facts   Facts
+	// Views and Rows give queries the present rows of tables and of relations that are made when they are read; nil for definitions.
+	Views func(*catalog.Relation) (op.Opener, error)
+	Rows  func(name string, args []any) (*planner.Made, bool, error)
+}
+
+// Decision is what a statement does.
+type Decision struct {
+	Entry   *catalog.Entry  // nil: nothing
+	Message string          // for the user, when it is done
+	Job     string          // the job that it starts or that does this already
+	Bounded bool            // the job ends by itself
+	Plan    []planner.Stage // of the job
+	Make    []catalog.Topic // topics that must be there
+}
+
+func done(format string, args ...any) *Decision {
+	return &Decision{Message: fmt.Sprintf(format, args...)}
+}
+
+// Options is what the planner may know.
+func (d *Decider) Options(in *Input) planner.Options {
+	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Upper: in.Session.Upper(), Strict: in.Session.Ksql(),
+		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Ksql()), Views: in.Views,
+		Rows: in.Rows, Prefix: d.Prefix, Context: in.Context}
+}
+
+func (in *Input) columns(r *catalog.Relation) ([]catalog.Column, error) {
+	if in.Facts == nil {
+		return nil, fmt.Errorf("the columns of %s are not known", r.Name)
+	}
+	return in.Facts.Columns(r)
+}
+
+// model finds what the planner must know of a model.
+func (d *Decider) model(c *catalog.Catalog, exact bool) func(string) (*planner.Training, bool) {
+	return func(name string) (*planner.Training, bool) {
+		m, ok := c.Model(name, exact)
+		if !ok {
+			return nil, false
+		}
+		t, err := d.Training(m)
+		return t, err == nil
+	}
+}
+
+// Training plans a model's statement as it was decided. The result is not to be changed.
+func (d *Decider) Training(m *catalog.Model) (*planner.Training, error) {
+	if t, ok := d.trainings.Load(m); ok {
+		return t.(*planner.Training), nil
+	}
+	st, err := parse[*lang.CreateModel](m.Statement, &m.Reading)
+	if err != nil {
+		return nil, err
+	}
+	o, err := d.again(&m.Reading, nil)
+	if err != nil {
+		return nil, err
+	}
+	t, err := planner.Model(st, nil, m.Job, o)
+	if err == nil {
+		d.trainings.Store(m, t)
+	}
+	return t, err
+}
+
+// again is the planner's options as they were when a statement was decided. models has those that it predicts with; nil: none.
+func (d *Decider) again(r *catalog.Reading, models *catalog.Catalog) (planner.Options, error) {
+	c := catalog.New(d.Own...)
+	var changes []catalog.Change
+	for _, rel := range r.Relations {
+		changes = append(changes, catalog.Change{Relation: rel})
+	}
+	for _, t := range r.Types {
+		changes = append(changes, catalog.Change{Type: &t})
+	}
+	in := &Input{Catalog: c.Apply(changes...), Session: &Session{Dialect: r.Dialect, Properties: r.Properties}}
+	if in.Session.Properties == nil {
+		in.Session.Properties = map[string]string{}
+	}
+	for _, a := range r.Args {
+		v, err := a.Go()
+		if err != nil {
+			return planner.Options{}, err
+		}
+		in.Args = append(in.Args, v)
+	}
+	o := d.Options(in)
+	if models != nil {
+		o.Model = d.model(models, in.Session.Ksql())
+	}
+	return o, nil
+}
+
+// parse reads a statement again as it was read when it was decided.
+func parse[S lang.Statement](text string, r *catalog.Reading) (S, error) {
+	var none S
+	list, err := lang.Parse(text, lang.Variables(r.Variables))
+	if err != nil {
+		return none, err
+	}
+	if len(list) == 1 {
+		if st, ok := list[0].(S); ok {
+			return st, nil
+		}
+	}
+	return none, &lang.Error{Code: "SQ7305", Stage: lang.StagePlan, Msg: fmt.Sprintf("the catalog has a statement of another kind than it says: %s", text)}
+}
+
+// reading notes how a statement was read: with the session's settings, and what the names in it meant.
+func (in *Input) reading(relations []*catalog.Relation) (catalog.Reading, error) {
+	r := catalog.Reading{Dialect: in.Session.Dialect, Properties: maps.Clone(in.Session.Properties), Variables: maps.Clone(in.Session.Variables)}
+	for i, v := range in.Args {
+		a, ok := catalog.ArgOf(v)
+		if !ok {
+			return r, &lang.Error{Code: "SQ2014", Stage: lang.StagePlan, Msg: fmt.Sprintf("parameter $%d is a %T, which has no SQL type", i+1, v)}
+		}
+		r.Args = append(r.Args, a)
+	}
+	r.Relations = relations
+	for name, t := range in.Catalog.NamedTypes() {
+		if r.Types == nil {
+			r.Types = map[string]catalog.NamedType{}
+		}
+		r.Types[name] = catalog.NamedType{Name: name, Type: t}
+	}
+	return r, nil
+}
+
+// Fail makes an error at a node of a statement.
+func fail(at lang.Node, length int, code, format string, args ...any) *lang.Error {
+	return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: at.Position(), Len: length, Msg: fmt.Sprintf(format, args...)}
+}

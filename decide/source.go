@@ -1,0 +1,229 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+)
+
+// Source decides CREATE STREAM and TABLE.
+func (d *Decider) Source(st *lang.CreateSource, in *Input) (*Decision, error) {
+	if st.Query != nil {
+		return d.createAs(st, in)
+	}
+	return d.declare(st, in)
+}
+
+// declare decides a relation over a topic, which is made if it is not there, or over a connector.
+func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
+	if st.OrReplace && st.ReadOnly {
+		return nil, fail(st, 6, "SQ3013", "CREATE OR REPLACE is not supported on source streams and tables: a SOURCE is not replaced")
+	}
+	name := st.Name.Fold(in.Session.Upper())
+	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
+		return out, err
+	}
+	r, err := planner.Declare(st, d.Options(in))
+	if err != nil {
+		return nil, err
+	}
+	old, replaces := in.Catalog.Relation(r.Name, true)
+	if replaces && old.ReadOnly {
+		return nil, fail(st, 6, "SQ3013", "CREATE OR REPLACE is not supported on source streams and tables: %q is a SOURCE", r.Name)
+	}
+	if r.Connector != "" {
+		err = in.Facts.Complete(r)
+	} else {
+		err = in.place(r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := done("%s %s created", strings.ToLower(r.Kind()), r.Name)
+	out.Make = made(r)
+	out.Entry = &catalog.Entry{Kind: r.Kind(), Name: r.Name, Statement: st.Text(), Change: catalog.Change{Relation: r}}
+	if replaces && old.Job != "" { // a relation that a job filled is now declared over its topic
+		out.Entry.Change.End = []string{old.Job}
+		out.Entry.Change.Delete = in.topicsOf(old.Job)
+	}
+	return out, nil
+}
+
+func made(r *catalog.Relation) []catalog.Topic {
+	if r.Make == nil {
+		return nil
+	}
+	return []catalog.Topic{*r.Make}
+}
+
+// taken handles a name that is in use: IF NOT EXISTS leaves it, OR REPLACE goes on, a session with Repeats leaves the same statement.
+func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*Decision, error) {
+	r, isRelation := in.Catalog.Relation(name, true)
+	m, isModel := in.Catalog.Model(name, true)
+	switch {
+	case !isRelation && !isModel:
+		if b, ok := in.Catalog.Unavailable(name); ok && !replace {
+			return nil, Unavailable(st, b)
+		}
+		return nil, nil
+	case in.Session.Repeats && (isRelation && r.Statement == st.Text() || isModel && m.Statement == st.Text()):
+		out := done("%s is there already, as it is defined here", name)
+		if isModel {
+			out.Job = m.Job
+		}
+		return out, nil
+	case ifNot:
+		return done("%s exists, nothing is done", name), nil
+	case replace:
+		return nil, nil
+	}
+	err := fail(st, 1, "SQ2002", "%q exists", name)
+	err.Hint = "DROP it first, or use CREATE OR REPLACE"
+	return nil, err
+}
+
+// Unavailable is the error of a name whose definition this version cannot read.
+func Unavailable(at lang.Node, b catalog.Broken) error {
+	err := fail(at, 1, "SQ7306", "%q is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s", b.Name, b.Offset, b.Reason)
+	err.Hint = "run the version that wrote it, or see streamql repair"
+	return err
+}
+
+// place decides about a relation's topic: the number of partitions is that of the topic which is there; else the topic is to be made.
+func (in *Input) place(r *catalog.Relation) error {
+	n, there, err := in.Facts.Partitions(r.Topic)
+	if err != nil {
+		return err
+	}
+	if there {
+		if r.Partitions != 0 && r.With["partitions"] != "" && r.Partitions != n {
+			return &lang.Error{Code: "SQ5008", Stage: lang.StagePlan, Msg: fmt.Sprintf("topic %q has %d partitions, not %d", r.Topic, n, r.Partitions)}
+		}
+		r.Partitions = n
+		return nil
+	}
+	r.Partitions = max(r.Partitions, 1)
+	r.Make = &catalog.Topic{Name: r.Topic, Use: catalog.Data, Partitions: r.Partitions, Compact: strings.Contains(r.With["cleanup_policy"], "compact")}
+	if ms, ok := planner.Duration(r.With["retention_ms"]); ok {
+		r.Make.RetentionMs = ms
+	}
+	if r.Table && r.Window == nil && r.With["cleanup_policy"] == "" { // the newest row of each key is the table
+		r.Make.Compact = true
+	}
+	return nil
+}
+
+// observed is the catalog's relations with a topic's number of partitions, for the planner: the sink partitions by it.
+func (d *Decider) createAs(st *lang.CreateSource, in *Input) (*Decision, error) {
+	name := st.Name.Fold(in.Session.Upper())
+	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
+		return out, err
+	}
+	kind := map[lang.Keyword]string{"STREAM": "CSAS", "TABLE": "CTAS"}[st.Kind]
+	job := &catalog.Job{Name: jobName(kind, name, in.Catalog), Kind: kind, Statement: st.Text()}
+	old, replaces := in.Catalog.Relation(name, true)
+	if replaces && old.Job != "" {
+		job.Name = old.Job // the new query goes on where the old one stopped
+	}
+	plan, err := planner.Fill(st, job.Name, d.Options(in))
+	if err != nil {
+		return nil, err
+	}
+	r := plan.Result
+	if err := in.place(r); err != nil {
+		return nil, err
+	}
+	planner.Spread(plan, r.Partitions)
+	job.Fills = r.Name
+	if err := d.job(job, plan.Stages, in, nil); err != nil {
+		return nil, err
+	}
+	if before, ok := in.Catalog.Job(job.Name); ok && before.Shape != job.Shape {
+		return nil, reshaped(st, before, job)
+	}
+	out := d.start(job, plan.Stages, strings.ToLower(r.Kind())+" "+r.Name+" created")
+	out.Make = append(made(r), out.Make...)
+	out.Entry.Kind, out.Entry.Name, out.Entry.Change.Relation = r.Kind(), r.Name, r
+	return out, nil
+}
+
+// reshaped refuses a query that would go on over state of another shape.
+func reshaped(st lang.Node, before, after *catalog.Job) error {
+	err := fail(st, 6, "SQ3017", "job %s keeps other state than the new query would: it has %s, the new query needs %s", before.Name, shown(before.Shape), shown(after.Shape))
+	err.Hint = "DROP it and CREATE it again, or give the new query another name"
+	return err
+}
+
+func shown(shape string) string {
+	if shape == "" {
+		return "none"
+	}
+	return "[" + strings.ReplaceAll(shape, "\n", "; ") + "]"
+}
+
+// Insert decides INSERT INTO .. SELECT.
+func (d *Decider) Insert(st *lang.Insert, in *Input) (*Decision, error) {
+	for _, j := range in.Catalog.Jobs() {
+		if in.Session.Repeats && j.Kind == "INSERT" && j.Statement == st.Text() {
+			out := done("job %s does this already", j.Name)
+			out.Job = j.Name
+			return out, nil
+		}
+	}
+	job := &catalog.Job{Name: jobName("INSERTQUERY", st.Into.Text, in.Catalog), Kind: "INSERT", Statement: st.Text()}
+	plan, err := planner.Insert(st, job.Name, d.Options(in))
+	if err != nil {
+		return nil, err
+	}
+	job.Fills = plan.Result.Name
+	if err := d.job(job, plan.Stages, in, plan.Result); err != nil {
+		return nil, err
+	}
+	return d.start(job, plan.Stages, "insert into "+plan.Result.Name), nil
+}
+
+// Type decides CREATE TYPE.
+func (d *Decider) Type(st *lang.CreateType, in *Input) (*Decision, error) {
+	t, err := planner.Type(st.Type, d.Options(in))
+	if err != nil {
+		return nil, err
+	}
+	name := st.Name.Text
+	if old, ok := in.Catalog.Type(name); ok && !st.IfNotExists {
+		if in.Session.Repeats && arrow.TypeEqual(old, t) {
+			return done("type %s is there already, as it is defined here", name), nil
+		}
+		return nil, fail(st.Name, len(name), "SQ2002", "type %s exists", name)
+	} else if ok {
+		return done("type %s exists, nothing is done", name), nil
+	}
+	out := done("type %s is %s", name, flow.TypeName(t))
+	out.Entry = &catalog.Entry{Kind: "TYPE", Name: name, Statement: st.Text(), Change: catalog.Change{Type: &catalog.NamedType{Name: name, Type: t}}}
+	return out, nil
+}
+
+func jobName(kind, target string, c *catalog.Catalog) string {
+	return fmt.Sprintf("%s_%s_%d", kind, target, c.Next())
+}
+
+// topicsOf lists the topics that a job leaves behind.
+func (in *Input) topicsOf(job string) []string {
+	j, ok := in.Catalog.Job(job)
+	if !ok {
+		return nil
+	}
+	var out []string
+	for _, t := range j.Topics {
+		if !slices.Contains(out, t.Name) {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}

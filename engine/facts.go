@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+	"github.com/streamql/streamql/supervise"
+	"github.com/streamql/streamql/topic"
+)
+
+// facts asks the broker and the connectors what a decision needs, with the context of the statement.
+type facts struct {
+	e       *Engine
+	ctx     context.Context
+	catalog *catalog.Catalog
+}
+
+var _ decide.Facts = (*facts)(nil)
+
+// Partitions implements decide.Facts. A topic that is to be deleted is deleted before another takes its name.
+func (f *facts) Partitions(name string) (int32, bool, error) {
+	if slices.Contains(f.catalog.Deletions(), name) {
+		return 0, false, f.e.remove(f.ctx, name)
+	}
+	d, err := f.e.broker.Describe(f.ctx, name)
+	if errors.Is(err, topic.ErrUnknownTopic) {
+		return 0, false, nil
+	}
+	return int32(len(d.Partitions)), err == nil, err
+}
+
+// Columns implements decide.Facts.
+func (f *facts) Columns(r *catalog.Relation) ([]catalog.Column, error) { return f.e.sources.Columns(r) }
+
+// Complete implements decide.Facts.
+func (f *facts) Complete(r *catalog.Relation) error { return f.e.sources.Complete(r) }
+
+// Spans implements decide.Facts: which offsets of which partitions a scan reads.
+func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
+	src := f.e.source(map[string]*catalog.Relation{})(l.Topic)
+	if l.Relation != nil && l.Relation.Connector != "" {
+		var err error
+		if src, err = f.e.sources.Open(l.Relation); err != nil {
+			return nil, err
+		}
+	}
+	d, err := f.describe(src, l)
+	if err != nil {
+		return nil, err
+	}
+	var out []topic.Span
+	for _, p := range d.Partitions {
+		if !selected(l.Scan.Partitions, p.ID) {
+			continue
+		}
+		s, err := f.span(src, l, p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	if len(out) == 0 {
+		return nil, &lang.Error{Code: "SQ2021", Stage: lang.StagePlan, Pos: l.Scan.Position(), Msg: fmt.Sprintf("%s has %d partitions, none of them is asked for", l.Topic, len(d.Partitions))}
+	}
+	return out, nil
+}
+
+// describe looks at what a scan reads. A topic that the catalog makes and that is not there yet is made now.
+func (f *facts) describe(src topic.Source, l planner.Leaf) (topic.Topic, error) {
+	d, err := src.Describe(f.ctx, l.Topic)
+	if errors.Is(err, topic.ErrUnknownTopic) && l.Relation != nil && l.Relation.Make != nil {
+		if err := f.e.ensure(f.ctx, *l.Relation.Make); err != nil {
+			return d, err
+		}
+		return src.Describe(f.ctx, l.Topic)
+	}
+	return d, err
+}
+
+// span is what a scan reads of one partition, which holds p now.
+func (f *facts) span(src topic.Source, l planner.Leaf, p topic.Span) (topic.Span, error) {
+	s := topic.Span{Partition: p.Partition, From: p.To, To: topic.End}
+	if l.Earliest {
+		s.From = p.From
+	}
+	if l.Bounded {
+		s.To = p.To
+	}
+	var err error
+	if l.Scan.Since != nil {
+		if s.From, err = f.point(src, p, l.Scan.Since); err != nil {
+			return s, err
+		}
+	}
+	if l.Scan.Until != nil {
+		if s.To, err = f.point(src, p, l.Scan.Until); err != nil {
+			return s, err
+		}
+	}
+	if (l.Bounded || f.e.c.Policy == supervise.Hand) && s.To != topic.End {
+		s.To = min(s.To, p.To) // what is there now: a bounded query does not wait for offsets to come
+	}
+	if s.From < p.From {
+		if l.Scan.OnGap != "SKIP" {
+			return s, topic.ErrGap{Span: topic.Span{Partition: p.Partition, From: s.From, To: p.From}}
+		}
+		s.From = p.From
+	}
+	s.To = max(s.To, s.From)
+	return s, nil
+}
+
+func selected(list []lang.PartitionRange, id int32) bool {
+	for _, r := range list {
+		if int(id) >= r.From && int(id) <= r.To {
+			return true
+		}
+	}
+	return len(list) == 0
+}
+
+// point is the offset a point of the scan clause means in a partition.
+func (f *facts) point(src topic.Source, p topic.Span, at *lang.Point) (topic.Offset, error) {
+	switch at.Kind {
+	case "EARLIEST":
+		return p.From, nil
+	case "LATEST", "NOW":
+		return p.To, nil
+	case "OFFSET":
+		return topic.Offset(at.N), nil
+	}
+	ms, err := f.moment(at)
+	if err != nil {
+		return 0, err
+	}
+	timed, ok := src.(topic.Timed)
+	if !ok {
+		return 0, &lang.Error{Code: "SQ5007", Stage: lang.StagePlan, Pos: at.Position(), Len: 1, Msg: fmt.Sprintf("%s has no times to find offsets by", p.Topic)}
+	}
+	return timed.OffsetAt(f.ctx, p.Partition, ms)
+}
+
+func (f *facts) moment(at *lang.Point) (int64, error) {
+	switch v := at.Value.(type) {
+	case *lang.Interval:
+		back, err := planner.Millis(v)
+		return f.e.c.Now().UnixMilli() - back, err
+	case *lang.Text:
+		ms, err := planner.ParseTimestamp(v.Value)
+		if err != nil {
+			return 0, &lang.Error{Code: "SQ2010", Stage: lang.StagePlan, Pos: v.Position(), Len: len(v.Value) + 2, Msg: err.Error()}
+		}
+		return ms, nil
+	case *lang.Number:
+		return planner.ParseMillis(v.Text)
+	}
+	return 0, &lang.Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: at.Position(), Len: 1, Msg: "this point in time is not supported yet"}
+}

@@ -1,0 +1,351 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/inspect"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/models"
+	"github.com/streamql/streamql/peer"
+	"github.com/streamql/streamql/planner"
+	"github.com/streamql/streamql/supervise"
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf"
+	"github.com/streamql/streamql/udf/ml"
+)
+
+var _ inspect.Engine = (*Engine)(nil)
+
+// registry makes the registry of models' versions.
+func (e *Engine) registry() *models.Registry {
+	name := func(model string) string { return e.own("model." + topic.SafeName(model)) }
+	return models.New(models.Config{Broker: e.broker, Topic: name, Training: e.own(trainingTopic), NewID: rand.Text, Now: e.c.Now, Warn: e.warn, Version: e.c.Version})
+}
+
+// Versions lists the versions of a model.
+func (e *Engine) Versions(model string) []models.Version { return e.models.Versions(model) }
+
+// Serving is the number of the version of a model that answers by default; 0: none.
+func (e *Engine) Serving(model string) int {
+	_, n, err := e.models.Get(model, 0)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Topics lists the topics of the broker.
+func (e *Engine) Topics(ctx context.Context) ([]topic.Topic, error) { return e.broker.Topics(ctx) }
+
+// Jobs lists the jobs as this process and the others that run them know them.
+func (e *Engine) Jobs(ctx context.Context) []inspect.Job {
+	list := e.jobs.Status()
+	out := make([]inspect.Job, len(list))
+	trouble := e.trouble()
+	for i, s := range list {
+		out[i] = shown(s, trouble)
+	}
+	_, local := ctx.Value(tasksKey{}).([]int32)
+	if e.shared() && !local {
+		e.elsewhere(ctx, out, list)
+	}
+	for _, b := range e.Catalog().Broken() {
+		if b.Kind == "JOB" {
+			out = append(out, inspect.Job{Name: b.Name, Kind: b.Kind, Statement: b.Statement, State: exec.Unavailable, Failure: &catalog.Failure{Code: "SQ7306", Cause: b.Reason}})
+		}
+	}
+	return out
+}
+
+// trouble is what the broker waits for; nil: nothing.
+func (e *Engine) trouble() error {
+	if p, ok := e.broker.(topic.Patient); ok {
+		return p.Trouble()
+	}
+	return nil
+}
+
+func shown(s supervise.Status, trouble error) inspect.Job {
+	j := inspect.Job{Name: s.Job.Name, Kind: s.Job.Kind, Fills: s.Job.Fills, Statement: s.Job.Statement, State: s.State, Since: s.Since, Failure: s.Failure,
+		Attempt: s.Attempt, Next: s.Next, Waits: s.Waits, Counts: s.Counts, Counted: true}
+	if trouble != nil && (s.State == exec.Running || s.State == exec.Recovering) {
+		j.State, j.Failure = exec.Degraded, &catalog.Failure{Cause: trouble.Error()}
+	}
+	return j
+}
+
+// askTime is how long another process may take to say what its jobs do.
+const askTime = time.Second
+
+// elsewhere adds what other processes know of jobs: those that run tasks are asked for their counts. Where one does not answer, nobody knows
+// the counts.
+func (e *Engine) elsewhere(ctx context.Context, out []inspect.Job, list []supervise.Status) {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	asked := map[string]*answered{}
+	for i := range out {
+		addresses, all := e.runners(ctx, list[i])
+		out[i].Counted = all
+		for _, a := range addresses {
+			if asked[a] == nil {
+				asked[a] = &answered{}
+				wg.Go(func() { asked[a].rows, asked[a].err = e.askJobs(ctx, a) })
+			}
+			defer func() { asked[a].add(&out[i], e.c.Policy == supervise.Idle) }()
+		}
+	}
+	wg.Wait()
+}
+
+// answered is what another process says of its jobs.
+type answered struct {
+	rows map[string]inspect.Job
+	err  error
+}
+
+func (a *answered) add(j *inspect.Job, idle bool) {
+	there, ok := a.rows[j.Name]
+	if a.err != nil || !ok {
+		j.Counted = false
+		return
+	}
+	c, t := &j.Counts, there.Counts
+	c.Rows, c.Late, c.Letters, c.Gaps, c.Resumed = c.Rows+t.Rows, c.Late+t.Late, c.Letters+t.Letters, c.Gaps+t.Gaps, c.Resumed+t.Resumed
+	if idle && j.State == exec.Starting {
+		j.State, j.Failure, j.Waits, j.Attempt = there.State, there.Failure, there.Waits, there.Attempt
+	}
+}
+
+// runners are the addresses of the other processes that run tasks of a job; all: there are no others.
+func (e *Engine) runners(ctx context.Context, s supervise.Status) (addresses []string, all bool) {
+	if !s.Job.Runs() {
+		return nil, true
+	}
+	a, member := e.owners.of(s.Job.Name)
+	if !member || e.c.Policy == supervise.Idle {
+		o, ok := e.broker.(topic.Observer)
+		if !ok {
+			return nil, true
+		}
+		var err error
+		if a, err = o.Owners(ctx, s.Job.Name); err != nil {
+			return nil, false
+		}
+	}
+	all = true
+	seen := map[string]bool{e.c.Address: true}
+	for _, address := range a.Owners {
+		if address == "" && (e.c.Address != "" || !s.RunsHere) {
+			all = false // it answers no queries
+		}
+		if address != "" && !seen[address] {
+			seen[address] = true
+			addresses = append(addresses, address)
+		}
+	}
+	return addresses, all
+}
+
+// askJobs asks another process what its jobs do.
+func (e *Engine) askJobs(ctx context.Context, address string) (map[string]inspect.Job, error) {
+	client := e.c.Peers
+	if client == nil {
+		client = &peer.Client{}
+	}
+	answer, err := client.Query(ctx, address, "SELECT * FROM streamql.jobs", []int32{})
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]inspect.Job{}
+	for record, err := range answer.Batches() {
+		if err != nil {
+			return nil, err
+		}
+		for row := range int(record.NumRows()) {
+			j := readJob(record, row)
+			out[j.Name] = j
+		}
+	}
+	return out, nil
+}
+
+// readJob reads a row of streamql.jobs.
+func readJob(r arrow.Record, row int) inspect.Job {
+	cell := func(name string) any {
+		if at := r.Schema().FieldIndices(name); len(at) == 1 {
+			return flow.Value(r.Column(at[0]), row)
+		}
+		return nil
+	}
+	text := func(name string) string { s, _ := cell(name).(string); return s }
+	number := func(name string) int64 { n, _ := cell(name).(int64); return n }
+	j := inspect.Job{Name: text("job"), State: exec.State(text("status")), Waits: text("waits_for"), Counted: true}
+	j.Counts = exec.Counts{Rows: number("rows"), Late: number("late"), Letters: number("dead_letters"), Gaps: number("gaps"), Resumed: number("recoveries")}
+	if n, ok := cell("attempts").(int32); ok {
+		j.Attempt = int(n)
+	}
+	if cause := text("error"); cause != "" {
+		j.Failure = &catalog.Failure{Code: text("code"), Cause: cause, Cure: text("cure")}
+	}
+	return j
+}
+
+// made finds the relations and table functions whose rows are made when a query runs.
+func (s *Session) made(ctx context.Context) func(name string, args []any) (*planner.Made, bool, error) {
+	e := s.engine
+	return func(name string, args []any) (*planner.Made, bool, error) {
+		switch name {
+		case "streamql.models":
+			return versionsOf(ctx, func() []string { return modelNames(e.Catalog()) }, e), true, nil
+		case "versions":
+			return versionsOf(ctx, func() []string { return []string{args[0].(string)} }, e), true, nil
+		case "streamql.jobs":
+			return &planner.Made{Fields: inspect.JobFields(), Rows: func() (*flow.Batch, error) { return inspect.Jobs(e.Jobs(ctx)), nil }}, true, nil
+		case "ML_TRAINING_INFO":
+			m, n, err := s.modelArg(name, args)
+			if err != nil {
+				return nil, true, err
+			}
+			return &planner.Made{Fields: inspect.PassFields, Rows: func() (*flow.Batch, error) {
+				e.fresh(ctx, m.Name)
+				return inspect.Passes(e.Versions(m.Name), n), nil
+			}}, true, nil
+		case "ML_EVALUATE":
+			made, err := s.evaluate(ctx, args)
+			return made, true, err
+		}
+		return nil, false, nil
+	}
+}
+
+func versionsOf(ctx context.Context, names func() []string, e *Engine) *planner.Made {
+	return &planner.Made{Fields: inspect.VersionFields(), Rows: func() (*flow.Batch, error) {
+		list := names()
+		e.fresh(ctx, list...)
+		return inspect.Versions(e, list...), nil
+	}}
+}
+
+// fresh brings models up to what is committed. While brokers are away they are as they are known here.
+func (e *Engine) fresh(ctx context.Context, list ...string) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	for _, m := range list {
+		if err := e.models.Sync(ctx, m); err != nil {
+			return
+		}
+	}
+}
+
+func modelNames(c *catalog.Catalog) (names []string) {
+	for _, m := range c.Models() {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// modelArg reads the first argument of a table function: a model, perhaps with a version.
+func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
+	if len(args) == 0 {
+		return nil, 0, &lang.Error{Code: "SQ2007", Stage: lang.StagePlan, Msg: fn + " needs a model"}
+	}
+	name, n := fmt.Sprint(args[0]), 0
+	if ref, ok := args[0].(*lang.ModelRef); ok {
+		name, n = ref.Name.Text, ref.Version.Number
+	}
+	m, ok := s.engine.Catalog().Model(name, s.settings.Load().Ksql())
+	if !ok {
+		return nil, 0, &lang.Error{Code: "SQ6001", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q does not exist", name)}
+	}
+	return m, n, nil
+}
+
+// evaluate is ML_EVALUATE(m, t): the metrics of a version over the present rows of a stream or table, from its beginning to its end now. The
+// scan runs when the query does.
+func (s *Session) evaluate(ctx context.Context, args []any) (*planner.Made, error) {
+	m, n, err := s.modelArg("ML_EVALUATE", args)
+	if err != nil {
+		return nil, err
+	}
+	if len(args) < 2 {
+		return nil, &lang.Error{Code: "SQ2007", Stage: lang.StagePlan, Msg: "ML_EVALUATE needs a model and a stream or table"}
+	}
+	t, err := s.engine.decider.Training(m)
+	if err != nil {
+		return nil, err
+	}
+	if t.Target.Type == nil {
+		return nil, &lang.Error{Code: "SQ6008", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q has no TARGET to evaluate against", m.Name)}
+	}
+	rows, err := s.query(ctx, evaluated(t, fmt.Sprint(args[1])), nil)
+	if err != nil {
+		return nil, err
+	}
+	fields := []arrow.Field{flow.Field("version", flow.Int), flow.Field("metric", flow.String), flow.Field("value", flow.Double), flow.Field("rows", flow.Bigint)}
+	return &planner.Made{Fields: fields, Rows: func() (*flow.Batch, error) {
+		s.engine.fresh(ctx, m.Name)
+		bundle, n, err := s.engine.models.Get(m.Name, n)
+		if err != nil {
+			return nil, err
+		}
+		if bundle == nil {
+			return nil, fmt.Errorf("model %q: %w", m.Name, models.ErrNoVersion)
+		}
+		ev, count, err := evaluateRows(rows, t, bundle)
+		if err != nil {
+			return nil, err
+		}
+		var out [][]any
+		for _, metric := range ev.Metrics() {
+			if metric.Value-metric.Value == 0 {
+				out = append(out, []any{int32(n), metric.Name, metric.Value, count})
+			}
+		}
+		return inspect.Batch(fields, out), nil
+	}}, nil
+}
+
+// evaluated is the query that reads what a model needs of a relation, and its target.
+func evaluated(t *planner.Training, relation string) *lang.Query {
+	name := func(s string) lang.Name { return lang.Name{Text: s, Quoted: true} }
+	sel := &lang.Select{From: &lang.Relation{Source: &lang.Source{Name: name(relation)}}}
+	for _, in := range append(append([]catalog.Column(nil), t.Inputs...), t.Target) {
+		sel.Items = append(sel.Items, &lang.Item{Expr: &lang.Ident{Name: name(in.Name)}})
+	}
+	return &lang.Query{Select: sel}
+}
+
+// evaluateRows scores rows of a model's inputs and target.
+func evaluateRows(rows *Rows, t *planner.Training, bundle *ml.Bundle) (*ml.Evaluator, int64, error) {
+	typ, err := ml.Lookup(t.Type)
+	if err != nil {
+		return nil, 0, err
+	}
+	ev, n := ml.NewEvaluator(typ.Task, 0, 0), int64(0)
+	cols := make([]int, len(t.Inputs))
+	for i := range cols {
+		cols[i] = i
+	}
+	for b, err := range rows.Batches() {
+		if err != nil {
+			return nil, 0, err
+		}
+		n += int64(b.Rows())
+		features := op.Features(b, cols, op.ReadSchema(b.Schema, cols), t.Features, udf.Env{Fail: func(int, error) {}})
+		if err := op.Evaluate(bundle, op.Spread(features, t.Names, bundle), b.Column(len(cols)), ev); err != nil {
+			return nil, 0, err
+		}
+	}
+	return ev, n, nil
+}

@@ -1,0 +1,115 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"sync/atomic"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/topic"
+)
+
+// Rows is the result of a query. Iterate over Batches once.
+type Rows struct {
+	// Columns are the result's columns; those with role Key identify a row of a changing result.
+	Columns []catalog.Column
+	// Changes says that rows come and go: a batch's weights count. Bounded says that the result ends by itself.
+	Changes, Bounded bool
+
+	static *flow.Batch
+	run    func(ctx context.Context, emit exec.Emit) error
+	ctx    context.Context
+	stats  func() Stats
+}
+
+// Stats is what a query has read so far.
+type Stats struct {
+	Scanned int64 // rows
+	Known   int64 // rows to be scanned in all, -1 when the query has no end
+}
+
+// Stats is what has been read so far. It may be called during the loop over Batches.
+func (r *Rows) Stats() Stats {
+	if r.stats == nil {
+		return Stats{}
+	}
+	return r.stats()
+}
+
+var errLeft = errors.New("the reader has left")
+
+// Batches yields the result as it comes. The last pair has the error that ended it, if one did: a *lang.Error. Ending the loop stops the
+// query. The query runs on the caller's goroutine, between two batches. A batch stays valid; nothing is to be released.
+func (r *Rows) Batches() iter.Seq2[*flow.Batch, error] {
+	return func(yield func(*flow.Batch, error) bool) {
+		if r.static != nil {
+			yield(r.static, nil)
+			return
+		}
+		left := false
+		err := r.run(r.ctx, func(b *flow.Batch) error {
+			if b.Rows() == 0 {
+				return nil
+			}
+			if left = !yield(b, nil); left {
+				return errLeft
+			}
+			return nil
+		})
+		if left || err == nil || errors.Is(err, exec.ErrDone) {
+			return
+		}
+		if r.ctx.Err() != nil {
+			yield(nil, r.ctx.Err())
+			return
+		}
+		yield(nil, Wrap(err, nil))
+	}
+}
+
+// StaticRows is a result that is known.
+func StaticRows(b *flow.Batch) *Rows {
+	r := &Rows{static: b, Bounded: true}
+	for _, f := range b.Schema.Fields() {
+		r.Columns = append(r.Columns, catalog.Column{Name: f.Name, Type: f.Type})
+	}
+	return r
+}
+
+func rowsOf(r *Rows, err error) (*Result, error) { return &Result{Rows: r}, err }
+
+func batchOf(b *flow.Batch, err error) (*Result, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Rows: StaticRows(b)}, nil
+}
+
+// scanned counts what a query has read.
+type scanned struct {
+	rows  atomic.Int64
+	known int64
+}
+
+func (s *scanned) add(n int64) { s.rows.Add(n) }
+
+func (s *scanned) stats() Stats { return Stats{Scanned: s.rows.Load(), Known: s.known} }
+
+// known is the number of offsets a plan reads; -1 if it has no end.
+func known(stages []exec.Stage) int64 {
+	n := int64(0)
+	for _, s := range stages {
+		for _, spans := range s.Spans {
+			for _, p := range spans {
+				if p.To == topic.End {
+					return -1
+				}
+				n += int64(p.To - p.From)
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/planner"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/supervise"
+	"github.com/streamql/streamql/topic"
+)
+
+// world is the engine as the supervisor of its jobs sees it.
+type world Engine
+
+var _ supervise.World = (*world)(nil)
+
+// Wait implements supervise.World: a job needs a version of each model that it predicts with.
+func (w *world) Wait(ctx context.Context, j *catalog.Job, waiting func(string)) error {
+	if j.Kind == "MODEL" || j.Kind == "RETRAIN" { // it may go on from the newest version
+		if _, ok := (*Engine)(w).Catalog().Model(j.Fills, true); ok {
+			if err := (*Engine)(w).ensure(ctx, versionsTopic((*Engine)(w), j.Fills)); err != nil {
+				return err
+			}
+			if err := w.models.Sync(ctx, j.Fills); err != nil {
+				return err
+			}
+		}
+	}
+	for _, v := range j.Waits {
+		if why := w.models.Waits(v.Model, v.Number); why != nil {
+			waiting(why.Error())
+		}
+		if err := w.models.Ready(ctx, v.Model, v.Number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// versionsTopic is the topic of a model's versions.
+func versionsTopic(e *Engine, model string) catalog.Topic {
+	return catalog.Topic{Name: e.decider.ModelTopic(model), Use: catalog.Versions, Partitions: 1}
+}
+
+// Sync implements supervise.World.
+func (w *world) Sync(ctx context.Context, j *catalog.Job) error {
+	e := (*Engine)(w)
+	for _, m := range append(slices.Clone(j.Uses), j.Fills) {
+		if _, ok := e.Catalog().Model(m, true); !ok {
+			continue
+		}
+		if err := e.models.Sync(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Build implements supervise.World.
+func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
+	e := (*Engine)(w)
+	plan, err := e.decider.Again(j, e.Catalog())
+	if err != nil {
+		return nil, err
+	}
+	if len(j.Spans) == 0 { // they are found when the job starts
+		resolved := *j
+		if err := e.decider.Resolve(&resolved, plan, &facts{e: e, ctx: ctx, catalog: e.Catalog()}); err != nil {
+			return nil, err
+		}
+		j = &resolved
+	}
+	if err := e.ensure(ctx, e.topicsOf(j)...); err != nil {
+		return nil, err
+	}
+	run, err := exec.New(ctx, j.Name, decide.Stages(plan, j.Spans), e.env(j, plan))
+	if err != nil {
+		return nil, err
+	}
+	if !e.shared() { // the tasks are this process's for certain, and their rows can be asked for at once
+		if err := run.Attach(ctx); err != nil {
+			return nil, errors.Join(err, run.Close(context.WithoutCancel(ctx)))
+		}
+	}
+	return run, nil
+}
+
+// topicsOf are the topics that a job needs and may have to make: the one that it fills, its exchanges and its changelogs.
+func (e *Engine) topicsOf(j *catalog.Job) []catalog.Topic {
+	out := j.Topics
+	if r, ok := e.Catalog().Relation(j.Fills, true); ok && r.Make != nil && r.Job == j.Name {
+		out = append([]catalog.Topic{*r.Make}, out...)
+	}
+	return out
+}
+
+// Report implements supervise.World.
+func (w *world) Report(ctx context.Context, s catalog.State) error {
+	return (*Engine)(w).log.Decide(ctx, func(c *catalog.Catalog) (*catalog.Entry, error) {
+		j, ok := c.Job(s.Job)
+		if !ok || j.Generation != s.Generation || j.Done || j.Failure != nil && s.State == catalog.Failed {
+			return nil, nil // another process was first
+		}
+		return &catalog.Entry{Kind: "STATE", Name: s.Job, Change: catalog.Change{States: []catalog.State{s}}}, nil
+	})
+}
+
+// Forget implements supervise.World.
+func (w *world) Forget(_ context.Context, j *catalog.Job) error {
+	for _, t := range j.Topics {
+		if t.Use != catalog.Changelog {
+			continue
+		}
+		for id := range t.Partitions {
+			s, err := w.states.open(exec.TaskName(w.prefix, j.Name, t.Name, id))
+			if err != nil {
+				return err
+			}
+			if err := s.Drop(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Failure implements supervise.World.
+func (w *world) Failure(err error) *catalog.Failure {
+	e := asError(err)
+	f := &catalog.Failure{Code: e.Code, Cause: e.Msg, Cure: e.Hint, By: w.instance, At: w.c.Now().UnixMilli()}
+	if f.Cure == "" {
+		f.Cure = "streamql explain " + f.Code
+	}
+	return f
+}
+
+// Changed implements supervise.World.
+func (w *world) Changed(s supervise.Status) {
+	log := w.c.Log.With("job", s.Job.Name, "state", string(s.State))
+	switch {
+	case s.Failure != nil && s.State == exec.Failed:
+		log.Error("job has failed", "code", s.Failure.Code, "cause", s.Failure.Cause, "cure", s.Failure.Cure)
+		w.c.Warn(jobFailed(s))
+	case s.Failure != nil:
+		log.Warn("job is restarted", "attempt", s.Attempt, "next", s.Next, "code", s.Failure.Code, "cause", s.Failure.Cause)
+	default:
+		log.Info("job", "waits", s.Waits)
+	}
+}
+
+// env is what the world hands to a job.
+func (e *Engine) env(j *catalog.Job, plan []planner.Stage) exec.Env {
+	elsewhere := connected(plan)
+	m := e.models.ForJob()
+	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval, Errors: e.own(errorsTopic), Fail: e.failed,
+		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Log: e.changelog(j, elsewhere),
+		OnCommit: m.Committed, OnAbort: m.Aborted}
+}
+
+// connected are the relations of a plan that are read from a connector, by topic.
+func connected(plan []planner.Stage) map[string]*catalog.Relation {
+	out := map[string]*catalog.Relation{}
+	for _, s := range plan {
+		for _, l := range s.Leaves {
+			if l.Relation != nil && l.Relation.Connector != "" {
+				out[l.Topic] = l.Relation
+			}
+		}
+	}
+	return out
+}
+
+// source finds where a topic is read: at the connector of its relation, or at the broker.
+func (e *Engine) source(elsewhere map[string]*catalog.Relation) func(string) topic.Source {
+	return func(name string) topic.Source {
+		r, ok := elsewhere[name]
+		if !ok {
+			return e.broker
+		}
+		src, err := e.sources.Open(r)
+		if err != nil {
+			return unreadable{fmt.Errorf("open %s: %w", r.Name, err)}
+		}
+		return src
+	}
+}
+
+// unreadable is a source that cannot be opened.
+type unreadable struct{ err error }
+
+func (u unreadable) Describe(context.Context, string) (topic.Topic, error) {
+	return topic.Topic{}, u.err
+}
+func (u unreadable) Open(context.Context, []topic.Span) (topic.Reader, error) { return nil, u.err }
+
+// failed reports a row that failed.
+func (e *Engine) failed(job string, f exec.Failure) { e.c.Warn(failure(job, f)) }
+
+// states is where the state of tasks is stored on this machine.
+type states struct {
+	open  func(task string) (state.Store, error)
+	close func() error
+	db    *state.DB // nil: the broker keeps the state
+}

@@ -1,0 +1,36 @@
+package exec
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/streamql/streamql/topic"
+)
+
+type seat struct{ topic.Member }
+
+// reads is what a reader of a running unit brought: an error.
+func reads(err error) fetched {
+	return fetched{reading: &reading{unit: &unit{stage: &Stage{}, phase: running}}, err: err}
+}
+
+// A gap is met twice before a member of a group believes it; a query of its own at once.
+func TestGapIsMetTwice(t *testing.T) {
+	gap := topic.ErrGap{Span: topic.Span{Partition: topic.Partition{Topic: "x"}, From: 3, To: 9}}
+	later := gap
+	later.From = 5
+	w := &Worker{member: seat{}}
+	for i, step := range []struct {
+		err  error
+		lost bool
+	}{{gap, true}, {later, true}, {later, false}, {later, false}} {
+		err := w.fetched(t.Context(), reads(step.err))
+		var got topic.ErrGap
+		if errors.Is(err, topic.ErrLost) != step.lost || !errors.As(err, &got) {
+			t.Errorf("step %d: %v", i, err)
+		}
+	}
+	if err := (&Worker{}).fetched(t.Context(), reads(gap)); errors.Is(err, topic.ErrLost) {
+		t.Errorf("without a group: %v", err)
+	}
+}

@@ -1,0 +1,254 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+)
+
+// Show answers SHOW and LIST.
+func Show(ctx context.Context, e Engine, s *decide.Session, st *lang.Show) (*flow.Batch, error) {
+	c := e.Catalog()
+	switch st.What {
+	case "STREAMS", "TABLES":
+		return relations(c, st.What == "TABLES"), nil
+	case "TOPICS":
+		return topics(ctx, e, st.All)
+	case "QUERIES", "JOBS":
+		return Jobs(e.Jobs(ctx)), nil
+	case "FUNCTIONS":
+		var rows [][]any
+		for _, f := range e.Functions().All() {
+			rows = append(rows, []any{f.Name, f.Kind, f.Doc})
+		}
+		return table([]string{"name", "kind", "doc"}, rows), nil
+	case "MODELS":
+		var rows [][]any
+		for _, m := range c.Models() {
+			rows = append(rows, []any{m.Name, m.Type, int32(len(e.Versions(m.Name))), int32(e.Serving(m.Name)), m.Job, m.Topic})
+		}
+		return table([]string{"name", "type", "versions", "serving", "job", "topic"}, rows), nil
+	case "TYPES":
+		var rows [][]any
+		for _, t := range c.Types() {
+			rows = append(rows, []any{t[0], t[1]})
+		}
+		return table([]string{"name", "type"}, rows), nil
+	case "PROPERTIES":
+		return settings(s.Properties), nil
+	case "VARIABLES":
+		return settings(s.Variables), nil
+	}
+	return nil, fail(st, 4, "SQ3001", "SHOW %s is not supported yet", st.What)
+}
+
+// relations lists streams or tables. One whose definition cannot be read here has no columns, and says so.
+func relations(c *catalog.Catalog, tables bool) *flow.Batch {
+	var rows [][]any
+	for _, r := range c.Relations() {
+		if r.Table == tables {
+			rows = append(rows, []any{r.Name, r.Topic, r.Key.Name, r.Value.Name, r.Schema()})
+		}
+	}
+	for _, b := range c.Broken() {
+		if b.Name != "" && (b.Kind == "TABLE") == tables && (b.Kind == "TABLE" || b.Kind == "STREAM") {
+			rows = append(rows, []any{b.Name, nil, nil, nil, "UNAVAILABLE: " + b.Reason})
+		}
+	}
+	return table([]string{"name", "topic", "key_format", "value_format", "columns"}, rows)
+}
+
+func settings(m map[string]string) *flow.Batch {
+	var rows [][]any
+	for k, v := range m {
+		rows = append(rows, []any{k, v})
+	}
+	sort.Slice(rows, func(i, j int) bool { return rows[i][0].(string) < rows[j][0].(string) })
+	return table([]string{"name", "value"}, rows)
+}
+
+func topics(ctx context.Context, e Engine, all bool) (*flow.Batch, error) {
+	list, err := e.Topics(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows [][]any
+	for _, t := range list {
+		if strings.HasPrefix(t.Name, e.Prefix()+".") && !all {
+			continue
+		}
+		n := int64(0)
+		for _, p := range t.Partitions {
+			n += int64(p.To - p.From)
+		}
+		rows = append(rows, []any{t.Name, int32(len(t.Partitions)), n})
+	}
+	return table([]string{"topic", "partitions", "offsets"}, rows), nil
+}
+
+// Object answers SHOW CREATE and SHOW MODEL VERSIONS.
+func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, error) {
+	name, c := st.Name.Name.Text, e.Catalog()
+	if st.What == "MODEL VERSIONS" || st.What == "CREATE MODEL" {
+		m, ok := c.Model(name, s.Ksql())
+		if !ok {
+			return nil, noModel(c, st.Name.Name)
+		}
+		if st.What == "MODEL VERSIONS" {
+			return Versions(e, m.Name), nil
+		}
+		return table([]string{"statement"}, [][]any{{m.Statement + ";"}}), nil
+	}
+	r, ok := c.Relation(name, s.Ksql())
+	if !ok {
+		return nil, noRelation(c, st.Name.Name)
+	}
+	return table([]string{"statement"}, [][]any{{r.Statement + ";"}}), nil
+}
+
+// Describe answers DESCRIBE.
+func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe) (*flow.Batch, error) {
+	c := e.Catalog()
+	name := st.Name.Name.Fold(s.Upper())
+	if st.What == "FUNCTION" {
+		return function(e, st)
+	}
+	if m, ok := c.Model(name, s.Ksql()); ok && (st.What == "MODEL" || st.What == "") {
+		return model(e, d, m, st.Name.Version.Number)
+	}
+	if st.What == "MODEL" {
+		return nil, noModel(c, st.Name.Name)
+	}
+	r, ok := c.Relation(name, s.Ksql())
+	if !ok {
+		return nil, noRelation(c, st.Name.Name)
+	}
+	var rows [][]any
+	for _, col := range r.Columns {
+		rows = append(rows, []any{col.Name, flow.TypeName(col.Type), role(r, col)})
+	}
+	return table([]string{"column", "type", "role"}, rows), nil
+}
+
+func role(r *catalog.Relation, c catalog.Column) string {
+	switch {
+	case c.Role == catalog.Key && r.Table:
+		return "PRIMARY KEY"
+	case c.Role == catalog.Key:
+		return "KEY"
+	case c.Role == catalog.Headers:
+		return "HEADERS"
+	case c.Role == catalog.Header:
+		return "HEADER('" + c.Header + "')"
+	}
+	return ""
+}
+
+func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
+	name := strings.ToUpper(st.Name.Name.Text)
+	var rows [][]any
+	var legal []string
+	for _, f := range e.Functions().All() {
+		legal = append(legal, f.Name)
+		if f.Name != name {
+			continue
+		}
+		rows = append(rows, []any{f.Name, f.Kind, f.Doc, nil, nil})
+		for _, ex := range e.Functions().Examples(name) {
+			rows = append(rows, []any{f.Name, f.Kind, "example", ex.SQL, ex.Want})
+		}
+	}
+	if rows == nil {
+		err := fail(st.Name, len(name), "SQ2005", "function %s does not exist", name)
+		if near := lang.Suggest(name, legal); near != "" {
+			err.Label = "did you mean " + near + "?"
+		}
+		return nil, err
+	}
+	return table([]string{"function", "kind", "doc", "example", "result"}, rows), nil
+}
+
+func model(e Engine, d *decide.Decider, m *catalog.Model, number int) (*flow.Batch, error) {
+	t, err := d.Training(m)
+	if err != nil {
+		return nil, err
+	}
+	rows := [][]any{{"model", m.Name}, {"type", m.Type}, {"job", m.Job}, {"topic", m.Topic}}
+	var inputs []string
+	for _, in := range t.Inputs {
+		inputs = append(inputs, in.Name+" "+flow.TypeName(in.Type))
+	}
+	rows = append(rows, []any{"inputs", strings.Join(inputs, ", ")})
+	if t.Target.Type != nil {
+		rows = append(rows, []any{"target", t.Target.Name + " " + flow.TypeName(t.Target.Type)})
+	}
+	for _, v := range e.Versions(m.Name) {
+		if number > 0 && v.Number != number {
+			continue
+		}
+		s := fmt.Sprintf("%s, %d rows", v.Status, v.Manifest.Rows["used"])
+		if v.Err != nil {
+			s += ": " + v.Err.Error()
+		}
+		rows = append(rows, []any{fmt.Sprintf("version %d", v.Number), s})
+	}
+	rows = append(rows, []any{"statement", m.Statement})
+	return table([]string{"property", "value"}, rows), nil
+}
+
+// Plan are the rows of EXPLAIN: the operators of each stage, inputs indented, with the offsets they read. spans returns those of a scan;
+// nil: they are not known.
+func Plan(plan []planner.Stage, promise string, reads func(stage int, l planner.Leaf) ([]string, error)) (*flow.Batch, error) {
+	var rows [][]any
+	if promise != "" {
+		rows = append(rows, []any{int32(0), promise})
+	}
+	for i, s := range plan {
+		for _, line := range planner.Explain(s) {
+			rows = append(rows, []any{int32(i + 1), line})
+		}
+		for _, l := range s.Leaves {
+			lines, err := reads(i, l)
+			if err != nil {
+				return nil, err
+			}
+			for _, line := range lines {
+				rows = append(rows, []any{int32(i + 1), line})
+			}
+		}
+	}
+	return table([]string{"stage", "plan"}, rows), nil
+}
+
+func noRelation(c *catalog.Catalog, name lang.Name) error {
+	if b, ok := c.Unavailable(name.Text); ok {
+		return decide.Unavailable(name, b)
+	}
+	var legal []string
+	for _, r := range c.Relations() {
+		legal = append(legal, r.Name)
+	}
+	return decide.Unknown("SQ2001", "%q is not a stream or table", name, legal)
+}
+
+func noModel(c *catalog.Catalog, name lang.Name) error {
+	if b, ok := c.Unavailable(name.Text); ok {
+		return decide.Unavailable(name, b)
+	}
+	var legal []string
+	for _, m := range c.Models() {
+		legal = append(legal, m.Name)
+	}
+	return decide.Unknown("SQ6001", "model %q does not exist", name, legal)
+}
+
+func fail(at lang.Node, length int, code, format string, args ...any) *lang.Error {
+	return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: at.Position(), Len: length, Msg: fmt.Sprintf(format, args...)}
+}

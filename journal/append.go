@@ -1,0 +1,144 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/topic"
+)
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+// Processes that compete for the log back off, from firstPause doubling to longPause, each at random between half of it and all of it.
+const (
+	firstPause = 50 * time.Millisecond
+	longPause  = 2 * time.Second
+)
+
+// errMoved says that the catalog has changed since the entry was decided.
+var errMoved = errors.New("the catalog has changed meanwhile")
+
+// Decide appends the entry that decide returns for the newest snapshot; nil: there is nothing to do. decide runs on the caller's
+// goroutine, without a lock, and may ask the broker. It runs again when another process has changed a definition before the entry was
+// appended. When Decide returns nil, the entry is applied here. An error that passes is waited out as long as ctx and patience last.
+func (l *Log) Decide(ctx context.Context, decide func(*catalog.Catalog) (*catalog.Entry, error)) error {
+	pause, began, warned := firstPause, l.c.Now(), time.Time{}
+	var tried []string
+	defer func() { l.forget(tried) }()
+	for {
+		err := l.try(ctx, decide, &tried)
+		if err == nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		if !l.competes(err) {
+			now := l.c.Now()
+			if !l.c.Passing(err) || l.c.Patience > 0 && now.Sub(began) > l.c.Patience {
+				return err
+			}
+			if now.Sub(warned) >= l.c.Pause {
+				warned = now
+				l.c.Warn(err)
+			}
+		}
+		half := int64(pause / 2)
+		sleep(ctx, time.Duration(half+int64(l.c.Random()%uint64(half))))
+		pause = min(2*pause, longPause)
+	}
+}
+
+// competes reports whether another process was first.
+func (l *Log) competes(err error) bool {
+	return errors.Is(err, errMoved) || errors.Is(err, topic.ErrFenced) || errors.Is(err, topic.ErrLost)
+}
+
+// try decides and appends once. tried are the ids of the entries of earlier tries: one whose commit was in doubt may be there after all.
+func (l *Log) try(ctx context.Context, decide func(*catalog.Catalog) (*catalog.Entry, error), tried *[]string) error {
+	if err := l.CatchUp(ctx); err != nil {
+		return err
+	}
+	if l.arrived(*tried) {
+		return nil
+	}
+	snapshot := l.Snapshot()
+	e, err := decide(snapshot)
+	if err != nil || e == nil {
+		return err
+	}
+	e.ID, e.By, e.At = newID(), l.c.By, l.c.Now().UnixMilli()
+	value, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-l.turn }()
+	*tried = append(*tried, e.ID)
+	return l.append(ctx, e.ID, value, snapshot.Version())
+}
+
+// append writes an entry that was decided at a version of the catalog. Begin fences every process that began before, so nobody's entry
+// can come between the look at the log's end and the commit: a process that begins later makes this commit fail.
+func (l *Log) append(ctx context.Context, id string, value []byte, version int64) (err error) {
+	txn, err := l.c.Broker.Begin(ctx, transaction)
+	if err != nil {
+		return err
+	}
+	if err = l.CatchUp(ctx); err == nil && l.Snapshot().Version() != version {
+		err = errMoved
+	}
+	if err != nil {
+		return errors.Join(err, txn.Abort(context.WithoutCancel(ctx)))
+	}
+	rec := topic.Record{Value: value, Time: l.c.Now().UnixMilli()}
+	if err := txn.Write(topic.Partition{Topic: l.c.Topic}, rec); err != nil {
+		return errors.Join(err, txn.Abort(context.WithoutCancel(ctx)))
+	}
+	l.expect(id)
+	err = txn.Commit(ctx, nil)
+	if errors.Is(err, topic.ErrFenced) {
+		return err
+	}
+	// Whatever the commit says, the log tells whether the entry is there: an answer may have been lost.
+	if caught := l.CatchUp(ctx); caught != nil {
+		return errors.Join(err, caught)
+	}
+	if l.arrived([]string{id}) {
+		return nil
+	}
+	if err == nil {
+		err = topic.ErrLost
+	}
+	return err
+}
+
+func (l *Log) expect(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.found[id] = false
+}
+
+// arrived reports whether one of the entries has been read back.
+func (l *Log) arrived(ids []string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		if l.found[id] {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Log) forget(ids []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		delete(l.found, id)
+	}
+}

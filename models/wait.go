@@ -1,0 +1,99 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/streamql/streamql/topic"
+)
+
+// Sync returns when everything that was committed to a model's topic when it was called can be seen. A topic that is not there holds
+// nothing.
+func (r *Registry) Sync(ctx context.Context, model string) error {
+	f, err := r.follower(model)
+	if err != nil {
+		return err
+	}
+	for {
+		s, _ := f.look()
+		if s.ended != nil {
+			return s.ended
+		}
+		d, err := r.config.Broker.Describe(ctx, r.config.Topic(model))
+		if errors.Is(err, topic.ErrUnknownTopic) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		f.hurry()
+		// A topic that is deleted and made again meanwhile is looked at anew.
+		replaced := false
+		err = f.await(ctx, func(now *snapshot) (bool, error) {
+			replaced = now.topic != d.ID && now.topic != s.topic
+			return replaced || now.topic == d.ID && now.next >= d.Partitions[0].To, nil
+		})
+		if err != nil || !replaced {
+			return err
+		}
+	}
+}
+
+// Ready returns when a version can serve: the one with the number, or for 0 any. While it waits, the model has no version, or its topic
+// has not been read yet. A version that is corrupt or was dropped, and a number beyond the newest, are errors.
+func (r *Registry) Ready(ctx context.Context, model string, number int) error {
+	f, err := r.follower(model)
+	if err != nil {
+		return err
+	}
+	return f.await(ctx, func(s *snapshot) (bool, error) {
+		if !s.caught { // a newer one than those seen may be there
+			return false, nil
+		}
+		v, err := s.serving(model, number)
+		return v != nil, err
+	})
+}
+
+// Waits says what Ready would wait for; nil: nothing.
+func (r *Registry) Waits(model string, number int) error {
+	f, err := r.follower(model)
+	if err != nil {
+		return nil
+	}
+	s, _ := f.look()
+	if !s.caught {
+		return fmt.Errorf("the topic of model %q is being read", model)
+	}
+	if v, err := s.serving(model, number); v == nil && err == nil {
+		return fmt.Errorf("model %q: %w", model, ErrNoVersion)
+	}
+	return nil
+}
+
+// hurry makes a follower that pauses ask again at once.
+func (f *follower) hurry() {
+	select {
+	case f.kick <- struct{}{}:
+	default:
+	}
+}
+
+// await looks at each snapshot until done says so.
+func (f *follower) await(ctx context.Context, done func(*snapshot) (bool, error)) error {
+	for {
+		s, more := f.look()
+		if s.ended != nil {
+			return s.ended
+		}
+		if ok, err := done(s); ok || err != nil {
+			return err
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

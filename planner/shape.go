@@ -1,0 +1,61 @@
+package planner
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/flow"
+)
+
+// Shape describes the operators of a plan that keep state: their place, what they compute, and the columns they read. Two plans of one
+// shape can go on from each other's state.
+func Shape(plan []Stage) string {
+	var out []string
+	for i, s := range plan {
+		n := 0
+		var walk func(exec.Node)
+		walk = func(node exec.Node) {
+			n++ // as exec numbers keyspaces
+			if stateful(node) {
+				out = append(out, fmt.Sprintf("%d.%d %s over %s", i, n, node, columnsOf(node)))
+			}
+			for _, in := range node.Inputs() {
+				walk(in)
+			}
+		}
+		walk(s.Root)
+	}
+	return strings.Join(out, "\n")
+}
+
+// stateful reports whether an operator's keyspace outlives a commit. What a Predict keeps is the version in use, which it finds again.
+func stateful(n exec.Node) bool {
+	switch n := n.(type) {
+	case *op.Aggregate, *op.Normalize, *op.Train, *op.Memo:
+		return true
+	case *op.Sink:
+		return len(n.KeyCols) > 0
+	}
+	return false
+}
+
+// columnsOf lists the types of the columns that a node reads.
+func columnsOf(n exec.Node) string {
+	var types []string
+	for _, in := range n.Inputs() {
+		for _, f := range in.Schema().Fields() {
+			types = append(types, flow.TypeName(f.Type))
+		}
+	}
+	return "(" + strings.Join(types, ", ") + ")"
+}
+
+// Spread sets the number of partitions of the topic that a plan fills.
+func Spread(p *Plan, partitions int32) {
+	p.Result.Partitions = partitions
+	if s, ok := p.Stages[len(p.Stages)-1].Root.(*op.Sink); ok {
+		s.Partitions = max(partitions, 1)
+	}
+}

@@ -1,0 +1,121 @@
+package streamql_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/streamql/streamql"
+)
+
+// bombs are small statements whose results are huge. stops says that only the end of the context ends them.
+var bombs = []struct {
+	name, sql, code string
+	stops           bool
+}{
+	{"replace", `SELECT LEN(REPLACE(LPAD('x', 100000, 'x'), 'x', LPAD('y', 100000, 'y'))) AS n;`, "SQ4003", false},
+	{"concat", `SELECT LEN(` + nested("CONCAT", "LPAD('x', 10000, 'x')", 10, 4) + `) AS n;`, "SQ4003", false},
+	{"texts in a list", `SELECT ARRAY_LENGTH(TRANSFORM(GENERATE_SERIES(1, 100000), x => LPAD('y', 100000, 'y'))) AS n;`, "SQ7004", false},
+	{"lists in a list", `SELECT ARRAY_LENGTH(TRANSFORM(GENERATE_SERIES(1, 100000), x => GENERATE_SERIES(1, 100000))) AS n;`, "SQ7004", false},
+	{"rows of rows", `SELECT COUNT(*) AS n FROM (SELECT EXPLODE(GENERATE_SERIES(1, 10000)) AS a, b FROM (SELECT EXPLODE(GENERATE_SERIES(1, 10000)) AS b));`, "", true},
+	{"collected", `SELECT ARRAY_LENGTH(COLLECT_LIST(LPAD('y', 100000, 'y'))) AS n FROM (SELECT EXPLODE(GENERATE_SERIES(1, 100000)) AS a);`, "SQ7004", false},
+	{"sorted", `SELECT x FROM (SELECT LPAD('y', 10000, 'y') AS x, a FROM (SELECT EXPLODE(GENERATE_SERIES(1, 1000000)) AS a)) ORDER BY a;`, "SQ7004", false},
+	{"the first of many", `SELECT x FROM (SELECT LPAD('y', 10000, 'y') AS x, a FROM (SELECT EXPLODE(GENERATE_SERIES(1, 1000000)) AS a)) ORDER BY a DESC LIMIT 1;`, "", true},
+	{"groups", `SELECT a, COUNT(*) AS n FROM (SELECT CONCAT(CAST(b AS STRING), LPAD('y', 1000, 'y')) AS a FROM (SELECT EXPLODE(GENERATE_SERIES(1, 1000000)) AS b)) GROUP BY a;`, "SQ7004", false},
+	{"windows", `SELECT a, COUNT(*) AS n FROM one WINDOW HOPPING (SIZE 365 DAYS, ADVANCE BY 1 MILLISECONDS) GROUP BY a;`, "SQ2010", false},
+	{"a pattern", `SELECT REGEXP_REPLACE(LPAD('a', 100000, 'a'), '((a{1,100}){1,10})b', 'x') IS NULL AS n;`, "", true},
+	{"a pattern often", `SELECT LEN(REGEXP_REPLACE(LPAD('a', 1000000, 'a'), '(a+b)|a', 'xy')) AS n;`, "", true},
+	{"a series", `SELECT COUNT(*) AS n FROM (SELECT EXPLODE(GENERATE_SERIES(1, 1000001)) AS x);`, "SQ4003", false},
+	{"a value", `INSERT INTO one VALUES (1, ARRAY_JOIN(TRANSFORM(GENERATE_SERIES(1, 100000), x => LPAD('y', 100000, 'y')), ''));`, "SQ7004", false},
+}
+
+func nested(f, x string, width, depth int) string {
+	for range depth {
+		x = f + "(" + strings.Repeat(x+", ", width-1) + x + ")"
+	}
+	return x
+}
+
+// countdown is a context that ends when it has been looked at so often: so a test need not know how long anything takes.
+type countdown struct {
+	context.Context
+	mu    sync.Mutex
+	looks int
+}
+
+func (c *countdown) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.looks--; c.looks < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// TestBombs: a small statement with a huge result is refused, fails, or ends with its context; and the engine goes on.
+func TestBombs(t *testing.T) {
+	e := open(t, streamql.WithQuota(160<<20, 32<<20))
+	exec(t, e, `CREATE STREAM one (a INT, t STRING) WITH (topic='one', format='json'); INSERT INTO one VALUES (1, 'x');`)
+	for _, b := range bombs {
+		t.Run(b.name, func(t *testing.T) {
+			ctx := &countdown{Context: context.Background(), looks: 100_000}
+			if b.stops {
+				ctx.looks = 500
+			}
+			err := e.Exec(ctx, b.sql)
+			var got *streamql.Error
+			switch {
+			case b.stops && !errors.Is(err, context.DeadlineExceeded):
+				t.Errorf("ended with %v", err)
+			case b.stops && ctx.looks < -100:
+				t.Errorf("went on for %d looks at the context after its end", -ctx.looks)
+			case !b.stops && (!errors.As(err, &got) || got.Code != b.code):
+				t.Errorf("ended with %v, want %s", err, b.code)
+			}
+		})
+	}
+	if got := result(t, e, `SELECT a, t FROM one;`); !strings.Contains(got, "x") {
+		t.Errorf("afterwards the engine answers %q", got)
+	}
+}
+
+// TestLimitInAJob: a job does not end at a row beyond a limit: its value is NULL, and the row is counted among the errors.
+func TestLimitInAJob(t *testing.T) {
+	var mu sync.Mutex
+	var codes []string
+	e := open(t, streamql.WithManualJobs(), streamql.WithWarnings(func(err *streamql.Error) {
+		mu.Lock()
+		defer mu.Unlock()
+		codes = append(codes, err.Code)
+	}))
+	exec(t, e, `CREATE STREAM s (n INT) WITH (topic='s', format='json');
+		CREATE STREAM d AS SELECT n, ARRAY_LENGTH(GENERATE_SERIES(1, n)) AS c FROM s;
+		INSERT INTO s VALUES (3), (1000001), (4);`)
+	if err := e.Drain(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := result(t, e, `SELECT c FROM d;`); strings.Join(strings.Fields(got), " ") != strings.Join(strings.Fields(result(t, e, `SELECT c FROM (SELECT EXPLODE(ARRAY[3, NULL, 4]) AS c);`)), " ") {
+		t.Errorf("the job's rows are %q", got)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if fmt.Sprint(codes) != "[SQ4003]" {
+		t.Errorf("the job's warnings are %v", codes)
+	}
+}
+
+// TestQuotaOfAJob: a job beyond its quota fails with the code, and the others go on.
+func TestQuotaOfAJob(t *testing.T) {
+	e := open(t, streamql.WithManualJobs(), streamql.WithQuota(0, 1<<20))
+	exec(t, e, `CREATE STREAM s (n INT) WITH (topic='s', format='json');
+		CREATE STREAM d AS SELECT n, LEN(ARRAY_JOIN(GENERATE_SERIES(1, n), ',')) AS c FROM s;
+		INSERT INTO s VALUES (3), (100000);`)
+	err := e.Drain(context.Background(), nil)
+	var got *streamql.Error
+	if !errors.As(err, &got) || got.Code != "SQ7004" {
+		t.Errorf("the job ended with %v", err)
+	}
+}

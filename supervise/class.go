@@ -1,0 +1,103 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/models"
+	"github.com/streamql/streamql/state"
+	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/udf"
+)
+
+// Class says what becomes of a job that an error has ended.
+type Class int
+
+// The classes of errors.
+const (
+	Bug      Class = iota // nobody foresaw it: the job is restarted three times
+	Heals                 // the job is restarted until it runs
+	Unknown               // a topic is not known: just made, and the broker has not heard of it; or gone
+	Decision              // a person must decide: the job is FAILED
+)
+
+func (c Class) String() string {
+	return [...]string{"bug", "heals", "unknown topic", "needs a decision"}[c]
+}
+
+// maxBugs is how often a job is restarted after an error that nobody foresaw.
+const maxBugs = 3
+
+// classes is the table of errors, the first that fits counts.
+var classes = []struct {
+	err   error
+	class Class
+}{
+	{topic.ErrTopicReplaced, Decision}, {exec.ErrMoved, Decision}, {exec.ErrPartitions, Decision}, {state.ErrFormat, Decision},
+	{topic.ErrRefused, Decision}, {topic.ErrTooLarge, Decision}, {flow.ErrQuota, Decision}, {udf.ErrLimit, Decision},
+	{topic.ErrUnknownTopic, Unknown},
+	{models.ErrNoVersion, Heals}, {topic.ErrLost, Heals}, {topic.ErrUnreachable, Heals}, {topic.ErrFenced, Heals}, {context.DeadlineExceeded, Heals},
+	{syscall.ENOSPC, Heals}, {syscall.EDQUOT, Heals}, {syscall.EMFILE, Heals}, {syscall.ENFILE, Heals}, {syscall.ECONNREFUSED, Heals}, {syscall.ECONNRESET, Heals},
+}
+
+// Classify says what becomes of a job that an error has ended.
+func Classify(err error) Class {
+	for _, c := range classes {
+		if errors.Is(err, c.err) {
+			return c.class
+		}
+	}
+	var gap topic.ErrGap
+	var panicked *exec.PanicError
+	var told *lang.Error
+	switch {
+	case errors.As(err, &gap):
+		return Decision
+	case errors.As(err, &panicked):
+		return Bug
+	case errors.As(err, &told): // a plan or an option that cannot be carried out
+		return Decision
+	}
+	return Bug
+}
+
+// Passing reports whether a call that failed so may succeed later without anybody's help.
+func Passing(err error) bool {
+	return topic.Passing(err) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// trouble counts the failures of one generation of a job.
+type trouble struct {
+	pace     Pace
+	random   func() uint64
+	attempts int // restarts at a stretch
+	bugs     int
+	unknown  time.Duration // for how long a topic has been unknown
+}
+
+// next says whether a job that has run for some time is restarted after an error, and how long from now.
+func (t *trouble) next(err error, ran time.Duration) (wait time.Duration, again bool) {
+	if ran >= t.pace.Settle {
+		t.attempts, t.bugs, t.unknown = 0, 0, 0
+	}
+	wait = t.pace.First << min(t.attempts, 16)
+	wait = min(wait, t.pace.Longest)
+	wait = wait/2 + time.Duration(t.random()%uint64(wait/2+1))
+	t.attempts++
+	switch Classify(err) {
+	case Decision:
+		return 0, false
+	case Unknown:
+		t.unknown += ran + wait
+		return wait, t.unknown < t.pace.Unknown
+	case Bug:
+		t.bugs++
+		return wait, t.bugs <= maxBugs
+	}
+	return wait, true
+}

@@ -1,0 +1,82 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
+)
+
+// ErrCrash is what a hook of Drain returns to crash a job.
+var ErrCrash = errors.New("crash")
+
+// hold makes a job ready for Drain and keeps it until the catalog changes. What a bounded job reads is found when it is drained.
+func (r *runner) hold(ctx context.Context, j *catalog.Job) error {
+	if j.Bounded {
+		r.set(Status{State: exec.Paused})
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	run, err := r.s.world.Build(ctx, j)
+	if err != nil {
+		return err
+	}
+	r.enter(run)
+	r.set(Status{State: exec.Running})
+	<-ctx.Done()
+	r.leave()
+	return errors.Join(ctx.Err(), run.Close(context.WithoutCancel(ctx)))
+}
+
+// Drain works off what the inputs of all jobs hold now, job by job in the order of creation. after, if not nil, is called after each step,
+// before its commit; ErrCrash from it drops what is uncommitted and goes on from what is durable, as after a kill.
+func (s *Supervisor) Drain(ctx context.Context, after func(job string) error) error {
+	for _, r := range s.all() {
+		st, err := s.Settled(ctx, r.status().Job.Name)
+		if err != nil {
+			return err
+		}
+		if !st.Job.Runs() {
+			continue
+		}
+		if err := r.drain(ctx, st.Job, after); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runner) drain(ctx context.Context, j *catalog.Job, after func(string) error) error {
+	hook := func() error { return nil }
+	if after != nil {
+		hook = func() error { return after(j.Name) }
+	}
+	if err := r.s.world.Sync(ctx, j); err != nil {
+		return err
+	}
+	defer func() { _ = r.s.world.Sync(ctx, j) }() // a broker that cannot be read has failed the job already
+	run := r.running()
+	if run == nil {
+		var err error
+		if run, err = r.s.world.Build(ctx, j); err != nil {
+			return err
+		}
+		r.enter(run)
+		defer r.leave()
+		defer run.Close(context.WithoutCancel(ctx))
+	}
+	for {
+		err := run.Drain(ctx, hook)
+		if errors.Is(err, ErrCrash) {
+			if err := run.Crash(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		if err == nil && j.Bounded {
+			return r.s.world.Report(ctx, catalog.State{Job: j.Name, State: catalog.Done, Generation: j.Generation})
+		}
+		return err
+	}
+}

@@ -1,0 +1,251 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec"
+)
+
+// runner is the life of one job. Its loop is the only goroutine that starts and stops the job; others read under mu and leave wishes.
+//
+//	STARTING -> WAITING -> STARTING -> RUNNING -> DONE
+//	    any of them -> RESTARTING -> STARTING, or -> FAILED
+//	    PAUSED, DONE and FAILED last until the catalog says otherwise
+type runner struct {
+	s *Supervisor
+
+	mu      sync.Mutex
+	job     *catalog.Job  // as the catalog has it; nil: it has ended for good
+	last    *catalog.Job  // the newest that was not nil
+	changed chan struct{} // closed and replaced when job changes
+	moved   chan struct{} // closed and replaced when now changes
+	now     Status
+	run     *exec.Job   // while its tasks are in this process
+	before  exec.Counts // of earlier runs
+}
+
+func newRunner(s *Supervisor, j *catalog.Job) *runner {
+	return &runner{s: s, job: j, last: j, changed: make(chan struct{}), moved: make(chan struct{}), now: Status{Job: j, State: exec.Starting, Since: time.Now()}}
+}
+
+// want says what the catalog has now.
+func (r *runner) want(j *catalog.Job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if j == r.job {
+		return
+	}
+	r.job = j
+	if j != nil {
+		r.last, r.now.Job = j, j
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *runner) target() (*catalog.Job, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.job, r.changed
+}
+
+func (r *runner) loop() {
+	ctx := r.s.ctx
+	for ctx.Err() == nil {
+		j, changed := r.target()
+		if j == nil {
+			r.forget(ctx)
+			return
+		}
+		if j.Runs() {
+			r.generation(ctx, j, changed)
+			continue
+		}
+		r.set(Status{State: resting(j), Failure: j.Failure})
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// resting is the state of a job that should not run.
+func resting(j *catalog.Job) exec.State {
+	switch {
+	case j.Failure != nil:
+		return exec.Failed
+	case j.Done:
+		return exec.Done
+	}
+	return exec.Paused
+}
+
+func (r *runner) forget(ctx context.Context) {
+	r.mu.Lock()
+	last := r.last
+	r.mu.Unlock()
+	for pause := r.s.pace.First; ; pause = min(2*pause, r.s.pace.Longest) {
+		err := r.s.world.Forget(ctx, last)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		r.set(Status{State: exec.Stopped, Failure: r.s.world.Failure(err)})
+		sleep(ctx, pause)
+	}
+}
+
+// generation runs a job until the catalog says something else about it. Whatever ends the job meanwhile is answered as its class says.
+func (r *runner) generation(ctx context.Context, j *catalog.Job, changed <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	t := trouble{pace: r.s.pace, random: r.s.random}
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := r.attempt(ctx, j)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			r.report(ctx, catalog.State{Job: j.Name, State: catalog.Done, Generation: j.Generation}, Status{State: exec.Done})
+			continue
+		}
+		wait, again := t.next(err, time.Since(began))
+		f := r.s.world.Failure(err)
+		if !again {
+			s := catalog.State{Job: j.Name, State: catalog.Failed, Failure: f, Generation: j.Generation}
+			if j.Bounded {
+				s.State = catalog.Done
+			}
+			r.report(ctx, s, Status{State: exec.Failed, Failure: f})
+			continue
+		}
+		r.set(Status{State: exec.Restarting, Failure: f, Attempt: t.attempts, Next: time.Now().Add(wait)})
+		sleep(ctx, wait)
+	}
+}
+
+// report shows a state here at once, puts it into the log, and waits for the catalog to say so.
+func (r *runner) report(ctx context.Context, s catalog.State, here Status) {
+	r.set(here)
+	for pause := r.s.pace.First; ctx.Err() == nil; pause = min(2*pause, r.s.pace.Longest) {
+		if err := r.s.world.Report(ctx, s); err == nil {
+			<-ctx.Done() // the catalog has changed, so this generation is over
+			return
+		}
+		sleep(ctx, pause)
+	}
+}
+
+// attempt starts a job and returns when it has ended: with nil when its bounded input has.
+func (r *runner) attempt(ctx context.Context, j *catalog.Job) error {
+	r.set(Status{State: exec.Starting})
+	if r.s.policy == Idle {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if r.s.policy == Hand {
+		return r.hold(ctx, j)
+	}
+	if err := r.s.world.Wait(ctx, j, func(what string) { r.set(Status{State: exec.Waiting, Waits: what}) }); err != nil {
+		return err
+	}
+	run, err := r.s.world.Build(ctx, j)
+	if err != nil {
+		return err
+	}
+	r.enter(run)
+	defer r.leave()
+	r.set(Status{State: exec.Running})
+	run.Start(ctx)
+	<-run.Ended()
+	_, _, err = run.Status()
+	return errors.Join(err, ctx.Err())
+}
+
+// enter notes that a job's tasks are in this process; leave that they are no longer.
+func (r *runner) enter(run *exec.Job) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.run = run
+}
+
+func (r *runner) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.run != nil {
+		_, c, _ := r.run.Status()
+		r.before = sum(r.before, c)
+	}
+	r.run = nil
+}
+
+func (r *runner) running() *exec.Job {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.run
+}
+
+// set notes a new state and tells those who wait for it.
+func (r *runner) set(s Status) {
+	r.mu.Lock()
+	s.Job, s.Since = r.last, time.Now()
+	if s.State == r.now.State {
+		s.Since = r.now.Since
+	}
+	known := s.State == r.now.State && s.Waits == r.now.Waits && s.Attempt == r.now.Attempt
+	r.now = s
+	close(r.moved)
+	r.moved = make(chan struct{})
+	r.mu.Unlock()
+	if !known {
+		r.s.world.Changed(s)
+	}
+}
+
+func (r *runner) watch() (Status, <-chan struct{}) {
+	r.mu.Lock()
+	moved := r.moved
+	r.mu.Unlock()
+	return r.status(), moved
+}
+
+// status is the runner's state, or while its tasks run theirs.
+func (r *runner) status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.now
+	s.Counts = r.before
+	if r.run == nil {
+		return s
+	}
+	state, counts, _ := r.run.Status()
+	s.Counts, s.RunsHere = sum(r.before, counts), true
+	if s.State == exec.Running && state != exec.Starting && state != exec.Done && state != exec.Failed && state != exec.Stopped {
+		s.State = state // RUNNING, RECOVERING: how a run ends is for the runner to say
+	}
+	return s
+}
+
+func sum(a, b exec.Counts) exec.Counts {
+	return exec.Counts{Rows: a.Rows + b.Rows, Late: a.Late + b.Late, Letters: a.Letters + b.Letters, Gaps: a.Gaps + b.Gaps, Resumed: a.Resumed + b.Resumed}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
