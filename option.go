@@ -57,6 +57,10 @@ func WithoutJobs() Option { return func(c *engine.Config) { c.Policy = supervise
 // several processes. INSERT VALUES inserts again.
 func WithRepeats() Option { return func(c *engine.Config) { c.Repeats = true } }
 
+// WithFiles are the directories under which sessions may define relations over files (default: everywhere, as the program is trusted);
+// none: nowhere. Links that lead out of a directory are not followed.
+func WithFiles(roots ...string) Option { return func(c *engine.Config) { c.Files = roots } }
+
 // WithFunction adds a function: a udf.Scalar, udf.Aggregate or udf.Table.
 func WithFunction(f any) Option {
 	return func(c *engine.Config) { c.Functions = append(c.Functions, f) }

@@ -11,6 +11,7 @@ import (
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/supervise"
 	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/files"
 	"github.com/streamql/streamql/topic/kafka"
 	"github.com/streamql/streamql/topic/local"
 )
@@ -31,6 +32,9 @@ type Config struct {
 	QueryMemory, JobMemory int64
 	// Patience is how long opening and defining wait for brokers that are away; 0: for ever.
 	Patience time.Duration
+
+	// Files are the directories under which sessions may read files, unless they are begun with others.
+	Files []string
 
 	Now       func() time.Time
 	Progress  func(exec.Progress)
@@ -54,7 +58,7 @@ type Config struct {
 // the garbage is collected.
 func Defaults() Config {
 	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, Flush: 30 * time.Second, Patience: 5 * time.Second, Version: Version,
-		Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
+		Files: []string{files.Everywhere}, Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
 }
 
 // Version is the program's version.

@@ -19,6 +19,7 @@ type facts struct {
 	e       *Engine
 	ctx     context.Context
 	catalog *catalog.Catalog
+	session *Session // whose statement is decided; nil: a job is started, which defines nothing
 }
 
 var _ decide.Facts = (*facts)(nil)
@@ -36,17 +37,29 @@ func (f *facts) Partitions(name string) (int32, bool, error) {
 }
 
 // Columns implements decide.Facts.
-func (f *facts) Columns(r *catalog.Relation) ([]catalog.Column, error) { return f.e.sources.Columns(r) }
+func (f *facts) Columns(r *catalog.Relation) ([]catalog.Column, error) {
+	roots, err := f.session.files(r)
+	if err != nil {
+		return nil, err
+	}
+	return f.e.sources.Columns(f.ctx, r, roots)
+}
 
 // Complete implements decide.Facts.
-func (f *facts) Complete(r *catalog.Relation) error { return f.e.sources.Complete(r) }
+func (f *facts) Complete(r *catalog.Relation) error {
+	roots, err := f.session.files(r)
+	if err != nil {
+		return err
+	}
+	return f.e.sources.Complete(f.ctx, r, roots)
+}
 
 // Spans implements decide.Facts: which offsets of which partitions a scan reads.
 func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
 	src := f.e.source(map[string]*catalog.Relation{})(l.Topic)
 	if l.Relation != nil && l.Relation.Connector != "" {
 		var err error
-		if src, err = f.e.sources.Open(l.Relation); err != nil {
+		if src, err = f.e.sources.Open(f.ctx, l.Relation); err != nil {
 			return nil, err
 		}
 	}

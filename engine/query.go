@@ -24,7 +24,7 @@ import (
 // input is what a statement that defines nothing is planned with.
 func (s *Session) input(ctx context.Context, args []any) *decide.Input {
 	c := s.engine.Catalog()
-	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c},
+	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
 		Views: s.engine.views(ctx), Rows: s.made(ctx)}
 }
 
@@ -281,7 +281,7 @@ func (e *Engine) printed(ctx context.Context, name string) (topic.Source, topic.
 		d, err = e.broker.Describe(ctx, r.Topic)
 		return e.broker, d, err
 	}
-	src, err := e.sources.Open(r)
+	src, err := e.sources.Open(ctx, r)
 	if err != nil {
 		return nil, d, err
 	}

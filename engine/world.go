@@ -184,7 +184,7 @@ func (e *Engine) source(elsewhere map[string]*catalog.Relation) func(string) top
 		if !ok {
 			return e.broker
 		}
-		src, err := e.sources.Open(r)
+		src, err := e.sources.Open(e.ctx, r)
 		if err != nil {
 			return unreadable{fmt.Errorf("open %s: %w", r.Name, err)}
 		}
