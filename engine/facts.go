@@ -86,6 +86,9 @@ func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
 
 // describe looks at what a scan reads. A topic that the catalog makes and that is not there yet is made now.
 func (f *facts) describe(src topic.Source, l planner.Leaf) (topic.Topic, error) {
+	if begins, ok := src.(topic.Begins); ok && !needsEnd(l) {
+		return begins.Begins(l.Topic), nil
+	}
 	d, err := src.Describe(f.ctx, l.Topic)
 	if errors.Is(err, topic.ErrUnknownTopic) && l.Relation != nil && l.Relation.Make != nil {
 		if err := f.e.ensure(f.ctx, *l.Relation.Make); err != nil {
@@ -94,6 +97,13 @@ func (f *facts) describe(src topic.Source, l planner.Leaf) (topic.Topic, error) 
 		return src.Describe(f.ctx, l.Topic)
 	}
 	return d, err
+}
+
+// needsEnd reports whether what a scan reads depends on where its topic ends now.
+func needsEnd(l planner.Leaf) bool {
+	since := l.Scan.Since
+	begins := since == nil && l.Earliest || since != nil && (since.Kind == "EARLIEST" || since.Kind == "OFFSET")
+	return l.Bounded || l.Scan.Until != nil || !begins
 }
 
 // span is what a scan reads of one partition, which holds p now.

@@ -82,7 +82,9 @@ func (e *Engine) versions(ctx context.Context, plan []planner.Stage) error {
 // insertValues writes the rows of INSERT INTO .. VALUES.
 func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
 	e, in := s.engine, s.input(ctx, args)
-	r, rows, err := planner.Values(st, e.decider.Options(in))
+	o := e.decider.Options(in)
+	o.Memory = e.memory
+	r, rows, err := planner.Values(st, o)
 	if err != nil {
 		return nil, err
 	}

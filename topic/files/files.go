@@ -136,16 +136,25 @@ func (s *Source) Header() ([]string, error) {
 	return names, err
 }
 
+// Begins implements topic.Begins.
+func (s *Source) Begins(name string) topic.Topic {
+	t := topic.Topic{Name: name, ID: s.place.String()}
+	for i := range s.files {
+		t.Partitions = append(t.Partitions, topic.Span{Partition: topic.Partition{Topic: name, ID: int32(i)}})
+	}
+	return t
+}
+
 // Describe counts the rows that are there now, reading what it has not yet read. A last line without a line break is a row. Every
 // name is the topic's.
 func (s *Source) Describe(ctx context.Context, name string) (topic.Topic, error) {
-	t := topic.Topic{Name: name, ID: s.place.String()}
+	t := s.Begins(name)
 	for i, f := range s.files {
 		rows, err := f.count(ctx)
 		if err != nil {
 			return t, err
 		}
-		t.Partitions = append(t.Partitions, topic.Span{Partition: topic.Partition{Topic: name, ID: int32(i)}, To: rows})
+		t.Partitions[i].To = rows
 	}
 	return t, nil
 }

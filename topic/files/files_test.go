@@ -401,3 +401,13 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// TestBegins reads no rows to say where they begin.
+func TestBegins(t *testing.T) {
+	s := open(t, Config{Path: write(t, "a.csv", "1\n2\n", "b.csv", "3\n")})
+	d := s.Begins("t")
+	if len(d.Partitions) != 2 || d.Partitions[0].To != 0 || len(s.files[0].marks) != 0 {
+		t.Errorf("%v, %d marks", d, len(s.files[0].marks))
+	}
+	var _ topic.Begins = s
+}
