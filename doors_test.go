@@ -132,3 +132,28 @@ func TestFilesThatAreGone(t *testing.T) {
 	refused(t, e, `SELECT a FROM f;`, "SQ5003", path)
 	exec(t, e, `DROP STREAM f;`)
 }
+
+// TestManyDefinitions opens a directory with a thousand definitions, of which every tenth is over a file that is gone.
+func TestManyDefinitions(t *testing.T) {
+	home, dir := t.TempDir(), t.TempDir()
+	path := filepath.Join(dir, "f.csv")
+	if err := os.WriteFile(path, []byte("a\n1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := open(t, streamql.WithDir(home))
+	for i := range 1000 {
+		with := "topic='s', format='json'"
+		if i%10 == 0 {
+			with = "connector='files', path='" + path + "'"
+		}
+		exec(t, e, fmt.Sprintf(`CREATE STREAM s%d (a INT) WITH (%s);`, i, with))
+	}
+	if err := errors.Join(e.Close(), os.RemoveAll(dir)); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, streamql.WithDir(home))
+	if n := len(e.Catalog().Relations()); n < 1000 {
+		t.Errorf("%d relations are there", n)
+	}
+	exec(t, e, `SELECT 1 AS one; SELECT a FROM s1; DROP STREAM s0;`)
+}
