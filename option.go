@@ -106,8 +106,8 @@ func WithQuota(query, job int64) Option {
 	return func(c *engine.Config) { c.QueryMemory, c.JobMemory = query, job }
 }
 
-// WithTotalMemory bounds the memory that all queries and jobs may take together, in bytes (default 1 GiB; 0: no limit). The one that asks for
-// more fails with SQ7004; a job tries again. A process needs about twice as much, for what is garbage and not yet collected.
+// WithTotalMemory bounds the memory that all queries and jobs may take together, in bytes (default 768 MiB; 0: no limit). The one that asks for
+// more fails with SQ7004; a job tries again. A process needs more than twice as much, for what is garbage and not yet collected.
 func WithTotalMemory(bytes int64) Option { return func(c *engine.Config) { c.TotalMemory = bytes } }
 
 // WithQueryMemory is WithQuota for queries alone.

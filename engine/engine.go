@@ -96,6 +96,7 @@ func (e *Engine) start(ctx context.Context) error {
 		e.log, err = journal.Open(ctx, journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
 			Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: sayEvery / 10}, base)
 		if err == nil {
+			e.jobs.Set(e.applied)
 			e.background.Go(func() { e.log.Follow(e.ctx) })
 			e.background.Go(e.keepHouse)
 		}
@@ -125,7 +126,9 @@ func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 			}
 		}
 	}
-	e.jobs.Set(next)
+	if e.log != nil { // While the log is being opened no job is started: it would ask for a catalog that is not there yet.
+		e.jobs.Set(next)
+	}
 	select {
 	case e.chores <- struct{}{}:
 	default: // it is to look already

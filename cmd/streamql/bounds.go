@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// bound makes the process live in --memory, and returns what of it queries and jobs may take together. The other half is for what is garbage
+// bound makes the process live in --memory, and returns what of it queries and jobs may take together. The rest is for what is garbage
 // and not yet collected, and for the state of jobs; nearer to the end it is collected more often. GOMEMLIMIT says otherwise.
 func (w *world) bound() int64 {
 	if w.Memory <= 0 {
@@ -15,7 +15,7 @@ func (w *world) bound() int64 {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(w.Memory) / 8 * 7)
 	}
-	return int64(w.Memory) / 2
+	return int64(w.Memory) / 8 * 3
 }
 
 // roots are the directories whose files may be read by what is typed here: the working one, those of --files and those of the configuration.

@@ -46,7 +46,7 @@ type global struct {
 	StateMemory    size          `placeholder:"SIZE" help:"With --brokers, the memory for jobs' state, e.g. 512MiB."`
 	QueryMemory    size          `placeholder:"SIZE" help:"The memory that a query may take, e.g. 256MiB, the default."`
 	JobMemory      size          `placeholder:"SIZE" help:"The memory that a job may take beside its state, e.g. 512MiB, the default."`
-	Memory         size          `placeholder:"SIZE" default:"2GiB" help:"The memory that the process is to live in. Queries and jobs together may take half of it."`
+	Memory         size          `placeholder:"SIZE" default:"2GiB" help:"The memory that the process is to live in. Queries and jobs together may take three eighths of it."`
 	Files          []string      `sep:"none" placeholder:"DIR" help:"A directory whose files statements may read, beside the working one and those in [files] of the configuration; it may be repeated."`
 	Snapshots      string        `placeholder:"DIR" help:"With --brokers, a directory all processes reach, for snapshots of jobs' state."`
 
