@@ -23,6 +23,8 @@ const (
 	Changelog Use = "changelog" // the state of a job's tasks
 	Exchange  Use = "exchange"  // between the stages of a job
 	Versions  Use = "versions"  // of a model
+	Log       Use = "log"       // the catalog's own
+	Journal   Use = "journal"   // rows of the engine's own: errors, training
 )
 
 // Reading is how the text of a statement was read when it was decided; reading it so again gives the same plan.

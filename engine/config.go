@@ -48,12 +48,13 @@ type Config struct {
 	SaveEvery time.Duration
 	Disk      state.FS
 	Flush     time.Duration
+	TrimEvery time.Duration // between two trims of an exchange
 }
 
 // Defaults are the values of what no option sets. A process lives in 2 GiB with them: what is taken may be twice as much for a moment, until
 // the garbage is collected.
 func Defaults() Config {
-	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, Flush: 30 * time.Second, Patience: 5 * time.Second, Version: Version,
+	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, Flush: 30 * time.Second, TrimEvery: time.Minute, Patience: 5 * time.Second, Version: Version,
 		Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
 }
 

@@ -304,6 +304,9 @@ func printRecords(ctx context.Context, src topic.Source, spans []topic.Span, lim
 		var out [][]any
 		for i := range fetches {
 			f := &fetches[i]
+			for _, b := range f.Bad {
+				out = append(out, []any{f.ID, int64(b.From), arrow.Timestamp(b.Time), nil, b.Error()})
+			}
 			for k := 0; k < f.Rows() && limit != 0; k++ {
 				if n++; (n-1)%every != 0 {
 					continue

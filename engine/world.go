@@ -161,7 +161,22 @@ func (e *Engine) env(j *catalog.Job, plan []planner.Stage) exec.Env {
 	m := e.models.ForJob()
 	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval, Errors: e.own(errorsTopic), Fail: e.failed,
 		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Log: e.changelog(j, elsewhere),
-		OnCommit: m.Committed, OnAbort: m.Aborted}
+		OnCommit: m.Committed, OnAbort: m.Aborted, Trim: e.trimming(j)}
+}
+
+// trimming says how the exchanges of a job are trimmed; nil where the broker cannot do it.
+func (e *Engine) trimming(j *catalog.Job) *exec.Trimming {
+	to, ok := e.broker.(topic.Trimmer)
+	if !ok {
+		return nil
+	}
+	t := &exec.Trimming{To: to, Topics: map[string]bool{}, Every: e.c.TrimEvery}
+	for _, spec := range j.Topics {
+		if spec.Use == catalog.Exchange {
+			t.Topics[spec.Name] = true
+		}
+	}
+	return t
 }
 
 // connected are the relations of a plan that are read from a connector, by topic.

@@ -27,6 +27,8 @@ func (w *Worker) carry(ctx context.Context, c command) (event, error) {
 		return w.look(ctx, c.topics), nil
 	case toSave:
 		return w.save(ctx, c.tasks), nil
+	case toTrim:
+		return trimmed{c.due, w.env.Trim.To.Trim(ctx, c.due)}, nil
 	}
 	panic(fmt.Sprintf("exec: %T is no command that is carried out", c))
 }

@@ -28,6 +28,7 @@ type Env struct {
 	Fail      func(job string, f Failure)
 	Errors    string           // topic of dead letters
 	OnCommit  func()           // after each commit, for those who wait for results; may be nil
+	Trim      *Trimming        // of exchanges; nil: they are kept for ever
 	OnAbort   func()           // when something uncommitted is dropped; may be nil
 	Read      func(rows int64) // told what has been read; may be nil
 	Transient bool             // results go to the client, nothing is committed
@@ -63,6 +64,7 @@ type Worker struct {
 	mode    mode
 	todo    []command // given and not yet begun to be carried out
 	alarms  alarms
+	trims   *Trims         // nil: nothing has been committed yet
 	seen    map[string]int // partitions of the topics that are watched
 	before  func() error   // called before each commit of a drain; may be nil
 	out     output
@@ -270,6 +272,7 @@ func (w *Worker) commit(ctx context.Context) error {
 	if w.env.OnCommit != nil {
 		w.env.OnCommit()
 	}
+	w.trim()
 	return nil
 }
 

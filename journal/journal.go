@@ -149,6 +149,9 @@ func (l *Log) apply(fetches []topic.Fetch) {
 	var broken []catalog.Broken
 	for k := range fetches {
 		f := &fetches[k]
+		for _, b := range f.Bad {
+			broken = append(broken, catalog.Broken{Offset: int64(b.From), Reason: b.Error()})
+		}
 		for i := range f.Rows() {
 			e, bad, err := catalog.Decode(f.Value.At(i), int64(f.Offsets[i]))
 			if err != nil {
