@@ -80,8 +80,10 @@ type Job struct {
 	// Tasks are the partitions of the last changelog that stand for the tasks which fill the result.
 	Tasks []topic.Partition
 
+	// Made says that its topics have been made. One that is not there then has been deleted.
+	Made       bool
 	Generation int      // from 1; it rises when the job is to start afresh
-	Resume     string   // where this generation goes on: "", STATE or OFFSETS
+	Resume     string   // where this generation goes on: "", STATE, OFFSETS or ResumeSkip
 	Paused     bool     // by the user
 	Done       bool     // it was bounded and has ended
 	Failure    *Failure // why it failed; nil: it did not

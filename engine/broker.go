@@ -178,7 +178,7 @@ func (e *Engine) changelog(j *catalog.Job, elsewhere map[string]*catalog.Relatio
 			_, connected := elsewhere[name]
 			return !connected
 		},
-		AtLeastOnce: j.Guarantee == decide.AtLeastOnce,
+		AtLeastOnce: j.Guarantee == decide.AtLeastOnce, SkipDamaged: j.Resume == catalog.ResumeSkip,
 		Assigned: func(job string, a topic.Assignment) {
 			e.owners.set(job, a)
 			if e.c.Assigned != nil {

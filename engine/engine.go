@@ -89,15 +89,14 @@ func (e *Engine) start(ctx context.Context) error {
 	}
 	base := catalog.New(own...)
 	e.applied = base
-	return e.retry(ctx, "read the catalog", func() (err error) {
-		e.log, err = journal.Open(ctx, journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
-			Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: sayEvery / 10}, base)
-		if err == nil {
-			e.background.Go(func() { e.log.Follow(e.ctx) })
-			e.background.Go(e.keepHouse)
-		}
+	e.log = journal.New(journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
+		Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: sayEvery / 10}, base)
+	if err := e.retry(ctx, "read the catalog", func() error { return e.log.Load(ctx) }); err != nil {
 		return err
-	})
+	}
+	e.background.Go(func() { e.log.Follow(e.ctx) })
+	e.background.Go(e.keepHouse)
+	return nil
 }
 
 // own is the name of a topic of the engine's own.

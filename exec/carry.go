@@ -18,8 +18,9 @@ func (w *Worker) carry(ctx context.Context, c command) (event, error) {
 		a, err := w.member.Next(ctx)
 		return assignment{a, err}, err
 	case toRestore:
-		store, id, err := w.prepare(ctx, c.unit)
-		return prepared{c.unit, store, id, err}, err
+		p, err := w.prepare(ctx, c.unit)
+		p.err = err
+		return p, err
 	case toWarm:
 		_, err := w.restore(ctx, c.unit, true)
 		return cooled{c.unit, err}, err

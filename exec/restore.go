@@ -130,7 +130,7 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, tas
 func (l *Log) put(r *state.Replay, f *topic.Fetch, id string) error {
 	for i := range f.Rows() {
 		at := state.Log{Cluster: l.Cluster, Topic: id, Next: f.Offsets[i] + 1, Wall: f.Times[i]}
-		if err := r.Put(topic.Record{Key: f.Key.At(i), Value: f.Value.At(i)}, at); err != nil {
+		if err := r.Put(topic.Record{Key: f.Key.At(i), Value: f.Value.At(i)}, at); err != nil && !l.damaged(err) {
 			return fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], err)
 		}
 	}

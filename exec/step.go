@@ -43,6 +43,7 @@ type (
 		unit  *unit
 		store state.Store
 		id    string
+		jump  map[topic.Partition]topic.Offset // positions that a person has decided on; nil: the state's
 		err   error
 	}
 	// cooled: the copy of a unit's state is kept no longer.

@@ -28,6 +28,7 @@ type Env struct {
 	Fail      func(job string, f Failure)
 	Errors    string           // topic of dead letters
 	OnCommit  func()           // after each commit, for those who wait for results; may be nil
+	Resume    Resume           // after a failure
 	Trim      *Trimming        // of exchanges; nil: they are kept for ever
 	OnAbort   func()           // when something uncommitted is dropped; may be nil
 	Read      func(rows int64) // told what has been read; may be nil
@@ -108,7 +109,7 @@ func (w *Worker) check() error {
 		}
 		seen[u.stage] = true
 		store := state.Memory()
-		_, err := w.newTask(u, store)
+		_, err := w.newTask(u, store, nil)
 		if err := errors.Join(err, store.Close()); err != nil {
 			return err
 		}
@@ -143,13 +144,13 @@ func (w *Worker) groupTasks() []topic.Partition {
 }
 
 // install makes a unit's task over its store.
-func (w *Worker) install(u *unit, store state.Store, id string) error {
-	t, err := w.newTask(u, store)
+func (w *Worker) install(u *unit, p prepared) error {
+	t, err := w.newTask(u, p.store, p.jump)
 	if err != nil {
-		return errors.Join(err, store.Close())
+		return errors.Join(err, p.store.Close())
 	}
 	u.to(running)
-	u.topicID, u.drain = id, pending
+	u.topicID, u.drain = p.id, pending
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u.task = t
@@ -179,7 +180,7 @@ func (w *Worker) running() []string {
 	return out
 }
 
-func (w *Worker) newTask(u *unit, store state.Store) (*Task, error) {
+func (w *Worker) newTask(u *unit, store state.Store, jump map[topic.Partition]topic.Offset) (*Task, error) {
 	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.late += n },
 		Models: w.env.Models, Progress: w.env.Progress}
 	if ctx.Progress == nil {
@@ -187,6 +188,7 @@ func (w *Worker) newTask(u *unit, store state.Store) (*Task, error) {
 	}
 	ctx.Interrupted = w.interrupted.Load
 	w.count(ctx)
+	ctx.jump = jump
 	return newTask(u.name, u.stage.Root, ctx, u.inputs, func(b *flow.Batch) error {
 		if w.env.Rows != nil {
 			return w.env.Rows(b)

@@ -36,12 +36,13 @@ func newRunner(s *Supervisor, j *catalog.Job) *runner {
 func (r *runner) want(j *catalog.Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if j == r.job {
-		return
-	}
+	before := r.job
 	r.job = j
 	if j != nil {
 		r.last, r.now.Job = j, j
+	}
+	if j == before || j != nil && before != nil && j.Generation == before.Generation && j.Runs() == before.Runs() && j.Failure == before.Failure {
+		return // nothing that its run depends on
 	}
 	close(r.changed)
 	r.changed = make(chan struct{})
