@@ -78,6 +78,16 @@ func (e *Engine) Drain(ctx context.Context, after func(job string) error) error 
 	return e.service.Drain(ctx, after)
 }
 
+// GiveUp gives up entries of the catalog that cannot be applied, by their offsets: see Catalog.Broken. Nothing is edited or deleted.
+func (e *Engine) GiveUp(ctx context.Context, offsets ...int64) error {
+	return e.service.GiveUp(ctx, offsets...)
+}
+
+// SkipDamaged restarts a job that has failed because of a damaged changelog (SQ7302), and leaves out the records that are no state.
+func (e *Engine) SkipDamaged(ctx context.Context, job string) error {
+	return e.service.SkipDamaged(ctx, job)
+}
+
 // Broker is the engine's broker, for programs that write topics themselves.
 func (e *Engine) Broker() topic.Broker { return e.service.Broker() }
 
