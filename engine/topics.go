@@ -132,6 +132,9 @@ func (e *Engine) tidy(ctx context.Context) error {
 	if len(pending) == 0 || e.c.Policy == supervise.Idle && e.shared() {
 		return nil
 	}
+	if err := e.jobs.Gone(ctx); err != nil { // a job that still runs would miss them
+		return err
+	}
 	var gone []string
 	var failed error
 	for _, name := range pending {

@@ -23,13 +23,14 @@ type runner struct {
 	last    *catalog.Job  // the newest that was not nil
 	changed chan struct{} // closed and replaced when job changes
 	moved   chan struct{} // closed and replaced when now changes
+	gone    chan struct{} // closed when loop has ended
 	now     Status
 	run     *exec.Job   // while its tasks are in this process
 	before  exec.Counts // of earlier runs
 }
 
 func newRunner(s *Supervisor, j *catalog.Job) *runner {
-	return &runner{s: s, job: j, last: j, changed: make(chan struct{}), moved: make(chan struct{}), now: Status{Job: j, State: exec.Starting, Since: time.Now()}}
+	return &runner{s: s, job: j, last: j, changed: make(chan struct{}), moved: make(chan struct{}), gone: make(chan struct{}), now: Status{Job: j, State: exec.Starting, Since: time.Now()}}
 }
 
 // want says what the catalog has now.
@@ -55,6 +56,7 @@ func (r *runner) target() (*catalog.Job, <-chan struct{}) {
 }
 
 func (r *runner) loop() {
+	defer close(r.gone)
 	ctx := r.s.ctx
 	for ctx.Err() == nil {
 		j, changed := r.target()
