@@ -49,10 +49,12 @@ type Log struct {
 	snapshot atomic.Pointer[catalog.Catalog]
 	turn     chan struct{} // held while an entry is appended: one at a time in a process
 
-	mu    sync.Mutex // guards what follows; never held over I/O
-	next  topic.Offset
-	moved chan struct{}   // closed and replaced when next moves
-	found map[string]bool // ids of entries of this process whose commit was in doubt, and whether they were read back
+	mu     sync.Mutex // guards what follows; never held over I/O
+	next   topic.Offset
+	moved  chan struct{}   // closed and replaced when next or failed moves
+	stuck  error           // why the log could not be followed the last time that it could not, and needs somebody's help
+	failed int             // how often that was
+	found  map[string]bool // ids of entries of this process whose commit was in doubt, and whether they were read back
 }
 
 // Open reads the log to its present end.
@@ -104,10 +106,25 @@ func (l *Log) Follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := l.follow(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, topic.ErrTopicReplaced) {
-			l.c.Warn(fmt.Errorf("following the catalog %s: %w", l.c.Topic, err))
+			err = fmt.Errorf("following the catalog %s: %w", l.c.Topic, err)
+			l.c.Warn(err)
+			l.stick(err)
 		}
 		sleep(ctx, l.c.Pause)
 	}
+}
+
+// stick notes that the log cannot be followed. Waits for what was appended end with the error, unless it passes.
+func (l *Log) stick(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.c.Passing(err) {
+		return
+	}
+	l.stuck = err
+	l.failed++
+	close(l.moved)
+	l.moved = make(chan struct{})
 }
 
 func (l *Log) follow(ctx context.Context) error {
@@ -200,7 +217,7 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("entry %d of the catalog topic %s cannot be applied: %s; %s", e.Offset, e.Topic, e.Reason, what)
 }
 
-// CatchUp returns when everything that had been committed to the log when it was called is applied.
+// CatchUp returns when everything that had been committed to the log when it was called is applied, or with why that cannot be read.
 func (l *Log) CatchUp(ctx context.Context) error {
 	d, err := l.c.Broker.Describe(ctx, l.c.Topic)
 	if err != nil {
@@ -210,12 +227,18 @@ func (l *Log) CatchUp(ctx context.Context) error {
 }
 
 func (l *Log) reach(ctx context.Context, end topic.Offset) error {
-	for {
+	for before := -1; ; {
 		l.mu.Lock()
-		next, moved := l.next, l.moved
+		next, moved, stuck, failed := l.next, l.moved, l.stuck, l.failed
 		l.mu.Unlock()
-		if next >= end {
+		if before < 0 {
+			before = failed
+		}
+		switch {
+		case next >= end:
 			return nil
+		case failed > before: // since this call began
+			return stuck
 		}
 		select {
 		case <-moved:
