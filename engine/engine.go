@@ -91,7 +91,7 @@ func (e *Engine) start(ctx context.Context) error {
 	e.applied = base
 	return e.retry(ctx, "read the catalog", func() (err error) {
 		e.log, err = journal.Open(ctx, journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
-			Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: sayEvery / 10}, base)
+			Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: time.Second, Every: sayEvery}, base)
 		if err == nil {
 			e.background.Go(func() { e.log.Follow(e.ctx) })
 			e.background.Go(e.keepHouse)

@@ -36,8 +36,8 @@ type Config struct {
 	Passing func(error) bool
 	// Patience is how long Decide waits out errors that pass; 0: for ever.
 	Patience time.Duration
-	// Pause is the longest wait between two tries while the topic cannot be read, and the time between two warnings.
-	Pause time.Duration
+	// Pause is the wait between two tries to follow the topic, Every the time between two warnings about the same trouble.
+	Pause, Every time.Duration
 }
 
 // transaction is the id under which processes fence one another: the newest Begin wins.
@@ -103,14 +103,22 @@ func (l *Log) read(ctx context.Context, span topic.Span) error {
 // Follow applies what is appended, by this process or another, until ctx ends. It runs on one goroutine, which is the only writer of the
 // snapshot from then on.
 func (l *Log) Follow(ctx context.Context) {
-	for ctx.Err() == nil {
+	for warned := (time.Time{}); ctx.Err() == nil; {
 		err := l.follow(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, topic.ErrTopicReplaced) {
 			err = fmt.Errorf("following the catalog %s: %w", l.c.Topic, err)
-			l.c.Warn(err)
+			l.warn(err, &warned)
 			l.stick(err)
 		}
 		sleep(ctx, l.c.Pause)
+	}
+}
+
+// warn reports trouble once an interval.
+func (l *Log) warn(err error, warned *time.Time) {
+	if now := time.Now(); now.Sub(*warned) >= l.c.Every {
+		*warned = now
+		l.c.Warn(err)
 	}
 }
 

@@ -27,7 +27,9 @@ func (f *forbidden) Open(context.Context, []topic.Span) (topic.Reader, error) { 
 // TestForbidden has a log that grows and may not be read: a wait for the newest entry ends with the reason.
 func TestForbidden(t *testing.T) {
 	b := &forbidden{shut: topic.ErrRefused}
-	l, err := Open(t.Context(), Config{Broker: b, Topic: "catalog", Warn: func(error) {}, Pause: time.Millisecond, Passing: topic.Passing}, catalog.New())
+	said := make(chan error, 100)
+	l, err := Open(t.Context(), Config{Broker: b, Topic: "catalog", Warn: func(err error) { said <- err }, Pause: time.Millisecond, Every: time.Hour,
+		Passing: topic.Passing}, catalog.New())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +37,12 @@ func TestForbidden(t *testing.T) {
 	defer cancel()
 	b.to = 1
 	go l.Follow(ctx)
-	if err := l.CatchUp(ctx); !errors.Is(err, topic.ErrRefused) {
-		t.Errorf("a log that may not be read: %v", err)
+	for range 3 {
+		if err := l.CatchUp(ctx); !errors.Is(err, topic.ErrRefused) {
+			t.Errorf("a log that may not be read: %v", err)
+		}
+	}
+	if n := len(said); n != 1 {
+		t.Errorf("it is said %d times in an interval", n)
 	}
 }
