@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -75,7 +77,7 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 	warned := time.Time{}
 	for {
 		err := f()
-		if err == nil || !supervise.Passing(err) || ctx.Err() != nil {
+		if err == nil || !supervise.Passing(err) || distrusted(err) || ctx.Err() != nil {
 			return err
 		}
 		if p := e.c.Patience; p > 0 && time.Since(began) > p {
@@ -93,6 +95,12 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 		}
 		pause = min(2*pause, 2*time.Second)
 	}
+}
+
+// distrusted reports whether a broker's certificate was refused. Brokers that are away come back, an authority that is not known here does not.
+func distrusted(err error) bool {
+	var refused *tls.CertificateVerificationError
+	return errors.As(err, &refused)
 }
 
 // sayEvery is the time between two warnings about the same trouble.

@@ -90,7 +90,7 @@ func (e *Engine) start(ctx context.Context) error {
 	base := catalog.New(own...)
 	e.applied = base
 	e.log = journal.New(journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
-		Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: sayEvery / 10}, base)
+		Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: time.Second, Every: sayEvery}, base)
 	if err := e.retry(ctx, "read the catalog", func() error { return e.log.Load(ctx) }); err != nil {
 		return err
 	}
