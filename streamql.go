@@ -62,8 +62,30 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 	return &Engine{Session: &Session{service.NewSession()}, service: service}, nil
 }
 
+// Role is what a session may do.
+type Role = engine.Role
+
+// The roles: a Reader asks, a Writer also inserts, defines and trains, an Admin also drops, replaces, terminates and reads files.
+const (
+	Reader = engine.Reader
+	Writer = engine.Writer
+	Admin  = engine.Admin
+)
+
+// SessionOption changes how a session is begun.
+type SessionOption = engine.SessionOption
+
+// WithRole gives a session a role; without it a session is an Admin's. What is beyond the role fails with SQ7104.
+func WithRole(r Role) SessionOption { return engine.WithRole(r) }
+
+// WithRoots sets the directories under which a session may define relations over files, in place of those of WithFiles; none: nowhere.
+// Any other file fails with SQ7105. What has been defined may be read by every session.
+func WithRoots(roots ...string) SessionOption { return engine.WithRoots(roots...) }
+
 // NewSession begins a session with the engine's settings.
-func (e *Engine) NewSession() *Session { return &Session{e.service.NewSession()} }
+func (e *Engine) NewSession(options ...SessionOption) *Session {
+	return &Session{e.service.NewSession(options...)}
+}
 
 // Close stops all jobs, after a last commit of each, and releases the directory.
 func (e *Engine) Close() error { return e.service.Close() }

@@ -20,7 +20,7 @@ func (s *Session) define(ctx context.Context, args []any, decided func(*decide.I
 	e, settings := s.engine, s.settings.Load()
 	var d *decide.Decision
 	err := e.log.Decide(ctx, func(c *catalog.Catalog) (*catalog.Entry, error) {
-		in := &decide.Input{Context: ctx, Catalog: c, Session: settings, Args: args, Facts: &facts{e: e, ctx: ctx, catalog: c}}
+		in := &decide.Input{Context: ctx, Catalog: c, Session: settings, Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s}}
 		var err error
 		if d, err = decided(in); err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/journal"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/models"
@@ -39,6 +40,7 @@ type Engine struct {
 	owners    owners
 	inserts   chan int // numbers of transactional ids for INSERT VALUES that are free
 	queries   atomic.Int64
+	memory    *flow.Pool // of all queries and jobs
 
 	applied *catalog.Catalog // the last that was applied; the goroutine that applies owns it
 	chores  chan struct{}    // there may be topics to make or delete
@@ -52,7 +54,8 @@ type Engine struct {
 
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, c Config) (*Engine, error) {
-	e := &Engine{c: c, functions: udf.Builtins(), inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1)}
+	e := &Engine{c: c, functions: udf.Builtins(), inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
+		memory: flow.NewPool(c.TotalMemory)}
 	for i := range insertWriters {
 		e.inserts <- i
 	}

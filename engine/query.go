@@ -24,7 +24,7 @@ import (
 // input is what a statement that defines nothing is planned with.
 func (s *Session) input(ctx context.Context, args []any) *decide.Input {
 	c := s.engine.Catalog()
-	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c},
+	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
 		Views: s.engine.views(ctx), Rows: s.made(ctx)}
 }
 
@@ -82,7 +82,9 @@ func (e *Engine) versions(ctx context.Context, plan []planner.Stage) error {
 // insertValues writes the rows of INSERT INTO .. VALUES.
 func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
 	e, in := s.engine, s.input(ctx, args)
-	r, rows, err := planner.Values(st, e.decider.Options(in))
+	o := e.decider.Options(in)
+	o.Memory = e.memory
+	r, rows, err := planner.Values(st, o)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +283,7 @@ func (e *Engine) printed(ctx context.Context, name string) (topic.Source, topic.
 		d, err = e.broker.Describe(ctx, r.Topic)
 		return e.broker, d, err
 	}
-	src, err := e.sources.Open(r)
+	src, err := e.sources.Open(ctx, r)
 	if err != nil {
 		return nil, d, err
 	}

@@ -178,7 +178,7 @@ func (e *Engine) env(j *catalog.Job, plan []planner.Stage) exec.Env {
 	elsewhere := connected(plan)
 	m := e.models.ForJob()
 	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval, Errors: e.own(errorsTopic), Fail: e.failed,
-		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Log: e.changelog(j, elsewhere),
+		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Memory: e.memory, Log: e.changelog(j, elsewhere),
 		OnCommit: m.Committed, OnAbort: m.Aborted, Trim: e.trimming(j), Resume: resume(j)}
 }
 
@@ -226,7 +226,7 @@ func (e *Engine) source(elsewhere map[string]*catalog.Relation) func(string) top
 		if !ok {
 			return e.broker
 		}
-		src, err := e.sources.Open(r)
+		src, err := e.sources.Open(e.ctx, r)
 		if err != nil {
 			return unreadable{fmt.Errorf("open %s: %w", r.Name, err)}
 		}

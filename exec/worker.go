@@ -34,7 +34,8 @@ type Env struct {
 	Read      func(rows int64) // told what has been read; may be nil
 	Transient bool             // results go to the client, nothing is committed
 	Rows      Emit
-	Quota     int64 // bytes that the job may take beside its tables' budgets; 0: no limit
+	Quota     int64      // bytes that the job may take beside its tables' budgets; 0: no limit
+	Memory    *flow.Pool // which it shares with all others; nil: no limit
 }
 
 // ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
@@ -88,14 +89,18 @@ func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worke
 	if env.Prefix == "" {
 		env.Prefix = "streamql"
 	}
-	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true, account: flow.NewAccount(env.Quota)}
+	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true, account: flow.NewAccount(env.Quota).Share(env.Memory)}
 	for _, u := range w.units {
 		w.whole = w.whole && u.bounded()
 	}
 	w.out = output{w: w}
 	w.letters = letters{w: w}
 	if env.Transient {
-		return w, w.attach(ctx)
+		err := w.attach(ctx)
+		if err != nil {
+			w.account.Close()
+		}
+		return w, err
 	}
 	return w, w.check() // whose tasks they are shows later, a plan that cannot be opened shows now
 }
@@ -227,6 +232,7 @@ func (w *Worker) Close(ctx context.Context) error {
 	}
 	w.letters.pending, w.todo, w.mode = nil, nil, idle
 	w.first = time.Time{}
+	w.account.Close()
 	return errors.Join(errs...)
 }
 

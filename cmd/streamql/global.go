@@ -46,6 +46,8 @@ type global struct {
 	StateMemory    size          `placeholder:"SIZE" help:"With --brokers, the memory for jobs' state, e.g. 512MiB."`
 	QueryMemory    size          `placeholder:"SIZE" help:"The memory that a query may take, e.g. 256MiB, the default."`
 	JobMemory      size          `placeholder:"SIZE" help:"The memory that a job may take beside its state, e.g. 512MiB, the default."`
+	Memory         size          `placeholder:"SIZE" default:"2GiB" help:"The memory that the process is to live in. Queries and jobs together may take half of it."`
+	Files          []string      `sep:"none" placeholder:"DIR" help:"A directory whose files statements may read, beside the working one and those in [files] of the configuration; it may be repeated."`
 	Snapshots      string        `placeholder:"DIR" help:"With --brokers, a directory all processes reach, for snapshots of jobs' state."`
 
 	Connect string `hidden:"" placeholder:"URL"`
@@ -160,6 +162,11 @@ func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() 
 	if w.Dir != "" {
 		opts = append(opts, streamql.WithDir(w.Dir))
 	}
+	roots, err := w.roots()
+	if err != nil {
+		return nil, nil, err
+	}
+	opts = append(opts, streamql.WithFiles(roots...), streamql.WithTotalMemory(w.bound()))
 	if w.QueryMemory > 0 {
 		opts = append(opts, streamql.WithQueryMemory(int64(w.QueryMemory)))
 	}

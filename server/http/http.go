@@ -30,7 +30,7 @@ type Handler struct {
 	// MaxRows bounds the rows of a query that ends; 0 is a million. Beyond it the query fails with SQ7202.
 	MaxRows int64
 
-	guard guard
+	guard *guard          // nil before Listen
 	live  context.Context // ends when the server does; nil: never
 }
 
@@ -41,11 +41,15 @@ const (
 	patience    = 30 * time.Second // for a client that does not read
 )
 
-// Over is the handler of an engine in this process.
-func Over(e *streamql.Engine) *Handler {
+// roleKey is the key of a request's role in its context.
+type roleKey struct{}
+
+// Over is the handler of an engine in this process. Each request is a session of its own, in the role of its token, and reads files under
+// roots; without any, none.
+func Over(e *streamql.Engine, roots ...string) *Handler {
 	h := &Handler{}
 	h.Query = func(ctx context.Context, q peer.Request) (*streamql.Rows, error) {
-		session, err := begin(e, q)
+		session, err := begin(ctx, e, q, roots)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +65,7 @@ func Over(e *streamql.Engine) *Handler {
 		return session.Query(ctx, q.SQL, q.Args...)
 	}
 	h.Exec = func(ctx context.Context, q peer.Request) ([]string, error) {
-		session, err := begin(e, q)
+		session, err := begin(ctx, e, q, roots)
 		if err != nil {
 			return nil, err
 		}
@@ -89,8 +93,9 @@ func Over(e *streamql.Engine) *Handler {
 }
 
 // begin begins a session for one request: nothing that a request sets is another's.
-func begin(e *streamql.Engine, q peer.Request) (*streamql.Session, error) {
-	s := e.NewSession()
+func begin(ctx context.Context, e *streamql.Engine, q peer.Request, roots []string) (*streamql.Session, error) {
+	role, _ := ctx.Value(roleKey{}).(streamql.Role) // without one it may do nothing
+	s := e.NewSession(streamql.WithRole(role), streamql.WithRoots(roots...))
 	for _, name := range slices.Sorted(maps.Keys(q.Properties)) {
 		if err := s.Set(name, q.Properties[name]); err != nil {
 			return nil, err
@@ -151,11 +156,13 @@ func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		return
 	}
 	if open := strings.HasSuffix(r.URL.Path, "z"); !open {
-		if err := h.guard.admit(r); err != nil {
+		role, err := h.guard.admit(r)
+		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			refuse(w, err)
 			return
 		}
+		r = r.WithContext(context.WithValue(r.Context(), roleKey{}, role))
 	}
 	answer(w, r)
 }

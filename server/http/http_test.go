@@ -215,7 +215,7 @@ func TestBadRequests(t *testing.T) {
 		{"rows without an end, dropped", "POST", "/v1/exec", sql("SELECT * FROM s EMIT CHANGES;"), 400, `"SQ3010"`},
 		{"another verb", "GET", "/v1/query", ``, 405, `this path wants POST`},
 		{"another path", "POST", "/v2/query", `{}`, 404, `there is nothing at this path`},
-		{"what fails", "POST", "/v1/exec", sql("CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"), 502, `"SQ5003"`},
+		{"files of the machine", "POST", "/v1/exec", sql("CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"), 403, `"SQ7105"`},
 		{"what fails while it runs", "POST", "/v1/exec", sql("CREATE STREAM e (a DOUBLE) WITH (topic='e'); CREATE MODEL m FROM e TRAIN ONCE WITH (type='kmeans', k=2);"), 422, `"SQ6201"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
