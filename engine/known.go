@@ -29,7 +29,8 @@ var _ inspect.Engine = (*Engine)(nil)
 // registry makes the registry of models' versions.
 func (e *Engine) registry() *models.Registry {
 	name := func(model string) string { return e.own("model." + topic.SafeName(model)) }
-	return models.New(models.Config{Broker: e.broker, Topic: name, Training: e.own(trainingTopic), NewID: rand.Text, Now: e.c.Now, Warn: e.warn, Version: e.c.Version})
+	return models.New(models.Config{Broker: e.broker, Topic: name, Training: e.own(trainingTopic), NewID: rand.Text, Now: e.c.Now, Warn: e.warn, Seen: e.reportVersion,
+		Version: e.c.Version})
 }
 
 // Versions lists the versions of a model.
@@ -212,6 +213,8 @@ func (s *Session) made(ctx context.Context) func(name string, args []any) (*plan
 			return versionsOf(ctx, func() []string { return []string{args[0].(string)} }, e), true, nil
 		case "streamql.jobs":
 			return &planner.Made{Fields: inspect.JobFields(), Rows: func() (*flow.Batch, error) { return inspect.Jobs(e.Jobs(ctx)), nil }}, true, nil
+		case "streamql.metrics":
+			return &planner.Made{Fields: inspect.MetricFields(), Rows: func() (*flow.Batch, error) { return inspect.MetricRows(e.Metrics(ctx)), nil }}, true, nil
 		case "ML_TRAINING_INFO":
 			m, n, err := s.modelArg(name, args)
 			if err != nil {
