@@ -213,3 +213,27 @@ func TestManualOfMetrics(t *testing.T) {
 		}
 	}
 }
+
+// TestRestoreIsSeen: a process that has lost its disk replays what a job has kept, and says how much that was.
+func TestRestoreIsSeen(t *testing.T) {
+	brokers := kafkaAt(t)
+	name := fmt.Sprintf("restore-%d", time.Now().UnixNano())
+	a := startProcess(t, brokers, name)
+	a.exec(fmt.Sprintf(`SET 'auto.offset.reset'='earliest';
+		CREATE STREAM s (id STRING KEY, v INT) WITH (topic='%s-in', format='json', partitions=1);
+		CREATE TABLE sums WITH (topic='%s-sums') AS SELECT id, SUM(v) AS total FROM s GROUP BY id;
+		INSERT INTO s VALUES ('a', 1), ('b', 2), ('c', 3);`, name, name))
+	a.eventually([]string{"3"}, "SELECT COUNT(*) AS n FROM sums;")
+	a.stop()
+	log := newCollected()
+	b := startProcess(t, brokers, name, streamql.WithLog(slog.New(log)))
+	b.eventually([]string{"3"}, "SELECT COUNT(*) AS n FROM sums;")
+	got := figures(b.Metrics(t.Context()))
+	of := func(metric string) float64 { return got[metric+`{job="CTAS_sums_0",task="CTAS_sums_0.0.0"}`] }
+	if n, left := of("streamql_job_restore_records"), of("streamql_job_restore_left"); n < 4 || left != 0 { // three keys and a position
+		t.Errorf("%v records are restored, %v left: %v", n, left, got)
+	}
+	if !log.has("INFO restore of state begins", "job=CTAS_sums_0") || !log.has("INFO restore of state has ended", "took=", "records=") {
+		t.Errorf("the log:\n%s", log.text())
+	}
+}

@@ -20,7 +20,7 @@ func (e *Engine) reportJob(job string, s exec.State, cause error) {
 		e.c.Log.Info("job has recovered", "job", job, "state", string(s))
 		return
 	}
-	e.c.Log.Warn("job goes on from what is durable", "job", job, "state", string(s), "code", asError(cause).Code, "cause", cause)
+	e.c.Log.Warn("job goes on from what is durable", "job", job, "state", string(s), "cause", cause)
 }
 
 // reportEntries reports what was applied, and which entries this version cannot read.
