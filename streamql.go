@@ -33,6 +33,9 @@ type Result = engine.Result
 // JobInfo is what is known of a job.
 type JobInfo = inspect.Job
 
+// Metric is one figure of a process.
+type Metric = inspect.Metric
+
 // ErrCrash is what a hook of Drain returns to crash a job.
 var ErrCrash = supervise.ErrCrash
 
@@ -109,6 +112,10 @@ func (e *Engine) GiveUp(ctx context.Context, offsets ...int64) error {
 func (e *Engine) SkipDamaged(ctx context.Context, job string) error {
 	return e.service.SkipDamaged(ctx, job)
 }
+
+// Metrics are the figures of this process now, as streamql.metrics and /metrics show them. On Kafka those of the brokers (lag, sizes of topics)
+// are up to 10 seconds old, and left out while the brokers do not answer.
+func (e *Engine) Metrics(ctx context.Context) []Metric { return e.service.Metrics(ctx) }
 
 // Broker is the engine's broker, for programs that write topics themselves.
 func (e *Engine) Broker() topic.Broker { return e.service.Broker() }

@@ -91,7 +91,7 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 		}
 		if time.Since(warned) >= sayEvery {
 			warned = time.Now()
-			e.c.Log.Warn("waiting for the brokers", "to", what, "error", err)
+			e.c.Log.Warn("waiting for the brokers", "to", what, "cause", err)
 			e.warn(err)
 		}
 		select {

@@ -55,6 +55,8 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 		if err != nil {
 			return err
 		}
+		e.meter.queries.Store(run, nil)
+		defer e.meter.queries.Delete(run)
 		if e.c.Policy == supervise.Hand { // a live input ends where it ends now
 			return errors.Join(run.Drain(ctx, nil), run.Close(ctx))
 		}

@@ -169,7 +169,7 @@ func (w *world) Changed(s supervise.Status) {
 	case s.Failure != nil:
 		log.Warn("job is restarted", "attempt", s.Attempt, "next", s.Next, "code", s.Failure.Code, "cause", s.Failure.Cause)
 	default:
-		log.Info("job", "waits", s.Waits)
+		log.Info("job has a new state", "waits", s.Waits)
 	}
 }
 
@@ -179,7 +179,7 @@ func (e *Engine) env(j *catalog.Job, plan []planner.Stage) exec.Env {
 	m := e.models.ForJob()
 	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval, Errors: e.own(errorsTopic), Fail: e.failed,
 		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Memory: e.memory, Log: e.changelog(j, elsewhere),
-		OnCommit: m.Committed, OnAbort: m.Aborted, Trim: e.trimming(j), Resume: resume(j)}
+		OnCommit: m.Committed, OnAbort: m.Aborted, Changed: e.reportJob, Trim: e.trimming(j), Resume: resume(j)}
 }
 
 // resume says where the tasks of a job go on that was resumed after a failure.
@@ -248,6 +248,7 @@ func (e *Engine) failed(job string, f exec.Failure) { e.c.Warn(failure(job, f)) 
 // states is where the state of tasks is stored on this machine.
 type states struct {
 	open  func(task string) (state.Store, error)
+	disk  func(task string) (int64, error) // what a task's state takes on disk, bytes
 	close func() error
 	db    *state.DB // nil: the broker keeps the state
 }

@@ -36,6 +36,8 @@ type Log struct {
 	SkipDamaged bool
 	// Restored counts the changelog records that were replayed; may be nil.
 	Restored func(task string, records int64)
+	// Restores receives the begin and the end of each replay, on the goroutine that replays; may be nil.
+	Restores func(Replay)
 }
 
 // Errors of recovery. They end the job, because what is right cannot be proved.

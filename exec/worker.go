@@ -36,6 +36,8 @@ type Env struct {
 	Rows      Emit
 	Quota     int64      // bytes that the job may take beside its tables' budgets; 0: no limit
 	Memory    *flow.Pool // which it shares with all others; nil: no limit
+	// Changed receives RECOVERING with its cause, and RUNNING when the job has recovered, on the job's goroutine; may be nil.
+	Changed func(job string, s State, cause error)
 }
 
 // ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
@@ -51,7 +53,7 @@ const commitBytes = 32 << 20
 // begin and step, see step.go; all its fields belong to the goroutine that calls those, except that
 //   - job, env, units (but not what each holds) and whole never change;
 //   - member is set before any command is given that needs it, and changes only while nothing is being carried out;
-//   - mu guards which units have a task, for those who look from outside;
+//   - mu guards which units have a task, and their reports, for readers on other goroutines;
 //   - interrupted is anybody's.
 //
 // What must stay true between two steps: nothing is in flight in any task, so that a commit would be whole; first is zero exactly when
@@ -72,9 +74,7 @@ type Worker struct {
 	out     output
 	letters letters
 	account *flow.Account
-	rows    int64 // read since the job was started
-	late    int64
-	gaps    int64        // offsets that were gone and left out
+	counts  Counts       // since the job was started; Letters and Resumed are counted elsewhere
 	gap     topic.ErrGap // met once: it may be another owner's doing
 	first   time.Time    // of the first uncommitted row; zero: nothing is uncommitted
 
@@ -159,6 +159,7 @@ func (w *Worker) install(u *unit, p prepared) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u.task = t
+	u.publish()
 	return nil
 }
 
@@ -166,7 +167,7 @@ func (w *Worker) install(u *unit, p prepared) error {
 func (w *Worker) release(u *unit) error {
 	w.mu.Lock()
 	t := u.task
-	u.task, u.reads = nil, nil
+	u.task, u.reads, u.report = nil, nil, report{}
 	w.mu.Unlock()
 	if t == nil {
 		return nil
@@ -186,7 +187,7 @@ func (w *Worker) running() []string {
 }
 
 func (w *Worker) newTask(u *unit, store state.Store, jump map[topic.Partition]topic.Offset) (*Task, error) {
-	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.late += n },
+	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.counts.Late += n },
 		Models: w.env.Models, Progress: w.env.Progress}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}
@@ -243,6 +244,7 @@ func (w *Worker) commit(ctx context.Context) error {
 	if w.env.Transient || w.first.IsZero() || w.held() {
 		return nil
 	}
+	began := w.env.Now()
 	if err := w.letters.flush(); err != nil {
 		return err
 	}
@@ -270,6 +272,7 @@ func (w *Worker) commit(ctx context.Context) error {
 		return fmt.Errorf("commit of %s: %w", w.job, err)
 	}
 	fault.Point("after-commit")
+	w.counts.committed(&w.out)
 	w.out.done()
 	w.first = time.Time{}
 	for _, u := range sealed {
@@ -277,6 +280,8 @@ func (w *Worker) commit(ctx context.Context) error {
 			return err
 		}
 	}
+	w.publish(sealed)
+	w.counts.CommitTime += w.env.Now().Sub(began)
 	if w.env.OnCommit != nil {
 		w.env.OnCommit()
 	}

@@ -153,7 +153,7 @@ func sources(e *streamql.Engine) (out []string) {
 	for _, r := range e.Catalog().Relations() {
 		out = append(out, r.Name)
 	}
-	return append(out, "streamql.jobs", "streamql.models")
+	return append(out, "streamql.jobs", "streamql.metrics", "streamql.models")
 }
 
 func models(e *streamql.Engine) (out []string) {

@@ -27,6 +27,8 @@ type runner struct {
 	now     Status
 	run     *exec.Job   // while its tasks are in this process
 	before  exec.Counts // of earlier runs
+	// restarts is how often the job was RESTARTING.
+	restarts int64
 }
 
 func newRunner(s *Supervisor, j *catalog.Job) *runner {
@@ -188,7 +190,7 @@ func (r *runner) leave() {
 	defer r.mu.Unlock()
 	if r.run != nil {
 		_, c, _ := r.run.Status()
-		r.before = sum(r.before, c)
+		r.before = r.before.Add(c)
 	}
 	r.run = nil
 }
@@ -207,6 +209,9 @@ func (r *runner) set(s Status) {
 		s.Since = r.now.Since
 	}
 	known := s.State == r.now.State && s.Waits == r.now.Waits && s.Attempt == r.now.Attempt
+	if s.State == exec.Restarting {
+		r.restarts++
+	}
 	r.now = s
 	close(r.moved)
 	r.moved = make(chan struct{})
@@ -228,20 +233,16 @@ func (r *runner) status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.now
-	s.Counts = r.before
+	s.Counts, s.Restarts = r.before, r.restarts
 	if r.run == nil {
 		return s
 	}
 	state, counts, _ := r.run.Status()
-	s.Counts, s.RunsHere = sum(r.before, counts), true
+	s.Counts, s.RunsHere = r.before.Add(counts), true
 	if s.State == exec.Running && state != exec.Starting && state != exec.Done && state != exec.Failed && state != exec.Stopped {
 		s.State = state // RUNNING, RECOVERING: how a run ends is for the runner to say
 	}
 	return s
-}
-
-func sum(a, b exec.Counts) exec.Counts {
-	return exec.Counts{Rows: a.Rows + b.Rows, Late: a.Late + b.Late, Letters: a.Letters + b.Letters, Gaps: a.Gaps + b.Gaps, Resumed: a.Resumed + b.Resumed}
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -229,5 +229,6 @@ type Status struct {
 	Next     time.Time        // of RESTARTING: when it is tried again
 	Waits    string           // of WAITING: for what
 	Counts   exec.Counts      // here, since the process was started
+	Restarts int64            // here, since the process was started
 	RunsHere bool
 }
