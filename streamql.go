@@ -33,6 +33,9 @@ type Result = engine.Result
 // JobInfo is what is known of a job.
 type JobInfo = inspect.Job
 
+// Metric is one figure of a process.
+type Metric = inspect.Metric
+
 // ErrCrash is what a hook of Drain returns to crash a job.
 var ErrCrash = supervise.ErrCrash
 
@@ -99,6 +102,20 @@ func (e *Engine) Jobs(ctx context.Context) []JobInfo { return e.service.Jobs(ctx
 func (e *Engine) Drain(ctx context.Context, after func(job string) error) error {
 	return e.service.Drain(ctx, after)
 }
+
+// GiveUp gives up entries of the catalog that cannot be applied, by their offsets: see Catalog.Broken. Nothing is edited or deleted.
+func (e *Engine) GiveUp(ctx context.Context, offsets ...int64) error {
+	return e.service.GiveUp(ctx, offsets...)
+}
+
+// SkipDamaged restarts a job that has failed because of a damaged changelog (SQ7302), and leaves out the records that are no state.
+func (e *Engine) SkipDamaged(ctx context.Context, job string) error {
+	return e.service.SkipDamaged(ctx, job)
+}
+
+// Metrics are the figures of this process now, as streamql.metrics and /metrics show them. On Kafka those of the brokers (lag, sizes of topics)
+// are up to 10 seconds old, and left out while the brokers do not answer.
+func (e *Engine) Metrics(ctx context.Context) []Metric { return e.service.Metrics(ctx) }
 
 // Broker is the engine's broker, for programs that write topics themselves.
 func (e *Engine) Broker() topic.Broker { return e.service.Broker() }

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -54,12 +56,13 @@ type Config struct {
 	SaveEvery time.Duration
 	Disk      state.FS
 	Flush     time.Duration
+	TrimEvery time.Duration // between two trims of an exchange
 }
 
 // Defaults are the values of what no option sets. A process lives in 2 GiB with them: what is taken may be twice as much for a moment, until
 // the garbage is collected.
 func Defaults() Config {
-	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, TotalMemory: 768 << 20, Flush: 30 * time.Second, Patience: 5 * time.Second, Version: Version,
+	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, TotalMemory: 768 << 20, Flush: 30 * time.Second, TrimEvery: time.Minute, Patience: 5 * time.Second, Version: Version,
 		Files: []string{files.Everywhere}, Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
 }
 
@@ -80,7 +83,7 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 	warned := time.Time{}
 	for {
 		err := f()
-		if err == nil || !supervise.Passing(err) || ctx.Err() != nil {
+		if err == nil || !supervise.Passing(err) || distrusted(err) || ctx.Err() != nil {
 			return err
 		}
 		if p := e.c.Patience; p > 0 && time.Since(began) > p {
@@ -88,7 +91,7 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 		}
 		if time.Since(warned) >= sayEvery {
 			warned = time.Now()
-			e.c.Log.Warn("waiting for the brokers", "to", what, "error", err)
+			e.c.Log.Warn("waiting for the brokers", "to", what, "cause", err)
 			e.warn(err)
 		}
 		select {
@@ -98,6 +101,12 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 		}
 		pause = min(2*pause, 2*time.Second)
 	}
+}
+
+// distrusted reports whether a broker's certificate was refused. Brokers that are away come back, an authority that is not known here does not.
+func distrusted(err error) bool {
+	var refused *tls.CertificateVerificationError
+	return errors.As(err, &refused)
 }
 
 // sayEvery is the time between two warnings about the same trouble.

@@ -55,6 +55,8 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 		if err != nil {
 			return err
 		}
+		e.meter.queries.Store(run, nil)
+		defer e.meter.queries.Delete(run)
 		if e.c.Policy == supervise.Hand { // a live input ends where it ends now
 			return errors.Join(run.Drain(ctx, nil), run.Close(ctx))
 		}
@@ -306,6 +308,9 @@ func printRecords(ctx context.Context, src topic.Source, spans []topic.Span, lim
 		var out [][]any
 		for i := range fetches {
 			f := &fetches[i]
+			for _, b := range f.Bad {
+				out = append(out, []any{f.ID, int64(b.From), arrow.Timestamp(b.Time), nil, b.Error()})
+			}
 			for k := 0; k < f.Rows() && limit != 0; k++ {
 				if n++; (n-1)%every != 0 {
 					continue

@@ -25,7 +25,7 @@ var errMoved = errors.New("the catalog has changed meanwhile")
 // goroutine, without a lock, and may ask the broker. It runs again when another process has changed a definition before the entry was
 // appended. When Decide returns nil, the entry is applied here. An error that passes is waited out as long as ctx and patience last.
 func (l *Log) Decide(ctx context.Context, decide func(*catalog.Catalog) (*catalog.Entry, error)) error {
-	pause, began, warned := firstPause, l.c.Now(), time.Time{}
+	pause, began, warned := firstPause, time.Now(), time.Time{}
 	var tried []string
 	defer func() { l.forget(tried) }()
 	for {
@@ -34,14 +34,10 @@ func (l *Log) Decide(ctx context.Context, decide func(*catalog.Catalog) (*catalo
 			return errors.Join(err, ctx.Err())
 		}
 		if !l.competes(err) {
-			now := l.c.Now()
-			if !l.c.Passing(err) || l.c.Patience > 0 && now.Sub(began) > l.c.Patience {
+			if !l.c.Passing(err) || l.c.Patience > 0 && time.Since(began) > l.c.Patience {
 				return err
 			}
-			if now.Sub(warned) >= l.c.Pause {
-				warned = now
-				l.c.Warn(err)
-			}
+			l.warn(err, &warned)
 		}
 		half := int64(pause / 2)
 		sleep(ctx, time.Duration(half+int64(l.c.Random()%uint64(half))))

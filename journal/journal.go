@@ -36,8 +36,8 @@ type Config struct {
 	Passing func(error) bool
 	// Patience is how long Decide waits out errors that pass; 0: for ever.
 	Patience time.Duration
-	// Pause is the longest wait between two tries while the topic cannot be read, and the time between two warnings.
-	Pause time.Duration
+	// Pause is the wait between two tries to follow the topic, Every the time between two warnings about the same trouble.
+	Pause, Every time.Duration
 }
 
 // transaction is the id under which processes fence one another: the newest Begin wins.
@@ -49,29 +49,36 @@ type Log struct {
 	snapshot atomic.Pointer[catalog.Catalog]
 	turn     chan struct{} // held while an entry is appended: one at a time in a process
 
-	mu    sync.Mutex // guards what follows; never held over I/O
-	next  topic.Offset
-	moved chan struct{}   // closed and replaced when next moves
-	found map[string]bool // ids of entries of this process whose commit was in doubt, and whether they were read back
+	mu     sync.Mutex // guards what follows; never held over I/O
+	next   topic.Offset
+	moved  chan struct{}   // closed and replaced when next or failed moves
+	stuck  error           // why the log could not be followed the last time that it could not, and needs somebody's help
+	failed int             // how often that was
+	found  map[string]bool // ids of entries of this process whose commit was in doubt, and whether they were read back
 }
 
-// Open reads the log to its present end.
-func Open(ctx context.Context, c Config, base *catalog.Catalog) (*Log, error) {
+// New returns a log of which nothing has been read yet. base is the catalog before its first entry.
+func New(c Config, base *catalog.Catalog) *Log {
 	l := &Log{c: c, turn: make(chan struct{}, 1), moved: make(chan struct{}), found: map[string]bool{}}
 	l.snapshot.Store(base)
-	d, err := c.Broker.Describe(ctx, c.Topic)
+	return l
+}
+
+// Load reads the log to its present end, before Follow. After an error it may be called again.
+func (l *Log) Load(ctx context.Context) error {
+	d, err := l.c.Broker.Describe(ctx, l.c.Topic)
 	if err != nil {
-		return nil, fmt.Errorf("read the catalog: %w", err)
+		return fmt.Errorf("read the catalog: %w", err)
 	}
 	span := d.Partitions[0]
 	if span.From < span.To {
 		err = l.read(ctx, span)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the catalog: %w", err)
+		return fmt.Errorf("read the catalog: %w", err)
 	}
 	l.advance(span.To)
-	return l, nil
+	return nil
 }
 
 // Snapshot is the catalog as far as the log has been applied here.
@@ -101,13 +108,36 @@ func (l *Log) read(ctx context.Context, span topic.Span) error {
 // Follow applies what is appended, by this process or another, until ctx ends. It runs on one goroutine, which is the only writer of the
 // snapshot from then on.
 func (l *Log) Follow(ctx context.Context) {
-	for ctx.Err() == nil {
+	for warned := (time.Time{}); ctx.Err() == nil; {
 		err := l.follow(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, topic.ErrTopicReplaced) {
-			l.c.Warn(fmt.Errorf("following the catalog %s: %w", l.c.Topic, err))
+			err = fmt.Errorf("following the catalog %s: %w", l.c.Topic, err)
+			l.warn(err, &warned)
+			l.stick(err)
 		}
 		sleep(ctx, l.c.Pause)
 	}
+}
+
+// warn reports trouble once an interval.
+func (l *Log) warn(err error, warned *time.Time) {
+	if now := time.Now(); now.Sub(*warned) >= l.c.Every {
+		*warned = now
+		l.c.Warn(err)
+	}
+}
+
+// stick notes that the log cannot be followed. Waits for what was appended end with the error, unless it passes.
+func (l *Log) stick(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.c.Passing(err) {
+		return
+	}
+	l.stuck = err
+	l.failed++
+	close(l.moved)
+	l.moved = make(chan struct{})
 }
 
 func (l *Log) follow(ctx context.Context) error {
@@ -149,6 +179,9 @@ func (l *Log) apply(fetches []topic.Fetch) {
 	var broken []catalog.Broken
 	for k := range fetches {
 		f := &fetches[k]
+		for _, b := range f.Bad {
+			broken = append(broken, catalog.Broken{Offset: int64(b.From), Reason: b.Error()})
+		}
 		for i := range f.Rows() {
 			e, bad, err := catalog.Decode(f.Value.At(i), int64(f.Offsets[i]))
 			if err != nil {
@@ -200,7 +233,7 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("entry %d of the catalog topic %s cannot be applied: %s; %s", e.Offset, e.Topic, e.Reason, what)
 }
 
-// CatchUp returns when everything that had been committed to the log when it was called is applied.
+// CatchUp returns when everything that had been committed to the log when it was called is applied, or with why that cannot be read.
 func (l *Log) CatchUp(ctx context.Context) error {
 	d, err := l.c.Broker.Describe(ctx, l.c.Topic)
 	if err != nil {
@@ -210,12 +243,18 @@ func (l *Log) CatchUp(ctx context.Context) error {
 }
 
 func (l *Log) reach(ctx context.Context, end topic.Offset) error {
-	for {
+	for before := -1; ; {
 		l.mu.Lock()
-		next, moved := l.next, l.moved
+		next, moved, stuck, failed := l.next, l.moved, l.stuck, l.failed
 		l.mu.Unlock()
-		if next >= end {
+		if before < 0 {
+			before = failed
+		}
+		switch {
+		case next >= end:
 			return nil
+		case failed > before: // since this call began
+			return stuck
 		}
 		select {
 		case <-moved:

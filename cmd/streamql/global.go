@@ -32,6 +32,7 @@ type global struct {
 	Color   string            `placeholder:"WHEN" default:"auto" help:"auto, always or never."`
 	Quiet   bool              `short:"q" help:"Rows and errors only: no messages, no progress."`
 	NoInput bool              `name:"no-input" help:"Never ask anything and show no prompt."`
+	Log     string            `placeholder:"LEVEL[,FORMAT]" help:"Log changes of state of jobs, models and brokers on stderr: debug, info, warn or error, as text or json, e.g. info,json."`
 	Debug   bool              `help:"Show what a fault in the program needs to be found."`
 
 	Config string `placeholder:"FILE" help:"Read this file in place of ./streamql.toml."`
@@ -67,6 +68,9 @@ func (g *global) check() error {
 		if !slices.Contains(f.legal, f.value) {
 			return usage(fmt.Errorf("--%s is %s, not %q", f.name, strings.Join(f.legal, ", "), f.value))
 		}
+	}
+	if _, err := newLog(io.Discard, g.Log); err != nil {
+		return usage(err)
 	}
 	if g.Limit < 0 || g.Timeout < 0 || g.CommitInterval < 0 || g.Standbys < 0 {
 		return usage(fmt.Errorf("--limit, --timeout, --commit-interval and --standbys are not negative"))
@@ -167,6 +171,13 @@ func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() 
 		return nil, nil, err
 	}
 	opts = append(opts, streamql.WithFiles(roots...), streamql.WithTotalMemory(w.bound()))
+	if w.Log != "" {
+		log, err := newLog(os.Stderr, w.Log)
+		if err != nil {
+			return nil, nil, usage(err)
+		}
+		opts = append(opts, streamql.WithLog(log))
+	}
 	if w.QueryMemory > 0 {
 		opts = append(opts, streamql.WithQueryMemory(int64(w.QueryMemory)))
 	}

@@ -231,7 +231,7 @@ SELECT COUNT(*) AS n FROM s SINCE EARLIEST UNTIL NOW;
 			if said := p.said(); !strings.Contains(said, `user "bob" is not allowed to`) || !strings.Contains(said, want) || strings.Contains(said, "bob-secret") {
 				t.Errorf("it does not say that bob must not %s:\n%s", want, said)
 			} else {
-				t.Log(said[strings.Index(said, "error["):])
+				t.Log(said[max(strings.Index(said, "error["), 0):])
 			}
 		})
 	}

@@ -63,11 +63,17 @@ func (a *asked) rows(sql string) (out [][]any) {
 	if err != nil {
 		a.t.Fatalf("%s: %s: %v", a.label, sql, err)
 	}
-	var doc struct{ Rows [][]any }
-	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+	if out, err = readRows(text); err != nil {
 		a.t.Fatalf("%s: %s: %v: %s", a.label, sql, err, text)
 	}
-	return doc.Rows
+	return out
+}
+
+// readRows reads the answer to a query.
+func readRows(text string) ([][]any, error) {
+	var doc struct{ Rows [][]any }
+	err := json.Unmarshal([]byte(text), &doc)
+	return doc.Rows, err
 }
 
 // until waits until a query answers so.

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -14,7 +15,7 @@ import (
 // What the tests share.
 var (
 	program string // the built binary
-	shared  string // HOST:PORT of the Kafka that tests use together
+	shared  string // HOST:PORT,.. of the Kafka that tests use together
 	script  string // .ci/kafka
 	own     string // why a test cannot start a Kafka of its own; empty: it can
 )
@@ -33,7 +34,7 @@ func run(m *testing.M) int {
 	}
 	script = filepath.Join(root, ".ci", "kafka")
 	own = lacking(root)
-	shared = os.Getenv("STREAMQL_TEST_KAFKA")
+	shared = cmp.Or(os.Getenv("STREAMQL_TEST_KAFKA"), os.Getenv("STREAMQL_TEST_KAFKA3"))
 	switch {
 	case os.Getenv("STREAMQL_TEST_PROCESS") == "no":
 		return leftOut("STREAMQL_TEST_PROCESS=no")

@@ -38,10 +38,15 @@ transaction_timeout = "4s"
 func newSite(t *testing.T, brokers string) *site {
 	t.Helper()
 	s := &site{t: t, brokers: brokers, name: fmt.Sprintf("p%08x", rand.Uint32()), dir: t.TempDir()}
-	s.opts = []kgo.Opt{kgo.SeedBrokers(brokers)}
+	s.opts = seeds(brokers)
 	s.file("streamql.toml", settings)
 	t.Cleanup(s.end)
 	return s
+}
+
+// seeds makes a plain client's options of HOST:PORT,HOST:PORT.
+func seeds(brokers string) []kgo.Opt {
+	return []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...)}
 }
 
 // file writes a file of the site and returns its path.
@@ -70,7 +75,7 @@ func (s *site) topic(what string, partitions int32) string {
 	s.t.Helper()
 	name := s.name + "." + what
 	// Event times are of another day, and a topic that forgets by them would forget at once.
-	resp, err := kadm.NewClient(s.client()).CreateTopic(s.t.Context(), partitions, 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, name)
+	resp, err := kadm.NewClient(s.client()).CreateTopic(s.t.Context(), partitions, -1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, name)
 	if err == nil {
 		err = resp.Err
 	}

@@ -26,6 +26,8 @@ type traffic struct {
 	mu     sync.Mutex
 	inputs map[topic.Partition][]reference.Record
 	poison map[place]bool
+	acked  map[int32]time.Time // when a partition has last acknowledged
+	still  time.Duration       // the longest time between two acknowledgements of a partition
 	err    error
 }
 
@@ -41,7 +43,8 @@ const keys = 60
 // record, up to 2 s of disorder.
 func (s *site) feed(name string, partitions int32, rate int) *traffic {
 	s.t.Helper()
-	f := &traffic{t: s.t, topic: name, stop: make(chan struct{}), inputs: map[topic.Partition][]reference.Record{}, poison: map[place]bool{}}
+	f := &traffic{t: s.t, topic: name, stop: make(chan struct{}), inputs: map[topic.Partition][]reference.Record{}, poison: map[place]bool{},
+		acked: map[int32]time.Time{}}
 	f.cl = s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.RequiredAcks(kgo.AllISRAcks()))
 	f.done.Go(func() {
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -79,6 +82,11 @@ func (f *traffic) produce(rng *rand.Rand, n int, partitions int32, begin int64) 
 			f.err = err
 			return
 		}
+		now := time.Now()
+		if last, ok := f.acked[r.Partition]; ok {
+			f.still = max(f.still, now.Sub(last))
+		}
+		f.acked[r.Partition] = now
 		p := topic.Partition{Topic: r.Topic, ID: r.Partition}
 		f.inputs[p] = append(f.inputs[p], reference.Record{Offset: topic.Offset(r.Offset),
 			Record: topic.Record{Key: r.Key, Value: r.Value, Time: r.Timestamp.UnixMilli()}})
@@ -110,6 +118,20 @@ func (f *traffic) end() {
 	}
 }
 
+// stall is the longest time in which a partition has acknowledged nothing, since the last call of it or the beginning: how long the brokers
+// themselves stood still, as a plain producer sees it.
+func (f *traffic) stall() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, now := f.still, time.Now()
+	for id, last := range f.acked {
+		d = max(d, now.Sub(last))
+		f.acked[id] = now
+	}
+	f.still = 0
+	return d
+}
+
 func (f *traffic) rows() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -127,14 +149,21 @@ type audience struct {
 	got  map[string][]*kgo.Record
 	last time.Time     // when something came
 	gap  time.Duration // the longest time between two arrivals
+	each map[string]*pause
 	stop context.CancelFunc
 	done sync.WaitGroup
+}
+
+// pause is the arrivals of one topic: when the last was, and the longest time between two.
+type pause struct {
+	last time.Time
+	gap  time.Duration
 }
 
 // watch begins to read; topics that are not there yet are waited for.
 func (s *site) watch(names ...string) *audience {
 	s.t.Helper()
-	a := &audience{t: s.t, got: map[string][]*kgo.Record{}}
+	a := &audience{t: s.t, got: map[string][]*kgo.Record{}, each: map[string]*pause{}}
 	cl := s.client(kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.MetadataMinAge(200*time.Millisecond), kgo.MetadataMaxAge(time.Second), kgo.FetchMaxWait(200*time.Millisecond))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -167,7 +196,32 @@ func (a *audience) take(records []*kgo.Record) {
 	a.last = now
 	for _, r := range records {
 		a.got[r.Topic] = append(a.got[r.Topic], r)
+		p := a.each[r.Topic]
+		if p == nil {
+			p = &pause{last: now}
+			a.each[r.Topic] = p
+		}
+		p.gap, p.last = max(p.gap, now.Sub(p.last)), now
 	}
+}
+
+// stillest is the longest time in which nothing came to one of some topics, the present one included, since the last call of it or the
+// beginning, and which topic that was.
+func (a *audience) stillest(names []string) (gap time.Duration, where string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	for _, name := range names {
+		p := a.each[name]
+		if p == nil {
+			continue
+		}
+		if g := max(p.gap, now.Sub(p.last)); g > gap {
+			gap, where = g, name
+		}
+		p.gap, p.last = 0, now
+	}
+	return gap, where
 }
 
 func (a *audience) count(name string) int {

@@ -27,6 +27,8 @@ type Handler struct {
 	Exec func(ctx context.Context, q peer.Request) ([]string, error)
 	// Ready says what is missing before the process can be relied on; nil: nothing.
 	Ready func(ctx context.Context) error
+	// Metrics are the figures of /metrics; nil: there are none.
+	Metrics func(ctx context.Context) []streamql.Metric
 	// MaxRows bounds the rows of a query that ends; 0 is a million. Beyond it the query fails with SQ7202.
 	MaxRows int64
 
@@ -89,6 +91,7 @@ func Over(e *streamql.Engine, roots ...string) *Handler {
 		return said, nil
 	}
 	h.Ready = func(ctx context.Context) error { return failedJob(ctx, e) }
+	h.Metrics = e.Metrics
 	return h
 }
 
@@ -147,7 +150,7 @@ func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}()
 	verb, answer := h.route(r.URL.Path)
 	if answer == nil {
-		refuseAs(w, nethttp.StatusNotFound, bad("there is nothing at this path", "the paths are /v1/query, /v1/exec, /v1/jobs, /healthz and /readyz"))
+		refuseAs(w, nethttp.StatusNotFound, bad("there is nothing at this path", "the paths are /v1/query, /v1/exec, /v1/jobs, /metrics, /healthz, /readyz and /debug/pprof/"))
 		return
 	}
 	if r.Method != verb && !(verb == nethttp.MethodGet && r.Method == nethttp.MethodHead) {
@@ -155,7 +158,7 @@ func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		refuseAs(w, nethttp.StatusMethodNotAllowed, bad("this path wants "+verb, ""))
 		return
 	}
-	if open := strings.HasSuffix(r.URL.Path, "z"); !open {
+	if open := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"; !open {
 		role, err := h.guard.admit(r)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
@@ -181,6 +184,11 @@ func (h *Handler) route(path string) (verb string, answer nethttp.HandlerFunc) {
 		}
 	case "/readyz":
 		return nethttp.MethodGet, h.ready
+	case "/metrics":
+		return nethttp.MethodGet, h.metrics
+	}
+	if strings.HasPrefix(path, profilePath) {
+		return nethttp.MethodGet, h.profile
 	}
 	return "", nil
 }

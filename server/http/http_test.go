@@ -318,3 +318,29 @@ func TestReady(t *testing.T) {
 		}
 	}
 }
+
+// TestWatched: figures are for those who show the token, profiles only for this machine.
+func TestWatched(t *testing.T) {
+	s, _ := started(t, func(o *http.Options, _ *http.Handler) { o.Token = http.Hash(token) })
+	get := func(path string, headers ...string) (int, string) {
+		answer := ask(t, t.Context(), s, "GET", path, "", headers...)
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	shown := []string{"Authorization", "Bearer " + token}
+	for path, want := range map[string]string{"/metrics": `streamql_job_rows_total{job=`, "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile"} {
+		if status, text := get(path); status != nethttp.StatusUnauthorized || strings.Contains(text, want) {
+			t.Errorf("%s without a token: %d", path, status)
+		}
+		if status, text := get(path, shown...); status != nethttp.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	if status, text := get("/debug/pprof/cmdline", shown...); status != nethttp.StatusNotFound || strings.Contains(text, "test") {
+		t.Errorf("the command line: %d %s", status, text)
+	}
+}

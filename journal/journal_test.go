@@ -1,0 +1,48 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/topic"
+)
+
+// forbidden is a broker whose catalog can be described and not read once shut is set.
+type forbidden struct {
+	topic.Source
+	topic.Sink
+	to   topic.Offset
+	shut error
+}
+
+func (f *forbidden) Describe(context.Context, string) (topic.Topic, error) {
+	return topic.Topic{Partitions: []topic.Span{{From: f.to, To: f.to}}}, nil
+}
+
+func (f *forbidden) Open(context.Context, []topic.Span) (topic.Reader, error) { return nil, f.shut }
+
+// TestForbidden has a log that grows and may not be read: a wait for the newest entry ends with the reason.
+func TestForbidden(t *testing.T) {
+	b := &forbidden{shut: topic.ErrRefused}
+	said := make(chan error, 100)
+	l := New(Config{Broker: b, Topic: "catalog", Warn: func(err error) { said <- err }, Pause: time.Millisecond, Every: time.Hour,
+		Passing: topic.Passing}, catalog.New())
+	if err := l.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	b.to = 1
+	go l.Follow(ctx)
+	for range 3 {
+		if err := l.CatchUp(ctx); !errors.Is(err, topic.ErrRefused) {
+			t.Errorf("a log that may not be read: %v", err)
+		}
+	}
+	if n := len(said); n != 1 {
+		t.Errorf("it is said %d times in an interval", n)
+	}
+}
