@@ -20,6 +20,10 @@ func (h *Handler) profile(w nethttp.ResponseWriter, r *nethttp.Request) {
 		refuse(w, &streamql.Error{Code: "SQ7103", Stage: lang.StageRun, Msg: "profiles are for this machine only", Hint: "listen at 127.0.0.1 and ask from there, e.g. over ssh -L"})
 		return
 	}
+	if role, _ := r.Context().Value(roleKey{}).(streamql.Role); role != streamql.Admin {
+		refuse(w, &streamql.Error{Code: "SQ7104", Stage: lang.StageRun, Msg: "profiles are for admins", Hint: "show the admin's token"})
+		return
+	}
 	switch strings.TrimPrefix(r.URL.Path, profilePath) {
 	case "profile":
 		pprof.Profile(w, r)
