@@ -91,10 +91,12 @@ func (e *Engine) start(ctx context.Context) error {
 	}
 	base := catalog.New(own...)
 	e.applied = base
-	return e.retry(ctx, "read the catalog", func() (err error) {
-		e.log, err = journal.Open(ctx, journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
+	return e.retry(ctx, "read the catalog", func() error {
+		log, err := journal.Open(ctx, journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
 			Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: sayEvery / 10}, base)
 		if err == nil {
+			e.log = log
+			e.follow(base, e.applied)
 			e.background.Go(func() { e.log.Follow(e.ctx) })
 			e.background.Go(e.keepHouse)
 			if p, ok := e.broker.(topic.Patient); ok && e.c.Log.Enabled(ctx, slog.LevelWarn) {
@@ -108,10 +110,19 @@ func (e *Engine) start(ctx context.Context) error {
 // own is the name of a topic of the engine's own.
 func (e *Engine) own(what string) string { return e.prefix + "." + what }
 
-// apply makes the rest of the engine follow the catalog. It runs on the goroutine that reads the log, and waits for nothing.
+// apply takes what was read from the log. It runs on the goroutine that reads it, which while the engine opens is the one that opens it:
+// nothing may begin to run before the log is there to be asked for the catalog.
 func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 	before := e.applied
 	e.applied = next
+	e.reportEntries(before, next, entries)
+	if e.log != nil {
+		e.follow(before, next)
+	}
+}
+
+// follow makes the rest of the engine follow the catalog. It waits for nothing.
+func (e *Engine) follow(before, next *catalog.Catalog) {
 	for _, m := range before.Models() {
 		if now, ok := next.Model(m.Name, true); !ok || now.Topic != m.Topic {
 			e.models.Forget(m.Name)
@@ -132,7 +143,6 @@ func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 	case e.chores <- struct{}{}:
 	default: // it is to look already
 	}
-	e.reportEntries(before, next, entries)
 }
 
 // Close stops all jobs, after a last commit of each, and releases the directory. A second call waits for the first.
