@@ -210,6 +210,16 @@ func (o *ordeal) round(n int) (gap, beyond time.Duration) {
 	return gap, gap - stall
 }
 
+// bugs sees that no process has met what nobody foresaw.
+func (o *ordeal) bugs() {
+	o.t.Helper()
+	for _, p := range o.site.procs {
+		if at := strings.Index(p.said(), "SQ9"); at >= 0 {
+			o.t.Errorf("%s has met a bug: %s", p.label, tail(p.said()[:min(at+1000, len(p.said()))], 2000))
+		}
+	}
+}
+
 // TestThreeFaults has three processes under faults of themselves, of the brokers and of one job's input. All other jobs go on, and their outputs
 // are what the oracle says.
 func TestThreeFaults(t *testing.T) {
@@ -227,6 +237,7 @@ func TestThreeFaults(t *testing.T) {
 	for _, p := range o.procs {
 		p.stop()
 	}
+	o.bugs()
 	told := o.owners()
 	commits, handovers := o.chains()
 	t.Logf("%d rounds in %.0f s, %v: %d rows read, %d written, as the oracle says; the longest time without a row of a job was %.1f s, at most %.1f s longer than the brokers gave no answer; %d assignments, no task at two processes in one epoch; %d commits in an unbroken row per task, %d handovers",
