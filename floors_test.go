@@ -39,16 +39,17 @@ var sameFloor = map[string][]string{
 
 // lives says which third party may be imported where; arrow and the standard library are everyone's.
 var lives = map[string][]string{
-	"github.com/cockroachdb/pebble":    {"state", "topic/local", "exec/sim"},
-	"github.com/alecthomas/participle": {"lang"},
-	"github.com/alecthomas/kong":       {"cmd/streamql"},
-	"github.com/reeflective/readline":  {"shell"},
-	"github.com/klauspost/compress":    {"topic/batch", "udf/ml"},
-	"github.com/cespare/xxhash":        {"state", "topic/local", "udf"},
-	"golang.org/x/term":                {"shell", "cmd/streamql"},
-	"github.com/rivo/uniseg":           {"shell"},
-	"github.com/twmb/franz-go":         {"topic/kafka", "bench/kafka"},
-	"github.com/pelletier/go-toml/v2":  {"cmd/streamql"},
+	"github.com/cockroachdb/pebble":       {"state", "topic/local", "exec/sim"},
+	"github.com/alecthomas/participle":    {"lang"},
+	"github.com/alecthomas/kong":          {"cmd/streamql"},
+	"github.com/reeflective/readline":     {"shell"},
+	"github.com/klauspost/compress":       {"topic/batch", "udf/ml"},
+	"github.com/cespare/xxhash":           {"state", "topic/local", "udf"},
+	"golang.org/x/term":                   {"shell", "cmd/streamql"},
+	"github.com/rivo/uniseg":              {"shell"},
+	"github.com/twmb/franz-go":            {"topic/kafka", "bench/kafka"},
+	"github.com/pelletier/go-toml/v2":     {"cmd/streamql"},
+	"github.com/prometheus/client_golang": {"server/http"},
 }
 
 // TestFloors holds every import of every room that is not a test's against the floors.

@@ -57,6 +57,10 @@ func WithoutJobs() Option { return func(c *engine.Config) { c.Policy = supervise
 // several processes. INSERT VALUES inserts again.
 func WithRepeats() Option { return func(c *engine.Config) { c.Repeats = true } }
 
+// WithFiles are the directories under which sessions may define relations over files (default: everywhere, as the program is trusted);
+// none: nowhere. Links that lead out of a directory are not followed.
+func WithFiles(roots ...string) Option { return func(c *engine.Config) { c.Files = roots } }
+
 // WithFunction adds a function: a udf.Scalar, udf.Aggregate or udf.Table.
 func WithFunction(f any) Option {
 	return func(c *engine.Config) { c.Functions = append(c.Functions, f) }
@@ -101,6 +105,10 @@ func WithPatience(d time.Duration) Option { return func(c *engine.Config) { c.Pa
 func WithQuota(query, job int64) Option {
 	return func(c *engine.Config) { c.QueryMemory, c.JobMemory = query, job }
 }
+
+// WithTotalMemory bounds the memory that all queries and jobs may take together, in bytes (default 1 GiB; 0: no limit). The one that asks for
+// more fails with SQ7004; a job tries again. A process needs about twice as much, for what is garbage and not yet collected.
+func WithTotalMemory(bytes int64) Option { return func(c *engine.Config) { c.TotalMemory = bytes } }
 
 // WithQueryMemory is WithQuota for queries alone.
 func WithQueryMemory(bytes int64) Option { return func(c *engine.Config) { c.QueryMemory = bytes } }

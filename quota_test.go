@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/flow"
 )
 
 // bombs are small statements whose results are huge. stops says that only the end of the context ends them.
@@ -117,5 +118,36 @@ func TestQuotaOfAJob(t *testing.T) {
 	var got *streamql.Error
 	if !errors.As(err, &got) || got.Code != "SQ7004" {
 		t.Errorf("the job ended with %v", err)
+	}
+}
+
+// TestTotalMemory: queries that each keep to their quota fail when together they take more than there is, and give back what they took.
+func TestTotalMemory(t *testing.T) {
+	e := open(t, streamql.WithQuota(64<<20, 0), streamql.WithTotalMemory(48<<20))
+	const big = `SELECT x FROM (SELECT LPAD('y', 10000, 'y') AS x, a FROM (SELECT EXPLODE(GENERATE_SERIES(1, 1500)) AS a)) ORDER BY a;`
+	if err := e.Exec(context.Background(), big); err != nil {
+		t.Fatalf("alone: %v", err)
+	}
+	rows, err := e.Query(context.Background(), big)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range rows.Batches() { // while the first gives its rows, it has them
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got *streamql.Error
+		if err := e.Exec(context.Background(), big); !errors.As(err, &got) || got.Code != "SQ7004" || !errors.Is(err, flow.ErrFull) {
+			t.Errorf("beside another: %v", err)
+		}
+		if err := e.Exec(context.Background(), `SELECT 1 AS one;`); err != nil {
+			t.Errorf("a small one beside it: %v", err)
+		}
+		break
+	}
+	for range 3 {
+		if err := e.Exec(context.Background(), big); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
 	}
 }

@@ -33,6 +33,9 @@ type Result = engine.Result
 // JobInfo is what is known of a job.
 type JobInfo = inspect.Job
 
+// Metric is one figure of a process.
+type Metric = inspect.Metric
+
 // ErrCrash is what a hook of Drain returns to crash a job.
 var ErrCrash = supervise.ErrCrash
 
@@ -62,8 +65,30 @@ func Open(ctx context.Context, options ...Option) (*Engine, error) {
 	return &Engine{Session: &Session{service.NewSession()}, service: service}, nil
 }
 
+// Role is what a session may do.
+type Role = engine.Role
+
+// The roles: a Reader asks, a Writer also inserts, defines and trains, an Admin also drops, replaces, terminates and reads files.
+const (
+	Reader = engine.Reader
+	Writer = engine.Writer
+	Admin  = engine.Admin
+)
+
+// SessionOption changes how a session is begun.
+type SessionOption = engine.SessionOption
+
+// WithRole gives a session a role; without it a session is an Admin's. What is beyond the role fails with SQ7104.
+func WithRole(r Role) SessionOption { return engine.WithRole(r) }
+
+// WithRoots sets the directories under which a session may define relations over files, in place of those of WithFiles; none: nowhere.
+// Any other file fails with SQ7105. What has been defined may be read by every session.
+func WithRoots(roots ...string) SessionOption { return engine.WithRoots(roots...) }
+
 // NewSession begins a session with the engine's settings.
-func (e *Engine) NewSession() *Session { return &Session{e.service.NewSession()} }
+func (e *Engine) NewSession(options ...SessionOption) *Session {
+	return &Session{e.service.NewSession(options...)}
+}
 
 // Close stops all jobs, after a last commit of each, and releases the directory.
 func (e *Engine) Close() error { return e.service.Close() }
@@ -77,6 +102,20 @@ func (e *Engine) Jobs(ctx context.Context) []JobInfo { return e.service.Jobs(ctx
 func (e *Engine) Drain(ctx context.Context, after func(job string) error) error {
 	return e.service.Drain(ctx, after)
 }
+
+// GiveUp gives up entries of the catalog that cannot be applied, by their offsets: see Catalog.Broken. Nothing is edited or deleted.
+func (e *Engine) GiveUp(ctx context.Context, offsets ...int64) error {
+	return e.service.GiveUp(ctx, offsets...)
+}
+
+// SkipDamaged restarts a job that has failed because of a damaged changelog (SQ7302), and leaves out the records that are no state.
+func (e *Engine) SkipDamaged(ctx context.Context, job string) error {
+	return e.service.SkipDamaged(ctx, job)
+}
+
+// Metrics are the figures of this process now, as streamql.metrics and /metrics show them. On Kafka those of the brokers (lag, sizes of topics)
+// are up to 10 seconds old, and left out while the brokers do not answer.
+func (e *Engine) Metrics(ctx context.Context) []Metric { return e.service.Metrics(ctx) }
 
 // Broker is the engine's broker, for programs that write topics themselves.
 func (e *Engine) Broker() topic.Broker { return e.service.Broker() }

@@ -23,7 +23,7 @@ type Change struct {
 // State is the new state of a job, as a user or a process has decided it.
 type State struct {
 	Job     string   `json:"job"`
-	State   string   `json:"state"` // PAUSED, RUNNING, DONE or FAILED
+	State   string   `json:"state"` // PAUSED, RUNNING, DONE, FAILED or MADE
 	Resume  string   `json:"resume,omitempty"`
 	Failure *Failure `json:"failure,omitempty"`
 	// Generation is the one the state is of. A report about an earlier one comes too late and changes nothing; 0: whichever there is.
@@ -36,7 +36,11 @@ const (
 	Running = "RUNNING"
 	Done    = "DONE"
 	Failed  = "FAILED"
+	Made    = "MADE" // its topics have been made
 )
+
+// ResumeSkip as State.Resume leaves out the records of a job's changelogs that are no state.
+const ResumeSkip = "SKIP"
 
 // Apply returns the catalog after changes. It cannot fail: what a change refers to and is not there is left out.
 func (c *Catalog) Apply(changes ...Change) *Catalog {
@@ -109,7 +113,7 @@ func (c *Catalog) put(j *Job) {
 	next := *j
 	next.Generation = 1
 	if old, ok := c.jobs[j.Name]; ok {
-		next.Generation = old.Generation + 1
+		next.Generation, next.Made = old.Generation+1, old.Made
 	} else {
 		c.order = append(c.order, j.Name)
 		c.next++
@@ -131,6 +135,8 @@ func (c *Catalog) state(s *State) {
 		j.Done = j.Done && j.Failure == nil // one that has failed is done over
 		j.Paused, j.Failure, j.Resume = false, nil, s.Resume
 		j.Generation++
+	case Made:
+		j.Made = true
 	case Done:
 		j.Done, j.Failure = true, s.Failure
 	case Failed:

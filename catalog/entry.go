@@ -42,6 +42,11 @@ type head struct {
 // Decode reads a record. The error says why this version cannot apply it; broken then holds what could be read. A member that is not known
 // makes an entry unreadable: to leave it out would apply half of a change.
 func Decode(value []byte, offset int64) (e *Entry, broken Broken, err error) {
+	e = &Entry{}
+	known := strict(value, e)
+	if known == nil && e.Format > 0 && e.Format <= EntryFormat {
+		return e, broken, nil
+	}
 	broken = Broken{Offset: offset}
 	fail := func(err error) (*Entry, Broken, error) {
 		broken.Reason = err.Error()
@@ -58,11 +63,7 @@ func Decode(value []byte, offset int64) (e *Entry, broken Broken, err error) {
 	case h.Format > EntryFormat:
 		return fail(fmt.Errorf("the entry has format %d, and this version reads formats up to %d", h.Format, EntryFormat))
 	}
-	e = &Entry{}
-	if err := strict(value, e); err != nil {
-		return fail(fmt.Errorf("this version does not know what the entry says: %w", err))
-	}
-	return e, broken, nil
+	return fail(fmt.Errorf("this version does not know what the entry says: %w", known))
 }
 
 // strict reads JSON and refuses members that are not known.

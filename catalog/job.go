@@ -23,6 +23,8 @@ const (
 	Changelog Use = "changelog" // the state of a job's tasks
 	Exchange  Use = "exchange"  // between the stages of a job
 	Versions  Use = "versions"  // of a model
+	Log       Use = "log"       // the catalog's own
+	Journal   Use = "journal"   // rows of the engine's own: errors, training
 )
 
 // Reading is how the text of a statement was read when it was decided; reading it so again gives the same plan.
@@ -78,8 +80,10 @@ type Job struct {
 	// Tasks are the partitions of the last changelog that stand for the tasks which fill the result.
 	Tasks []topic.Partition
 
+	// Made says that its topics have been made. One that is not there then has been deleted.
+	Made       bool
 	Generation int      // from 1; it rises when the job is to start afresh
-	Resume     string   // where this generation goes on: "", STATE or OFFSETS
+	Resume     string   // where this generation goes on: "", STATE, OFFSETS or ResumeSkip
 	Paused     bool     // by the user
 	Done       bool     // it was bounded and has ended
 	Failure    *Failure // why it failed; nil: it did not

@@ -45,6 +45,7 @@ type Relation struct {
 	Window                     *Windowing
 	With                       map[string]string // options as given, by lower-case name
 	Connector                  string            // "": a topic of the broker
+	Root, Path                 string            // connector 'files': what is read, and the directory that it may not leave (files.Place)
 	ReadOnly                   bool
 	Statement                  string // the text that made it
 	Job                        string // the job that fills it; "" when it is declared over a topic

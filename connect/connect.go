@@ -3,6 +3,7 @@
 package connect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -29,7 +30,7 @@ type Sources struct {
 }
 
 // connectors are the connectors by name.
-var connectors = map[string]func(*Sources, *catalog.Relation) (source, error){
+var connectors = map[string]func(*Sources, context.Context, *catalog.Relation) (source, error){
 	"files":     (*Sources).files,
 	"generator": (*Sources).generator,
 }
@@ -44,18 +45,20 @@ type source struct {
 }
 
 // Open returns the source of a relation with a connector, which it opens at the first call.
-func (s *Sources) Open(r *catalog.Relation) (topic.Source, error) {
+func (s *Sources) Open(ctx context.Context, r *catalog.Relation) (topic.Source, error) {
 	if src, ok := s.known(r); ok {
 		return src, nil
 	}
-	src, err := s.open(r)
+	src, err := s.open(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	return s.keep(r, src.Source), nil
 }
 
-func key(r *catalog.Relation) string { return r.Name + "\x00" + r.Statement }
+func key(r *catalog.Relation) string {
+	return strings.Join([]string{r.Name, r.Statement, r.Root, r.Path}, "\x00")
+}
 
 func (s *Sources) known(r *catalog.Relation) (topic.Source, bool) {
 	s.mu.Lock()
@@ -100,7 +103,7 @@ func (s *Sources) Close() error {
 	return errors.Join(errs...)
 }
 
-func (s *Sources) open(r *catalog.Relation) (source, error) {
+func (s *Sources) open(ctx context.Context, r *catalog.Relation) (source, error) {
 	open, ok := connectors[r.Connector]
 	if !ok {
 		err := &lang.Error{Code: "SQ5001", Stage: lang.StagePlan, Msg: fmt.Sprintf("there is no connector %q", r.Connector)}
@@ -113,7 +116,7 @@ func (s *Sources) open(r *catalog.Relation) (source, error) {
 		}
 		return source{}, err
 	}
-	return open(s, r)
+	return open(s, ctx, r)
 }
 
 func closed(s topic.Source) error {
@@ -123,12 +126,15 @@ func closed(s topic.Source) error {
 	return nil
 }
 
-// Columns finds the columns of a relation that was declared without any.
-func (s *Sources) Columns(r *catalog.Relation) ([]catalog.Column, error) {
+// Columns finds the columns of a relation that was declared without any, by a session that may read files under some directories.
+func (s *Sources) Columns(ctx context.Context, r *catalog.Relation, roots []string) ([]catalog.Column, error) {
 	if r.Connector == "" {
 		return nil, fmt.Errorf("columns are inferred only for connectors 'files' and 'generator'")
 	}
-	src, err := s.open(r)
+	if err := admit(r, roots); err != nil {
+		return nil, err
+	}
+	src, err := s.open(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -136,9 +142,13 @@ func (s *Sources) Columns(r *catalog.Relation) ([]catalog.Column, error) {
 	return src.columns()
 }
 
-// Complete fills in what a new relation takes from its source: the format of its records and the number of its partitions.
-func (s *Sources) Complete(r *catalog.Relation) error {
-	src, err := s.open(r)
+// Complete fills in what a new relation takes from its source: the format of its records, the number of its partitions, and the place of its
+// files, which is under one of the directories that the session may read.
+func (s *Sources) Complete(ctx context.Context, r *catalog.Relation, roots []string) error {
+	if err := admit(r, roots); err != nil {
+		return err
+	}
+	src, err := s.open(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -153,10 +163,37 @@ func (s *Sources) Complete(r *catalog.Relation) error {
 	return nil
 }
 
-func (s *Sources) files(r *catalog.Relation) (source, error) {
-	c := files.Config{Path: r.With["path"], Header: strings.ToLower(r.With["header"]) != "false"}
-	if c.Path == "" {
+// admit finds the place of a new relation's files. From then on the relation is read there, whoever reads it and wherever the process is
+// started.
+func admit(r *catalog.Relation, roots []string) error {
+	path := r.With["path"]
+	if r.Connector != "files" || path == "" {
+		return nil
+	}
+	if len(roots) == 0 {
+		return outside(fmt.Errorf("cannot read %s: this session may read no files", path))
+	}
+	place, err := files.Admit(roots, path)
+	if err != nil {
+		return outside(err)
+	}
+	r.Root, r.Path = place.Root, place.Path
+	return nil
+}
+
+// outside is the error of files that are not for a session.
+func outside(err error) error {
+	return &lang.Error{Code: "SQ7105", Stage: lang.StagePlan, Msg: err.Error(), Err: err,
+		Hint: "allow its directory: roots in [files] of the configuration, or --files for run and the shell"}
+}
+
+func (s *Sources) files(ctx context.Context, r *catalog.Relation) (source, error) {
+	c := files.Config{Root: r.Root, Path: r.Path, Header: strings.ToLower(r.With["header"]) != "false"}
+	if r.With["path"] == "" {
 		return source{}, &lang.Error{Code: "SQ5002", Stage: lang.StagePlan, Msg: "connector 'files' needs path"}
+	}
+	if c.Root == "" { // an entry of the catalog that another version has written
+		return source{}, outside(fmt.Errorf("cannot read %s: the definition of %s does not say under which directory it is", r.With["path"], r.Name))
 	}
 	if f := r.With["format"]; f != "" {
 		c.Format = f
@@ -169,7 +206,10 @@ func (s *Sources) files(r *catalog.Relation) (source, error) {
 	for _, col := range r.Columns {
 		c.Fields = append(c.Fields, col.Name)
 	}
-	src, err := files.Open(c)
+	src, err := files.Open(ctx, c)
+	if errors.Is(err, files.ErrOutside) {
+		return source{}, outside(err)
+	}
 	if err != nil {
 		return source{}, &lang.Error{Code: "SQ5003", Stage: lang.StagePlan, Msg: err.Error(), Err: err}
 	}
@@ -183,7 +223,7 @@ func (s *Sources) files(r *catalog.Relation) (source, error) {
 	return source{src, columns, int32(src.Files()), strings.ToUpper(src.Format()), src.Delimiter()}, nil
 }
 
-func (s *Sources) generator(r *catalog.Relation) (source, error) {
+func (s *Sources) generator(_ context.Context, r *catalog.Relation) (source, error) {
 	c := generate.Config{Kind: r.With["kind"], Seed: 1, Options: map[string]string{}, Now: s.Now}
 	for name, value := range r.With {
 		if err := option(&c, name, value); err != nil {

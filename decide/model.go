@@ -216,6 +216,11 @@ func (d *Decider) Control(st *lang.Control, in *Input) (*Decision, error) {
 	entry := &catalog.Entry{Kind: "STATE", Statement: st.Text()}
 	var names []string
 	for _, j := range jobs {
+		if st.Verb == "RESUME" && st.From != "" && j.Runs() {
+			err := fail(st, 1, "SQ3018", "job %s runs: it goes on from its commits", j.Name)
+			err.Hint = "RESUME .. FROM is for a job that is PAUSED or FAILED"
+			return nil, err
+		}
 		if !control(st, j, &entry.Change) {
 			continue
 		}

@@ -47,7 +47,8 @@ func (e *Engine) connectBroker(ctx context.Context) error {
 		return err
 	}
 	e.broker = b
-	e.states = &states{open: func(task string) (state.Store, error) { return state.Open(b.DB(), task) }, close: func() error { return nil }}
+	e.states = &states{open: func(task string) (state.Store, error) { return state.Open(b.DB(), task) }, close: func() error { return nil },
+		disk: func(task string) (int64, error) { return state.DiskUsage(b.DB(), task) }}
 	return nil
 }
 
@@ -126,7 +127,7 @@ func (e *Engine) openStates() error {
 	if err != nil {
 		return err
 	}
-	e.states = &states{db: db, close: func() error { return errors.Join(db.Flush(), db.Close()) }}
+	e.states = &states{db: db, disk: db.DiskUsage, close: func() error { return errors.Join(db.Flush(), db.Close()) }}
 	e.states.open = func(task string) (state.Store, error) {
 		return state.Open(db.DB, task, state.Unsynced(), state.Budget(e.c.Memory))
 	}
@@ -178,9 +179,11 @@ func (e *Engine) changelog(j *catalog.Job, elsewhere map[string]*catalog.Relatio
 			_, connected := elsewhere[name]
 			return !connected
 		},
-		AtLeastOnce: j.Guarantee == decide.AtLeastOnce,
+		AtLeastOnce: j.Guarantee == decide.AtLeastOnce, SkipDamaged: j.Resume == catalog.ResumeSkip,
+		Restores: e.reportReplay,
 		Assigned: func(job string, a topic.Assignment) {
 			e.owners.set(job, a)
+			e.reportAssignment(job, a)
 			if e.c.Assigned != nil {
 				e.c.Assigned(job, a)
 			}
@@ -191,6 +194,7 @@ func (e *Engine) changelog(j *catalog.Job, elsewhere map[string]*catalog.Relatio
 		l.SaveEvery = e.c.SaveEvery
 		l.Save = func(ctx context.Context, task string) error {
 			_, err := s.Save(ctx, e.states.db, task)
+			e.reportSnapshot(ctx, task, err)
 			return err
 		}
 		l.Load = func(ctx context.Context, task string, usable func(state.Log) bool) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/supervise"
 	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/files"
 	"github.com/streamql/streamql/topic/kafka"
 	"github.com/streamql/streamql/topic/local"
 )
@@ -31,8 +32,13 @@ type Config struct {
 	Memory   int64         // of the tables of one task, bytes
 	// QueryMemory and JobMemory are what a query and a job may take, bytes; 0: no limit.
 	QueryMemory, JobMemory int64
+	// TotalMemory is what all queries and jobs may take together, bytes; 0: no limit.
+	TotalMemory int64
 	// Patience is how long opening and defining wait for brokers that are away; 0: for ever.
 	Patience time.Duration
+
+	// Files are the directories under which sessions may read files, unless they are begun with others.
+	Files []string
 
 	Now       func() time.Time
 	Progress  func(exec.Progress)
@@ -50,13 +56,14 @@ type Config struct {
 	SaveEvery time.Duration
 	Disk      state.FS
 	Flush     time.Duration
+	TrimEvery time.Duration // between two trims of an exchange
 }
 
 // Defaults are the values of what no option sets. A process lives in 2 GiB with them: what is taken may be twice as much for a moment, until
 // the garbage is collected.
 func Defaults() Config {
-	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, Flush: 30 * time.Second, Patience: 5 * time.Second, Version: Version,
-		Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
+	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, TotalMemory: 1 << 30, Flush: 30 * time.Second, TrimEvery: time.Minute, Patience: 5 * time.Second, Version: Version,
+		Files: []string{files.Everywhere}, Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
 }
 
 // Version is the program's version.
@@ -84,7 +91,7 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 		}
 		if time.Since(warned) >= sayEvery {
 			warned = time.Now()
-			e.c.Log.Warn("waiting for the brokers", "to", what, "error", err)
+			e.c.Log.Warn("waiting for the brokers", "to", what, "cause", err)
 			e.warn(err)
 		}
 		select {

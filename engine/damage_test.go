@@ -222,3 +222,32 @@ func TestContradiction(t *testing.T) {
 	o.must(`CREATE STREAM q AS SELECT * FROM s;`)
 	o.state("CSAS_q_1", exec.Running)
 }
+
+// What cannot be applied is given up when somebody asks for it, and only that.
+func TestRepair(t *testing.T) {
+	dir := t.TempDir()
+	o := openDir(t, dir)
+	o.must(`CREATE STREAM s (id STRING KEY, v INT) WITH (topic='s', format='json'); CREATE STREAM p AS SELECT * FROM s;`)
+	o.put(`{}`)
+	o.put(`{"format":9,"kind":"STREAM","name":"future"}`)
+	broken := o.Catalog().Broken()
+	ctx := context.Background()
+	for _, err := range []error{o.GiveUp(ctx, 0), o.SkipDamaged(ctx, "CSAS_p_0"), o.SkipDamaged(ctx, "nobody")} {
+		if e := lang.AsErrors(err); len(e) == 0 || e[0].Code != "SQ7308" && e[0].Code != "SQ2023" {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := o.GiveUp(ctx, broken[0].Offset, broken[1].Offset); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n := len(o.Catalog().Broken()); n != 0 {
+			t.Errorf("%d entries are broken", n)
+		}
+		if err := o.Engine.Close(); err != nil {
+			t.Fatal(err)
+		}
+		o = openDir(t, dir)
+	}
+	o.must(`CREATE STREAM future (a INT) WITH (topic='future', format='json');`)
+}

@@ -20,7 +20,7 @@ func (s *Session) define(ctx context.Context, args []any, decided func(*decide.I
 	e, settings := s.engine, s.settings.Load()
 	var d *decide.Decision
 	err := e.log.Decide(ctx, func(c *catalog.Catalog) (*catalog.Entry, error) {
-		in := &decide.Input{Context: ctx, Catalog: c, Session: settings, Args: args, Facts: &facts{e: e, ctx: ctx, catalog: c}}
+		in := &decide.Input{Context: ctx, Catalog: c, Session: settings, Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s}}
 		var err error
 		if d, err = decided(in); err != nil {
 			return nil, err
@@ -34,10 +34,20 @@ func (s *Session) define(ctx context.Context, args []any, decided func(*decide.I
 	if err := e.retry(ctx, "make topics", func() error { return e.ensure(ctx, d.Make...) }); err != nil {
 		return r, fmt.Errorf("it is defined, and its topics will be made when the brokers answer: %w", err)
 	}
+	if d.Entry != nil && len(d.Entry.Change.Delete) > 0 {
+		e.deleted(ctx)
+	}
 	if d.Job == "" || d.Entry == nil {
 		return r, nil
 	}
 	return r, e.settled(ctx, r, d)
+}
+
+// deleted waits a little until what a statement has given up is gone. If that takes longer, the housekeeping goes on with it.
+func (e *Engine) deleted(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	_ = e.tidy(ctx)
 }
 
 // opens checks that the plan of a new job can be opened, before the job is anything.

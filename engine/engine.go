@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/journal"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/models"
@@ -39,6 +41,8 @@ type Engine struct {
 	owners    owners
 	inserts   chan int // numbers of transactional ids for INSERT VALUES that are free
 	queries   atomic.Int64
+	memory    *flow.Pool // of all queries and jobs
+	meter     meter
 
 	applied *catalog.Catalog // the last that was applied; the goroutine that applies owns it
 	chores  chan struct{}    // there may be topics to make or delete
@@ -52,7 +56,8 @@ type Engine struct {
 
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, c Config) (*Engine, error) {
-	e := &Engine{c: c, functions: udf.Builtins(), inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1)}
+	e := &Engine{c: c, functions: udf.Builtins(), inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
+		memory: flow.NewPool(c.TotalMemory)}
 	for i := range insertWriters {
 		e.inserts <- i
 	}
@@ -89,15 +94,17 @@ func (e *Engine) start(ctx context.Context) error {
 	}
 	base := catalog.New(own...)
 	e.applied = base
-	return e.retry(ctx, "read the catalog", func() (err error) {
-		e.log, err = journal.Open(ctx, journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
-			Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: time.Second, Every: sayEvery}, base)
-		if err == nil {
-			e.background.Go(func() { e.log.Follow(e.ctx) })
-			e.background.Go(e.keepHouse)
-		}
+	e.log = journal.New(journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
+		Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: time.Second, Every: sayEvery}, base)
+	if err := e.retry(ctx, "read the catalog", func() error { return e.log.Load(ctx) }); err != nil {
 		return err
-	})
+	}
+	e.background.Go(func() { e.log.Follow(e.ctx) })
+	e.background.Go(e.keepHouse)
+	if p, ok := e.broker.(topic.Patient); ok && e.c.Log.Enabled(ctx, slog.LevelWarn) {
+		e.background.Go(func() { e.watchBroker(p) })
+	}
+	return nil
 }
 
 // own is the name of a topic of the engine's own.
@@ -127,9 +134,7 @@ func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 	case e.chores <- struct{}{}:
 	default: // it is to look already
 	}
-	for _, entry := range entries {
-		e.c.Log.Debug("catalog entry applied", "kind", entry.Kind, "name", entry.Name, "by", entry.By)
-	}
+	e.reportEntries(before, next, entries)
 }
 
 // Close stops all jobs, after a last commit of each, and releases the directory. A second call waits for the first.
@@ -151,6 +156,8 @@ func (e *Engine) close() error {
 	if e.sources != nil {
 		errs = append(errs, e.sources.Close())
 	}
+	e.meter.disks.Lock() // who is asking for sizes has its answer, and nobody asks after stop
+	defer e.meter.disks.Unlock()
 	return errors.Join(append(errs, e.states.close(), e.broker.Close())...)
 }
 

@@ -19,6 +19,7 @@ type facts struct {
 	e       *Engine
 	ctx     context.Context
 	catalog *catalog.Catalog
+	session *Session // whose statement is decided; nil: a job is started, which defines nothing
 }
 
 var _ decide.Facts = (*facts)(nil)
@@ -36,17 +37,29 @@ func (f *facts) Partitions(name string) (int32, bool, error) {
 }
 
 // Columns implements decide.Facts.
-func (f *facts) Columns(r *catalog.Relation) ([]catalog.Column, error) { return f.e.sources.Columns(r) }
+func (f *facts) Columns(r *catalog.Relation) ([]catalog.Column, error) {
+	roots, err := f.session.files(r)
+	if err != nil {
+		return nil, err
+	}
+	return f.e.sources.Columns(f.ctx, r, roots)
+}
 
 // Complete implements decide.Facts.
-func (f *facts) Complete(r *catalog.Relation) error { return f.e.sources.Complete(r) }
+func (f *facts) Complete(r *catalog.Relation) error {
+	roots, err := f.session.files(r)
+	if err != nil {
+		return err
+	}
+	return f.e.sources.Complete(f.ctx, r, roots)
+}
 
 // Spans implements decide.Facts: which offsets of which partitions a scan reads.
 func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
 	src := f.e.source(map[string]*catalog.Relation{})(l.Topic)
 	if l.Relation != nil && l.Relation.Connector != "" {
 		var err error
-		if src, err = f.e.sources.Open(l.Relation); err != nil {
+		if src, err = f.e.sources.Open(f.ctx, l.Relation); err != nil {
 			return nil, err
 		}
 	}
@@ -73,6 +86,9 @@ func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
 
 // describe looks at what a scan reads. A topic that the catalog makes and that is not there yet is made now.
 func (f *facts) describe(src topic.Source, l planner.Leaf) (topic.Topic, error) {
+	if begins, ok := src.(topic.Begins); ok && !needsEnd(l) {
+		return begins.Begins(l.Topic), nil
+	}
 	d, err := src.Describe(f.ctx, l.Topic)
 	if errors.Is(err, topic.ErrUnknownTopic) && l.Relation != nil && l.Relation.Make != nil {
 		if err := f.e.ensure(f.ctx, *l.Relation.Make); err != nil {
@@ -81,6 +97,13 @@ func (f *facts) describe(src topic.Source, l planner.Leaf) (topic.Topic, error) 
 		return src.Describe(f.ctx, l.Topic)
 	}
 	return d, err
+}
+
+// needsEnd reports whether what a scan reads depends on where its topic ends now.
+func needsEnd(l planner.Leaf) bool {
+	since := l.Scan.Since
+	begins := since == nil && l.Earliest || since != nil && (since.Kind == "EARLIEST" || since.Kind == "OFFSET")
+	return l.Bounded || l.Scan.Until != nil || !begins
 }
 
 // span is what a scan reads of one partition, which holds p now.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/streamql/streamql/inspect"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/models"
-	"github.com/streamql/streamql/peer"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/supervise"
 	"github.com/streamql/streamql/topic"
@@ -29,7 +26,8 @@ var _ inspect.Engine = (*Engine)(nil)
 // registry makes the registry of models' versions.
 func (e *Engine) registry() *models.Registry {
 	name := func(model string) string { return e.own("model." + topic.SafeName(model)) }
-	return models.New(models.Config{Broker: e.broker, Topic: name, Training: e.own(trainingTopic), NewID: rand.Text, Now: e.c.Now, Warn: e.warn, Version: e.c.Version})
+	return models.New(models.Config{Broker: e.broker, Topic: name, Training: e.own(trainingTopic), NewID: rand.Text, Now: e.c.Now, Warn: e.warn, Seen: e.reportVersion,
+		Version: e.c.Version})
 }
 
 // Versions lists the versions of a model.
@@ -47,7 +45,7 @@ func (e *Engine) Serving(model string) int {
 // Topics lists the topics of the broker.
 func (e *Engine) Topics(ctx context.Context) ([]topic.Topic, error) { return e.broker.Topics(ctx) }
 
-// Jobs lists the jobs as this process and the others that run them know them.
+// Jobs lists the jobs as this process and the others that run them know them. In a context of Local no other process is asked.
 func (e *Engine) Jobs(ctx context.Context) []inspect.Job {
 	list := e.jobs.Status()
 	out := make([]inspect.Job, len(list))
@@ -84,123 +82,6 @@ func shown(s supervise.Status, trouble error) inspect.Job {
 	return j
 }
 
-// askTime is how long another process may take to say what its jobs do.
-const askTime = time.Second
-
-// elsewhere adds what other processes know of jobs: those that run tasks are asked for their counts. Where one does not answer, nobody knows
-// the counts.
-func (e *Engine) elsewhere(ctx context.Context, out []inspect.Job, list []supervise.Status) {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	var wg sync.WaitGroup
-	asked := map[string]*answered{}
-	for i := range out {
-		addresses, all := e.runners(ctx, list[i])
-		out[i].Counted = all
-		for _, a := range addresses {
-			if asked[a] == nil {
-				asked[a] = &answered{}
-				wg.Go(func() { asked[a].rows, asked[a].err = e.askJobs(ctx, a) })
-			}
-			defer func() { asked[a].add(&out[i], e.c.Policy == supervise.Idle) }()
-		}
-	}
-	wg.Wait()
-}
-
-// answered is what another process says of its jobs.
-type answered struct {
-	rows map[string]inspect.Job
-	err  error
-}
-
-func (a *answered) add(j *inspect.Job, idle bool) {
-	there, ok := a.rows[j.Name]
-	if a.err != nil || !ok {
-		j.Counted = false
-		return
-	}
-	c, t := &j.Counts, there.Counts
-	c.Rows, c.Late, c.Letters, c.Gaps, c.Resumed = c.Rows+t.Rows, c.Late+t.Late, c.Letters+t.Letters, c.Gaps+t.Gaps, c.Resumed+t.Resumed
-	if idle && j.State == exec.Starting {
-		j.State, j.Failure, j.Waits, j.Attempt = there.State, there.Failure, there.Waits, there.Attempt
-	}
-}
-
-// runners are the addresses of the other processes that run tasks of a job; all: there are no others.
-func (e *Engine) runners(ctx context.Context, s supervise.Status) (addresses []string, all bool) {
-	if !s.Job.Runs() {
-		return nil, true
-	}
-	a, member := e.owners.of(s.Job.Name)
-	if !member || e.c.Policy == supervise.Idle {
-		o, ok := e.broker.(topic.Observer)
-		if !ok {
-			return nil, true
-		}
-		var err error
-		if a, err = o.Owners(ctx, s.Job.Name); err != nil {
-			return nil, false
-		}
-	}
-	all = true
-	seen := map[string]bool{e.c.Address: true}
-	for _, address := range a.Owners {
-		if address == "" && (e.c.Address != "" || !s.RunsHere) {
-			all = false // it answers no queries
-		}
-		if address != "" && !seen[address] {
-			seen[address] = true
-			addresses = append(addresses, address)
-		}
-	}
-	return addresses, all
-}
-
-// askJobs asks another process what its jobs do.
-func (e *Engine) askJobs(ctx context.Context, address string) (map[string]inspect.Job, error) {
-	client := e.c.Peers
-	if client == nil {
-		client = &peer.Client{}
-	}
-	answer, err := client.Query(ctx, address, "SELECT * FROM streamql.jobs", []int32{})
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]inspect.Job{}
-	for record, err := range answer.Batches() {
-		if err != nil {
-			return nil, err
-		}
-		for row := range int(record.NumRows()) {
-			j := readJob(record, row)
-			out[j.Name] = j
-		}
-	}
-	return out, nil
-}
-
-// readJob reads a row of streamql.jobs.
-func readJob(r arrow.Record, row int) inspect.Job {
-	cell := func(name string) any {
-		if at := r.Schema().FieldIndices(name); len(at) == 1 {
-			return flow.Value(r.Column(at[0]), row)
-		}
-		return nil
-	}
-	text := func(name string) string { s, _ := cell(name).(string); return s }
-	number := func(name string) int64 { n, _ := cell(name).(int64); return n }
-	j := inspect.Job{Name: text("job"), State: exec.State(text("status")), Waits: text("waits_for"), Counted: true}
-	j.Counts = exec.Counts{Rows: number("rows"), Late: number("late"), Letters: number("dead_letters"), Gaps: number("gaps"), Resumed: number("recoveries")}
-	if n, ok := cell("attempts").(int32); ok {
-		j.Attempt = int(n)
-	}
-	if cause := text("error"); cause != "" {
-		j.Failure = &catalog.Failure{Code: text("code"), Cause: cause, Cure: text("cure")}
-	}
-	return j
-}
-
 // made finds the relations and table functions whose rows are made when a query runs.
 func (s *Session) made(ctx context.Context) func(name string, args []any) (*planner.Made, bool, error) {
 	e := s.engine
@@ -212,6 +93,8 @@ func (s *Session) made(ctx context.Context) func(name string, args []any) (*plan
 			return versionsOf(ctx, func() []string { return []string{args[0].(string)} }, e), true, nil
 		case "streamql.jobs":
 			return &planner.Made{Fields: inspect.JobFields(), Rows: func() (*flow.Batch, error) { return inspect.Jobs(e.Jobs(ctx)), nil }}, true, nil
+		case "streamql.metrics":
+			return &planner.Made{Fields: inspect.MetricFields(), Rows: func() (*flow.Batch, error) { return inspect.MetricRows(e.Metrics(ctx)), nil }}, true, nil
 		case "ML_TRAINING_INFO":
 			m, n, err := s.modelArg(name, args)
 			if err != nil {

@@ -7,7 +7,10 @@ import (
 )
 
 // owners knows who runs which task, as the groups of the jobs said last.
-type owners struct{ jobs sync.Map }
+type owners struct {
+	jobs sync.Map // topic.Assignment by job
+	met  sync.Map // addresses of processes that own tasks or did, for asking them of jobs that nobody owns
+}
 
 func (o *owners) set(job string, a topic.Assignment) { o.jobs.Store(job, a) }
 

@@ -24,7 +24,7 @@ import (
 // input is what a statement that defines nothing is planned with.
 func (s *Session) input(ctx context.Context, args []any) *decide.Input {
 	c := s.engine.Catalog()
-	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c},
+	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
 		Views: s.engine.views(ctx), Rows: s.made(ctx)}
 }
 
@@ -55,6 +55,8 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 		if err != nil {
 			return err
 		}
+		e.meter.queries.Store(run, nil)
+		defer e.meter.queries.Delete(run)
 		if e.c.Policy == supervise.Hand { // a live input ends where it ends now
 			return errors.Join(run.Drain(ctx, nil), run.Close(ctx))
 		}
@@ -82,7 +84,9 @@ func (e *Engine) versions(ctx context.Context, plan []planner.Stage) error {
 // insertValues writes the rows of INSERT INTO .. VALUES.
 func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
 	e, in := s.engine, s.input(ctx, args)
-	r, rows, err := planner.Values(st, e.decider.Options(in))
+	o := e.decider.Options(in)
+	o.Memory = e.memory
+	r, rows, err := planner.Values(st, o)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +285,7 @@ func (e *Engine) printed(ctx context.Context, name string) (topic.Source, topic.
 		d, err = e.broker.Describe(ctx, r.Topic)
 		return e.broker, d, err
 	}
-	src, err := e.sources.Open(r)
+	src, err := e.sources.Open(ctx, r)
 	if err != nil {
 		return nil, d, err
 	}
@@ -304,6 +308,9 @@ func printRecords(ctx context.Context, src topic.Source, spans []topic.Span, lim
 		var out [][]any
 		for i := range fetches {
 			f := &fetches[i]
+			for _, b := range f.Bad {
+				out = append(out, []any{f.ID, int64(b.From), arrow.Timestamp(b.Time), nil, b.Error()})
+			}
 			for k := 0; k < f.Rows() && limit != 0; k++ {
 				if n++; (n-1)%every != 0 {
 					continue

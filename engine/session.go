@@ -14,16 +14,22 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// Session is one client's view of an engine: its dialect, its properties and its variables. It may be used by several goroutines.
+// Session is one client's view of an engine: what it may do, its dialect, its properties and its variables. It may be used by several
+// goroutines.
 type Session struct {
 	engine   *Engine
+	role     Role                           // never changed
+	roots    []string                       // under which it may define relations over files; never changed
 	settings atomic.Pointer[decide.Session] // never changed in place
 	changing sync.Mutex                     // of settings
 }
 
 // NewSession begins a session with the engine's settings.
-func (e *Engine) NewSession() *Session {
-	s := &Session{engine: e}
+func (e *Engine) NewSession(options ...SessionOption) *Session {
+	s := &Session{engine: e, role: Admin, roots: e.c.Files}
+	for _, o := range options {
+		o(s)
+	}
 	s.settings.Store(&decide.Session{Dialect: dialect(e.c.Dialect), Repeats: e.c.Repeats, Properties: map[string]string{}, Variables: map[string]string{}})
 	return s
 }
@@ -65,6 +71,9 @@ type Result struct {
 
 // Run runs one statement of Parse.
 func (s *Session) Run(ctx context.Context, st lang.Statement, args ...any) (*Result, error) {
+	if err := s.allow(needs(st), "this statement"); err != nil {
+		return nil, Wrap(err, st)
+	}
 	if err := s.engine.look(ctx); err != nil {
 		return nil, Wrap(err, st)
 	}

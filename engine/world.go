@@ -77,7 +77,7 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 		}
 		j = &resolved
 	}
-	if err := e.ensure(ctx, e.topicsOf(j)...); err != nil {
+	if err := e.topicsFor(ctx, j); err != nil {
 		return nil, err
 	}
 	run, err := exec.New(ctx, j.Name, decide.Stages(plan, j.Spans), e.env(j, plan))
@@ -90,6 +90,24 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 		}
 	}
 	return run, nil
+}
+
+// topicsFor makes the topics that a job needs when it is started for the first time, and says so in the log. From then on a topic that is not there
+// has been deleted, and what it held is gone: it is not made again.
+func (e *Engine) topicsFor(ctx context.Context, j *catalog.Job) error {
+	if j.Made {
+		return nil
+	}
+	if err := e.ensure(ctx, e.topicsOf(j)...); err != nil {
+		return err
+	}
+	return e.log.Decide(ctx, func(c *catalog.Catalog) (*catalog.Entry, error) {
+		now, ok := c.Job(j.Name)
+		if !ok || now.Made {
+			return nil, nil
+		}
+		return &catalog.Entry{Kind: "STATE", Name: j.Name, Change: catalog.Change{States: []catalog.State{{Job: j.Name, State: catalog.Made}}}}, nil
+	})
 }
 
 // topicsOf are the topics that a job needs and may have to make: the one that it fills, its exchanges and its changelogs.
@@ -151,7 +169,7 @@ func (w *world) Changed(s supervise.Status) {
 	case s.Failure != nil:
 		log.Warn("job is restarted", "attempt", s.Attempt, "next", s.Next, "code", s.Failure.Code, "cause", s.Failure.Cause)
 	default:
-		log.Info("job", "waits", s.Waits)
+		log.Info("job has a new state", "waits", s.Waits)
 	}
 }
 
@@ -160,8 +178,32 @@ func (e *Engine) env(j *catalog.Job, plan []planner.Stage) exec.Env {
 	elsewhere := connected(plan)
 	m := e.models.ForJob()
 	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval, Errors: e.own(errorsTopic), Fail: e.failed,
-		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Log: e.changelog(j, elsewhere),
-		OnCommit: m.Committed, OnAbort: m.Aborted}
+		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Memory: e.memory, Log: e.changelog(j, elsewhere),
+		OnCommit: m.Committed, OnAbort: m.Aborted, Changed: e.reportJob, Trim: e.trimming(j), Resume: resume(j)}
+}
+
+// resume says where the tasks of a job go on that was resumed after a failure.
+func resume(j *catalog.Job) exec.Resume {
+	r := exec.Resume{Generation: j.Generation}
+	if j.Resume != catalog.ResumeSkip {
+		r.From = exec.From(j.Resume)
+	}
+	return r
+}
+
+// trimming says how the exchanges of a job are trimmed; nil where the broker cannot do it.
+func (e *Engine) trimming(j *catalog.Job) *exec.Trimming {
+	to, ok := e.broker.(topic.Trimmer)
+	if !ok {
+		return nil
+	}
+	t := &exec.Trimming{To: to, Topics: map[string]bool{}, Every: e.c.TrimEvery}
+	for _, spec := range j.Topics {
+		if spec.Use == catalog.Exchange {
+			t.Topics[spec.Name] = true
+		}
+	}
+	return t
 }
 
 // connected are the relations of a plan that are read from a connector, by topic.
@@ -184,7 +226,7 @@ func (e *Engine) source(elsewhere map[string]*catalog.Relation) func(string) top
 		if !ok {
 			return e.broker
 		}
-		src, err := e.sources.Open(r)
+		src, err := e.sources.Open(e.ctx, r)
 		if err != nil {
 			return unreadable{fmt.Errorf("open %s: %w", r.Name, err)}
 		}
@@ -206,6 +248,7 @@ func (e *Engine) failed(job string, f exec.Failure) { e.c.Warn(failure(job, f)) 
 // states is where the state of tasks is stored on this machine.
 type states struct {
 	open  func(task string) (state.Store, error)
+	disk  func(task string) (int64, error) // what a task's state takes on disk, bytes
 	close func() error
 	db    *state.DB // nil: the broker keeps the state
 }

@@ -101,7 +101,7 @@ func (w *Worker) take(t *Task, f *topic.Fetch) error {
 		return err
 	}
 	w.uncommitted()
-	w.rows += int64(f.Rows())
+	w.counts.Rows += int64(f.Rows())
 	if w.env.Read != nil {
 		w.env.Read(int64(f.Rows()))
 	}
@@ -117,7 +117,7 @@ func (w *Worker) uncommitted() {
 
 // skip goes on after offsets that are no longer there, as ON GAP SKIP asks, and counts them.
 func (w *Worker) skip(u *unit, s topic.Span, gap topic.ErrGap) {
-	w.gaps += int64(gap.To - gap.From)
+	w.counts.Gaps += int64(gap.To - gap.From)
 	w.letters.fail(Failure{Code: "SQ8001", Err: gap, Source: s.Topic, Partition: s.Partition, Offset: gap.From, Side: "row"})
 	w.uncommitted()
 	if s.From = u.task.skip(s.Partition, gap.To); s.From >= s.To {

@@ -95,7 +95,7 @@ func (w *Worker) prepared(e prepared) error {
 	case e.err != nil:
 		return e.err
 	}
-	if err := w.install(u, e.store, e.id); err != nil {
+	if err := w.install(u, e); err != nil {
 		return err
 	}
 	if w.mode == following {

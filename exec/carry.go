@@ -18,8 +18,9 @@ func (w *Worker) carry(ctx context.Context, c command) (event, error) {
 		a, err := w.member.Next(ctx)
 		return assignment{a, err}, err
 	case toRestore:
-		store, id, err := w.prepare(ctx, c.unit)
-		return prepared{c.unit, store, id, err}, err
+		p, err := w.prepare(ctx, c.unit)
+		p.err = err
+		return p, err
 	case toWarm:
 		_, err := w.restore(ctx, c.unit, true)
 		return cooled{c.unit, err}, err
@@ -27,6 +28,8 @@ func (w *Worker) carry(ctx context.Context, c command) (event, error) {
 		return w.look(ctx, c.topics), nil
 	case toSave:
 		return w.save(ctx, c.tasks), nil
+	case toTrim:
+		return trimmed{c.due, w.env.Trim.To.Trim(ctx, c.due)}, nil
 	}
 	panic(fmt.Sprintf("exec: %T is no command that is carried out", c))
 }

@@ -106,7 +106,8 @@ type Context struct {
 	// that is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
 	Strict bool
 
-	ops int
+	ops  int
+	jump map[topic.Partition]topic.Offset // positions that a person has decided on
 }
 
 // Models gives running queries the versions of models; an operator asks between two batches. A version is any, because exec does

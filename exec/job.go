@@ -47,15 +47,7 @@ type Job struct {
 	state  State
 	err    error
 	counts Counts
-}
-
-// Counts is what a job has read and what became of it, since it was started.
-type Counts struct {
-	Rows    int64 // read
-	Late    int64 // came after their window had closed
-	Letters int64 // could not be decoded
-	Gaps    int64 // offsets that were gone and, as ON GAP SKIP asks, left out
-	Resumed int64 // how often the job had to go on from what is durable
+	memory int64 // charged to the job's account at the last step
 }
 
 // New makes a job without running it; Start or Drain do, as of its last commit.
@@ -102,6 +94,7 @@ func (j *Job) Run(ctx context.Context) error {
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
+		j.count()
 		if !passing(err) || j.worker.env.Transient { // what a query has given its client cannot be taken back
 			return errors.Join(err, closed)
 		}
@@ -275,19 +268,16 @@ func (j *Job) Status() (State, Counts, error) {
 	return j.state, j.counts, j.err
 }
 
+// set notes a state. That a job recovers, and that it has, is reported to Env.Changed; all other states are the supervisor's to report.
 func (j *Job) set(s State, err error) {
 	j.mu.Lock()
-	defer j.mu.Unlock()
+	before := j.state
 	j.state, j.err = s, err
 	if s == Recovering {
 		j.counts.Resumed++
 	}
-}
-
-func (j *Job) count() {
-	c := Counts{Rows: j.worker.rows, Late: j.worker.late, Letters: j.worker.letters.total, Gaps: j.worker.gaps}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	c.Resumed = j.counts.Resumed
-	j.counts = c
+	j.mu.Unlock()
+	if report := j.worker.env.Changed; report != nil && before != s && (s == Recovering || before == Recovering && s == Running) {
+		report(j.Name, s, err)
+	}
 }

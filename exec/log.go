@@ -32,8 +32,12 @@ type Log struct {
 	Save func(ctx context.Context, task string) error
 	// SaveEvery is the time between two snapshots of a task.
 	SaveEvery time.Duration
+	// SkipDamaged leaves out records that are no state.
+	SkipDamaged bool
 	// Restored counts the changelog records that were replayed; may be nil.
 	Restored func(task string, records int64)
+	// Restores receives the begin and the end of each replay, on the goroutine that replays; may be nil.
+	Restores func(Replay)
 }
 
 // Errors of recovery. They end the job, because what is right cannot be proved.
@@ -99,11 +103,17 @@ func (l *Log) applied(u *unit, txn topic.Txn, now int64) error {
 }
 
 // prepare opens a unit's store as of its last committed transaction. The id is that of its changelog topic.
-func (w *Worker) prepare(ctx context.Context, u *unit) (store state.Store, id string, err error) {
+func (w *Worker) prepare(ctx context.Context, u *unit) (p prepared, err error) {
+	p.unit = u
 	l := w.env.Log
 	if l == nil || w.env.Transient {
-		store, err = w.store(u)
-		return store, "", err
+		if p.store, err = w.store(u); err != nil {
+			return p, err
+		}
+		if _, p.jump, err = w.resume(ctx, u, p.store, p.store.Position()); err != nil {
+			return prepared{unit: u}, errors.Join(err, p.store.Close())
+		}
+		return p, nil
 	}
 	positions := []topic.Partition{u.changelog}
 	for _, in := range u.inputs {
@@ -113,25 +123,28 @@ func (w *Worker) prepare(ctx context.Context, u *unit) (store state.Store, id st
 	}
 	committed, err := w.member.Committed(ctx, positions...)
 	if err != nil {
-		return nil, "", fmt.Errorf("positions of %s: %w", u.name, err)
+		return p, fmt.Errorf("positions of %s: %w", u.name, err)
 	}
 	// Nobody else can commit for this task from here on. What is decided lies below the changelog's end.
-	if id, err = w.restore(ctx, u, false); err != nil {
-		return nil, "", fmt.Errorf("restore the state of %s: %w", u.name, err)
+	if p.id, err = w.restore(ctx, u, false); err != nil {
+		return p, fmt.Errorf("restore the state of %s: %w", u.name, err)
 	}
-	if store, err = w.store(u); err != nil {
-		return nil, "", err
+	if p.store, err = w.store(u); err != nil {
+		return p, err
 	}
-	if err = agree(u, store, committed); err != nil {
-		err = w.disagree(ctx, committed, positions, err)
+	resumed := false
+	if resumed, p.jump, err = w.resume(ctx, u, p.store, committed); err == nil && !resumed {
+		if err = agree(u, p.store, committed); err != nil {
+			err = w.disagree(ctx, committed, positions, err)
+		}
 	}
 	if err == nil {
-		err = w.sameTopics(ctx, u, store)
+		err = w.sameTopics(ctx, u, p.store)
 	}
 	if err != nil {
-		return nil, "", errors.Join(err, store.Close())
+		return prepared{unit: u}, errors.Join(err, p.store.Close())
 	}
-	return store, id, nil
+	return p, nil
 }
 
 // disagree tells a loss from a place that is lost. A process that stood still while it restored may find that others have gone on and the
@@ -189,7 +202,7 @@ func (w *Worker) sameTopics(ctx context.Context, u *unit, store state.Store) err
 		if err != nil {
 			return err
 		}
-		now := append(binary.AppendUvarint(nil, uint64(len(d.Partitions))), d.ID...)
+		now := identity(d)
 		before, ok, err := keep.Get([]byte(name))
 		if err != nil {
 			return err

@@ -8,9 +8,10 @@ import (
 
 // output begins a transaction at the first write: it is open no longer than it must.
 type output struct {
-	w     *Worker
-	txn   topic.Txn
-	bytes int // written in it
+	w       *Worker
+	txn     topic.Txn
+	bytes   int // written in it, without the changes of state
+	records int
 }
 
 func (o *output) begin(ctx context.Context) (topic.Txn, error) {
@@ -19,7 +20,7 @@ func (o *output) begin(ctx context.Context) (topic.Txn, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.txn, o.bytes = txn, 0
+		o.txn, o.bytes, o.records = txn, 0, 0
 	}
 	return o.txn, nil
 }
@@ -33,6 +34,7 @@ func (o *output) Write(p topic.Partition, records ...topic.Record) error {
 	if err != nil {
 		return err
 	}
+	o.records += len(records)
 	for i := range records {
 		o.bytes += len(records[i].Key) + len(records[i].Value)
 	}
@@ -40,7 +42,7 @@ func (o *output) Write(p topic.Partition, records ...topic.Record) error {
 }
 
 // done forgets a transaction that was committed.
-func (o *output) done() { o.txn, o.bytes = nil, 0 }
+func (o *output) done() { o.txn, o.bytes, o.records = nil, 0, 0 }
 
 func (o *output) abort(ctx context.Context) {
 	if o.txn != nil {

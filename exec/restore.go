@@ -39,7 +39,10 @@ func (w *Worker) restore(ctx context.Context, u *unit, follow bool) (id string, 
 		}
 		return late
 	}
-	return d.ID, l.replay(ctx, w.env.Broker, r, u.name, d.ID, span, late)
+	ended := w.replays(u, follow, span)
+	err = l.replay(ctx, w.env.Broker, r, d.ID, span, late, func(f *topic.Fetch) { w.replayed(u, f, follow) })
+	ended(err)
+	return d.ID, err
 }
 
 // describe looks at a topic, and at the offsets of these partitions only where the broker can do that.
@@ -84,8 +87,9 @@ func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Sp
 }
 
 // replay puts a span of the changelog into the local store. Like a task, it does not trust the reader's cursor. When it becomes late, the
-// deletions of what it has put may have gone from the changelog before it came to them, and it ends with what it is sure of.
-func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, task, id string, span topic.Span, late func() bool) error {
+// deletions of what it has put may have gone from the changelog before it came to them, and it ends with what it is sure of. put is called
+// after each fetch that is in the store.
+func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, id string, span topic.Span, late func() bool, put func(*topic.Fetch)) error {
 	if span.From >= span.To {
 		return nil
 	}
@@ -120,9 +124,7 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, tas
 			if err := l.put(r, f, id); err != nil {
 				return err
 			}
-			if l.Restored != nil {
-				l.Restored(task, int64(f.Rows()))
-			}
+			put(f)
 		}
 	}
 }
@@ -130,7 +132,7 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, tas
 func (l *Log) put(r *state.Replay, f *topic.Fetch, id string) error {
 	for i := range f.Rows() {
 		at := state.Log{Cluster: l.Cluster, Topic: id, Next: f.Offsets[i] + 1, Wall: f.Times[i]}
-		if err := r.Put(topic.Record{Key: f.Key.At(i), Value: f.Value.At(i)}, at); err != nil {
+		if err := r.Put(topic.Record{Key: f.Key.At(i), Value: f.Value.At(i)}, at); err != nil && !l.damaged(err) {
 			return fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], err)
 		}
 	}

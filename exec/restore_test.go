@@ -55,7 +55,7 @@ func TestReplayTrustsNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := &Log{Horizon: time.Hour}
-		err = l.replay(ctx, &told{fetches: c.fetches}, r, "t", "id", span, func() bool { return c.late })
+		err = l.replay(ctx, &told{fetches: c.fetches}, r, "id", span, func() bool { return c.late }, func(*topic.Fetch) {})
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", c.name, err)

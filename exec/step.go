@@ -43,6 +43,7 @@ type (
 		unit  *unit
 		store state.Store
 		id    string
+		jump  map[topic.Partition]topic.Offset // positions that a person has decided on; nil: the state's
 		err   error
 	}
 	// cooled: the copy of a unit's state is kept no longer.
@@ -62,6 +63,11 @@ type (
 	looked struct{ partitions map[string]int }
 	// saved: the snapshots are made, but for these.
 	saved struct{ failed map[string]error }
+	// trimmed: the exchanges are trimmed, or could not be; then that is due again.
+	trimmed struct {
+		due map[topic.Partition]topic.Offset
+		err error
+	}
 	// tick: time has passed.
 	tick struct{}
 )
@@ -78,6 +84,9 @@ type (
 	toPoll    struct{ *reading } // bring what comes next of a partition; the first time, open its reader: fetched
 	toLook    struct{ topics []string }
 	toSave    struct{ tasks []string } // make snapshots
+	toTrim    struct {
+		due map[topic.Partition]topic.Offset
+	} // trim exchanges: trimmed
 )
 
 // mode is what a worker does with the tasks it has.
@@ -119,7 +128,7 @@ func (w *Worker) begin(ctx context.Context, m mode) error {
 func lasting(todo []command) []command {
 	return slices.DeleteFunc(todo, func(c command) bool {
 		switch c.(type) {
-		case toPoll, toLook, toSave:
+		case toPoll, toLook, toSave, toTrim:
 			return true
 		}
 		return false
@@ -153,6 +162,10 @@ func (w *Worker) step(ctx context.Context, e event) error {
 		err = w.looked(e)
 	case saved:
 		w.saved(e)
+	case trimmed:
+		if e.err == nil {
+			w.trims.Done(e.due)
+		}
 	case tick, nil:
 	default:
 		panic(fmt.Sprintf("exec: %T is no event", e))

@@ -193,8 +193,8 @@ func TestLeaveCommits(t *testing.T) {
 	}
 	m.does("more rows", m.step(ctx, late))
 	m.does("it has ended", m.step(ctx, gone{m.units[0]}))
-	if got := m.committed("out"); got != "[a=1 c=3]" || m.rows != 2 {
-		t.Errorf("%s is committed, %d rows are read", got, m.rows)
+	if got := m.committed("out"); got != "[a=1 c=3]" || m.counts.Rows != 2 {
+		t.Errorf("%s is committed, %d rows are read", got, m.counts.Rows)
 	}
 }
 

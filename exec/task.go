@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"maps"
 	"sort"
 
 	"github.com/streamql/streamql/flow"
@@ -35,6 +36,7 @@ type Stage struct {
 
 func newTask(name string, root Node, ctx *Context, spans []assigned, sink Emit) (*Task, error) {
 	t := &Task{Name: name, ctx: ctx, position: ctx.State.Position()}
+	maps.Copy(t.position, ctx.jump)
 	ctx.Spans = t.read
 	var err error
 	if t.pipe, err = Wire(root, ctx, sink); err != nil {

@@ -1,7 +1,6 @@
 package exec
 
 import (
-	"context"
 	"time"
 
 	"github.com/streamql/streamql/topic"
@@ -25,11 +24,14 @@ func NewTrims(every time.Duration) *Trims {
 	return &Trims{every: every, parts: map[topic.Partition]trim{}}
 }
 
+// Ready reports whether an interval has passed, so that Due has something to decide.
+func (t *Trims) Ready(now time.Time) bool { return t.last.IsZero() || now.Sub(t.last) >= t.every }
+
 // Due takes the positions that are committed of all exchange partitions of this process's tasks, and returns before which offsets they
 // are to be trimmed now; nil: there is nothing to do yet. A partition that is not named is forgotten: its task has moved away. It is cheap
 // to ask after every commit. Trims are used by one goroutine.
 func (t *Trims) Due(now time.Time, committed map[topic.Partition]topic.Offset) map[topic.Partition]topic.Offset {
-	if !t.last.IsZero() && now.Sub(t.last) < t.every {
+	if !t.Ready(now) {
 		return nil
 	}
 	t.last = now
@@ -49,18 +51,43 @@ func (t *Trims) Due(now time.Time, committed map[topic.Partition]topic.Offset) m
 	return due
 }
 
-// Run trims and remembers it. After an error the same is due again, an interval later.
-func (t *Trims) Run(ctx context.Context, to topic.Trimmer, due map[topic.Partition]topic.Offset) error {
-	if len(due) == 0 {
-		return nil
-	}
-	if err := to.Trim(ctx, due); err != nil {
-		return err
-	}
+// Done notes that partitions are trimmed. What is not, after an error, is due again an interval later.
+func (t *Trims) Done(due map[topic.Partition]topic.Offset) {
 	for p, at := range due {
 		if was, ok := t.parts[p]; ok {
 			t.parts[p] = trim{old: was.old, done: at}
 		}
 	}
-	return nil
+}
+
+// Trimming says how the exchanges of a job are trimmed.
+type Trimming struct {
+	To     topic.Trimmer
+	Topics map[string]bool // the exchanges
+	Every  time.Duration
+}
+
+// trim orders the trimming of what the tasks of this process have committed. It is called when all that they have read is committed.
+func (w *Worker) trim() {
+	t, now := w.env.Trim, w.env.Now()
+	if t == nil || len(t.Topics) == 0 || w.env.Transient {
+		return
+	}
+	if w.trims == nil {
+		w.trims = NewTrims(t.Every)
+	}
+	if !w.trims.Ready(now) {
+		return
+	}
+	committed := map[topic.Partition]topic.Offset{}
+	for _, u := range w.units {
+		for _, in := range u.inputs {
+			if u.phase == running && t.Topics[in.Topic] {
+				committed[in.Partition] = u.task.position[in.Partition]
+			}
+		}
+	}
+	if due := w.trims.Due(now, committed); due != nil {
+		w.order(toTrim{due})
+	}
 }

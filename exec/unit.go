@@ -25,6 +25,9 @@ type unit struct {
 	task    *Task      // while the unit is running, and while what it has done is committed before it leaves; else nil
 	reads   []*reading // what is read for the task
 	drain   drain
+
+	report report  // guarded by Worker.mu
+	replay restore // anybody's
 }
 
 // want is what the group's last assignment says of a unit.

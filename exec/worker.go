@@ -28,11 +28,16 @@ type Env struct {
 	Fail      func(job string, f Failure)
 	Errors    string           // topic of dead letters
 	OnCommit  func()           // after each commit, for those who wait for results; may be nil
+	Resume    Resume           // after a failure
+	Trim      *Trimming        // of exchanges; nil: they are kept for ever
 	OnAbort   func()           // when something uncommitted is dropped; may be nil
 	Read      func(rows int64) // told what has been read; may be nil
 	Transient bool             // results go to the client, nothing is committed
 	Rows      Emit
-	Quota     int64 // bytes that the job may take beside its tables' budgets; 0: no limit
+	Quota     int64      // bytes that the job may take beside its tables' budgets; 0: no limit
+	Memory    *flow.Pool // which it shares with all others; nil: no limit
+	// Changed receives RECOVERING with its cause, and RUNNING when the job has recovered, on the job's goroutine; may be nil.
+	Changed func(job string, s State, cause error)
 }
 
 // ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
@@ -48,7 +53,7 @@ const commitBytes = 32 << 20
 // begin and step, see step.go; all its fields belong to the goroutine that calls those, except that
 //   - job, env, units (but not what each holds) and whole never change;
 //   - member is set before any command is given that needs it, and changes only while nothing is being carried out;
-//   - mu guards which units have a task, for those who look from outside;
+//   - mu guards which units have a task, and their reports, for readers on other goroutines;
 //   - interrupted is anybody's.
 //
 // What must stay true between two steps: nothing is in flight in any task, so that a commit would be whole; first is zero exactly when
@@ -63,14 +68,13 @@ type Worker struct {
 	mode    mode
 	todo    []command // given and not yet begun to be carried out
 	alarms  alarms
+	trims   *Trims         // nil: nothing has been committed yet
 	seen    map[string]int // partitions of the topics that are watched
 	before  func() error   // called before each commit of a drain; may be nil
 	out     output
 	letters letters
 	account *flow.Account
-	rows    int64 // read since the job was started
-	late    int64
-	gaps    int64        // offsets that were gone and left out
+	counts  Counts       // since the job was started; Letters and Resumed are counted elsewhere
 	gap     topic.ErrGap // met once: it may be another owner's doing
 	first   time.Time    // of the first uncommitted row; zero: nothing is uncommitted
 
@@ -85,14 +89,18 @@ func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worke
 	if env.Prefix == "" {
 		env.Prefix = "streamql"
 	}
-	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true, account: flow.NewAccount(env.Quota)}
+	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true, account: flow.NewAccount(env.Quota).Share(env.Memory)}
 	for _, u := range w.units {
 		w.whole = w.whole && u.bounded()
 	}
 	w.out = output{w: w}
 	w.letters = letters{w: w}
 	if env.Transient {
-		return w, w.attach(ctx)
+		err := w.attach(ctx)
+		if err != nil {
+			w.account.Close()
+		}
+		return w, err
 	}
 	return w, w.check() // whose tasks they are shows later, a plan that cannot be opened shows now
 }
@@ -106,7 +114,7 @@ func (w *Worker) check() error {
 		}
 		seen[u.stage] = true
 		store := state.Memory()
-		_, err := w.newTask(u, store)
+		_, err := w.newTask(u, store, nil)
 		if err := errors.Join(err, store.Close()); err != nil {
 			return err
 		}
@@ -141,16 +149,17 @@ func (w *Worker) groupTasks() []topic.Partition {
 }
 
 // install makes a unit's task over its store.
-func (w *Worker) install(u *unit, store state.Store, id string) error {
-	t, err := w.newTask(u, store)
+func (w *Worker) install(u *unit, p prepared) error {
+	t, err := w.newTask(u, p.store, p.jump)
 	if err != nil {
-		return errors.Join(err, store.Close())
+		return errors.Join(err, p.store.Close())
 	}
 	u.to(running)
-	u.topicID, u.drain = id, pending
+	u.topicID, u.drain = p.id, pending
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	u.task = t
+	u.publish()
 	return nil
 }
 
@@ -158,7 +167,7 @@ func (w *Worker) install(u *unit, store state.Store, id string) error {
 func (w *Worker) release(u *unit) error {
 	w.mu.Lock()
 	t := u.task
-	u.task, u.reads = nil, nil
+	u.task, u.reads, u.report = nil, nil, report{}
 	w.mu.Unlock()
 	if t == nil {
 		return nil
@@ -177,14 +186,15 @@ func (w *Worker) running() []string {
 	return out
 }
 
-func (w *Worker) newTask(u *unit, store state.Store) (*Task, error) {
-	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.late += n },
+func (w *Worker) newTask(u *unit, store state.Store, jump map[topic.Partition]topic.Offset) (*Task, error) {
+	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.counts.Late += n },
 		Models: w.env.Models, Progress: w.env.Progress}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}
 	}
 	ctx.Interrupted = w.interrupted.Load
 	w.count(ctx)
+	ctx.jump = jump
 	return newTask(u.name, u.stage.Root, ctx, u.inputs, func(b *flow.Batch) error {
 		if w.env.Rows != nil {
 			return w.env.Rows(b)
@@ -223,6 +233,7 @@ func (w *Worker) Close(ctx context.Context) error {
 	}
 	w.letters.pending, w.todo, w.mode = nil, nil, idle
 	w.first = time.Time{}
+	w.account.Close()
 	return errors.Join(errs...)
 }
 
@@ -233,6 +244,7 @@ func (w *Worker) commit(ctx context.Context) error {
 	if w.env.Transient || w.first.IsZero() || w.held() {
 		return nil
 	}
+	began := w.env.Now()
 	if err := w.letters.flush(); err != nil {
 		return err
 	}
@@ -260,6 +272,7 @@ func (w *Worker) commit(ctx context.Context) error {
 		return fmt.Errorf("commit of %s: %w", w.job, err)
 	}
 	fault.Point("after-commit")
+	w.counts.committed(&w.out)
 	w.out.done()
 	w.first = time.Time{}
 	for _, u := range sealed {
@@ -267,9 +280,12 @@ func (w *Worker) commit(ctx context.Context) error {
 			return err
 		}
 	}
+	w.publish(sealed)
+	w.counts.CommitTime += w.env.Now().Sub(began)
 	if w.env.OnCommit != nil {
 		w.env.OnCommit()
 	}
+	w.trim()
 	return nil
 }
 

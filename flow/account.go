@@ -37,6 +37,9 @@ type Account struct {
 	err   error
 
 	patience int // looks that an ended context still grants
+
+	pool *Pool // nil: none
+	held int64 // taken of the pool; not less than used, until it has refused
 }
 
 // NewAccount makes an account with a quota in bytes; 0: none.
@@ -50,10 +53,11 @@ func NewBudget(ctx context.Context, quota, steps int64) *Account {
 // Watch begins anew: nothing is taken, nothing has been refused, and ctx says when to stop. Work that ctx finds half-way may go on for
 // patience looks more, to come to an end at which it can be committed.
 func (a *Account) Watch(ctx context.Context, patience int) {
-	*a = Account{quota: a.quota, ctx: ctx, patience: patience}
+	a.Close()
+	*a = Account{quota: a.quota, ctx: ctx, patience: patience, pool: a.pool}
 }
 
-// Err is the first refusal: ErrQuota, ErrStopped, ErrWork or what Fail was given, wrapped.
+// Err is the first refusal: ErrQuota, ErrFull, ErrStopped, ErrWork or what Fail was given, wrapped.
 func (a *Account) Err() error {
 	if a == nil {
 		return nil
@@ -95,6 +99,9 @@ func (a *Account) Grow(n int64) bool {
 			a.Fail(a.over(0))
 		}
 	}
+	if a.used > a.held && a.pool != nil {
+		a.draw(a.used)
+	}
 	return a.Work(n)
 }
 
@@ -103,8 +110,10 @@ func (a *Account) Fits(n int64) bool {
 	if a == nil {
 		return true
 	}
-	if a.quota > 0 && a.used+n > a.quota || n < 0 {
+	if a.quota > 0 && a.used+n > a.quota || n < 0 || n > 1<<62 {
 		a.Fail(a.over(n))
+	} else if a.used+n > a.held && a.pool != nil {
+		a.draw(a.used + n)
 	}
 	return a.err == nil
 }
@@ -115,8 +124,11 @@ func (a *Account) over(n int64) error {
 
 // Release gives n bytes back.
 func (a *Account) Release(n int64) {
-	if a != nil {
-		a.used -= n
+	if a == nil {
+		return
+	}
+	if a.used -= n; a.held-a.used > poolSlack+poolStep {
+		a.shrink()
 	}
 }
 
@@ -126,7 +138,9 @@ func (a *Account) Settle(before, n int64) {
 		return
 	}
 	a.used = before
-	a.Grow(n)
+	if a.Grow(n); a.held-a.used > poolSlack+poolStep {
+		a.shrink()
+	}
 }
 
 // Work notes n steps or bytes of work, looks at the context when enough have come together, and reports whether the work may go on.

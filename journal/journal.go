@@ -57,23 +57,28 @@ type Log struct {
 	found  map[string]bool // ids of entries of this process whose commit was in doubt, and whether they were read back
 }
 
-// Open reads the log to its present end.
-func Open(ctx context.Context, c Config, base *catalog.Catalog) (*Log, error) {
+// New returns a log of which nothing has been read yet. base is the catalog before its first entry.
+func New(c Config, base *catalog.Catalog) *Log {
 	l := &Log{c: c, turn: make(chan struct{}, 1), moved: make(chan struct{}), found: map[string]bool{}}
 	l.snapshot.Store(base)
-	d, err := c.Broker.Describe(ctx, c.Topic)
+	return l
+}
+
+// Load reads the log to its present end, before Follow. After an error it may be called again.
+func (l *Log) Load(ctx context.Context) error {
+	d, err := l.c.Broker.Describe(ctx, l.c.Topic)
 	if err != nil {
-		return nil, fmt.Errorf("read the catalog: %w", err)
+		return fmt.Errorf("read the catalog: %w", err)
 	}
 	span := d.Partitions[0]
 	if span.From < span.To {
 		err = l.read(ctx, span)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the catalog: %w", err)
+		return fmt.Errorf("read the catalog: %w", err)
 	}
 	l.advance(span.To)
-	return l, nil
+	return nil
 }
 
 // Snapshot is the catalog as far as the log has been applied here.
@@ -174,6 +179,9 @@ func (l *Log) apply(fetches []topic.Fetch) {
 	var broken []catalog.Broken
 	for k := range fetches {
 		f := &fetches[k]
+		for _, b := range f.Bad {
+			broken = append(broken, catalog.Broken{Offset: int64(b.From), Reason: b.Error()})
+		}
 		for i := range f.Rows() {
 			e, bad, err := catalog.Decode(f.Value.At(i), int64(f.Offsets[i]))
 			if err != nil {

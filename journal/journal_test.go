@@ -28,9 +28,9 @@ func (f *forbidden) Open(context.Context, []topic.Span) (topic.Reader, error) { 
 func TestForbidden(t *testing.T) {
 	b := &forbidden{shut: topic.ErrRefused}
 	said := make(chan error, 100)
-	l, err := Open(t.Context(), Config{Broker: b, Topic: "catalog", Warn: func(err error) { said <- err }, Pause: time.Millisecond, Every: time.Hour,
+	l := New(Config{Broker: b, Topic: "catalog", Warn: func(err error) { said <- err }, Pause: time.Millisecond, Every: time.Hour,
 		Passing: topic.Passing}, catalog.New())
-	if err != nil {
+	if err := l.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -29,6 +29,7 @@ type follower struct {
 	read   snapshot                  // what has been read; published as a copy
 	raw    map[string][]topic.Record // chunks of versions whose manifest has not come
 	warned bool                      // the trouble of this stretch has been reported
+	news   []Version                 // read and not yet reported
 }
 
 func newFollower(r *Registry, model string) *follower {
@@ -155,9 +156,21 @@ func (f *follower) follow() error {
 		for i := range fetches {
 			f.take(&fetches[i])
 		}
+		old := !f.read.caught
 		f.read.caught = f.read.caught || f.read.next >= goal
 		f.show()
+		f.report(old)
 	}
+}
+
+// report reports the versions that were read since the last time.
+func (f *follower) report(old bool) {
+	if seen := f.r.config.Seen; seen != nil {
+		for _, v := range f.news {
+			seen(f.model, v, old)
+		}
+	}
+	f.news = f.news[:0]
 }
 
 func (f *follower) take(fetch *topic.Fetch) {
@@ -184,7 +197,10 @@ func (f *follower) dropped(id string) {
 	delete(f.raw, id)
 	if i := f.index(id); i >= 0 {
 		v := &f.read.list[i]
-		v.Status, v.bundle, v.Err = Dropped, nil, nil
+		if v.Status != Dropped { // each chunk has a tombstone
+			v.Status, v.bundle, v.Err = Dropped, nil, nil
+			f.news = append(f.news, *v)
+		}
 	}
 }
 
@@ -211,6 +227,7 @@ func (f *follower) complete(id string, manifest topic.Record) {
 		v.Number = f.read.list[at].Number
 	}
 	v.Manifest.ID, v.Manifest.Version, v.Manifest.Parent = id, v.Number, f.parent(&v.Manifest)
+	f.news = append(f.news, v)
 	if at >= 0 {
 		f.read.list[at] = v
 		return

@@ -36,6 +36,9 @@ type Config struct {
 	Now   func() time.Time
 	// Warn is called by the registry's goroutines with what they met and try again; may be nil.
 	Warn func(error)
+	// Seen is called by the registry's goroutines with each version that has come, is corrupt or was dropped. old: it was there when the
+	// following of its model began. May be nil.
+	Seen func(model string, v Version, old bool)
 	// Version is the program's, for the manifests it writes.
 	Version string
 }

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"errors"
 	"sort"
 	"strconv"
 	"strings"
@@ -108,7 +109,10 @@ func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 		return nil, err
 	}
 	if len(r.Columns) == 0 && b.Infer != nil && (r.Connector != "" || st.FromTopic != nil) {
-		if r.Columns, err = b.Infer(r); err != nil {
+		var coded *lang.Error
+		if r.Columns, err = b.Infer(r); errors.As(err, &coded) {
+			return nil, err
+		} else if err != nil {
 			return nil, fail(st, "SQ5003", "the columns of %s cannot be told: %v", quote(r.Name), err)
 		}
 	}

@@ -110,8 +110,9 @@ func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, time
 			}
 		}
 		var failed error
-		account := flow.NewBudget(b.Context, insertBytes, insertSteps)
+		account := flow.NewBudget(b.Context, insertBytes, insertSteps).Share(b.Memory)
 		col := expr.Eval(expr.Convert(x, t), one, udf.Env{Account: account, Fail: func(_ int, err error) { failed = err }})
+		account.Close()
 		if err := b.ended(); err != nil {
 			return Row{}, err
 		}

@@ -38,6 +38,8 @@ type Options struct {
 	Prefix string
 	// Context ends planning, and the folding of constants; nil: nothing does.
 	Context context.Context
+	// Memory is what values that are worked out for INSERT share with all queries and jobs; nil: no limit.
+	Memory *flow.Pool
 }
 
 // Made is rows that are made when a query runs.

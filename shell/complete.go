@@ -153,7 +153,7 @@ func sources(e *streamql.Engine) (out []string) {
 	for _, r := range e.Catalog().Relations() {
 		out = append(out, r.Name)
 	}
-	return append(out, "streamql.jobs", "streamql.models")
+	return append(out, "streamql.jobs", "streamql.metrics", "streamql.models")
 }
 
 func models(e *streamql.Engine) (out []string) {
@@ -188,7 +188,7 @@ func columns(e *streamql.Engine, words []string) []string {
 }
 
 var (
-	statementWords = []string{"SELECT", "CREATE", "INSERT INTO", "SHOW", "DESCRIBE", "EXPLAIN", "DROP", "RETRAIN MODEL", "PRINT", "TERMINATE",
+	statementWords = []string{"SELECT", "CREATE", "INSERT INTO", "SHOW", "DESCRIBE", "EXPLAIN", "DROP", "RETRAIN MODEL", "PRINT", "TERMINATE", "PAUSE", "RESUME", "RESTART",
 		"SET", "UNSET", "DEFINE", "UNDEFINE", "LIST", "WITH"}
 	showWords   = []string{"STREAMS", "TABLES", "TOPICS", "ALL TOPICS", "JOBS", "QUERIES", "MODELS", "MODEL VERSIONS", "FUNCTIONS", "TYPES", "PROPERTIES", "VARIABLES"}
 	clauseWords = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "EMIT CHANGES", "EMIT FINAL", "PARTITION BY", "WINDOW",

@@ -33,6 +33,11 @@ var Help = []Topic{
 	{"PRINT", "the records of a topic as they are", "PRINT topic [FROM BEGINNING] [LIMIT n]", "PRINT 'limits' FROM BEGINNING LIMIT 1;"},
 	{"SET", "a property of the queries after it", "SET 'property'='value'\nUNSET 'property'", "SET 'auto.offset.reset'='earliest';"},
 	{"DEFINE", "the value that ${name} stands for", "DEFINE name = 'value'\nUNDEFINE name", "DEFINE least = '100';"},
+	{"PAUSE", "stops a job until it is resumed; it keeps its place, also across restarts", "PAUSE {job | ALL}", "PAUSE ALL;"},
+	{"RESUME", "lets a job go on that is PAUSED or FAILED",
+		"RESUME {job | ALL} [FROM STATE | FROM OFFSETS]\nwithout FROM: from its last commit\nFROM STATE: where its state is, whatever its group's positions are\nFROM OFFSETS: where its group's positions are, in the topics as they are now",
+		"RESUME ALL;"},
+	{"RESTART", "starts a job again that has failed", "RESTART {job | ALL}", "RESTART ALL;"},
 	{"TERMINATE", "ends a job", "TERMINATE {job | ALL}", "TERMINATE ALL;"},
 	{"DROP", "removes a stream, table or model", "DROP {STREAM | TABLE} [IF EXISTS] name [DELETE TOPIC]\nDROP MODEL name", "DROP MODEL spread;"},
 }

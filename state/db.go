@@ -69,6 +69,20 @@ func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
 	return d, nil
 }
 
+// DiskUsage estimates what the state of a task takes on disk, in bytes. What has not been flushed from memory is not in it. Any goroutine
+// may call it.
+func (d *DB) DiskUsage(task string) (int64, error) { return DiskUsage(d.DB, task) }
+
+// DiskUsage is DB.DiskUsage of any database that Open is given.
+func DiskUsage(db *pebble.DB, task string) (int64, error) {
+	prefix := appendText([]byte{keyState}, []byte(task))
+	n, err := db.EstimateDiskUsage(prefix, successor(prefix))
+	if err != nil {
+		return 0, fmt.Errorf("state of %q: %w", task, err)
+	}
+	return int64(n), nil
+}
+
 // Infof implements pebble.Logger.
 func (d *DB) Infof(string, ...any) {}
 

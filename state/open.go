@@ -104,6 +104,9 @@ func (s *store) charge(n int64) {
 	s.charged = due
 }
 
+// Held implements Sized.
+func (s *store) Held() int64 { return s.held }
+
 // Keyspace implements Store.
 func (s *store) Keyspace(name string) Keyspace {
 	if k := s.spaces[name]; k != nil {

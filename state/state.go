@@ -79,6 +79,13 @@ type Counted interface {
 	Count(*flow.Account)
 }
 
+// Sized is a Store that knows what it holds in memory (optional).
+type Sized interface {
+	Store
+	// Held is what its tables hold, in bytes.
+	Held() int64
+}
+
 // View is a committed state that does not change, for reading beside a running task.
 type View interface {
 	// Get returns a copy of the value of key in a keyspace.

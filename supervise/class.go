@@ -39,7 +39,7 @@ var classes = []struct {
 	class Class
 }{
 	{topic.ErrTopicReplaced, Decision}, {exec.ErrMoved, Decision}, {exec.ErrPartitions, Decision}, {state.ErrFormat, Decision},
-	{topic.ErrRefused, Decision}, {topic.ErrTooLarge, Decision}, {flow.ErrQuota, Decision}, {udf.ErrLimit, Decision},
+	{topic.ErrRefused, Decision}, {topic.ErrTooLarge, Decision}, {flow.ErrFull, Heals}, {flow.ErrQuota, Decision}, {udf.ErrLimit, Decision},
 	{topic.ErrUnknownTopic, Unknown},
 	{models.ErrNoVersion, Heals}, {topic.ErrLost, Heals}, {topic.ErrUnreachable, Heals}, {topic.ErrFenced, Heals}, {context.DeadlineExceeded, Heals},
 	{syscall.ENOSPC, Heals}, {syscall.EDQUOT, Heals}, {syscall.EMFILE, Heals}, {syscall.ENFILE, Heals}, {syscall.ECONNREFUSED, Heals}, {syscall.ECONNRESET, Heals},

@@ -23,25 +23,29 @@ type runner struct {
 	last    *catalog.Job  // the newest that was not nil
 	changed chan struct{} // closed and replaced when job changes
 	moved   chan struct{} // closed and replaced when now changes
+	gone    chan struct{} // closed when loop has ended
 	now     Status
 	run     *exec.Job   // while its tasks are in this process
 	before  exec.Counts // of earlier runs
+	// restarts is how often the job was RESTARTING.
+	restarts int64
 }
 
 func newRunner(s *Supervisor, j *catalog.Job) *runner {
-	return &runner{s: s, job: j, last: j, changed: make(chan struct{}), moved: make(chan struct{}), now: Status{Job: j, State: exec.Starting, Since: time.Now()}}
+	return &runner{s: s, job: j, last: j, changed: make(chan struct{}), moved: make(chan struct{}), gone: make(chan struct{}), now: Status{Job: j, State: exec.Starting, Since: time.Now()}}
 }
 
 // want says what the catalog has now.
 func (r *runner) want(j *catalog.Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if j == r.job {
-		return
-	}
+	before := r.job
 	r.job = j
 	if j != nil {
 		r.last, r.now.Job = j, j
+	}
+	if j == before || j != nil && before != nil && j.Generation == before.Generation && j.Runs() == before.Runs() && j.Failure == before.Failure {
+		return // nothing that its run depends on
 	}
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -54,6 +58,7 @@ func (r *runner) target() (*catalog.Job, <-chan struct{}) {
 }
 
 func (r *runner) loop() {
+	defer close(r.gone)
 	ctx := r.s.ctx
 	for ctx.Err() == nil {
 		j, changed := r.target()
@@ -185,7 +190,7 @@ func (r *runner) leave() {
 	defer r.mu.Unlock()
 	if r.run != nil {
 		_, c, _ := r.run.Status()
-		r.before = sum(r.before, c)
+		r.before = r.before.Add(c)
 	}
 	r.run = nil
 }
@@ -204,6 +209,9 @@ func (r *runner) set(s Status) {
 		s.Since = r.now.Since
 	}
 	known := s.State == r.now.State && s.Waits == r.now.Waits && s.Attempt == r.now.Attempt
+	if s.State == exec.Restarting {
+		r.restarts++
+	}
 	r.now = s
 	close(r.moved)
 	r.moved = make(chan struct{})
@@ -225,20 +233,16 @@ func (r *runner) status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.now
-	s.Counts = r.before
+	s.Counts, s.Restarts = r.before, r.restarts
 	if r.run == nil {
 		return s
 	}
 	state, counts, _ := r.run.Status()
-	s.Counts, s.RunsHere = sum(r.before, counts), true
+	s.Counts, s.RunsHere = r.before.Add(counts), true
 	if s.State == exec.Running && state != exec.Starting && state != exec.Done && state != exec.Failed && state != exec.Stopped {
 		s.State = state // RUNNING, RECOVERING: how a run ends is for the runner to say
 	}
 	return s
-}
-
-func sum(a, b exec.Counts) exec.Counts {
-	return exec.Counts{Rows: a.Rows + b.Rows, Late: a.Late + b.Late, Letters: a.Letters + b.Letters, Gaps: a.Gaps + b.Gaps, Resumed: a.Resumed + b.Resumed}
 }
 
 func sleep(ctx context.Context, d time.Duration) {

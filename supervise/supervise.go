@@ -5,6 +5,7 @@ package supervise
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -65,6 +66,7 @@ type Supervisor struct {
 	mu      sync.Mutex // guards runners and order; never held over I/O
 	runners map[string]*runner
 	order   []string
+	leaving []*runner // of jobs that have ended for good, until they have stopped
 }
 
 // New makes a supervisor without jobs. random spreads the restarts of several processes.
@@ -99,6 +101,7 @@ func (s *Supervisor) Set(c *catalog.Catalog) {
 		if !want[name] {
 			r.want(nil)
 			delete(s.runners, name)
+			s.leaving = append(s.leaving, r)
 		}
 	}
 }
@@ -125,6 +128,32 @@ func (s *Supervisor) all() []*runner {
 		out[i] = s.runners[name]
 	}
 	return out
+}
+
+// Gone returns when the jobs that have ended for good have stopped here and their state is removed.
+func (s *Supervisor) Gone(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		s.leaving = slices.DeleteFunc(s.leaving, func(r *runner) bool {
+			select {
+			case <-r.gone:
+				return true
+			default:
+				return false
+			}
+		})
+		if len(s.leaving) == 0 {
+			s.mu.Unlock()
+			return nil
+		}
+		next := s.leaving[0]
+		s.mu.Unlock()
+		select {
+		case <-next.gone:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // Status lists the jobs by creation.
@@ -200,5 +229,6 @@ type Status struct {
 	Next     time.Time        // of RESTARTING: when it is tried again
 	Waits    string           // of WAITING: for what
 	Counts   exec.Counts      // here, since the process was started
+	Restarts int64            // here, since the process was started
 	RunsHere bool
 }

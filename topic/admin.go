@@ -33,6 +33,13 @@ type Trimmer interface {
 	Trim(ctx context.Context, before map[Partition]Offset) error
 }
 
+// Sizer knows what topics take on disk (optional).
+type Sizer interface {
+	// Sizes returns the bytes of topics on the disks of all brokers, every copy counted. A topic that is not there is left out. It must be
+	// cheap: one request to each broker.
+	Sizes(ctx context.Context, topics ...string) (map[string]int64, error)
+}
+
 // Setting is one key of a topic's configuration, in the broker's own words. Want "": the broker's default.
 type Setting struct{ Key, Have, Want string }
 

@@ -223,6 +223,12 @@ type Timed interface {
 	OffsetAt(ctx context.Context, p Partition, ms int64) (Offset, error)
 }
 
+// Begins is a Source that knows where its partitions begin without knowing where they end (optional): files, which are counted to find
+// their ends. Every To is 0.
+type Begins interface {
+	Begins(name string) Topic
+}
+
 // Keeper is a Txn that takes state into its own atomic change (optional; the embedded broker has it, so it needs no changelog).
 // Keys are complete keys of the store the broker shares with state; a nil Value deletes.
 type Keeper interface {

@@ -29,7 +29,8 @@ type config map[string]setting
 var tables = map[string][]string{
 	"kafka": {"tls", "ca_file", "cert_file", "key_file", "server_name", "insecure", "sasl_mechanism", "sasl_user", "sasl_password", "oauth_token",
 		"replication", "session_timeout", "transaction_timeout"},
-	"server":  {"cert_file", "key_file", "token"},
+	"server":  {"cert_file", "key_file", "token", "writer_token", "reader_token"},
+	"files":   {"roots"},
 	"secrets": nil,
 	"define":  nil,
 }

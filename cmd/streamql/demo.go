@@ -138,7 +138,12 @@ func (d *demo) open() (done func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := streamql.Open(d.w.ctx, append(cluster, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report))...)
+	roots, err := d.w.roots()
+	if err != nil {
+		return nil, err
+	}
+	e, err := streamql.Open(d.w.ctx, append(cluster, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report), streamql.WithFiles(roots...),
+		streamql.WithTotalMemory(d.w.bound()))...)
 	if err != nil {
 		return nil, err
 	}

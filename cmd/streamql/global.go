@@ -32,6 +32,7 @@ type global struct {
 	Color   string            `placeholder:"WHEN" default:"auto" help:"auto, always or never."`
 	Quiet   bool              `short:"q" help:"Rows and errors only: no messages, no progress."`
 	NoInput bool              `name:"no-input" help:"Never ask anything and show no prompt."`
+	Log     string            `placeholder:"LEVEL[,FORMAT]" help:"Log changes of state of jobs, models and brokers on stderr: debug, info, warn or error, as text or json, e.g. info,json."`
 	Debug   bool              `help:"Show what a fault in the program needs to be found."`
 
 	Config string `placeholder:"FILE" help:"Read this file in place of ./streamql.toml."`
@@ -46,6 +47,8 @@ type global struct {
 	StateMemory    size          `placeholder:"SIZE" help:"With --brokers, the memory for jobs' state, e.g. 512MiB."`
 	QueryMemory    size          `placeholder:"SIZE" help:"The memory that a query may take, e.g. 256MiB, the default."`
 	JobMemory      size          `placeholder:"SIZE" help:"The memory that a job may take beside its state, e.g. 512MiB, the default."`
+	Memory         size          `placeholder:"SIZE" default:"2GiB" help:"The memory that the process is to live in. Queries and jobs together may take half of it."`
+	Files          []string      `sep:"none" placeholder:"DIR" help:"A directory whose files statements may read, beside the working one and those in [files] of the configuration; it may be repeated."`
 	Snapshots      string        `placeholder:"DIR" help:"With --brokers, a directory all processes reach, for snapshots of jobs' state."`
 
 	Connect string `hidden:"" placeholder:"URL"`
@@ -65,6 +68,9 @@ func (g *global) check() error {
 		if !slices.Contains(f.legal, f.value) {
 			return usage(fmt.Errorf("--%s is %s, not %q", f.name, strings.Join(f.legal, ", "), f.value))
 		}
+	}
+	if _, err := newLog(io.Discard, g.Log); err != nil {
+		return usage(err)
 	}
 	if g.Limit < 0 || g.Timeout < 0 || g.CommitInterval < 0 || g.Standbys < 0 {
 		return usage(fmt.Errorf("--limit, --timeout, --commit-interval and --standbys are not negative"))
@@ -159,6 +165,18 @@ func (w *world) session(more ...streamql.Option) (s *shell.Session, done func() 
 	opts := append(append(more, cluster...), streamql.WithDialect(w.Dialect), streamql.WithProgress(progress.Report), streamql.WithWarnings(warn.take))
 	if w.Dir != "" {
 		opts = append(opts, streamql.WithDir(w.Dir))
+	}
+	roots, err := w.roots()
+	if err != nil {
+		return nil, nil, err
+	}
+	opts = append(opts, streamql.WithFiles(roots...), streamql.WithTotalMemory(w.bound()))
+	if w.Log != "" {
+		log, err := newLog(os.Stderr, w.Log)
+		if err != nil {
+			return nil, nil, usage(err)
+		}
+		opts = append(opts, streamql.WithLog(log))
 	}
 	if w.QueryMemory > 0 {
 		opts = append(opts, streamql.WithQueryMemory(int64(w.QueryMemory)))

@@ -33,14 +33,31 @@ func (w *world) server(e *streamql.Engine) (*http.Server, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	if token := r.reference("server.token"); token.at != "" {
+	for key, to := range map[string]*http.Token{"server.token": &o.Token, "server.writer_token": &o.Writer, "server.reader_token": &o.Reader} {
+		token := r.reference(key)
+		if token.at == "" {
+			continue
+		}
 		text, err := token.read()
 		if err != nil {
 			return nil, err
 		}
-		o.Token = http.Hash(string(text))
+		*to = http.Hash(string(text))
 	}
-	return http.Listen(o, http.Over(e))
+	none := http.Token{}
+	switch {
+	case o.Token == none && o.Writer != none:
+		r.fail("server.writer_token", "write token, the admin's, too", "server.writer_token goes with server.token")
+	case o.Token == none && o.Reader != none:
+		r.fail("server.reader_token", "write token, the admin's, too", "server.reader_token goes with server.token")
+	case o.Writer != none && (o.Writer == o.Token || o.Writer == o.Reader), o.Reader != none && o.Reader == o.Token:
+		r.fail("server.token", "make one for each", "two roles of [server] have the same token")
+	}
+	roots := r.paths("files.roots") // those of --files are for the one who typed it
+	if r.err != nil {
+		return nil, r.err
+	}
+	return http.Listen(o, http.Over(e, roots...))
 }
 
 // peers is how other processes of the application are asked: as they are, with TLS and a token where [server] has them.

@@ -29,6 +29,7 @@ type cli struct {
 	Explain explainCmd `cmd:"" help:"Show the plan of statements without running them."`
 	Gen     genCmd     `cmd:"" help:"Make rows by rule: JSON lines on stdout, or records in a topic."`
 	Test    testCmd    `cmd:"" help:"Run SQL test files (*.sqltest)."`
+	Repair  repairCmd  `cmd:"" help:"List what is damaged in a catalog or in changelogs, and skip it if asked to."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }
 

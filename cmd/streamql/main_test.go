@@ -103,7 +103,8 @@ func TestUsage(t *testing.T) {
 		{"json without an end", []string{"-o", "json", "-c", "CREATE STREAM c WITH (connector='generator', kind='cars', rate=1); SELECT * FROM c EMIT CHANGES;"}, "", 2, "SQ3010"},
 		{"an error in JSON", []string{"-o", "json", "-q", "-c", "SELECT spead FROM nowhere;"}, "", 2, `"stage":"plan","statement":1,"message":`},
 		{"work that fails", []string{"-c", "CREATE STREAM s (x DOUBLE) WITH (topic='s'); CREATE MODEL m FROM s TRAIN ONCE WITH (type='kmeans', k=2);"}, "", 1, "SQ6201"},
-		{"files that are not there", []string{"-c", "CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"}, "", 3, "/no/such.csv"},
+		{"files that are not there", []string{"-c", "CREATE STREAM f (a STRING) WITH (connector='files', path='no-such.csv');"}, "", 3, "/no-such.csv"},
+		{"files elsewhere", []string{"-c", "CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"}, "", 2, "--files"},
 		{"a job that fails", []string{"run", file(t, "fails.sql", `SET 'auto.offset.reset'='earliest'; CREATE STREAM raw (v STRING) WITH (topic='s', format='json');
 			INSERT INTO raw VALUES ('abc'); CREATE STREAM s (v INT) WITH (topic='s', format='json', on_error='fail'); CREATE STREAM t AS SELECT v FROM s;`)}, "", 1,
 			`job CSAS_t_0 has failed: `},
@@ -130,24 +131,25 @@ func TestUsage(t *testing.T) {
 
 func TestRunOverFiles(t *testing.T) {
 	csv := file(t, "sales.csv", "shop,amount\r\nnorth,10\r\nsouth,2.5\r\nnorth,30\r\n")
+	at := filepath.Dir(csv)
 	sql := file(t, "sales.sql", fmt.Sprintf(`CREATE STREAM sales (shop STRING, amount DOUBLE) WITH (connector='files', path='%s');
 		SELECT shop, COUNT(*) AS n, SUM(amount) AS total FROM sales GROUP BY shop ORDER BY shop;`, csv))
-	got := invoke(t, "", "run", sql)
+	got := invoke(t, "", "run", sql, "--files", t.TempDir(), "--files", at)
 	if want := `{"shop":"north","n":2,"total":40.0}` + "\n" + `{"shop":"south","n":1,"total":2.5}` + "\n"; got.out != want || got.code != 0 {
 		t.Errorf("exit %d, got\n%swant\n%s%s", got.code, got.out, want, got.err)
 	}
 	if first, _, _ := strings.Cut(got.err, "\n"); !strings.Contains(first, "in memory") {
 		t.Errorf("the first line on stderr is %q", first)
 	}
-	got = invoke(t, "", "run", sql, "-q", "-o", "csv")
+	got = invoke(t, "", "run", sql, "--files", at, "-q", "-o", "csv")
 	if want := "shop,n,total\r\nnorth,2,40.0\r\nsouth,1,2.5\r\n"; got.out != want || got.err != "" {
 		t.Errorf("csv: got %q, and on stderr %q", got.out, got.err)
 	}
-	got = invoke(t, "", "run", filepath.Dir(sql), "-q", "-o", "json", "--limit", "1")
+	got = invoke(t, "", "run", filepath.Dir(sql), "--files", at, "-q", "-o", "json", "--limit", "1")
 	if want := "[\n  " + `{"shop":"north","n":2,"total":40.0}` + "\n]\n"; got.out != want {
 		t.Errorf("json of a directory: got %q", got.out)
 	}
-	got = invoke(t, "", "run", sql, "-o", "table")
+	got = invoke(t, "", "run", sql, "--files", at, "-o", "table")
 	if want := " shop  │ n │ total\n north │ 2 │  40.0\n south │ 1 │   2.5\n"; got.out != want || !strings.Contains(got.err, "2 rows · ") {
 		t.Errorf("table: got\n%s%s", got.out, got.err)
 	}

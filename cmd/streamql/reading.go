@@ -69,6 +69,19 @@ func (r *reading) path(key string) string {
 	return beside(r.config[key].pos.File, path)
 }
 
+// paths are the paths of a list; each counts from the folder of the file that names it.
+func (r *reading) paths(key string) (out []string) {
+	for _, v := range value[[]any](r, key, "a list of paths") {
+		path, ok := v.(string)
+		if !ok || path == "" {
+			r.fail(key, `write ["DIR", "DIR"]`, "%s is a list of paths", key)
+			return nil
+		}
+		out = append(out, beside(r.config[key].pos.File, path))
+	}
+	return out
+}
+
 // reference is where a secret is; the zero value if the key is not there.
 func (r *reading) reference(key string) reference {
 	s := r.config[key]

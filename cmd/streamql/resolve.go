@@ -24,8 +24,8 @@ type files struct {
 // Validate is for the interface only.
 func (f *files) Validate(*kong.Application) error { return nil }
 
-// notKeys are flags that files cannot set: they say which file is read, or belong to one run.
-var notKeys = map[string]bool{"help": true, "config": true, "env": true, "connect": true, "define": true}
+// notKeys are flags that files cannot set: they say which file is read, belong to one run, or are tables there.
+var notKeys = map[string]bool{"help": true, "config": true, "env": true, "connect": true, "define": true, "files": true}
 
 // Resolve is the value of a flag.
 func (f *files) Resolve(at *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {

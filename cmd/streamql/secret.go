@@ -21,7 +21,7 @@ type reference struct {
 }
 
 // secretKeys are the keys whose values are references, as all of [secrets] are.
-var secretKeys = []string{"kafka.sasl_password", "kafka.oauth_token", "server.token"}
+var secretKeys = []string{"kafka.sasl_password", "kafka.oauth_token", "server.token", "server.writer_token", "server.reader_token"}
 
 func isSecret(key []string) bool {
 	if key[0] == "env" {

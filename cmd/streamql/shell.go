@@ -41,6 +41,9 @@ func (c *shellCmd) Run(w *world) (err error) {
 			return err
 		}
 	}
+	if prompt { // lines of a log would run into what is typed
+		w.Log = ""
+	}
 	s, done, err := w.session(w.visitor()...)
 	if err != nil {
 		return err

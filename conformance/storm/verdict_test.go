@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/conformance/reference"
-	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/topic"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -51,23 +51,13 @@ func (w *world) jobs() error {
 		}
 		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 		defer stop()
-		rows, err := e.Query(ctx, "SELECT job, status, recoveries, error FROM streamql.jobs")
-		if err != nil {
-			return fmt.Errorf("p%d: %w", p.id, err)
-		}
-		for batch, err := range rows.Batches() {
-			if err != nil {
-				return fmt.Errorf("p%d: %w", p.id, err)
+		for _, j := range e.Jobs(here(ctx)) {
+			if j.State == exec.Failed {
+				return fmt.Errorf("p%d: job %s has failed: %s: %s", p.id, j.Name, j.Failure.Code, j.Failure.Cause)
 			}
-			for i := range batch.Rows() {
-				if flow.Value(batch.Column(1), i) == "FAILED" {
-					return fmt.Errorf("p%d: job %v has failed: %v", p.id, flow.Value(batch.Column(0), i), flow.Value(batch.Column(3), i))
-				}
-				n, _ := flow.Value(batch.Column(2), i).(int64)
-				resumed += int(n)
-				if why := flow.Value(batch.Column(3), i); why != nil {
-					w.note("p%d: job %v, resumed %d times, is %v: %v", p.id, flow.Value(batch.Column(0), i), n, flow.Value(batch.Column(1), i), why)
-				}
+			resumed += int(j.Counts.Resumed)
+			if j.Failure != nil {
+				w.note("p%d: job %s, resumed %d times, is %s: %s", p.id, j.Name, j.Counts.Resumed, j.State, j.Failure.Cause)
 			}
 		}
 	}

@@ -31,6 +31,9 @@ func refuse(w nethttp.ResponseWriter, err error) {
 
 func refuseAs(w nethttp.ResponseWriter, code int, err error) {
 	list, _ := listed(err)
+	if list[0].Code == "SQ7206" { // which says so
+		w.Header().Set("Retry-After", "1")
+	}
 	say(w, code, map[string]any{"errors": list})
 }
 

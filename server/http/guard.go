@@ -6,7 +6,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/streamql/streamql"
@@ -19,48 +19,99 @@ type Token [sha256.Size]byte
 // Hash is the hash of a token.
 func Hash(token string) Token { return sha256.Sum256([]byte(token)) }
 
-// guard says who may ask.
+// guard says who may ask, and as what.
 type guard struct {
-	token  Token // zero: nobody is asked for one
-	failed atomic.Int32
+	tokens map[streamql.Role]Token // none: nobody is asked for one
+	now    func() time.Time
+
+	mu    sync.Mutex
+	wrong map[string]trials // by the client's address; mu guards it
 }
 
-// After five wrong tokens in a row each further one waits.
+// trials are the wrong tokens of an address.
+type trials struct {
+	n    int       // in a row
+	next time.Time // when the next token is looked at
+}
+
+// After five wrong tokens in a row one token a second of that address is looked at. When so many addresses are known all are forgiven.
 const (
-	forgiven = 5
-	penalty  = time.Second
+	forgiven  = 5
+	penalty   = time.Second
+	addresses = 4096
 )
 
-// admit lets a request in or says why not. Without a token only loopback is listened to; there, what a web page of another host sends
-// through a browser is refused: it comes from another site, or under a name that is not this machine's.
-func (g *guard) admit(r *nethttp.Request) error {
-	if g.token == (Token{}) {
-		_, origin, page := strings.Cut(r.Header.Get("Origin"), "://")
-		if err := nethttp.NewCrossOriginProtection().Check(r); err != nil || page && origin != r.Host {
-			return forbidden("a page of another site asks")
+func newGuard(o Options) *guard {
+	g := &guard{tokens: map[streamql.Role]Token{}, now: time.Now, wrong: map[string]trials{}}
+	for role, t := range map[streamql.Role]Token{streamql.Reader: o.Reader, streamql.Writer: o.Writer, streamql.Admin: o.Token} {
+		if t != (Token{}) {
+			g.tokens[role] = t
 		}
-		host := r.Host
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-		if !loopback(strings.Trim(host, "[]")) {
-			return forbidden("the request is for another host")
-		}
-		return nil
 	}
+	return g
+}
+
+// admit lets a request in as a role, or says why not. Without a token only loopback is listened to; there, what a web page of another host
+// sends through a browser is refused: it comes from another site, or under a name that is not this machine's.
+func (g *guard) admit(r *nethttp.Request) (streamql.Role, error) {
+	if g != nil && len(g.tokens) > 0 {
+		return g.known(r)
+	}
+	_, origin, page := strings.Cut(r.Header.Get("Origin"), "://")
+	if err := nethttp.NewCrossOriginProtection().Check(r); err != nil || page && origin != r.Host {
+		return 0, forbidden("a page of another site asks")
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if !loopback(strings.Trim(host, "[]")) {
+		return 0, forbidden("the request is for another host")
+	}
+	return streamql.Admin, nil
+}
+
+// known finds the role of a token. Where too many were wrong the token is not looked at, so that asking in parallel finds no more.
+func (g *guard) known(r *nethttp.Request) (role streamql.Role, err error) {
+	address, _, _ := net.SplitHostPort(r.RemoteAddr)
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	hash := Hash(given)
-	if ok && subtle.ConstantTimeCompare(hash[:], g.token[:]) == 1 {
-		g.failed.Store(0)
-		return nil
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.looks(address) {
+		return 0, &streamql.Error{Code: "SQ7206", Stage: lang.StageRun, Msg: "too many wrong tokens have come from this address", Hint: "ask again in a second, with the right one"}
 	}
-	if g.failed.Add(1) > forgiven {
-		select {
-		case <-time.After(penalty):
-		case <-r.Context().Done():
+	for as, t := range g.tokens {
+		if subtle.ConstantTimeCompare(hash[:], t[:]) == 1 && ok {
+			role = max(role, as)
 		}
 	}
-	return &streamql.Error{Code: "SQ7102", Stage: lang.StageRun, Msg: "the bearer token is missing or wrong", Hint: "send Authorization: Bearer TOKEN"}
+	if role != 0 {
+		delete(g.wrong, address)
+		return role, nil
+	}
+	if len(g.wrong) >= addresses {
+		clear(g.wrong)
+	}
+	t := g.wrong[address]
+	t.n++
+	g.wrong[address] = t
+	return 0, &streamql.Error{Code: "SQ7102", Stage: lang.StageRun, Msg: "the bearer token is missing or wrong", Hint: "send Authorization: Bearer TOKEN"}
+}
+
+// looks reports whether a token of an address is looked at now.
+func (g *guard) looks(address string) bool {
+	t := g.wrong[address]
+	if t.n < forgiven {
+		return true
+	}
+	now := g.now()
+	if now.Before(t.next) {
+		return false
+	}
+	t.next = now.Add(penalty)
+	g.wrong[address] = t
+	return true
 }
 
 func forbidden(why string) error {

@@ -27,10 +27,12 @@ type Handler struct {
 	Exec func(ctx context.Context, q peer.Request) ([]string, error)
 	// Ready says what is missing before the process can be relied on; nil: nothing.
 	Ready func(ctx context.Context) error
+	// Metrics are the figures of /metrics; nil: there are none.
+	Metrics func(ctx context.Context) []streamql.Metric
 	// MaxRows bounds the rows of a query that ends; 0 is a million. Beyond it the query fails with SQ7202.
 	MaxRows int64
 
-	guard guard
+	guard *guard          // nil before Listen
 	live  context.Context // ends when the server does; nil: never
 }
 
@@ -41,11 +43,15 @@ const (
 	patience    = 30 * time.Second // for a client that does not read
 )
 
-// Over is the handler of an engine in this process.
-func Over(e *streamql.Engine) *Handler {
+// roleKey is the key of a request's role in its context.
+type roleKey struct{}
+
+// Over is the handler of an engine in this process. Each request is a session of its own, in the role of its token, and reads files under
+// roots; without any, none.
+func Over(e *streamql.Engine, roots ...string) *Handler {
 	h := &Handler{}
 	h.Query = func(ctx context.Context, q peer.Request) (*streamql.Rows, error) {
-		session, err := begin(e, q)
+		session, err := begin(ctx, e, q, roots)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +67,7 @@ func Over(e *streamql.Engine) *Handler {
 		return session.Query(ctx, q.SQL, q.Args...)
 	}
 	h.Exec = func(ctx context.Context, q peer.Request) ([]string, error) {
-		session, err := begin(e, q)
+		session, err := begin(ctx, e, q, roots)
 		if err != nil {
 			return nil, err
 		}
@@ -85,12 +91,14 @@ func Over(e *streamql.Engine) *Handler {
 		return said, nil
 	}
 	h.Ready = func(ctx context.Context) error { return failedJob(ctx, e) }
+	h.Metrics = e.Metrics
 	return h
 }
 
 // begin begins a session for one request: nothing that a request sets is another's.
-func begin(e *streamql.Engine, q peer.Request) (*streamql.Session, error) {
-	s := e.NewSession()
+func begin(ctx context.Context, e *streamql.Engine, q peer.Request, roots []string) (*streamql.Session, error) {
+	role, _ := ctx.Value(roleKey{}).(streamql.Role) // without one it may do nothing
+	s := e.NewSession(streamql.WithRole(role), streamql.WithRoots(roots...))
 	for _, name := range slices.Sorted(maps.Keys(q.Properties)) {
 		if err := s.Set(name, q.Properties[name]); err != nil {
 			return nil, err
@@ -142,7 +150,7 @@ func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	}()
 	verb, answer := h.route(r.URL.Path)
 	if answer == nil {
-		refuseAs(w, nethttp.StatusNotFound, bad("there is nothing at this path", "the paths are /v1/query, /v1/exec, /v1/jobs, /healthz and /readyz"))
+		refuseAs(w, nethttp.StatusNotFound, bad("there is nothing at this path", "the paths are /v1/query, /v1/exec, /v1/jobs, /metrics, /healthz, /readyz and /debug/pprof/"))
 		return
 	}
 	if r.Method != verb && !(verb == nethttp.MethodGet && r.Method == nethttp.MethodHead) {
@@ -150,12 +158,14 @@ func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		refuseAs(w, nethttp.StatusMethodNotAllowed, bad("this path wants "+verb, ""))
 		return
 	}
-	if open := strings.HasSuffix(r.URL.Path, "z"); !open {
-		if err := h.guard.admit(r); err != nil {
+	if open := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"; !open {
+		role, err := h.guard.admit(r)
+		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			refuse(w, err)
 			return
 		}
+		r = r.WithContext(context.WithValue(r.Context(), roleKey{}, role))
 	}
 	answer(w, r)
 }
@@ -174,6 +184,11 @@ func (h *Handler) route(path string) (verb string, answer nethttp.HandlerFunc) {
 		}
 	case "/readyz":
 		return nethttp.MethodGet, h.ready
+	case "/metrics":
+		return nethttp.MethodGet, h.metrics
+	}
+	if strings.HasPrefix(path, profilePath) {
+		return nethttp.MethodGet, h.profile
 	}
 	return "", nil
 }

@@ -215,7 +215,7 @@ func TestBadRequests(t *testing.T) {
 		{"rows without an end, dropped", "POST", "/v1/exec", sql("SELECT * FROM s EMIT CHANGES;"), 400, `"SQ3010"`},
 		{"another verb", "GET", "/v1/query", ``, 405, `this path wants POST`},
 		{"another path", "POST", "/v2/query", `{}`, 404, `there is nothing at this path`},
-		{"what fails", "POST", "/v1/exec", sql("CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"), 502, `"SQ5003"`},
+		{"files of the machine", "POST", "/v1/exec", sql("CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"), 403, `"SQ7105"`},
 		{"what fails while it runs", "POST", "/v1/exec", sql("CREATE STREAM e (a DOUBLE) WITH (topic='e'); CREATE MODEL m FROM e TRAIN ONCE WITH (type='kmeans', k=2);"), 422, `"SQ6201"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -316,5 +316,31 @@ func TestReady(t *testing.T) {
 		if got.StatusCode != status || alive.StatusCode != 200 {
 			t.Errorf("%v: ready %d, alive %d", err, got.StatusCode, alive.StatusCode)
 		}
+	}
+}
+
+// TestWatched: figures are for those who show the token, profiles only for this machine.
+func TestWatched(t *testing.T) {
+	s, _ := started(t, func(o *http.Options, _ *http.Handler) { o.Token = http.Hash(token) })
+	get := func(path string, headers ...string) (int, string) {
+		answer := ask(t, t.Context(), s, "GET", path, "", headers...)
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	shown := []string{"Authorization", "Bearer " + token}
+	for path, want := range map[string]string{"/metrics": `streamql_job_rows_total{job=`, "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile"} {
+		if status, text := get(path); status != nethttp.StatusUnauthorized || strings.Contains(text, want) {
+			t.Errorf("%s without a token: %d", path, status)
+		}
+		if status, text := get(path, shown...); status != nethttp.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	if status, text := get("/debug/pprof/cmdline", shown...); status != nethttp.StatusNotFound || strings.Contains(text, "test") {
+		t.Errorf("the command line: %d %s", status, text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	nethttp "net/http"
 	"time"
 
@@ -32,9 +33,14 @@ func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err 
 			}
 		}
 	}
-	_ = nethttp.NewResponseController(w).SetReadDeadline(time.Time{}) // the answer may take as long as it takes
+	if err == nil { // All has arrived, and the answer may take as long as it takes. Else the rest, which is read to be dropped, keeps to its time.
+		_ = nethttp.NewResponseController(w).SetReadDeadline(time.Time{})
+	}
 	var large *nethttp.MaxBytesError
+	var away net.Error
 	switch {
+	case errors.As(err, &away) && away.Timeout():
+		return q, &status{nethttp.StatusRequestTimeout, bad("the body did not arrive in time", "")}
 	case errors.As(err, &large):
 		return q, &streamql.Error{Code: "SQ7203", Stage: lang.StageParse, Msg: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
 	case err != nil:

@@ -1,6 +1,7 @@
 package http
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,8 +21,19 @@ import (
 type Options struct {
 	Address     string           // host:port; port 0 takes a free one
 	Certificate *tls.Certificate // nil: no TLS
-	Token       Token            // what clients must show; the zero value: nothing
+	Token       Token            // what clients must show to be an admin; the zero value: nobody is asked for a token, and all are admins
+	Writer      Token            // beside Token: what a writer shows; the zero value: nobody is one
+	Reader      Token            // beside Token: what a reader shows; the zero value: nobody is one
+	Connections int              // that may be open at once; 0: 1,024. Further ones wait
+	Arrival     time.Duration    // within which a request must have arrived; 0: 15 s
 }
+
+// The bounds of a server that its options leave out.
+const (
+	connections = 1024
+	arrival     = 15 * time.Second
+	headArrival = 5 * time.Second
+)
 
 // Server answers HTTP at one address.
 type Server struct {
@@ -56,9 +68,11 @@ func Listen(o Options, h *Handler) (*Server, error) {
 		return nil, errors.Join(exposed(o.Address), l.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	h.guard.token, h.live = o.Token, ctx
+	h.guard, h.live = newGuard(o), ctx
+	within := cmp.Or(o.Arrival, arrival)
+	l = limit(l, cmp.Or(o.Connections, connections))
 	s := &Server{listener: l, stop: stop, tls: o.Certificate != nil, ended: make(chan error, 1)}
-	s.server = &nethttp.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: patience, IdleTimeout: time.Minute,
+	s.server = &nethttp.Server{Handler: h, ReadHeaderTimeout: min(headArrival, within), ReadTimeout: within, WriteTimeout: patience, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0)}
 	if s.tls {
 		s.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*o.Certificate}}

@@ -16,8 +16,10 @@ import (
 
 // file is one partition. What is known of it is shared by its readers: where every few thousandth row begins.
 type file struct {
-	path   string
-	lines  bool // every line break ends a record
+	place  Place
+	name   string // below the place; ".": it is the place
+	path   string // to show
+	lines  bool   // every line break ends a record
 	delim  byte
 	header bool
 	fields []string
@@ -37,23 +39,22 @@ type mark struct {
 
 // check opens the file once, so that what cannot be read is told before anything runs.
 func (f *file) check() error {
-	h, err := os.Open(f.path)
+	h, err := f.open()
 	if err != nil {
-		return unreadable(f.path, err)
+		return err
 	}
 	defer h.Close()
-	info, err := h.Stat()
-	if err != nil {
-		return unreadable(f.path, err)
+	if !f.header {
+		return nil
 	}
-	if !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot read %s: it is no regular file", f.path)
-	}
-	if f.header {
-		_, _, err = f.readHeader()
+	names, _, err := f.readHeader(h)
+	if err == nil && names != nil && f.fields != nil {
+		err = f.match(names)
 	}
 	return err
 }
+
+func (f *file) open() (*os.File, error) { return f.place.open(f.name, false) }
 
 // start learns where the records begin; false: a header is still to be written.
 func (f *file) start(h *os.File) (bool, error) {
@@ -69,7 +70,7 @@ func (f *file) start(h *os.File) (bool, error) {
 		f.body = 3
 	}
 	if f.header {
-		names, at, err := f.readHeader()
+		names, at, err := f.readHeader(h)
 		if err != nil || names == nil {
 			return false, err
 		}
@@ -85,13 +86,8 @@ func (f *file) start(h *os.File) (bool, error) {
 }
 
 // readHeader gives the names in the first record, and where the second begins; nil in an empty file.
-func (f *file) readHeader() ([]string, int64, error) {
-	h, err := os.Open(f.path)
-	if err != nil {
-		return nil, 0, unreadable(f.path, err)
-	}
-	defer h.Close()
-	b, err := io.ReadAll(io.LimitReader(h, 1<<20))
+func (f *file) readHeader(h *os.File) ([]string, int64, error) {
+	b, err := io.ReadAll(io.NewSectionReader(h, 0, 1<<20))
 	if err != nil {
 		return nil, 0, unreadable(f.path, err)
 	}
@@ -121,7 +117,8 @@ func (f *file) readHeader() ([]string, int64, error) {
 	return names, int64(skip + whole), nil
 }
 
-// match finds the declared columns in the header: by exact name, else without case.
+// match finds the declared columns in the header: by exact name, else without case. Its errors do not quote the header: what is taken for
+// one may be a line of anything, and the error go to someone far away.
 func (f *file) match(names []string) error {
 	order, found := make([]int, len(f.fields)), 0
 	for i, field := range f.fields {
@@ -133,14 +130,13 @@ func (f *file) match(names []string) error {
 			found++
 			name := names[at]
 			if slices.Contains(names[at+1:], name) {
-				return fmt.Errorf("%s: column %s stands twice in the header", f.path, name)
+				return fmt.Errorf("%s: column %s is in the header twice", f.path, field)
 			}
 		}
 		order[i] = at
 	}
 	if found == 0 && len(f.fields) > 0 {
-		return fmt.Errorf("%s: its first record (%s) names none of the declared columns (%s); without a header say header=false", f.path,
-			shorten(names), shorten(f.fields))
+		return fmt.Errorf("%s: its first record names none of the declared columns (%s); without a header say header=false", f.path, shorten(f.fields))
 	}
 	same := len(order) == len(names)
 	for i, at := range order {

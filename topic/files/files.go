@@ -4,12 +4,11 @@
 package files
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +17,8 @@ import (
 
 // Config says which files are read, and how.
 type Config struct {
-	Path      string   // a file or a directory (its files by name, but hidden ones; not what lies deeper)
+	Root      string   // an absolute path; nothing outside is read. "": Everywhere
+	Path      string   // below Root: a file or a directory (its files by name, but hidden ones; not what lies deeper)
 	Format    string   // JSON (or JSONL), CSV, DELIMITED, ..: the format of a record; "": by the ending of the files' names
 	Header    bool     // CSV, DELIMITED: the first record of each file names its columns
 	Delimiter byte     // CSV, DELIMITED: 0 is a comma, or a tab in files that end in .tsv
@@ -31,56 +31,45 @@ type Config struct {
 // Source reads the files that were there when it was opened. It is safe for use by several goroutines.
 type Source struct {
 	config Config
+	place  Place
 	format string
 	files  []*file
 }
 
-// Open finds the files. Errors name the path and the cause: it does not exist, it cannot be read, a directory holds nothing or files
-// of several formats, an ending says nothing.
-func Open(c Config) (*Source, error) {
-	info, err := os.Stat(c.Path)
+// Open finds the files, and opens each once. Errors name the path and the cause, never what a file holds: it does not exist, it cannot be
+// read, it is no regular file, a directory holds nothing or files of several formats, an ending says nothing.
+func Open(ctx context.Context, c Config) (*Source, error) {
+	s := &Source{config: c, format: strings.ToUpper(strings.TrimSpace(c.Format)), place: Place{cmp.Or(c.Root, Everywhere), c.Path}}
+	info, err := s.place.stat(".")
 	if err != nil {
-		return nil, unreadable(c.Path, err)
+		return nil, err
 	}
-	paths := []string{c.Path}
+	names := []string{"."}
 	if info.IsDir() {
-		if paths, err = list(c.Path); err != nil {
+		if names, err = s.place.list(); err != nil {
 			return nil, err
 		}
+		slices.Sort(names)
 	}
-	s := &Source{config: c, format: strings.ToUpper(strings.TrimSpace(c.Format))}
 	if s.format == "JSONL" || s.format == "NDJSON" {
 		s.format = "JSON"
 	}
 	if s.config.Wait == nil {
 		s.config.Wait = pause
 	}
-	for _, path := range paths {
-		if err := s.add(path); err != nil {
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := s.add(name); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func list(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir) // by name
-	if err != nil {
-		return nil, unreadable(dir, err)
-	}
-	var paths []string
-	for _, e := range entries {
-		if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			paths = append(paths, filepath.Join(dir, e.Name()))
-		}
-	}
-	if len(paths) == 0 {
-		return nil, fmt.Errorf("directory %s holds no files", dir)
-	}
-	return paths, nil
-}
-
-func (s *Source) add(path string) error {
+func (s *Source) add(name string) error {
+	path := s.place.below(name)
 	ending := strings.ToLower(filepath.Ext(path))
 	if s.config.Format == "" {
 		format, known := endings[ending]
@@ -94,7 +83,7 @@ func (s *Source) add(path string) error {
 		}
 		s.format = format
 	}
-	f := &file{path: path, lines: true}
+	f := &file{place: s.place, name: name, path: path, lines: true}
 	if s.format == "CSV" || s.format == "DELIMITED" {
 		f.lines = false
 		f.header, f.fields = s.config.Header, s.config.Fields
@@ -138,33 +127,36 @@ func (s *Source) Header() ([]string, error) {
 	if !s.files[0].header {
 		return nil, nil
 	}
-	names, _, err := s.files[0].readHeader()
+	h, err := s.files[0].open()
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	names, _, err := s.files[0].readHeader(h)
 	return names, err
+}
+
+// Begins implements topic.Begins.
+func (s *Source) Begins(name string) topic.Topic {
+	t := topic.Topic{Name: name, ID: s.place.String()}
+	for i := range s.files {
+		t.Partitions = append(t.Partitions, topic.Span{Partition: topic.Partition{Topic: name, ID: int32(i)}})
+	}
+	return t
 }
 
 // Describe counts the rows that are there now, reading what it has not yet read. A last line without a line break is a row. Every
 // name is the topic's.
 func (s *Source) Describe(ctx context.Context, name string) (topic.Topic, error) {
-	t := topic.Topic{Name: name}
-	if abs, err := filepath.Abs(s.config.Path); err == nil {
-		t.ID = abs
-	}
+	t := s.Begins(name)
 	for i, f := range s.files {
 		rows, err := f.count(ctx)
 		if err != nil {
 			return t, err
 		}
-		t.Partitions = append(t.Partitions, topic.Span{Partition: topic.Partition{Topic: name, ID: int32(i)}, To: rows})
+		t.Partitions[i].To = rows
 	}
 	return t, nil
-}
-
-func unreadable(path string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err // the path is named once
-	}
-	return fmt.Errorf("cannot read %s: %w", path, err)
 }
 
 func pause(ctx context.Context) error {

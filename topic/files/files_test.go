@@ -29,7 +29,7 @@ func write(t testing.TB, pairs ...string) string {
 
 func open(t testing.TB, c Config) *Source {
 	t.Helper()
-	s, err := Open(c)
+	s, err := Open(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,13 +163,13 @@ func TestOpenErrorsNamePathAndCause(t *testing.T) {
 		{"unknown ending", []string{"a.dat", ""}, ".", Config{}, []string{"a.dat", "ending", "format"}},
 		{"two formats", []string{"a.csv", "", "b.json", ""}, ".", Config{}, []string{"b.json is JSON", "a.csv is CSV"}},
 		{"parquet", []string{"a.parquet", ""}, ".", Config{}, []string{"a.parquet", "not supported yet"}},
-		{"header without the columns", []string{"a.csv", "1,2\n"}, ".", Config{Header: true, Fields: []string{"a", "b"}}, []string{"a.csv", "1, 2", "header=false"}},
-		{"column twice", []string{"a.csv", "a,a\n1,2\n"}, ".", Config{Header: true, Fields: []string{"a"}}, []string{"a.csv", "stands twice"}},
+		{"header without the columns", []string{"a.csv", "1,2\n"}, ".", Config{Header: true, Fields: []string{"a", "b"}}, []string{"a.csv", "(a, b)", "header=false"}},
+		{"column twice", []string{"a.csv", "a,a\n1,2\n"}, ".", Config{Header: true, Fields: []string{"a"}}, []string{"a.csv", "in the header twice"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			c.config.Path = filepath.Join(write(t, c.files...), c.path)
-			s, err := Open(c.config)
+			s, err := Open(context.Background(), c.config)
 			if err == nil {
 				_, err = s.Describe(context.Background(), "t")
 			}
@@ -346,7 +346,7 @@ func TestChunksDoNotMatter(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(Config{Path: path})
+		s, err := Open(context.Background(), Config{Path: path})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -400,4 +400,14 @@ func BenchmarkRead(b *testing.B) {
 			b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mrows/s")
 		})
 	}
+}
+
+// TestBegins reads no rows to say where they begin.
+func TestBegins(t *testing.T) {
+	s := open(t, Config{Path: write(t, "a.csv", "1\n2\n", "b.csv", "3\n")})
+	d := s.Begins("t")
+	if len(d.Partitions) != 2 || d.Partitions[0].To != 0 || len(s.files[0].marks) != 0 {
+		t.Errorf("%v, %d marks", d, len(s.files[0].marks))
+	}
+	var _ topic.Begins = s
 }

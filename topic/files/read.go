@@ -13,15 +13,15 @@ import (
 
 // Open reads the spans. A span that ends at topic.End follows its file: a line that is added counts once its line break is there,
 // while the last line that is there at first counts without one. A file that has become shorter is topic.ErrTopicReplaced.
-func (s *Source) Open(_ context.Context, spans []topic.Span) (topic.Reader, error) {
+func (s *Source) Open(ctx context.Context, spans []topic.Span) (topic.Reader, error) {
 	r := &reader{source: s}
 	for _, span := range spans {
 		if span.ID < 0 || int(span.ID) >= len(s.files) {
-			return nil, fmt.Errorf("%w: %s; %s has %d files", topic.ErrUnknownTopic, span.Partition, s.config.Path, len(s.files))
+			return nil, fmt.Errorf("%w: %s; %s has %d files", topic.ErrUnknownTopic, span.Partition, s.place, len(s.files))
 		}
 		c := &cursor{file: s.files[span.ID], partition: span.Partition, to: span.To, time: s.config.Time}
 		r.cursors = append(r.cursors, c)
-		if err := c.seek(span.From); err != nil {
+		if err := c.seek(ctx, span.From); err != nil {
 			r.Close()
 			return nil, err
 		}
@@ -108,9 +108,9 @@ func (c *cursor) begin() (bool, error) {
 		return true, nil
 	}
 	if c.handle == nil {
-		h, err := os.Open(c.file.path)
+		h, err := c.file.open()
 		if err != nil {
-			return false, unreadable(c.file.path, err)
+			return false, err
 		}
 		info, err := h.Stat()
 		if err != nil {
@@ -129,7 +129,7 @@ func (c *cursor) begin() (bool, error) {
 }
 
 // seek moves to a row, reading from the nearest known place.
-func (c *cursor) seek(row topic.Offset) error {
+func (c *cursor) seek(ctx context.Context, row topic.Offset) error {
 	c.row = row
 	ok, err := c.begin()
 	if err != nil {
@@ -141,6 +141,9 @@ func (c *cursor) seek(row topic.Offset) error {
 	to := c.to
 	c.to, c.counting = row, true
 	for c.row < row {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		more, err := c.next(nil)
 		if err != nil {
 			return err

@@ -164,6 +164,8 @@ func TestForbidden(t *testing.T) {
 	refused(`describe topic "hidden"`, err)
 	refused(`create topic "mine"`, b.Create(t.Context(), "mine", topic.Config{Partitions: 1, RetentionMs: -1}))
 	refused(`delete topic "seen"`, b.Delete(t.Context(), "seen"))
+	_, err = b.Sizes(t.Context(), "seen")
+	refused("ask for the sizes of topics", err)
 	r, err := b.Open(t.Context(), []topic.Span{whole(topic.Partition{Topic: "seen"}, topic.End)})
 	if err != nil {
 		t.Fatal(err)

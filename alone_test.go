@@ -1,0 +1,122 @@
+package streamql_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/streamql/streamql"
+)
+
+// The input of one of two jobs is deleted: that job fails, in both processes, and the other goes on. It stays FAILED, also for a process that
+// starts and for one that runs no jobs, until it is resumed from the topics as they are now.
+func TestInputIsDeleted(t *testing.T) {
+	brokers, name := kafkaAt(t), fmt.Sprintf("gone-%d", time.Now().UnixNano())
+	a, b := startProcess(t, brokers, name), startProcess(t, brokers, name)
+	text := strings.ReplaceAll(`SET 'auto.offset.reset'='earliest';
+		CREATE STREAM a (v INT) WITH (topic='§-a', format='json', partitions=2); CREATE STREAM b (v INT) WITH (topic='§-b', format='json', partitions=2);
+		CREATE STREAM oa WITH (topic='§-oa') AS SELECT v FROM a; CREATE STREAM ob WITH (topic='§-ob') AS SELECT v FROM b;
+		INSERT INTO a VALUES (1); INSERT INTO b VALUES (1);`, "§", name)
+	a.exec(text)
+	a.eventually([]string{"1"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
+	admin(t, brokers, func(ctx context.Context, c *kadm.Client) error {
+		_, err := c.DeleteTopic(ctx, name+"-a")
+		return err
+	})
+	a.until("SQ5006")
+	b.until("SQ5006")
+	b.exec("INSERT INTO b VALUES (2);")
+	a.eventually([]string{"1", "2"}, "SELECT v FROM ob SINCE EARLIEST UNTIL NOW;")
+	idle := startProcess(t, brokers, name, streamql.WithoutJobs())
+	idle.until("SQ5006")
+	b.stop()
+	b = startProcess(t, brokers, name)
+	b.until("SQ5006")
+	admin(t, brokers, func(ctx context.Context, c *kadm.Client) error {
+		_, err := c.CreateTopic(ctx, 2, -1, nil, name+"-a")
+		return err
+	})
+	idle.exec("INSERT INTO a VALUES (7); RESTART CSAS_oa_0;")
+	a.until("SQ5006") // it is another topic
+	idle.exec("RESUME CSAS_oa_0 FROM OFFSETS;")
+	a.eventually([]string{"1", "7"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
+	b.exec("INSERT INTO a VALUES (8);")
+	a.eventually([]string{"1", "7", "8"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
+	b.stop() // the tasks move, and do not jump again
+	a.exec("INSERT INTO a VALUES (9);")
+	a.eventually([]string{"1", "7", "8", "9"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
+}
+
+func admin(t *testing.T, brokers []string, f func(context.Context, *kadm.Client) error) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	if err := f(t.Context(), kadm.NewClient(cl)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Processes that start together with one text define each thing once: numbers have no holes, and no topic is left over.
+func TestStartTogether(t *testing.T) {
+	brokers := kafkaAt(t)
+	text := func(name string) string {
+		return strings.ReplaceAll(`SET 'auto.offset.reset'='earliest';
+			CREATE STREAM s (id STRING KEY, g STRING, v DOUBLE) WITH (topic='§-in', format='json', partitions=3);
+			CREATE STREAM big WITH (topic='§-big') AS SELECT * FROM s WHERE v > 5;
+			CREATE TABLE sums WITH (topic='§-sums') AS SELECT g, SUM(v) AS total FROM s GROUP BY g;
+			CREATE TABLE counts WITH (topic='§-counts') AS SELECT id, COUNT(*) AS n FROM big GROUP BY id;`, "§", name)
+	}
+	made := func(name string, processes int) (jobs, topics []string) {
+		list := make([]*process, processes)
+		var wg sync.WaitGroup
+		for i := range list {
+			list[i] = startProcess(t, brokers, name, streamql.WithRepeats(), streamql.WithPatience(time.Minute))
+		}
+		for _, p := range list {
+			wg.Go(func() {
+				if err := p.Exec(t.Context(), text(name)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, p := range list {
+			p.eventually([]string{"RUNNING", "RUNNING", "RUNNING"}, "SELECT status FROM streamql.jobs;")
+		}
+		jobs, err := list[0].rows("SELECT job FROM streamql.jobs;")
+		if err != nil {
+			t.Fatal(err)
+		}
+		admin(t, brokers, func(ctx context.Context, c *kadm.Client) error {
+			all, err := c.ListTopics(ctx)
+			for _, topic := range all.Names() {
+				if strings.HasPrefix(topic, name) {
+					topics = append(topics, strings.TrimPrefix(topic, name))
+				}
+			}
+			return err
+		})
+		for _, p := range list {
+			p.stop()
+		}
+		return jobs, topics
+	}
+	stamp := time.Now().UnixNano()
+	jobs, topics := made(fmt.Sprintf("one-%d", stamp), 1)
+	for round := range 3 {
+		moreJobs, moreTopics := made(fmt.Sprintf("five-%d-%d", stamp, round), 5)
+		if !slices.Equal(jobs, moreJobs) || !slices.Equal(topics, moreTopics) {
+			t.Errorf("with five processes the jobs are %v and the topics %v, with one %v and %v", moreJobs, moreTopics, jobs, topics)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/lang"
+)
+
+// Role is what a session may do. The zero value may do nothing.
+type Role int
+
+// The roles, each of which may do what those before it may. A Reader asks: queries, SHOW, DESCRIBE, EXPLAIN, PRINT, and the settings of its
+// own session. A Writer also inserts and defines, trains, pauses, resumes and restarts. An Admin also does what takes something away
+// from others: DROP, OR REPLACE, TERMINATE, jobs that begin elsewhere than where they stopped; and defines relations over files.
+const (
+	Reader Role = 1 + iota
+	Writer
+	Admin
+)
+
+func (r Role) String() string {
+	if r < Reader || r > Admin {
+		return "nobody"
+	}
+	return [...]string{"reader", "writer", "admin"}[r-1]
+}
+
+// needs is the role that a statement takes. What is not known here is for an Admin, so that a new statement is not open to all by mistake.
+func needs(st lang.Statement) Role {
+	replaces := func(yes bool) Role {
+		if yes {
+			return Admin
+		}
+		return Writer
+	}
+	switch st := st.(type) {
+	case *lang.QueryStatement, *lang.Set, *lang.Unset, *lang.Define, *lang.Undefine, *lang.Show, *lang.ShowObject, *lang.Describe,
+		*lang.Explain, *lang.PrintTopic:
+		return Reader
+	case *lang.Insert, *lang.CreateType, *lang.RetrainModel:
+		return Writer
+	case *lang.CreateSource:
+		return replaces(st.OrReplace)
+	case *lang.CreateModel:
+		return replaces(st.OrReplace)
+	case *lang.Control:
+		return replaces(st.Verb == "TERMINATE" || st.From != "")
+	}
+	return Admin
+}
+
+// allow refuses what is not for the session's role.
+func (s *Session) allow(role Role, what string) error {
+	if s.role >= role {
+		return nil
+	}
+	return &lang.Error{Code: "SQ7104", Stage: lang.StagePlan, Msg: fmt.Sprintf("%s is for the role %s, and this session is a %s's", what, role, s.role),
+		Hint: "ask with the token of that role"}
+}
+
+// SessionOption changes how a session is begun.
+type SessionOption func(*Session)
+
+// WithRole gives a session a role; without it a session is an Admin's.
+func WithRole(r Role) SessionOption { return func(s *Session) { s.role = r } }
+
+// WithRoots sets the directories under which a session may read files; none: it may read none. Without it they are the engine's.
+func WithRoots(roots ...string) SessionOption {
+	return func(s *Session) { s.roots = slices.Clone(roots) }
+}
+
+// files are the directories under which the session may define a relation.
+func (s *Session) files(r *catalog.Relation) ([]string, error) {
+	if r.Connector != "files" {
+		return nil, nil
+	}
+	return s.roots, s.allow(Admin, "a definition over files")
+}
