@@ -181,7 +181,7 @@ func TestChangelogIsDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.processes[0].start()
-		l.fails("SQ7301", "4", "0") // it is made again, empty
+		l.fails("app.changelog.CTAS_o_0.0")
 	})
 }
 
