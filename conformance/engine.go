@@ -115,6 +115,9 @@ func (m *machine) play(ctx context.Context) error {
 		m.got.err = failed
 		return nil
 	}
+	if err := m.keep(ctx); err != nil {
+		return err
+	}
 	if err := m.feed(ctx, m.c.Input); err != nil || m.got.err != nil {
 		return err
 	}

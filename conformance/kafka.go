@@ -69,6 +69,27 @@ func (m *machine) free(ctx context.Context) error {
 	return nil
 }
 
+// keep turns compaction off for the topics of a case on a cluster: it wants every row of a table, and records with times of long ago may be
+// compacted at once, since the mark of their transaction is so much younger that it begins a new segment.
+func (m *machine) keep(ctx context.Context) error {
+	if m.o.Kafka == nil {
+		return nil
+	}
+	topics, err := m.engine.Broker().(topic.Admin).Topics(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range topics {
+		if !slices.Contains(m.names, t.Name) {
+			continue
+		}
+		if err := m.engine.Broker().(topic.Configurer).Configure(ctx, t.Name, []topic.Setting{{Key: "cleanup.policy", Want: "delete"}}); err != nil {
+			return fmt.Errorf("keep the rows of topic %s: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
 // leave removes the topics of a case from the cluster.
 func (m *machine) leave(ctx context.Context) error {
 	if m.o.Kafka == nil {

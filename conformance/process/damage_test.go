@@ -23,6 +23,13 @@ func (c *cluster) two(t *testing.T) (*site, string, []*asked) {
 	sql := s.file("two.sql", text)
 	all := s.launch(2, sql)
 	s.settled(all, 2, "", defined)
+	seen := s.watch(s.name+".oa", s.name+".ob")
+	defer seen.stop()
+	for _, name := range []string{s.name + ".oa", s.name + ".ob"} { // what has read nothing has nothing to lose
+		if !seen.await(name, 1, 30*time.Second) {
+			t.Fatalf("nothing comes to %s", name)
+		}
+	}
 	return s, sql, all
 }
 

@@ -234,10 +234,10 @@ func TestThreeStartsFirst(t *testing.T) {
 		}
 	}
 	must(t, "restart", c.dir)
+	c.whole(time.Minute)
 	began := time.Now()
 	s.settled(all, 5, jobs, defined)
 	took := time.Since(began)
-	c.whole(time.Minute)
 	s.same(all, topics)
-	t.Logf("%d processes were there %v before the brokers: all jobs %.1f s after those", together, early, took.Seconds())
+	t.Logf("%d processes were there %v before the brokers: all jobs %.1f s after those were whole", together, early, took.Seconds())
 }
