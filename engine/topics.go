@@ -18,6 +18,9 @@ const largestState = 16 << 20
 // keep a GiB of each partition.
 const segment = 64 << 20
 
+// exchangeSegment is smaller: an exchange holds little beyond what its reader has not committed yet.
+const exchangeSegment = 16 << 20
+
 // compactionLag is how long a changed key's old value may stay in a changelog. A segment is rolled when its first record is as old, so a
 // restore reads at most about that much beyond the live keys.
 const compactionLag = 10 * time.Minute
@@ -30,7 +33,7 @@ func configOf(t catalog.Topic) topic.Config {
 	case catalog.Changelog:
 		c.Compact, c.SegmentBytes, c.MaxCompactionLagMs, c.MaxMessage = true, segment, compactionLag.Milliseconds(), largestState
 	case catalog.Exchange: // trimmed when its reader has committed
-		c.RetentionMs, c.SegmentBytes = -1, segment
+		c.RetentionMs, c.SegmentBytes = -1, exchangeSegment
 	case catalog.Versions:
 		c.RetentionMs, c.Compact, c.SegmentBytes = 0, true, segment
 	case catalog.Log:
