@@ -23,7 +23,7 @@ var codes = []struct {
 	{ml.ErrNoRows, "SQ6201"}, {ml.ErrLoss, "SQ6203"}, {ml.ErrHash, "SQ6301"}, {ml.ErrFormat, "SQ6302"}, {ml.ErrShape, "SQ6303"},
 	{ml.ErrCannot, "SQ6006"}, {topic.ErrLocked, "SQ7002"}, {topic.ErrFenced, "SQ7003"}, {topic.ErrTopicReplaced, "SQ5006"},
 	{topic.ErrTooLarge, "SQ5105"}, {topic.ErrUnreachable, "SQ7001"}, {exec.ErrMoved, "SQ7301"}, {state.ErrFormat, "SQ7302"}, {exec.ErrPartitions, "SQ5009"},
-	{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {models.ErrNoVersion, "SQ6002"},
+	{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {topic.ErrRefused, "SQ7005"}, {models.ErrNoVersion, "SQ6002"},
 	{flow.ErrQuota, "SQ7004"}, {udf.ErrLimit, "SQ4003"},
 }
 

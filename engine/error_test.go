@@ -22,7 +22,7 @@ func TestCodesOfErrors(t *testing.T) {
 		{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {topic.ErrTopicReplaced, "SQ5006"}, {models.ErrNoVersion, "SQ6002"}, {exec.ErrPartitions, "SQ5009"}, {topic.ErrTooLarge, "SQ5105"},
 		{topic.ErrUnreachable, "SQ7001"}, {exec.ErrMoved, "SQ7301"}, {state.ErrFormat, "SQ7302"}, {ml.ErrCannot, "SQ6006"},
 		{ml.ErrNoRows, "SQ6201"}, {ml.ErrLoss, "SQ6203"}, {ml.ErrHash, "SQ6301"}, {ml.ErrFormat, "SQ6302"}, {ml.ErrShape, "SQ6303"}, {topic.ErrLocked, "SQ7002"},
-		{topic.ErrFenced, "SQ7003"}, {topic.ErrGap{Span: topic.Span{From: 3, To: 9}}, "SQ8001"}, {&exec.PanicError{Value: "broken"}, "SQ9001"}, {errors.New("something else"), "SQ4000"},
+		{topic.ErrFenced, "SQ7003"}, {topic.ErrRefused, "SQ7005"}, {topic.ErrGap{Span: topic.Span{From: 3, To: 9}}, "SQ8001"}, {&exec.PanicError{Value: "broken"}, "SQ9001"}, {errors.New("something else"), "SQ4000"},
 	} {
 		var got *lang.Error
 		err := Wrap(fmt.Errorf("read topic t: %w", c.err), nil)

@@ -154,7 +154,7 @@ func (w *world) Failure(err error) *catalog.Failure {
 	e := asError(err)
 	f := &catalog.Failure{Code: e.Code, Cause: e.Msg, Cure: e.Hint, By: w.instance, At: w.c.Now().UnixMilli()}
 	if f.Cure == "" {
-		f.Cure = "streamql explain " + f.Code
+		f.Cure = cureOf(f.Code)
 	}
 	return f
 }
