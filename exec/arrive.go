@@ -180,11 +180,6 @@ func (w *Worker) over() bool {
 	return !slices.ContainsFunc(w.units, func(u *unit) bool { return u.want == owned && u.drain != done })
 }
 
-// settled reports whether all tasks that are the worker's run.
-func (w *Worker) settled() bool {
-	return !slices.ContainsFunc(w.units, func(u *unit) bool { return u.want == owned && u.phase != running })
-}
-
 // owns reports whether any task is the worker's.
 func (w *Worker) owns() bool {
 	return slices.ContainsFunc(w.units, func(u *unit) bool { return u.want == owned })

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -25,7 +26,7 @@ func TestPool(t *testing.T) {
 		t.Errorf("after settling %d are taken", p.Taken())
 	}
 	a.Close()
-	a.Watch(nil, 0)
+	a.Watch(context.TODO(), 0)
 	if p.Taken() != 0 || a.Err() != nil {
 		t.Errorf("after the end %d are taken, %v", p.Taken(), a.Err())
 	}

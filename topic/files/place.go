@@ -25,6 +25,9 @@ type Place struct{ Root, Path string }
 func Admit(roots []string, path string) (Place, error) {
 	var places []Place
 	abs, err := filepath.Abs(path)
+	if err != nil {
+		return Place{}, err
+	}
 	for _, root := range roots {
 		if root, err = filepath.Abs(root); err != nil {
 			return Place{}, err
