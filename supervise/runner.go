@@ -165,6 +165,7 @@ func (r *runner) attempt(ctx context.Context, j *catalog.Job) error {
 	if err := r.s.world.Wait(ctx, j, func(what string) { r.set(Status{State: exec.Waiting, Waits: what}) }); err != nil {
 		return err
 	}
+	r.set(Status{State: exec.Starting})
 	run, err := r.s.world.Build(ctx, j)
 	if err != nil {
 		return err
