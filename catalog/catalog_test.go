@@ -18,7 +18,7 @@ import (
 func full() *Entry {
 	deep := flow.Struct(flow.Field("a b", flow.Array(flow.Map(flow.String, flow.Decimal(12, 3)))), flow.Field("t", flow.Timestamp))
 	r := &Relation{Name: "r", Table: true, Topic: "t", Partitions: 3, Timestamp: "ts", TimestampFormat: "yyyy", Window: &Windowing{Kind: "TUMBLING", Size: 5},
-		With: map[string]string{"k": "v"}, Connector: "files", ReadOnly: true, Statement: "CREATE ..", Job: "j", OnError: "skip", Root: "/a", Path: "b",
+		With: map[string]string{"k": "v"}, Connector: "files", ReadOnly: true, Statement: "CREATE ..", Job: "j", OnError: "skip", Variables: map[string]string{"a": "b"}, Root: "/a", Path: "b",
 		Columns: []Column{{Name: "id", Type: flow.String, Role: Key}, {Name: "h", Type: flow.Bytes, Role: Header, Header: "x"}, {Name: "d", Type: deep}},
 		Key:     format.Spec{Name: "KAFKA", Fields: []arrow.Field{flow.Field("id", flow.String)}, Unwrapped: true, Options: map[string]string{}},
 		Value:   format.Spec{Name: "CSV", Fields: []arrow.Field{flow.Field("d", deep)}, Options: map[string]string{"delimiter": "TAB"}},

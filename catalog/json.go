@@ -160,6 +160,7 @@ type relationJSON struct {
 	Job             string            `json:"job,omitempty"`
 	OnError         string            `json:"on_error,omitempty"`
 	Make            *Topic            `json:"make,omitempty"`
+	Variables       map[string]string `json:"variables,omitempty"`
 	Root            string            `json:"root,omitempty"`
 	Path            string            `json:"path,omitempty"`
 }
@@ -167,7 +168,7 @@ type relationJSON struct {
 // MarshalJSON implements json.Marshaler.
 func (r *Relation) MarshalJSON() ([]byte, error) {
 	j := relationJSON{r.Name, r.Table, nil, r.Topic, r.Partitions, specOut(r.Key), specOut(r.Value), r.Timestamp, r.TimestampFormat, r.Window, r.With,
-		r.Connector, r.ReadOnly, r.Statement, r.Job, r.OnError, r.Make, r.Root, r.Path}
+		r.Connector, r.ReadOnly, r.Statement, r.Job, r.OnError, r.Make, r.Variables, r.Root, r.Path}
 	for _, c := range r.Columns {
 		j.Columns = append(j.Columns, columnJSON{c.Name, typeOut(c.Type), c.Role, c.Header})
 	}
@@ -182,7 +183,7 @@ func (r *Relation) UnmarshalJSON(b []byte) (err error) {
 	}
 	*r = Relation{Name: j.Name, Table: j.Table, Topic: j.Topic, Partitions: j.Partitions, Timestamp: j.Timestamp, TimestampFormat: j.TimestampFormat,
 		Window: j.Window, With: j.With, Connector: j.Connector, ReadOnly: j.ReadOnly, Statement: j.Statement, Job: j.Job, OnError: j.OnError, Make: j.Make,
-		Root: j.Root, Path: j.Path}
+		Variables: j.Variables, Root: j.Root, Path: j.Path}
 	if r.With == nil {
 		r.With = map[string]string{}
 	}

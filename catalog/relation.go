@@ -47,8 +47,9 @@ type Relation struct {
 	Connector                  string            // "": a topic of the broker
 	Root, Path                 string            // connector 'files': what is read, and the directory that it may not leave (files.Place)
 	ReadOnly                   bool
-	Statement                  string // the text that made it
-	Job                        string // the job that fills it; "" when it is declared over a topic
+	Statement                  string            // the text that made it
+	Variables                  map[string]string // that ${NAME} in the text meant
+	Job                        string            // the job that fills it; "" when it is declared over a topic
 	OnError                    string
 	// Make is how the topic is made; nil: it was there before the relation, and nobody makes it again.
 	Make *Topic

@@ -172,8 +172,8 @@ func parse[S lang.Statement](text string, r *catalog.Reading) (S, error) {
 }
 
 // reading notes how a statement was read: with the session's settings, and what the names in it meant.
-func (in *Input) reading(relations []*catalog.Relation) (catalog.Reading, error) {
-	r := catalog.Reading{Dialect: in.Session.Dialect, Properties: maps.Clone(in.Session.Properties), Variables: maps.Clone(in.Session.Variables)}
+func (in *Input) reading(st lang.Statement, relations []*catalog.Relation) (catalog.Reading, error) {
+	r := catalog.Reading{Dialect: in.Session.Dialect, Properties: maps.Clone(in.Session.Properties), Variables: in.mentioned(st)}
 	for i, v := range in.Args {
 		a, ok := catalog.ArgOf(v)
 		if !ok {

@@ -19,7 +19,7 @@ const (
 )
 
 // job completes a new job from its plan. into is a relation that it fills and does not define; nil: none.
-func (d *Decider) job(j *catalog.Job, plan []planner.Stage, in *Input, into *catalog.Relation) (err error) {
+func (d *Decider) job(j *catalog.Job, plan []planner.Stage, in *Input, st lang.Statement, into *catalog.Relation) (err error) {
 	var relations []*catalog.Relation
 	if into != nil {
 		relations = append(relations, into)
@@ -37,7 +37,7 @@ func (d *Decider) job(j *catalog.Job, plan []planner.Stage, in *Input, into *cat
 			}
 		}
 	}
-	if j.Reading, err = in.reading(relations); err != nil {
+	if j.Reading, err = in.reading(st, relations); err != nil {
 		return err
 	}
 	j.Uses = slices.Sorted(maps.Keys(planner.Uses(plan)))

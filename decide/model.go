@@ -30,7 +30,7 @@ func (d *Decider) Model(st *lang.CreateModel, in *Input) (*Decision, error) {
 		return nil, err
 	}
 	job.Bounded = t.Bounded
-	if err := d.job(job, t.Stages, in, nil); err != nil {
+	if err := d.job(job, t.Stages, in, st, nil); err != nil {
 		return nil, err
 	}
 	out := d.start(job, t.Stages, "model "+name+" is being trained")
@@ -75,7 +75,7 @@ func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 		return nil, err
 	}
 	job.Bounded = t.Bounded
-	if err := d.job(job, t.Stages, in, nil); err != nil {
+	if err := d.job(job, t.Stages, in, st, nil); err != nil {
 		return nil, err
 	}
 	return d.start(job, t.Stages, "model "+m.Name+" is being trained"), nil

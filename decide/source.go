@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,6 +47,7 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Variables = in.mentioned(st)
 	out := done("%s %s created", strings.ToLower(r.Kind()), r.Name)
 	out.Make = made(r)
 	out.Entry = &catalog.Entry{Kind: r.Kind(), Name: r.Name, Statement: st.Text(), Change: catalog.Change{Relation: r}}
@@ -73,7 +75,7 @@ func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*De
 			return nil, Unavailable(st, b)
 		}
 		return nil, nil
-	case in.Session.Repeats && (isRelation && r.Statement == st.Text() || isModel && m.Statement == st.Text()):
+	case in.Session.Repeats && (isRelation && in.same(r.Statement, r.Variables, st) || isModel && in.same(m.Statement, m.Reading.Variables, st)):
 		out := done("%s is there already, as it is defined here", name)
 		if isModel {
 			out.Job = m.Job
@@ -82,11 +84,44 @@ func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*De
 	case ifNot:
 		return done("%s exists, nothing is done", name), nil
 	case replace:
-		return nil, nil
+		return nil, in.replaces(st, name, r, m)
 	}
 	err := fail(st, 1, "SQ2002", "%q exists", name)
 	err.Hint = "DROP it first, or use CREATE OR REPLACE"
 	return nil, err
+}
+
+// same reports whether a statement is the one that made a thing: its text, and what the variables in it mean.
+func (in *Input) same(text string, variables map[string]string, st lang.Statement) bool {
+	return text == st.Text() && maps.Equal(variables, in.mentioned(st))
+}
+
+// mentioned are the session's variables that a statement's text has.
+func (in *Input) mentioned(st lang.Statement) map[string]string {
+	out := map[string]string{}
+	for name, value := range in.Session.Variables {
+		if strings.Contains(st.Text(), "${"+name+"}") {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// replaces refuses OR REPLACE of a thing of another kind: jobs and models that use it count on what it is.
+func (in *Input) replaces(st lang.Statement, name string, r *catalog.Relation, m *catalog.Model) error {
+	kind, was := "MODEL", "MODEL"
+	if c, ok := st.(*lang.CreateSource); ok {
+		kind = string(c.Kind)
+	}
+	if m == nil {
+		was = r.Kind()
+	}
+	if kind == was {
+		return nil
+	}
+	err := fail(st, 6, "SQ2022", "%q is a %s: OR REPLACE does not make a %s of it", name, strings.ToLower(was), strings.ToLower(kind))
+	err.Hint = "DROP it first, or use another name"
+	return err
 }
 
 // Unavailable is the error of a name whose definition this version cannot read.
@@ -137,13 +172,17 @@ func (d *Decider) createAs(st *lang.CreateSource, in *Input) (*Decision, error) 
 		return nil, err
 	}
 	r := plan.Result
+	r.Variables = in.mentioned(st)
 	if err := in.place(r); err != nil {
 		return nil, err
 	}
 	planner.Spread(plan, r.Partitions)
 	job.Fills = r.Name
-	if err := d.job(job, plan.Stages, in, nil); err != nil {
+	if err := d.job(job, plan.Stages, in, st, nil); err != nil {
 		return nil, err
+	}
+	if slices.Contains(job.Reads, r.Name) {
+		return nil, fail(st, 6, "SQ3016", "%q would be filled from itself", r.Name)
 	}
 	if before, ok := in.Catalog.Job(job.Name); ok && before.Shape != job.Shape {
 		return nil, reshaped(st, before, job)
@@ -171,7 +210,7 @@ func shown(shape string) string {
 // Insert decides INSERT INTO .. SELECT.
 func (d *Decider) Insert(st *lang.Insert, in *Input) (*Decision, error) {
 	for _, j := range in.Catalog.Jobs() {
-		if in.Session.Repeats && j.Kind == "INSERT" && j.Statement == st.Text() {
+		if in.Session.Repeats && j.Kind == "INSERT" && in.same(j.Statement, j.Reading.Variables, st) {
 			out := done("job %s does this already", j.Name)
 			out.Job = j.Name
 			return out, nil
@@ -183,7 +222,7 @@ func (d *Decider) Insert(st *lang.Insert, in *Input) (*Decision, error) {
 		return nil, err
 	}
 	job.Fills = plan.Result.Name
-	if err := d.job(job, plan.Stages, in, plan.Result); err != nil {
+	if err := d.job(job, plan.Stages, in, st, plan.Result); err != nil {
 		return nil, err
 	}
 	return d.start(job, plan.Stages, "insert into "+plan.Result.Name), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/decide"
@@ -83,16 +84,21 @@ func (e *Engine) settled(ctx context.Context, r *Result, d *decide.Decision) err
 	return nil
 }
 
+// interruptTime is how long a training may take to come to the end of a pass when it is interrupted.
+const interruptTime = 30 * time.Second
+
 // training waits for a bounded training. The user's interrupt ends it with its best pass.
 func (e *Engine) training(ctx context.Context, job, model string, before int) (string, error) {
 	st, err := e.jobs.Ended(ctx, job)
 	if err != nil && ctx.Err() != nil {
 		run := e.jobs.Running(job)
-		if run == nil {
+		if run == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) { // the training is a job, and goes on
 			return "", ctx.Err()
 		}
 		run.Interrupt()
-		ctx = context.WithoutCancel(ctx)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), interruptTime)
+		defer cancel()
 		st, err = e.jobs.Ended(ctx, job)
 	}
 	switch {

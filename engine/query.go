@@ -48,7 +48,7 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 		env.Transient, env.Rows, env.Errors, env.Log = true, emit, "", nil
 		env.Store = func(string) (state.Store, error) { return state.Memory(), nil }
 		env.Read, env.Quota = counted.add, e.c.QueryMemory
-		if err := e.versions(ctx, plan.Stages); err != nil {
+		if err := e.versions(ctx, plan.Stages, rows.Bounded); err != nil {
 			return err
 		}
 		run, err := exec.New(ctx, j.Name, stages, env)
@@ -65,10 +65,11 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 	return rows, nil
 }
 
-// versions waits for the versions of models that a query cannot run without. An engine that is driven by hand does not wait.
-func (e *Engine) versions(ctx context.Context, plan []planner.Stage) error {
+// versions waits for the versions of models that a query cannot run without. A query that ends does not wait for what no job trains, nor does
+// an engine that is driven by hand: it fails where there is none.
+func (e *Engine) versions(ctx context.Context, plan []planner.Stage, bounded bool) error {
 	for _, u := range planner.Awaited(plan) {
-		if e.c.Policy == supervise.Hand {
+		if e.c.Policy == supervise.Hand || bounded && !e.trains(u.Model) { // no version will come
 			if err := e.models.Sync(ctx, u.Model); err != nil {
 				return err
 			}
@@ -79,6 +80,16 @@ func (e *Engine) versions(ctx context.Context, plan []planner.Stage) error {
 		}
 	}
 	return nil
+}
+
+// trains reports whether a job trains a model, so that a version may come.
+func (e *Engine) trains(model string) bool {
+	for _, j := range e.Catalog().Jobs() {
+		if j.Fills == model && (j.Kind == "MODEL" || j.Kind == "RETRAIN") && j.Runs() {
+			return true
+		}
+	}
+	return false
 }
 
 // insertValues writes the rows of INSERT INTO .. VALUES.

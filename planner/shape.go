@@ -36,7 +36,7 @@ func stateful(n exec.Node) bool {
 	case *op.Aggregate, *op.Normalize, *op.Train, *op.Memo:
 		return true
 	case *op.Sink:
-		return len(n.KeyCols) > 0
+		return n.Keep != nil
 	}
 	return false
 }

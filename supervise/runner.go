@@ -42,7 +42,7 @@ func (r *runner) want(j *catalog.Job) {
 	before := r.job
 	r.job = j
 	if j != nil {
-		r.last, r.now.Job = j, j
+		r.last = j
 	}
 	if j == before || j != nil && before != nil && j.Generation == before.Generation && j.Runs() == before.Runs() && j.Failure == before.Failure {
 		return // nothing that its run depends on
@@ -234,7 +234,13 @@ func (r *runner) status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.now
-	s.Counts, s.Restarts = r.before, r.restarts
+	switch {
+	case r.job != nil && !r.job.Runs(): // the catalog knows it before the loop does
+		s = Status{State: resting(r.job), Failure: r.job.Failure, Since: s.Since}
+	case s.Job.Generation != r.last.Generation:
+		s = Status{State: exec.Starting, Since: s.Since}
+	}
+	s.Job, s.Counts, s.Restarts = r.last, r.before, r.restarts
 	if r.run == nil {
 		return s
 	}

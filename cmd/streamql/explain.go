@@ -3,23 +3,29 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/lang/codes"
 	"github.com/streamql/streamql/shell"
 )
 
 type explainCmd struct {
-	Path    string `arg:"" optional:"" name:"file" help:"A file of SQL, or - for stdin."`
+	Path    string `arg:"" optional:"" name:"file" help:"A file of SQL, - for stdin, or the code of an error."`
 	Command string `short:"c" placeholder:"SQL" help:"The SQL itself."`
 }
+
+var isCode = regexp.MustCompile(`^SQ[0-9]{4}$`)
 
 // Help is shown under the command's flags.
 func (explainCmd) Help() string {
 	return `Examples:
   streamql explain -c "CREATE STREAM c WITH (connector='generator', kind='cars'); SELECT car, speed FROM c LIMIT 3;"
   streamql explain queries/fraud.sql
+  streamql explain SQ5006
 
 The stages, operators and offsets of each statement that has a plan. Nothing runs: definitions are made in memory, for the
 statements after them. With --dir the plan is made against what the directory holds, and the text's definitions are not made.`
@@ -30,6 +36,14 @@ func (c *explainCmd) Run(w *world) (err error) {
 	t := shell.ScriptError{File: "-c", Text: c.Command}
 	if (c.Path == "") == (c.Command == "") {
 		return usage(errors.New("explain wants a file or -c SQL, one of them"))
+	}
+	if code := strings.ToUpper(c.Path); isCode.MatchString(code) {
+		page, ok := codes.Page(code)
+		if !ok {
+			return usage(fmt.Errorf("there is no code %s", code))
+		}
+		fmt.Print(page)
+		return nil
 	}
 	if c.Path != "" {
 		texts, err := readTexts(c.Path)

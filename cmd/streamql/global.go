@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -228,6 +229,9 @@ type warnings struct {
 	color bool
 	quiet atomic.Bool
 	n     atomic.Int64
+
+	mu    sync.Mutex
+	shown map[string]bool // the errors that stand on the terminal
 }
 
 // silence leaves it to the caller to tell of failures; the result counts them.
@@ -239,13 +243,31 @@ func (w *warnings) silence() func() int64 {
 const warningsShown = 3
 
 func (w *warnings) take(e *streamql.Error) {
-	if n := w.n.Add(1); n <= warningsShown && !w.quiet.Load() {
-		shell.Show(w.to, e, w.color)
+	if n := w.n.Add(1); n > warningsShown || w.quiet.Load() {
+		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.shown == nil {
+		w.shown = map[string]bool{}
+	}
+	w.shown[e.Code+e.Msg] = true
+	shell.Show(w.to, e, w.color)
+}
+
+// showed reports whether an error was shown when it happened: it is not shown again when the command ends with it.
+func (w *warnings) showed(err error) bool {
+	list := lang.AsErrors(err)
+	if w == nil || len(list) != 1 {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.shown[list[0].Code+list[0].Msg]
 }
 
 func (w *warnings) end() {
 	if n := w.n.Load(); n > warningsShown && !w.quiet.Load() {
-		fmt.Fprintf(w.to, "warning: %d rows have failed in all; they are in streamql.errors\n", n)
+		fmt.Fprintf(w.to, "warning: %d rows have failed in all; those of jobs are in streamql.errors\n", n)
 	}
 }

@@ -114,6 +114,9 @@ func report(to io.Writer, err error, color bool) int {
 // report shows an error on stderr: as a JSON object a line if the rows are JSON too.
 func (w *world) report(err error) int {
 	list := lang.AsErrors(err)
+	if err != nil && w.warnings.showed(err) {
+		return exitCode(err)
+	}
 	if w.Output != "json" || len(list) == 0 {
 		return report(os.Stderr, err, w.color)
 	}

@@ -32,6 +32,11 @@ func (c *repairCmd) Run(w *world) (err error) {
 	if w.Dir == "" && w.Brokers == "" {
 		return usage(errors.New("repair wants --dir or --brokers: without them there is nothing that lasts"))
 	}
+	if w.Dir != "" {
+		if info, err := os.Stat(w.Dir); err != nil || !info.IsDir() {
+			return usage(fmt.Errorf("there is no directory %s", w.Dir))
+		}
+	}
 	s, done, err := w.session(streamql.WithoutJobs())
 	if err != nil {
 		return err

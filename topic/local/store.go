@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -24,8 +25,14 @@ func (b *Broker) openStore(dir string) error {
 	o.Experimental.CompactionScheduler = compactor
 	// Other work that an open has begun may outlive its failure too: the caches are ours, and given up when the database has them.
 	o.Cache, o.FileCache = pebble.NewCache(cacheSize), pebble.NewFileCache(2, o.MaxOpenFiles)
+	broken := make(chan error, 1) // the first error of work that the database does by itself, and does again for ever
 	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
-		b.fail(fmt.Errorf("store %s: %w", dir, err))
+		err = fmt.Errorf("store %s: %w", dir, err)
+		b.fail(err)
+		select {
+		case broken <- err:
+		default:
+		}
 	}}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
@@ -37,13 +44,31 @@ func (b *Broker) openStore(dir string) error {
 		defer recoverFatal(&err)
 		b.db, err = pebble.Open(dir, o)
 	}()
-	if err := <-done; err != nil {
+	if err := opened(done, broken); err != nil {
 		return b.reason(err)
 	}
 	compactor.release()
 	o.Cache.Unref()
 	o.FileCache.Unref()
 	return nil
+}
+
+// openTime is how long an open may go on after its first error. On a full disk it would write its tables again and again.
+const openTime = time.Second
+
+// opened waits for the end of an open. One that cannot end is left behind: the directory stays locked until the process ends.
+func opened(done, broken <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case err := <-broken:
+		select {
+		case opened := <-done:
+			return opened
+		case <-time.After(openTime):
+			return err
+		}
+	}
 }
 
 // reason is the first error of the store, or err.
