@@ -32,10 +32,10 @@ func (s *site) workload(partitions int32) *workload {
 	named := func(what string) string { return s.name + "." + what }
 	w.text = fmt.Sprintf(`SET 'auto.offset.reset'='earliest';
 CREATE STREAM IF NOT EXISTS s (k STRING KEY, n BIGINT, v BIGINT, c STRING) WITH (topic='%s', key_format='kafka', value_format='json');
-CREATE STREAM IF NOT EXISTS copied WITH (topic='%s') AS SELECT k, n, v * 2 AS twice, UCASE(c) AS c FROM s WHERE v >= 100;
-CREATE TABLE IF NOT EXISTS sums WITH (topic='%s', cleanup_policy='delete') AS SELECT k, COUNT(*) AS n, SUM(v) AS total, MAX(v) AS highest FROM s GROUP BY k;
-CREATE TABLE IF NOT EXISTS windows WITH (topic='%s') AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 SECOND) GROUP BY k;
-CREATE TABLE IF NOT EXISTS colors WITH (topic='%s', cleanup_policy='delete') AS SELECT c, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY c;
+CREATE STREAM IF NOT EXISTS copied WITH (topic='%s', retention_ms='-1') AS SELECT k, n, v * 2 AS twice, UCASE(c) AS c FROM s WHERE v >= 100;
+CREATE TABLE IF NOT EXISTS sums WITH (topic='%s', cleanup_policy='delete', retention_ms='-1') AS SELECT k, COUNT(*) AS n, SUM(v) AS total, MAX(v) AS highest FROM s GROUP BY k;
+CREATE TABLE IF NOT EXISTS windows WITH (topic='%s', retention_ms='-1') AS SELECT k, COUNT(*) AS n, SUM(v) AS total FROM s WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 1 SECOND) GROUP BY k;
+CREATE TABLE IF NOT EXISTS colors WITH (topic='%s', cleanup_policy='delete', retention_ms='-1') AS SELECT c, COUNT(*) AS n, SUM(v) AS total FROM s GROUP BY c;
 `, w.in, named("copied"), named("sums"), named("windows"), named("colors"))
 	w.exact, w.settles = []string{named("copied"), named("sums"), named("windows")}, named("colors")
 	w.sql = s.file("jobs.sql", w.text)
