@@ -59,7 +59,7 @@ func (in *Input) trainings(model string) (out []*catalog.Job) {
 func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 	m, ok := in.Catalog.Model(st.Name.Fold(in.Session.Upper()), in.Session.Ksql())
 	if !ok {
-		return nil, in.noModel(st.Name)
+		return nil, NoModel(in.Catalog, st.Name)
 	}
 	statement, err := parse[*lang.CreateModel](m.Statement, &m.Reading)
 	if err != nil {
@@ -81,12 +81,13 @@ func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 	return d.start(job, t.Stages, "model "+m.Name+" is being trained"), nil
 }
 
-func (in *Input) noModel(name lang.Name) error {
-	if b, ok := in.Catalog.Unavailable(name.Text); ok {
+// NoModel is the error of a name that is no model's.
+func NoModel(c *catalog.Catalog, name lang.Name) error {
+	if b, ok := c.Unavailable(name.Text); ok {
 		return Unavailable(name, b)
 	}
 	var legal []string
-	for _, m := range in.Catalog.Models() {
+	for _, m := range c.Models() {
 		legal = append(legal, m.Name)
 	}
 	return Unknown("SQ6001", "model %q does not exist", name, legal)
@@ -112,7 +113,7 @@ func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 		if st.IfExists {
 			return done("%s does not exist, nothing is done", name.Text), nil
 		}
-		return nil, in.noModel(name)
+		return nil, NoModel(in.Catalog, name)
 	}
 	for _, j := range in.Catalog.Jobs() {
 		for _, used := range j.Uses {
@@ -274,7 +275,7 @@ func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
 	case st.Training:
 		m, ok := in.Catalog.Model(st.Model.Fold(in.Session.Upper()), in.Session.Ksql())
 		if !ok {
-			return nil, in.noModel(*st.Model)
+			return nil, NoModel(in.Catalog, *st.Model)
 		}
 		return in.trainings(m.Name), nil
 	}

@@ -155,7 +155,7 @@ func (in *Input) place(r *catalog.Relation) error {
 	return nil
 }
 
-// observed is the catalog's relations with a topic's number of partitions, for the planner: the sink partitions by it.
+// createAs decides a relation that a job fills.
 func (d *Decider) createAs(st *lang.CreateSource, in *Input) (*Decision, error) {
 	name := st.Name.Fold(in.Session.Upper())
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
@@ -149,7 +150,7 @@ func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
 	}
 	m, ok := s.engine.Catalog().Model(name, s.settings.Load().Ksql())
 	if !ok {
-		return nil, 0, &lang.Error{Code: "SQ6001", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q does not exist", name)}
+		return nil, 0, decide.NoModel(s.engine.Catalog(), lang.Name{Text: name})
 	}
 	return m, n, nil
 }

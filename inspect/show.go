@@ -99,7 +99,7 @@ func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, erro
 	if st.What == "MODEL VERSIONS" || st.What == "CREATE MODEL" {
 		m, ok := c.Model(name, s.Ksql())
 		if !ok {
-			return nil, noModel(c, st.Name.Name)
+			return nil, decide.NoModel(c, st.Name.Name)
 		}
 		if st.What == "MODEL VERSIONS" {
 			return Versions(e, m.Name), nil
@@ -124,7 +124,7 @@ func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe)
 		return model(e, d, m, st.Name.Version.Number)
 	}
 	if st.What == "MODEL" {
-		return nil, noModel(c, st.Name.Name)
+		return nil, decide.NoModel(c, st.Name.Name)
 	}
 	r, ok := c.Relation(name, s.Ksql())
 	if !ok {
@@ -203,8 +203,8 @@ func model(e Engine, d *decide.Decider, m *catalog.Model, number int) (*flow.Bat
 	return table([]string{"property", "value"}, rows), nil
 }
 
-// Plan are the rows of EXPLAIN: the operators of each stage, inputs indented, with the offsets they read. spans returns those of a scan;
-// nil: they are not known.
+// Plan are the rows of EXPLAIN: the operators of each stage, inputs indented, with what reads says of the offsets
+// of each scan.
 func Plan(plan []planner.Stage, promise string, reads func(stage int, l planner.Leaf) ([]string, error)) (*flow.Batch, error) {
 	var rows [][]any
 	if promise != "" {
@@ -236,17 +236,6 @@ func noRelation(c *catalog.Catalog, name lang.Name) error {
 		legal = append(legal, r.Name)
 	}
 	return decide.Unknown("SQ2001", "%q is not a stream or table", name, legal)
-}
-
-func noModel(c *catalog.Catalog, name lang.Name) error {
-	if b, ok := c.Unavailable(name.Text); ok {
-		return decide.Unavailable(name, b)
-	}
-	var legal []string
-	for _, m := range c.Models() {
-		legal = append(legal, m.Name)
-	}
-	return decide.Unknown("SQ6001", "model %q does not exist", name, legal)
 }
 
 func fail(at lang.Node, length int, code, format string, args ...any) *lang.Error {
