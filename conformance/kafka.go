@@ -20,6 +20,7 @@ const embedded = "streamql."
 func (m *machine) application() kafka.Config {
 	c := *m.o.Kafka
 	c.Name = "sqltest-" + strings.ToLower(rand.Text()[:10])
+	c.RetentionMs = -1 // the rows of cases bear times long past
 	m.own = c.Name + "."
 	return c
 }

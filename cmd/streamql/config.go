@@ -28,7 +28,7 @@ type config map[string]setting
 // tables are the tables of a file beside [env.NAME], and the keys of each; nil: any key.
 var tables = map[string][]string{
 	"kafka": {"tls", "ca_file", "cert_file", "key_file", "server_name", "insecure", "sasl_mechanism", "sasl_user", "sasl_password", "oauth_token",
-		"replication", "session_timeout", "transaction_timeout"},
+		"replication", "retention_ms", "session_timeout", "transaction_timeout"},
 	"server":  {"cert_file", "key_file", "token", "writer_token", "reader_token"},
 	"files":   {"roots"},
 	"secrets": nil,

@@ -161,6 +161,7 @@ func TestKafkaConfig(t *testing.T) {
 		{"a truth in quotes", "h:1", "tls = \"yes\"", "kafka.tls is true or false"},
 		{"a time without a unit", "h:1", "session_timeout = \"6\"", "kafka.session_timeout is a time from"},
 		{"a time that is too short", "h:1", "transaction_timeout = \"1ms\"", "kafka.transaction_timeout is a time from"},
+		{"no retention", "h:1", "retention_ms = 0", "kafka.retention_ms is a whole number from -1"},
 		{"too many copies", "h:1", "replication = 99999", "kafka.replication is a whole number from -1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"regexp"
@@ -92,6 +93,7 @@ func (g *global) kafka() (kafka.Config, error) {
 	if n := r.number("kafka.replication", -1, 32767); n != 0 {
 		out.Replication = int16(n)
 	}
+	out.RetentionMs = r.number("kafka.retention_ms", -1, math.MaxInt64)
 	out.SessionTimeout = r.duration("kafka.session_timeout", time.Second, 30*time.Minute)
 	out.TransactionTimeout = r.duration("kafka.transaction_timeout", time.Second, 15*time.Minute)
 	if r.err == nil && out.SASL != nil && out.TLS == nil {

@@ -17,7 +17,10 @@ const (
 )
 
 // wanted is a topic's configuration in Kafka's words, without what is left to the broker.
-func wanted(c topic.Config) []topic.Setting {
+func (b *Broker) wanted(c topic.Config) []topic.Setting {
+	if c.RetentionMs == 0 && !c.Compact {
+		c.RetentionMs = b.c.RetentionMs
+	}
 	var out []topic.Setting
 	set := func(key, value string) { out = append(out, topic.Setting{Key: key, Want: value}) }
 	number := func(key string, n int64) {
@@ -50,8 +53,8 @@ func wanted(c topic.Config) []topic.Setting {
 
 // Differences implements topic.Configurer.
 func (b *Broker) Differences(ctx context.Context, name string, c topic.Config) ([]topic.Setting, error) {
-	want := wanted(c)
-	if c.RetentionMs == 0 && !c.Compact {
+	want := b.wanted(c)
+	if c.RetentionMs == 0 && b.c.RetentionMs == 0 && !c.Compact {
 		want = append(want, topic.Setting{Key: keyRetention})
 	}
 	keys := make([]string, len(want))

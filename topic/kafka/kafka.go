@@ -30,6 +30,9 @@ type Config struct {
 
 	// Replication is that of topics that are made; -1 (and 0): the cluster's default.
 	Replication int16
+	// RetentionMs is how long topics that are made keep their records when neither a statement nor their use says it; -1: for ever; 0: the
+	// cluster's default.
+	RetentionMs int64
 
 	SessionTimeout, Heartbeat, RebalanceTimeout time.Duration // of members; defaults 30 s, 3 s (at most an 8th of the session), 60 s
 	TransactionTimeout                          time.Duration // default 10 s

@@ -26,7 +26,7 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 	req.TimeoutMillis = int32(adminTimeout.Milliseconds())
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = name, c.Partitions, b.c.Replication
-	for _, s := range wanted(c) {
+	for _, s := range b.wanted(c) {
 		t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: s.Key, Value: kmsg.StringPtr(s.Want)})
 	}
 	req.Topics = append(req.Topics, t)

@@ -237,6 +237,38 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
+// The configured retention is that of the topics which leave it open, and of no others.
+func TestRetention(t *testing.T) {
+	c := newCluster(t, func(c *Config) { c.RetentionMs = 123_000 })
+	ctx := t.Context()
+	for _, one := range []struct {
+		made topic.Config
+		want string
+	}{
+		{topic.Config{Partitions: 1}, "123000"},
+		{topic.Config{Partitions: 1, AppendTime: true}, "123000"},
+		{topic.Config{Partitions: 1, RetentionMs: 5000}, "5000"},
+		{topic.Config{Partitions: 1, RetentionMs: -1}, "-1"},
+		{topic.Config{Partitions: 1, Compact: true}, ""},
+	} {
+		name := c.topic(1, false) + "-kept"
+		if err := c.Create(ctx, name, one.made); err != nil {
+			t.Fatal(err)
+		}
+		have, err := c.settings(ctx, name, []string{keyRetention})
+		got := have[keyRetention]
+		if !got.own {
+			got.value = ""
+		}
+		if err != nil || got.value != one.want {
+			t.Errorf("%+v keeps its records for %q ms, not %q: %v", one.made, got.value, one.want, err)
+		}
+		if diff, err := c.Differences(ctx, name, one.made); err != nil || len(diff) != 0 {
+			t.Errorf("made as %+v, it differs in %v, %v", one.made, diff, err)
+		}
+	}
+}
+
 func TestTrim(t *testing.T) {
 	c := newCluster(t, nil)
 	ctx := t.Context()
