@@ -84,7 +84,8 @@ func (m *machine) keep(ctx context.Context) error {
 		if !slices.Contains(m.names, t.Name) {
 			continue
 		}
-		if err := m.engine.Broker().(topic.Configurer).Configure(ctx, t.Name, []topic.Setting{{Key: "cleanup.policy", Want: "delete"}}); err != nil {
+		kept := []topic.Setting{{Key: "cleanup.policy", Want: "delete"}, {Key: "retention.ms", Want: "-1"}}
+		if err := m.engine.Broker().(topic.Configurer).Configure(ctx, t.Name, kept); err != nil {
 			return fmt.Errorf("keep the rows of topic %s: %w", t.Name, err)
 		}
 	}
