@@ -53,13 +53,22 @@ type Decoder interface {
 	Decode(f *topic.Fetch) (*flow.Batch, error)
 }
 
-// Node is a part of a plan: plain data that EXPLAIN prints. Open makes the operator of one task.
+// Node is a part of a plan: plain data that EXPLAIN prints and that nothing changes. It refers to the columns of its inputs by
+// their identities, which are their positions once the plan is resolved; only then may it be opened.
 type Node interface {
 	Schema() *flow.Schema
+	// Inputs are in the order of the operator's ports.
 	Inputs() []Node
+	// Rewire returns a copy over other inputs. It calls move once for each reference to a column of an input, and the copy refers
+	// to what move returns. Planning learns what a node reads, and moves what it reads, by this alone.
+	Rewire(inputs []Node, move Move) Node
+	// Open makes the operator of one task.
 	Open(*Context) (Operator, error)
 	String() string
 }
+
+// Move maps a column of the input at a port to the one that takes its place.
+type Move func(port, column int) int
 
 // Failure is a row that failed: a record that could not be decoded (a dead letter, with the record), or an expression that gave NULL
 // instead of a value.
@@ -106,8 +115,9 @@ type Context struct {
 	// that is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
 	Strict bool
 
-	ops  int
-	jump map[topic.Partition]topic.Offset // positions that a person has decided on
+	ops      int                              // operators so far that have keyspaces
+	numbered bool                             // and the one that is being opened is among them
+	jump     map[topic.Partition]topic.Offset // positions that a person has decided on
 }
 
 // Models gives running queries the versions of models; an operator asks between two batches. A version is any, because exec does
@@ -142,8 +152,12 @@ type Progress struct {
 	Loss   float64
 }
 
-// Keyspace returns an operator's own keyspace. Operators are opened in the same order at every start, so the number is the name.
+// Keyspace returns a keyspace of the operator that is being opened. Its name begins with the operator's number among those that
+// ask for one: operators without state may come and go between two versions, and what the others keep is still found.
 func (c *Context) Keyspace(name string) state.Keyspace {
+	if !c.numbered {
+		c.ops, c.numbered = c.ops+1, true
+	}
 	return c.State.Keyspace(fmt.Sprintf("%d.%s", c.ops, name))
 }
 

@@ -198,9 +198,10 @@ type steps struct {
 	held bool
 }
 
-func (s *steps) Schema() *flow.Schema { return timed }
-func (s *steps) Inputs() []Node       { return s.in }
-func (s *steps) String() string       { return s.name }
+func (s *steps) Schema() *flow.Schema     { return timed }
+func (s *steps) Inputs() []Node           { return s.in }
+func (s *steps) Rewire([]Node, Move) Node { return s }
+func (s *steps) String() string           { return s.name }
 func (s *steps) Open(*Context) (Operator, error) {
 	*s.log = append(*s.log, "open "+s.name)
 	return s, nil

@@ -23,6 +23,12 @@ type wired struct {
 	emit Emit
 }
 
+// Resolve returns a copy of a node that refers to the columns of its inputs by their positions: one that can be opened.
+func Resolve(n Node) Node {
+	in := n.Inputs()
+	return n.Rewire(in, func(port, column int) int { return in[port].Schema().Position(column) })
+}
+
 // Wire opens a plan for one task. What the root emits goes to sink.
 func Wire(root Node, ctx *Context, sink Emit) (*Pipeline, error) {
 	p := &Pipeline{}
@@ -30,8 +36,8 @@ func Wire(root Node, ctx *Context, sink Emit) (*Pipeline, error) {
 }
 
 func (p *Pipeline) wire(n Node, ctx *Context, emit Emit) error {
-	ctx.ops++
-	op, err := n.Open(ctx)
+	ctx.numbered = false
+	op, err := Resolve(n).Open(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", n, err)
 	}

@@ -34,6 +34,7 @@ var numbersSchema = flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), f
 
 func (n *numbers) Schema() *flow.Schema                           { return numbersSchema }
 func (n *numbers) Inputs() []Node                                 { return nil }
+func (n *numbers) Rewire([]Node, Move) Node                       { return n }
 func (n *numbers) String() string                                 { return "Numbers" }
 func (n *numbers) Open(c *Context) (Operator, error)              { return &numbers{c}, nil }
 func (n *numbers) Process(_ int, in *flow.Batch, emit Emit) error { return emit(in) }
@@ -61,7 +62,10 @@ type sums struct {
 
 func (s *sums) Schema() *flow.Schema { return numbersSchema }
 func (s *sums) Inputs() []Node       { return []Node{s.in} }
-func (s *sums) String() string       { return "Sums" }
+func (s *sums) Rewire(in []Node, _ Move) Node {
+	return &sums{in: in[0], hold: s.hold, stop: s.stop}
+}
+func (s *sums) String() string { return "Sums" }
 func (s *sums) Open(c *Context) (Operator, error) {
 	return &summing{sums: s, ctx: c, keep: c.Keyspace("sums")}, nil
 }
@@ -433,6 +437,7 @@ type ending struct {
 }
 
 func (e *ending) Inputs() []Node                                 { return []Node{e.Node} }
+func (e *ending) Rewire(in []Node, _ Move) Node                  { return &ending{in[0], e.times} }
 func (e *ending) Open(*Context) (Operator, error)                { return e, nil }
 func (e *ending) Process(_ int, in *flow.Batch, emit Emit) error { return emit(in) }
 func (e *ending) Finish(emit Emit) error                         { *e.times++; return nil }

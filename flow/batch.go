@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -38,18 +39,49 @@ const (
 	StreamTime   = "$STREAMTIME"  // BIGINT, the task's running maximum of event time at this row: lateness is decided by it
 )
 
-// Schema describes the columns of a batch. Key lists the columns that identify a row: empty, and the relation is a stream of
-// independent rows. Time is the column that holds event time (-1: none), Clock the one that holds stream time (-1: none).
+// Schema describes the columns of a batch. Time is the position of the column that holds event time (-1: none), Clock that of
+// the one that holds stream time (-1: none).
+//
+// IDs is the identity of each column while a plan is being made: unique within the plan, and kept by every operator that passes
+// the column on. Nil means that a column's position is its identity, as in every plan that runs.
 type Schema struct {
 	*arrow.Schema
-	Key   []int
 	Time  int
 	Clock int
+	IDs   []int
+}
+
+// ID returns the identity of the column at a position; -1 for position -1.
+func (s *Schema) ID(position int) int {
+	if s.IDs == nil || position < 0 {
+		return position
+	}
+	return s.IDs[position]
+}
+
+// Position returns where the column with an identity is, -1 if it is not there.
+func (s *Schema) Position(id int) int {
+	if s.IDs != nil {
+		return slices.Index(s.IDs, id)
+	}
+	if id < s.NumFields() {
+		return id
+	}
+	return -1
+}
+
+// Named returns the names of the columns with the given identities, joined by commas.
+func (s *Schema) Named(ids []int) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = s.Field(s.Position(id)).Name
+	}
+	return strings.Join(names, ", ")
 }
 
 // NewSchema makes a schema of the fields; Time and Clock are found by the names of the pseudo-columns.
-func NewSchema(fields []arrow.Field, key ...int) *Schema {
-	s := &Schema{Schema: arrow.NewSchema(fields, nil), Key: key, Time: -1, Clock: -1}
+func NewSchema(fields []arrow.Field) *Schema {
+	s := &Schema{Schema: arrow.NewSchema(fields, nil), Time: -1, Clock: -1}
 	for i, f := range fields {
 		switch f.Name {
 		case RowTime:

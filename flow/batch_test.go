@@ -135,7 +135,7 @@ func TestColumns(t *testing.T) {
 
 // sample is a batch of a BIGINT, an ARRAY<STRING> and ROWTIME, with weights.
 func sample(ops ...Op) *Batch {
-	s := NewSchema([]arrow.Field{Field("v", Bigint), Field("a", Array(String)), Field(RowTime, Bigint)}, 0)
+	s := NewSchema([]arrow.Field{Field("v", Bigint), Field("a", Array(String)), Field(RowTime, Bigint)})
 	cols := []arrow.Array{Repeat(Bigint, nil, len(ops)), Repeat(Array(String), []any{"x", nil}, len(ops)), nil}
 	times, values := make([]any, len(ops)), make([]any, len(ops))
 	for i := range ops {

@@ -15,9 +15,10 @@ func (t *task) wire(n exec.Node, next step) error {
 	var advance func(int64) error
 	var finish func() error
 	var err error
-	switch n := n.(type) {
+	node := n
+	switch n := exec.Resolve(n).(type) {
 	case *op.Scan, *op.Received:
-		t.leaf, t.entry = n, next
+		t.leaf, t.entry = node, next
 		return nil
 	case *op.Filter:
 		me, err = filter(n, next)

@@ -3,6 +3,7 @@ package op
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -69,13 +70,24 @@ type Aggregate struct {
 
 func (a *Aggregate) Schema() *flow.Schema { return a.Out }
 func (a *Aggregate) Inputs() []exec.Node  { return []exec.Node{a.Input} }
+
+// Rewire implements exec.Node.
+func (a *Aggregate) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	touch(a.Input.Schema(), a.Window != nil || a.Out.Clock >= 0, move)
+	out := *a
+	out.Input, out.Keys, out.Calls = in[0], rewireAll(a.Keys, move), slices.Clone(a.Calls)
+	for i, c := range a.Calls {
+		out.Calls[i].Args = rewireAll(c.Args, move)
+	}
+	return &out
+}
+
+// Keeps implements Stateful.
+func (a *Aggregate) Keeps() bool { return true }
+
 func (a *Aggregate) String() string {
 	var parts []string
-	for _, k := range a.Keys {
-		parts = append(parts, a.Input.Schema().Field(k).Name)
-	}
-	s := "Aggregate by (" + strings.Join(parts, ", ") + ")"
-	parts = nil
+	s := "Aggregate by (" + a.Input.Schema().Named(a.Keys) + ")"
 	for _, c := range a.Calls {
 		parts = append(parts, c.Name)
 	}

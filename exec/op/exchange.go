@@ -3,7 +3,6 @@ package op
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/flow"
@@ -23,12 +22,16 @@ type Exchange struct {
 func (x *Exchange) Schema() *flow.Schema { return x.Input.Schema() }
 func (x *Exchange) Inputs() []exec.Node  { return []exec.Node{x.Input} }
 func (x *Exchange) String() string {
-	var names []string
-	for _, k := range x.Keys {
-		names = append(names, x.Schema().Field(k).Name)
-	}
-	return fmt.Sprintf("Exchange by (%s) topic=%q", strings.Join(names, ", "), x.Topic)
+	return fmt.Sprintf("Exchange by (%s) topic=%q", x.Schema().Named(x.Keys), x.Topic)
 }
+
+// Rewire implements exec.Node.
+func (x *Exchange) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	touch(x.Schema(), false, move)
+	return &Exchange{Input: in[0], Keys: rewireAll(x.Keys, move), Topic: x.Topic, Partitions: x.Partitions}
+}
+
+// Open implements exec.Node.
 func (x *Exchange) Open(ctx *exec.Context) (exec.Operator, error) {
 	return &exchange{Exchange: x, out: ctx.Out}, nil
 }
@@ -60,12 +63,15 @@ func (x *exchange) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 
 // Received reads what an Exchange has sent.
 type Received struct {
-	Topic string
-	Out   *flow.Schema
+	Topic  string
+	Out    *flow.Schema
+	Number int // of the leaf
 }
 
 func (r *Received) Schema() *flow.Schema                      { return r.Out }
 func (r *Received) Inputs() []exec.Node                       { return nil }
+func (r *Received) Rewire([]exec.Node, exec.Move) exec.Node   { return r }
+func (r *Received) Leaf() int                                 { return r.Number }
 func (r *Received) String() string                            { return fmt.Sprintf("Receive topic=%q", r.Topic) }
 func (r *Received) Open(*exec.Context) (exec.Operator, error) { return r, nil }
 

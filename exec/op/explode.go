@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -31,6 +32,24 @@ type Explode struct {
 
 func (e *Explode) Schema() *flow.Schema { return e.Out }
 func (e *Explode) Inputs() []exec.Node  { return []exec.Node{e.Input} }
+
+// Rewire implements exec.Node.
+func (e *Explode) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	out := &Explode{Input: in[0], Calls: slices.Clone(e.Calls), Out: rebased(e.Out, e.Input, in[0])}
+	for i, c := range e.Calls {
+		out.Calls[i].Args = make([]expr.Expr, len(c.Args))
+		for j, a := range c.Args {
+			out.Calls[i].Args[j] = Rewire(a, 0, move)
+		}
+	}
+	return out
+}
+
+// Under implements Sieve: a condition on columns of the input.
+func (e *Explode) Under(p expr.Expr) ([]expr.Expr, bool) {
+	return []expr.Expr{p}, over(p, e.Input.Schema())
+}
+
 func (e *Explode) String() string {
 	var names []string
 	for _, c := range e.Calls {

@@ -20,7 +20,13 @@ type Filter struct {
 
 func (f *Filter) Schema() *flow.Schema { return f.Input.Schema() }
 func (f *Filter) Inputs() []exec.Node  { return []exec.Node{f.Input} }
-func (f *Filter) String() string       { return "Filter " + f.Predicate.String() }
+
+// Rewire implements exec.Node.
+func (f *Filter) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	return &Filter{Input: in[0], Predicate: Rewire(f.Predicate, 0, move), Upsert: f.Upsert}
+}
+
+func (f *Filter) String() string { return "Filter " + f.Predicate.String() }
 func (f *Filter) Open(ctx *exec.Context) (exec.Operator, error) {
 	return &filter{Filter: f, env: ctx.Evaluation("WHERE")}, nil
 }

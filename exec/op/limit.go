@@ -13,10 +13,11 @@ type Limit struct {
 	N     int64
 }
 
-func (l *Limit) Schema() *flow.Schema                      { return l.Input.Schema() }
-func (l *Limit) Inputs() []exec.Node                       { return []exec.Node{l.Input} }
-func (l *Limit) String() string                            { return fmt.Sprintf("Limit %d", l.N) }
-func (l *Limit) Open(*exec.Context) (exec.Operator, error) { return &limit{left: l.N}, nil }
+func (l *Limit) Schema() *flow.Schema                         { return l.Input.Schema() }
+func (l *Limit) Inputs() []exec.Node                          { return []exec.Node{l.Input} }
+func (l *Limit) Rewire(in []exec.Node, _ exec.Move) exec.Node { return &Limit{Input: in[0], N: l.N} }
+func (l *Limit) String() string                               { return fmt.Sprintf("Limit %d", l.N) }
+func (l *Limit) Open(*exec.Context) (exec.Operator, error)    { return &limit{left: l.N}, nil }
 
 type limit struct{ left int64 }
 

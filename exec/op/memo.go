@@ -3,7 +3,6 @@ package op
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -26,18 +25,21 @@ type Memo struct {
 	Lasts  int64
 }
 
+// Rewire implements exec.Node.
+func (m *Memo) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	out := *m
+	out.Input, out.Key, out.Columns = in[0], rewireAll(m.Key, move), rewireAll(m.Columns, move)
+	return &out
+}
+
+// Keeps implements Stateful.
+func (m *Memo) Keeps() bool { return true }
+
 func (m *Memo) Schema() *flow.Schema { return m.Input.Schema() }
 func (m *Memo) Inputs() []exec.Node  { return []exec.Node{m.Input} }
 func (m *Memo) String() string {
-	return "Memo of (" + m.names(m.Columns) + ") by (" + m.names(m.Key) + ")"
-}
-
-func (m *Memo) names(cols []int) string {
-	out := make([]string, len(cols))
-	for i, c := range cols {
-		out[i] = m.Input.Schema().Field(c).Name
-	}
-	return strings.Join(out, ", ")
+	s := m.Input.Schema()
+	return "Memo of (" + s.Named(m.Columns) + ") by (" + s.Named(m.Key) + ")"
 }
 
 // Open implements exec.Node.

@@ -19,6 +19,14 @@ type Normalize struct {
 	Final bool
 }
 
+// Rewire implements exec.Node.
+func (n *Normalize) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	return &Normalize{Input: in[0], Key: rewireAll(n.Key, move), Final: n.Final}
+}
+
+// Keeps implements Stateful.
+func (n *Normalize) Keeps() bool { return true }
+
 func (n *Normalize) Schema() *flow.Schema { return n.Input.Schema() }
 func (n *Normalize) Inputs() []exec.Node  { return []exec.Node{n.Input} }
 func (n *Normalize) String() string {

@@ -28,6 +28,7 @@ type given struct{ s *flow.Schema }
 
 func (g given) Schema() *flow.Schema                      { return g.s }
 func (g given) Inputs() []exec.Node                       { return nil }
+func (g given) Rewire([]exec.Node, exec.Move) exec.Node   { return g }
 func (g given) String() string                            { return "Given" }
 func (g given) Open(*exec.Context) (exec.Operator, error) { return nil, errors.New("not to be opened") }
 
@@ -60,7 +61,7 @@ type event struct {
 	op   flow.Op
 }
 
-var events = given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)}, 0)}
+var events = given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})}
 
 // batch makes a batch of events and moves the clock over them.
 func batch(list []event, clock *int64) *flow.Batch {
@@ -237,7 +238,7 @@ func TestWindows(t *testing.T) {
 // A table's upserts, normalized and grouped by a column that moves, give what grouping the present rows gives.
 func TestTableAggregation(t *testing.T) {
 	calls := []AggregateCall{call(t, "COUNT"), call(t, "SUM", 1)}
-	table := given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)}, 1)}
+	table := given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})}
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context(rt, nil, nil)
 		norm, err := (&Normalize{Input: table, Key: []int{1}}).Open(ctx) // V is the key, K moves

@@ -39,6 +39,22 @@ type Predict struct {
 
 func (p *Predict) Schema() *flow.Schema { return p.Out }
 func (p *Predict) Inputs() []exec.Node  { return []exec.Node{p.Input} }
+
+// Rewire implements exec.Node.
+func (p *Predict) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	out := *p
+	out.Input, out.Columns, out.Out = in[0], rewireAll(p.Columns, move), rebased(p.Out, p.Input, in[0])
+	return &out
+}
+
+// Under implements Sieve: a condition on columns of the input.
+func (p *Predict) Under(c expr.Expr) ([]expr.Expr, bool) {
+	return []expr.Expr{c}, over(c, p.Input.Schema())
+}
+
+// Keeps implements Stateful: the version in use.
+func (p *Predict) Keeps() bool { return true }
+
 func (p *Predict) String() string {
 	var names []string
 	for _, o := range p.Outputs {

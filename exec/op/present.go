@@ -32,6 +32,10 @@ type Opener func(p *Present) (here []state.View, elsewhere []arrow.Record, err e
 
 func (p *Present) Schema() *flow.Schema { return p.Out }
 func (p *Present) Inputs() []exec.Node  { return nil }
+
+// Rewire implements exec.Node.
+func (p *Present) Rewire([]exec.Node, exec.Move) exec.Node { return p }
+
 func (p *Present) String() string {
 	if p.Key != nil {
 		return "Lookup " + p.Relation + " by key"

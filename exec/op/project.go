@@ -20,6 +20,46 @@ type Project struct {
 
 func (p *Project) Schema() *flow.Schema { return p.Out }
 func (p *Project) Inputs() []exec.Node  { return []exec.Node{p.Input} }
+
+// Rewire implements exec.Node.
+func (p *Project) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	out := &Project{Input: in[0], Out: p.Out, Exprs: make([]expr.Expr, len(p.Exprs))}
+	for i, e := range p.Exprs {
+		out.Exprs[i] = Rewire(e, 0, move)
+	}
+	return out
+}
+
+// Narrow implements Narrower.
+func (p *Project) Narrow(want func(column int) bool) exec.Node {
+	out := &Project{Input: p.Input}
+	var at []int
+	out.Out, at = narrowed(p.Out, want)
+	for _, i := range at {
+		out.Exprs = append(out.Exprs, p.Exprs[i])
+	}
+	return out
+}
+
+// Under implements Sieve: a condition on columns that are passed on, or on constants, is one on the input.
+func (p *Project) Under(c expr.Expr) ([]expr.Expr, bool) {
+	ok := true
+	under := expr.Map(c, func(e expr.Expr) expr.Expr {
+		col, isColumn := e.(*expr.Column)
+		if !isColumn {
+			return e
+		}
+		x := p.Exprs[p.Out.Position(col.Index)]
+		switch x.(type) {
+		case *expr.Column, *expr.Literal:
+			return x
+		}
+		ok = false
+		return e
+	})
+	return []expr.Expr{under}, ok
+}
+
 func (p *Project) String() string {
 	parts := make([]string, len(p.Exprs))
 	for i, e := range p.Exprs {

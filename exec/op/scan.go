@@ -39,6 +39,7 @@ type ScanColumn struct {
 	From   Part
 	Index  int
 	Header string
+	Keyed  bool // part of the relation's key
 }
 
 // Scan reads a topic and decodes it: only the columns asked for.
@@ -58,11 +59,43 @@ type Scan struct {
 	WindowSize int64
 	Windowed   bool
 	OnError    string // "deadletter" (default), "skip" or "fail"
+	Number     int    // of the leaf
 	Nulls      Nulls
 }
 
 func (s *Scan) Schema() *flow.Schema { return s.Out }
 func (s *Scan) Inputs() []exec.Node  { return nil }
+
+// Rewire implements exec.Node.
+func (s *Scan) Rewire([]exec.Node, exec.Move) exec.Node { return s }
+
+// Leaf implements Leaf.
+func (s *Scan) Leaf() int { return s.Number }
+
+// Narrow implements Narrower. The event time stays, as the task's clock runs by it, and so do a table's key columns: a record
+// without a key is none of its rows.
+func (s *Scan) Narrow(want func(column int) bool) exec.Node {
+	stays := map[int]bool{s.Out.ID(s.Out.Time): true}
+	for i, c := range s.Columns {
+		stays[s.Out.ID(i)] = stays[s.Out.ID(i)] || s.Table && c.Keyed
+	}
+	if s.Time != nil {
+		expr.Walk(s.Time, func(e expr.Expr) {
+			if c, ok := e.(*expr.Column); ok {
+				stays[c.Index] = true
+			}
+		})
+	}
+	out := *s
+	var at []int
+	out.Out, at = narrowed(s.Out, func(c int) bool { return stays[c] || want(c) })
+	out.Columns = make([]ScanColumn, len(at))
+	for i, from := range at {
+		out.Columns[i] = s.Columns[from]
+	}
+	return &out
+}
+
 func (s *Scan) String() string {
 	var names []string
 	for i, c := range s.Columns {
@@ -85,6 +118,9 @@ const (
 // Open implements exec.Node.
 func (s *Scan) Open(ctx *exec.Context) (exec.Operator, error) {
 	out := &scan{Scan: s, ctx: ctx}
+	if s.Time != nil {
+		out.time = Rewire(s.Time, 0, func(_, c int) int { return s.Out.Position(c) })
+	}
 	for i, c := range s.Columns {
 		switch c.From {
 		case FromKey:
@@ -109,6 +145,7 @@ type scan struct {
 	*Scan
 	ctx                *exec.Context
 	key, value         format.Codec
+	time               expr.Expr // Time, over a batch
 	wantKey, wantValue []int
 	keyAt, valueAt     []int
 }
@@ -300,7 +337,7 @@ func (s *scan) nulls(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 // stamp replaces event time by the declared expression's.
 func (s *scan) stamp(f *topic.Fetch, b *flow.Batch, drop *flow.Validity) (*flow.Batch, error) {
 	reasons := map[int]error{}
-	col := expr.Eval(s.Time, b, udf.Env{Account: s.ctx.Account, Fail: func(row int, err error) { reasons[row] = err }}).(*array.Int64)
+	col := expr.Eval(s.time, b, udf.Env{Account: s.ctx.Account, Fail: func(row int, err error) { reasons[row] = err }}).(*array.Int64)
 	if err := s.ctx.Account.Err(); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,19 @@ type Sink struct {
 
 func (s *Sink) Schema() *flow.Schema { return s.Input.Schema() }
 func (s *Sink) Inputs() []exec.Node  { return []exec.Node{s.Input} }
+
+// Rewire implements exec.Node.
+func (s *Sink) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	touch(s.Schema(), false, move)
+	out := *s
+	out.Input, out.KeyCols, out.ValueCols = in[0], rewireAll(s.KeyCols, move), rewireAll(s.ValueCols, move)
+	out.Window, out.Keep, out.Headers = rewireAll(s.Window, move), rewireAll(s.Keep, move), rewireOne(s.Headers, move)
+	return &out
+}
+
+// Keeps implements Stateful.
+func (s *Sink) Keeps() bool { return s.Keep != nil }
+
 func (s *Sink) String() string {
 	return fmt.Sprintf("Sink topic=%q format=%s", s.Topic, strings.ToUpper(s.Value.Name))
 }

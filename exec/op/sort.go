@@ -31,6 +31,19 @@ type Sort struct {
 
 func (s *Sort) Schema() *flow.Schema { return s.Input.Schema() }
 func (s *Sort) Inputs() []exec.Node  { return []exec.Node{s.Input} }
+
+// Rewire implements exec.Node.
+func (s *Sort) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	out := &Sort{Input: in[0], Keys: slices.Clone(s.Keys), First: s.First}
+	for i, k := range s.Keys {
+		out.Keys[i].Expr = Rewire(k.Expr, 0, move)
+	}
+	return out
+}
+
+// Under implements Sieve. With First the rows that are left out depend on the condition.
+func (s *Sort) Under(p expr.Expr) ([]expr.Expr, bool) { return []expr.Expr{p}, s.First == 0 }
+
 func (s *Sort) String() string {
 	parts := make([]string, len(s.Keys))
 	for i, k := range s.Keys {

@@ -47,6 +47,19 @@ type Train struct {
 
 func (t *Train) Schema() *flow.Schema { return t.Input.Schema() }
 func (t *Train) Inputs() []exec.Node  { return []exec.Node{t.Input} }
+
+// Rewire implements exec.Node.
+func (t *Train) Rewire(in []exec.Node, move exec.Move) exec.Node {
+	touch(t.Input.Schema(), t.Window != nil, move)
+	out := *t
+	out.Input, out.Columns = in[0], rewireAll(t.Columns, move)
+	out.Target, out.Weight = rewireOne(t.Target, move), rewireOne(t.Weight, move)
+	return &out
+}
+
+// Keeps implements Stateful.
+func (t *Train) Keeps() bool { return true }
+
 func (t *Train) String() string {
 	mode := map[ml.Modes]string{ml.Once: "once", ml.Window: "each window", ml.Warm: "each window, warm start", ml.Event: "each event"}[t.Mode]
 	return fmt.Sprintf("Train %s type=%s %s features=(%s)", t.Model, t.Type, mode, strings.Join(t.Names, ", "))

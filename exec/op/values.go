@@ -17,6 +17,10 @@ type Values struct {
 
 func (v *Values) Schema() *flow.Schema { return v.Out }
 func (v *Values) Inputs() []exec.Node  { return nil }
+
+// Rewire implements exec.Node.
+func (v *Values) Rewire([]exec.Node, exec.Move) exec.Node { return v }
+
 func (v *Values) String() string {
 	if v.Batch == nil {
 		return "Values " + v.Name

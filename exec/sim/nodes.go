@@ -27,6 +27,7 @@ var schema = flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Fie
 
 func (s *scan) Schema() *flow.Schema                                { return schema }
 func (s *scan) Inputs() []exec.Node                                 { return nil }
+func (s *scan) Rewire([]exec.Node, exec.Move) exec.Node             { return s }
 func (s *scan) String() string                                      { return "Scan" }
 func (s *scan) Open(c *exec.Context) (exec.Operator, error)         { return &scan{c}, nil }
 func (s *scan) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
@@ -92,7 +93,12 @@ type apply struct {
 
 func (a *apply) Schema() *flow.Schema { return schema }
 func (a *apply) Inputs() []exec.Node  { return []exec.Node{a.in} }
-func (a *apply) String() string       { return "Apply" }
+func (a *apply) Rewire(in []exec.Node, _ exec.Move) exec.Node {
+	out := *a
+	out.in = in[0]
+	return &out
+}
+func (a *apply) String() string { return "Apply" }
 
 // Open implements exec.Node.
 func (a *apply) Open(c *exec.Context) (exec.Operator, error) {

@@ -1,0 +1,137 @@
+package op
+
+import (
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/expr"
+	"github.com/streamql/streamql/flow"
+)
+
+// What the rules of the planner ask of nodes. A node that says nothing is one that they leave as it is.
+
+// Leaf is a node without inputs that reads a topic. Leaf returns its number in the plan, which all its copies share.
+type Leaf interface {
+	exec.Node
+	Leaf() int
+}
+
+// Narrower is a node that can leave out columns. Narrow returns a copy that emits the wanted ones, and as few others as it can.
+type Narrower interface {
+	exec.Node
+	Narrow(want func(column int) bool) exec.Node
+}
+
+// Sieve is a node that commutes with filters. Under returns, for each input, the condition under which filtering the inputs is
+// the same as filtering the output by p; false if there is none, or if it would be computed twice at a cost.
+type Sieve interface {
+	exec.Node
+	Under(p expr.Expr) (under []expr.Expr, ok bool)
+}
+
+// Stateful is a node whose operator has keyspaces that outlive a commit, so that only a plan of the same shape can continue from
+// them. Keeps is false if this one keeps nothing.
+type Stateful interface {
+	exec.Node
+	Keeps() bool
+}
+
+// Rewire returns an expression whose columns have gone through move, as columns of the input at a port.
+func Rewire(e expr.Expr, port int, move exec.Move) expr.Expr {
+	return expr.Map(e, func(e expr.Expr) expr.Expr {
+		if c, ok := e.(*expr.Column); ok {
+			if to := move(port, c.Index); to != c.Index {
+				return &expr.Column{Index: to, Name: c.Name, T: c.T}
+			}
+		}
+		return e
+	})
+}
+
+// rewireAll returns columns of the input at port 0 after move. Negative ones mean none, and stay.
+func rewireAll(columns []int, move exec.Move) []int {
+	if columns == nil {
+		return nil
+	}
+	out := make([]int, len(columns))
+	for i, c := range columns {
+		out[i] = rewireOne(c, move)
+	}
+	return out
+}
+
+func rewireOne(column int, move exec.Move) int {
+	if column < 0 {
+		return column
+	}
+	return move(0, column)
+}
+
+// touch reports the columns that an operator reads by their role and not by a reference of its node: event and stream time.
+func touch(s *flow.Schema, clock bool, move exec.Move) {
+	rewireOne(s.ID(s.Time), move)
+	if clock {
+		rewireOne(s.ID(s.Clock), move)
+	}
+}
+
+// narrowed returns a schema without the columns that are not wanted, and the positions of those that are.
+func narrowed(s *flow.Schema, want func(column int) bool) (*flow.Schema, []int) {
+	var at []int
+	for i := range s.NumFields() {
+		if want(s.ID(i)) {
+			at = append(at, i)
+		}
+	}
+	return chosen(s, at), at
+}
+
+// chosen returns a schema of some columns of another.
+func chosen(s *flow.Schema, at []int) *flow.Schema {
+	fields := make([]arrow.Field, len(at))
+	out := &flow.Schema{Time: -1, Clock: -1, IDs: make([]int, len(at))}
+	for i, from := range at {
+		fields[i], out.IDs[i] = s.Field(from), s.ID(from)
+		switch from {
+		case s.Time:
+			out.Time = i
+		case s.Clock:
+			out.Clock = i
+		}
+	}
+	out.Schema = arrow.NewSchema(fields, nil)
+	return out
+}
+
+// appended returns a schema with more columns at the end.
+func appended(s *flow.Schema, more []arrow.Field, ids []int) *flow.Schema {
+	out := &flow.Schema{Schema: arrow.NewSchema(append(slices.Clone(s.Fields()), more...), nil), Time: s.Time, Clock: s.Clock}
+	for i := range s.NumFields() {
+		out.IDs = append(out.IDs, s.ID(i))
+	}
+	out.IDs = append(out.IDs, ids...)
+	return out
+}
+
+// rebased returns the schema of a node that appends columns to its input's, over another input.
+func rebased(out *flow.Schema, old, in exec.Node) *flow.Schema {
+	width := old.Schema().NumFields()
+	var ids []int
+	for i := width; i < out.NumFields(); i++ {
+		ids = append(ids, out.ID(i))
+	}
+	return appended(in.Schema(), out.Fields()[width:], ids)
+}
+
+// over reports whether an expression reads columns of a schema alone.
+func over(e expr.Expr, s *flow.Schema) bool {
+	ok := true
+	expr.Walk(e, func(e expr.Expr) {
+		if c, isColumn := e.(*expr.Column); isColumn {
+			ok = ok && s.Position(c.Index) >= 0
+		}
+	})
+	return ok
+}
