@@ -135,8 +135,34 @@ func (f *facts) span(src topic.Source, l planner.Leaf, p topic.Span) (topic.Span
 		}
 		s.From = p.From
 	}
+	if err := f.narrow(src, l, p, &s); err != nil {
+		return s, err
+	}
 	s.To = max(s.To, s.From)
 	return s, nil
+}
+
+// narrow leaves out what the bounds of a scan exclude. A source that finds no offsets by time is read from where it would be without them.
+func (f *facts) narrow(src topic.Source, l planner.Leaf, p topic.Span, s *topic.Span) error {
+	b := l.Bounds
+	if b.Partition != nil && *b.Partition != p.ID {
+		s.To = s.From
+		return nil
+	}
+	if b.From != nil {
+		s.From = max(s.From, *b.From)
+	}
+	if b.To != nil {
+		s.To = min(s.To, *b.To)
+	}
+	if timed, ok := src.(topic.Timed); ok && b.Since != nil {
+		from, err := timed.OffsetAt(f.ctx, p.Partition, *b.Since)
+		if err != nil {
+			return err
+		}
+		s.From = max(s.From, from)
+	}
+	return nil
 }
 
 func selected(list []lang.PartitionRange, id int32) bool {

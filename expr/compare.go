@@ -27,6 +27,11 @@ const (
 
 var compareNames = map[CompareOp]string{Less: "<", Equal: "=", Greater: ">", LessOrEqual: "<=", GreaterOrEqual: ">=", NotEqual: "<>"}
 
+// Flipped returns the operator for exchanged operands.
+func (op CompareOp) Flipped() CompareOp {
+	return op&Equal | op&Less<<2 | op&Greater>>2
+}
+
 // ParseCompare reads an operator.
 func ParseCompare(op string) (CompareOp, bool) {
 	for k, v := range compareNames {

@@ -11,8 +11,8 @@ import (
 // call binds a scalar function.
 func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
 	name := strings.ToUpper(e.Name.Text)
-	if p, ok := b.predicted[lang.PrintExpr(e)]; ok {
-		return p.column(s), nil
+	if c, ok := s.calls[lang.PrintExpr(e)]; ok {
+		return c.ref(), nil
 	}
 	if modelFunction(name) {
 		return nil, fail(e, "SQ3014", "%s can stand in SELECT and WHERE of a query that reads a source", name)

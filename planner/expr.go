@@ -37,8 +37,8 @@ func (b *binder) bind(e lang.Expr, s *scope) (expr.Expr, error) {
 	if err := b.ended(); err != nil {
 		return nil, err
 	}
-	if b.replace != nil && s.parent == nil {
-		if out, ok, err := b.replace(e); ok || err != nil {
+	if s.replace != nil {
+		if out, ok, err := s.replace(e); ok || err != nil {
 			return out, err
 		}
 	}

@@ -57,7 +57,7 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 				return err
 			}
 			for _, i := range cols {
-				if err := add(it, in.scope.cols[i].name, "", nil, in.scope.column(i)); err != nil {
+				if err := add(it, in.scope.cols[i].name, "", nil, in.scope.cols[i].ref()); err != nil {
 					return err
 				}
 			}
@@ -114,7 +114,7 @@ func (b *binder) starFeatures(star *lang.Star, t *Training, in *rel, train *op.T
 		case arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP:
 			continue
 		}
-		if !c.key && i != train.Target && i != train.Weight {
+		if !c.key && c.id != train.Target && c.id != train.Weight {
 			out = append(out, i)
 		}
 	}

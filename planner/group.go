@@ -3,8 +3,6 @@ package planner
 import (
 	"fmt"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
@@ -14,8 +12,8 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// aggregates lists the distinct aggregate calls of the items and of HAVING.
-func (b *binder) aggregates(s *lang.Select) []*lang.Call {
+// aggregates lists the distinct aggregate calls of the items, of HAVING and of ORDER BY.
+func (b *binder) aggregates(s *lang.Select, order []*lang.Order) []*lang.Call {
 	var out []*lang.Call
 	seen := map[string]bool{}
 	var walk func(e lang.Expr)
@@ -37,7 +35,7 @@ func (b *binder) aggregates(s *lang.Select) []*lang.Call {
 	if s.Having != nil {
 		walk(s.Having)
 	}
-	for _, o := range b.order {
+	for _, o := range order {
 		walk(o.Expr)
 	}
 	return out
@@ -74,11 +72,11 @@ func (b *binder) grouped(s *lang.Select, in *rel, calls []*lang.Call, m mode, em
 			return nil, err
 		}
 	}
-	agg, err := g.aggregate(m)
+	agg, cols, err := g.aggregate(m)
 	if err != nil {
 		return nil, err
 	}
-	return g.finish(s, agg)
+	return g.finish(s, agg, cols)
 }
 
 func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
@@ -149,91 +147,88 @@ func (g *grouping) keys(s *lang.Select) error {
 	return nil
 }
 
-// aggregate makes the projection below and the aggregate over it.
-func (g *grouping) aggregate(m mode) (*op.Aggregate, error) {
+// aggregate makes the projection below and the aggregate over it. It returns the aggregate's columns too.
+func (g *grouping) aggregate(m mode) (*op.Aggregate, []column, error) {
 	p := &op.Project{Input: g.input()}
-	var fields []arrow.Field
-	add := func(name string, x expr.Expr) int {
-		p.Exprs = append(p.Exprs, x)
-		fields = append(fields, flow.Field(name, x.Type()))
-		return len(fields) - 1
+	var cols, out []column
+	add := func(c column, x expr.Expr) int {
+		cols, p.Exprs = append(cols, c), append(p.Exprs, x)
+		return c.id
 	}
 	agg := &op.Aggregate{Window: g.window, Emit: g.emit, Retract: g.retract}
-	var out []arrow.Field
 	for i, k := range g.by {
-		agg.Keys = append(agg.Keys, add(fmt.Sprintf("$key%d", i), k))
-		out = append(out, flow.Field(g.names[i], k.Type()))
+		agg.Keys = append(agg.Keys, add(g.b.column(fmt.Sprintf("$key%d", i), k.Type(), internal, ordinary), k))
+		c := g.b.column(g.names[i], k.Type(), shown, ordinary)
+		c.key = true
+		out = append(out, c)
 	}
 	if g.window != nil {
-		out = append(out, flow.Field(flow.WindowStart, flow.Bigint), flow.Field(flow.WindowEnd, flow.Bigint))
+		out = append(out, g.b.column(flow.WindowStart, flow.Bigint, byName, windowStart), g.b.column(flow.WindowEnd, flow.Bigint, byName, windowEnd))
 	}
 	for i, c := range g.calls {
 		call, args, err := g.call(c)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for j, a := range args {
-			call.Args = append(call.Args, add(fmt.Sprintf("$arg%d_%d", i, j), a))
+			call.Args = append(call.Args, add(g.b.column(fmt.Sprintf("$arg%d_%d", i, j), a.Type(), internal, ordinary), a))
 		}
 		agg.Calls = append(agg.Calls, call)
 		g.texts = append(g.texts, lang.PrintExpr(c))
-		out = append(out, flow.Field(fmt.Sprintf("$agg%d", i), call.Result))
+		out = append(out, g.b.column(fmt.Sprintf("$agg%d", i), call.Result, internal, ordinary))
 	}
-	visible := len(fields)
-	for _, hidden := range []string{flow.RowTime, flow.StreamTime} {
-		if i := g.in.scope.index("", hidden); i >= 0 {
-			add(hidden, g.in.scope.column(i))
+	for _, r := range []role{eventTime, streamTime} {
+		if c, ok := g.in.scope.role(r); ok {
+			add(c, c.ref())
+			out = append(out, g.b.column(c.name, c.t, c.show, r))
 		}
 	}
-	p.Out = hiddenTail(fields, visible)
+	p.Out = schemaOf(cols)
 	agg.Input = p
 	if g.exchanged(m) {
 		agg.Input = g.b.exchange(p, agg.Keys)
 	}
-	n := len(out)
-	out = append(out, flow.Field(flow.RowTime, flow.Bigint))
-	if p.Out.Clock >= 0 {
-		out = append(out, flow.Field(flow.StreamTime, flow.Bigint))
+	if _, ok := g.in.scope.role(eventTime); !ok { // the time of a group is always there, NULL if no row has any
+		out = append(out, g.b.column(flow.RowTime, flow.Bigint, byName, eventTime))
 	}
-	agg.Out = hiddenTail(out, n)
-	return agg, nil
+	agg.Out = schemaOf(out)
+	return agg, out, nil
 }
 
 // input makes a table's changes complete: an aggregate must take the old row out before it puts the new one in.
 func (g *grouping) input() exec.Node {
-	dropNulls(g.in.node)
+	in := withoutNulls(g.in.node)
 	if g.in.upsert {
-		g.in.node = insertNormalize(g.in.node, keyAndWindow(g.in))
-		g.in.upsert = false
+		return normalized(in, g.in.keyAndWindow())
 	}
-	return g.in.node
+	return in
 }
 
-// dropNulls leaves a stream's records without a value out of groups.
-func dropNulls(n exec.Node) {
-	if s, ok := n.(*op.Scan); ok && s.Nulls == op.NullsPass {
-		s.Nulls = op.NullsAreDropped
-	}
-	for _, in := range n.Inputs() {
-		dropNulls(in)
-	}
+// withoutNulls leaves a stream's records without a value out.
+func withoutNulls(n exec.Node) exec.Node {
+	return bottomUp(n, func(n exec.Node) exec.Node {
+		s, ok := n.(*op.Scan)
+		if !ok || s.Nulls != op.NullsPass {
+			return n
+		}
+		out := *s
+		out.Nulls = op.NullsAreDropped
+		return &out
+	})
 }
 
-// insertNormalize puts a Normalize over the scan and under the filters, which then see old rows too. Predictions and computed columns come
+// normalized puts a Normalize over the scan and under the filters, which then see old rows too. Predictions and computed columns come
 // below it: they are kept with the row and retracted as they were.
-func insertNormalize(n exec.Node, key []int) exec.Node {
-	switch n := n.(type) {
-	case *op.Scan:
-		return &op.Normalize{Input: n, Key: key}
-	case *op.Filter:
-		return &op.Filter{Input: insertNormalize(n.Input, key), Predicate: n.Predicate}
+func normalized(n exec.Node, key []int) exec.Node {
+	if f, ok := n.(*op.Filter); ok {
+		return &op.Filter{Input: normalized(f.Input, key), Predicate: f.Predicate}
 	}
 	return &op.Normalize{Input: n, Key: key}
 }
 
 // exchanged reports whether rows of one group may lie in several partitions.
 func (g *grouping) exchanged(m mode) bool {
-	if m != persistent || g.in.source == nil || g.in.source.Partitions == 1 {
+	if m != persistent || g.b.width(g.in.node) == 1 {
 		return false
 	}
 	if len(g.by) != len(g.in.key) {
@@ -294,8 +289,8 @@ func (g *grouping) call(c *lang.Call) (op.AggregateCall, []expr.Expr, error) {
 func (g *grouping) text(c *lang.Call) string { return lang.PrintExpr(c) }
 
 // finish binds HAVING and the items over the aggregate's output.
-func (g *grouping) finish(s *lang.Select, agg *op.Aggregate) (*selected, error) {
-	over := &rel{node: agg, scope: &scope{exact: g.b.Upper}, table: true, names: g.in.scope}
+func (g *grouping) finish(s *lang.Select, agg *op.Aggregate, cols []column) (*selected, error) {
+	over := &rel{node: agg, scope: &scope{cols: cols, exact: g.b.Upper}, table: true, names: g.in.scope}
 	if g.window != nil {
 		over.window = &catalog.Windowing{Kind: string(s.Window.Kind), Size: g.window.Size}
 		if g.window.Gap > 0 {
@@ -313,14 +308,10 @@ func (g *grouping) finish(s *lang.Select, agg *op.Aggregate) (*selected, error) 
 			}
 		}
 	}
-	for i, f := range agg.Out.Fields() {
-		over.scope.cols = append(over.scope.cols, column{name: f.Name, t: f.Type, key: i < len(g.by), hidden: i >= len(g.by)})
-		if i < len(g.by) {
-			over.key = append(over.key, i)
-		}
+	for _, c := range cols[:len(g.by)] {
+		over.key = append(over.key, c.id)
 	}
-	g.b.replace = g.replace(over.scope)
-	defer func() { g.b.replace = nil }()
+	over.scope.replace = g.replace(over.scope)
 	if s.Having != nil {
 		p, err := g.b.condition(s.Having, over.scope, "HAVING")
 		if err != nil {
@@ -349,7 +340,7 @@ func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 				text := lang.PrintExpr(e)
 				for i, t := range g.texts {
 					if t == text {
-						return s.column(first + i), true, nil
+						return s.cols[first+i].ref(), true, nil
 					}
 				}
 			}
@@ -357,7 +348,7 @@ func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 		if x, ok := g.same(e); ok {
 			for i, k := range g.by {
 				if expr.Same(x, k) {
-					return s.column(i), true, nil
+					return s.cols[i].ref(), true, nil
 				}
 			}
 		}
@@ -367,14 +358,14 @@ func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 		}
 		if g.window != nil {
 			if i := s.index("", g.b.fold(id.Name)); i >= len(g.by) && i < first {
-				return s.column(i), true, nil
+				return s.cols[i].ref(), true, nil
 			}
 		}
 		if _, err := g.in.scope.find(g.b, id); err != nil {
 			return nil, false, err
 		}
-		if i := s.index("", g.b.fold(id.Name)); i >= 0 && s.cols[i].name == flow.RowTime {
-			return s.column(i), true, nil
+		if i := s.index("", g.b.fold(id.Name)); i >= 0 && s.cols[i].role == eventTime {
+			return s.cols[i].ref(), true, nil
 		}
 		return nil, false, fail(id, "SQ2009", "column %q must stand in GROUP BY or in an aggregate", id.Name.Text)
 	}
@@ -382,9 +373,6 @@ func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 
 // same binds an expression over the aggregate's input, if it can be.
 func (g *grouping) same(e lang.Expr) (expr.Expr, bool) {
-	hook := g.b.replace
-	g.b.replace = nil
-	defer func() { g.b.replace = hook }()
 	x, err := g.b.expr(e, g.in.scope)
 	return x, err == nil
 }

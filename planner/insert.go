@@ -52,7 +52,7 @@ func (b *binder) targets(st *lang.Insert, r *catalog.Relation) (at []int, timeAt
 	timeAt = -1
 	s := &scope{exact: b.Upper}
 	for i, c := range r.Columns {
-		s.cols = append(s.cols, column{name: c.Name, t: c.Type})
+		s.cols = append(s.cols, column{id: i, name: c.Name, t: c.Type})
 		if c.Role == catalog.Headers || c.Role == catalog.Header {
 			if len(st.Columns) == 0 {
 				return nil, 0, fail(st.Into, "SQ3013", "%s has HEADER columns: INSERT VALUES cannot write them", quote(r.Name))

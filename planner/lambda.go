@@ -62,11 +62,14 @@ func (b *binder) body(l *lang.Lambda, types []flow.Type, outer *scope, captured 
 		return nil, fail(l, "SQ2007", "this lambda has %d parameters, %d are needed", len(l.Params), len(types))
 	}
 	inner := &scope{exact: outer.exact, parent: outer, captured: captured}
+	add := func(name string, t flow.Type) { // its columns are those of a batch of its own, by position
+		inner.cols = append(inner.cols, column{id: len(inner.cols), name: name, t: t})
+	}
 	for i, p := range l.Params {
-		inner.cols = append(inner.cols, column{name: b.fold(p), t: types[i]})
+		add(b.fold(p), types[i])
 	}
 	for _, c := range *captured { // of the lambda before: both see one batch
-		inner.cols = append(inner.cols, column{name: c.String(), t: c.Type()})
+		add(c.String(), c.Type())
 	}
 	return b.bind(l.Body, inner)
 }
@@ -78,6 +81,7 @@ func (s *scope) capture(b *binder, id *lang.Ident) (*expr.Column, error) {
 		return nil, err
 	}
 	*s.captured = append(*s.captured, c)
-	s.cols = append(s.cols, column{name: c.Name, t: c.T})
-	return s.column(len(s.cols) - 1), nil
+	own := column{id: len(s.cols), name: c.Name, t: c.T}
+	s.cols = append(s.cols, own)
+	return own.ref(), nil
 }

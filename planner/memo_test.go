@@ -23,7 +23,7 @@ func TestMemoOnlyUnderRetractions(t *testing.T) {
 		`CREATE TABLE x AS SELECT car, COUNT(*) AS n FROM cars GROUP BY car HAVING RANDOM() > 0.5`:                                          "Memo of ($drawn0) by (car)",
 		`CREATE TABLE x AS SELECT car, COUNT(*) AS n FROM cars WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY car HAVING RANDOM() > 0.5`:            "Memo of ($drawn0) by (WINDOWEND, WINDOWSTART, car)",
 		`SELECT n, RANDOM() AS r FROM (SELECT car, COUNT(*) AS n FROM cars GROUP BY car HAVING COUNT(*) > 0) EMIT CHANGES`:                  "Memo of ($drawn0) by (car)",
-		`SELECT n, RANDOM() AS r FROM (SELECT COUNT(*) AS n FROM cars GROUP BY car HAVING COUNT(*) > 0) EMIT CHANGES`:                       "Memo of ($drawn0) by ($car)",
+		`SELECT n, RANDOM() AS r FROM (SELECT COUNT(*) AS n FROM cars GROUP BY car HAVING COUNT(*) > 0) EMIT CHANGES`:                       "Memo of ($drawn0) by (car)",
 		`CREATE TABLE x AS SELECT n, COUNT(*) AS m FROM (SELECT temp, COUNT(*) AS n FROM cars GROUP BY temp) WHERE UUID() <> '' GROUP BY n`: "Memo of ($drawn0) by (temp)",
 	} {
 		p, err := plan(t, query, options(t, false))

@@ -48,20 +48,20 @@ func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Train
 	if err != nil {
 		return nil, err
 	}
-	train := &op.Train{Input: in.node, Model: t.Name, Target: -1, Weight: -1}
-	if err := b.target(st, t, typ, in, train); err != nil {
+	train := &op.Train{Model: t.Name, Target: -1, Weight: -1}
+	if in, err = b.target(st, t, typ, in, train); err != nil {
 		return nil, err
 	}
+	train.Input = in.node
 	if err := b.features(st, t, in, train); err != nil {
 		return nil, err
 	}
 	if err := b.learner(st, t, typ, train); err != nil {
 		return nil, err
 	}
-	root := train
 	train.Warm = scan != nil
-	t.Stages, err = b.lower(root, true)
-	return t, err
+	t.Stages = b.lower(train, true, false)
+	return t, nil
 }
 
 // modelClauses refuses what later issues of the grammar admit.
@@ -144,7 +144,7 @@ func (b *binder) trainingSource(st *lang.CreateModel, t *Training, scan *lang.Sc
 	if err != nil {
 		return nil, err
 	}
-	dropNulls(in.node)
+	in = in.over(withoutNulls(in.node), in.scope)
 	t.Bounded = true
 	for i := range b.leaves {
 		l := &b.leaves[i]
@@ -157,41 +157,42 @@ func (b *binder) trainingSource(st *lang.CreateModel, t *Training, scan *lang.Sc
 	if in.table && t.Mode != ml.Once {
 		return nil, fail(st.From, "SQ6011", "model type %s cannot unlearn, so it cannot be trained from a table row by row", t.Type)
 	}
-	if in.node.Schema().Time < 0 {
+	if _, ok := in.scope.role(eventTime); !ok {
 		return nil, unsupported(st.From, "training from rows without event time")
 	}
 	return in, nil
 }
 
-func (b *binder) target(st *lang.CreateModel, t *Training, typ ml.Type, in *rel, train *op.Train) error {
+// target binds TARGET and WEIGHT; a weight that is computed is put over the input.
+func (b *binder) target(st *lang.CreateModel, t *Training, typ ml.Type, in *rel, train *op.Train) (*rel, error) {
 	if st.Target == nil {
 		if typ.Task.Supervised() {
-			return fail(st, "SQ6008", "model type %s needs a TARGET", typ.Name)
+			return nil, fail(st, "SQ6008", "model type %s needs a TARGET", typ.Name)
 		}
 	} else {
 		c, err := in.scope.find(b, &lang.Ident{At: st.Target.At, Name: *st.Target})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		t.Target = catalog.Column{Name: c.Name, Type: c.T}
 		train.Target = c.Index
 		number := flow.IsNumber(c.T)
 		if typ.Task == ml.Regress && !number || typ.Task == ml.Classify && c.T.ID() != arrow.STRING && c.T.ID() != arrow.BOOL && c.T.ID() != arrow.INT32 && c.T.ID() != arrow.INT64 {
-			return fail(*st.Target, "SQ6008", "TARGET %s is %s, which %s cannot predict", c.Name, flow.TypeName(c.T), typ.Name)
+			return nil, fail(*st.Target, "SQ6008", "TARGET %s is %s, which %s cannot predict", c.Name, flow.TypeName(c.T), typ.Name)
 		}
 	}
 	if st.Weight != nil {
 		x, err := b.expr(st.Weight, in.scope)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !flow.IsNumber(x.Type()) {
-			return fail(st.Weight, "SQ2006", "WEIGHT needs a number, not %s", flow.TypeName(x.Type()))
+			return nil, fail(st.Weight, "SQ2006", "WEIGHT needs a number, not %s", flow.TypeName(x.Type()))
 		}
-		train.Weight = b.extend(in, []expr.Expr{expr.Convert(x, flow.Double)})[0]
-		train.Input = in.node
+		next, at := b.extend(in, []expr.Expr{expr.Convert(x, flow.Double)})
+		in, train.Weight = next, at[0]
 	}
-	return nil
+	return in, nil
 }
 
 // learner checks type, options and features against one another and completes the node.

@@ -1,10 +1,9 @@
 package planner
 
 import (
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
@@ -27,28 +26,22 @@ func Query(q *lang.Query, o Options) (*Plan, error) {
 	p := &Plan{Changes: sel.table && m == push}
 	for _, it := range sel.items {
 		p.Columns = append(p.Columns, catalog.Column{Name: it.name, Type: it.t})
-		if it.key >= 0 {
+		if it.pos >= 0 {
 			p.Columns[len(p.Columns)-1].Role = catalog.Key
 		}
 	}
-	root := visible(sel)
-	p.Stages, err = b.lower(root, true)
-	return p, err
+	p.Stages = b.lower(sel.visible(), true, true)
+	return p, nil
 }
 
-// visible cuts the hidden columns off a result.
-func visible(sel *selected) exec.Node {
-	in := sel.node.Schema()
-	p := &op.Project{Input: sel.node}
-	var fields []arrow.Field
-	for i := range sel.items {
-		c := (&scope{cols: []column{{name: sel.items[i].name, t: sel.items[i].t}}}).column(0)
-		c.Index = i
-		p.Exprs = append(p.Exprs, c)
-		fields = append(fields, in.Field(i))
+// visible cuts off the columns that are no items.
+func (s *selected) visible() exec.Node {
+	p := &op.Project{Input: s.node}
+	var cols []column
+	for _, it := range s.items {
+		cols, p.Exprs = append(cols, it.column), append(p.Exprs, it.ref())
 	}
-	p.Out = flow.NewSchema(fields)
-	p.Out.Time, p.Out.Clock = -1, -1
+	p.Out = schemaOf(cols)
 	return p
 }
 
@@ -77,7 +70,7 @@ func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
 	if err := b.resultColumns(st, sel, r); err != nil {
 		return nil, err
 	}
-	b.inherit(r, sel.source, with)
+	b.inherit(r, sel, with)
 	if err := b.timing(st, r, with, where); err != nil {
 		return nil, err
 	}
@@ -89,66 +82,78 @@ func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Result: r}
-	p.Stages, err = b.lower(sink, false)
-	return p, err
+	return &Plan{Result: r, Stages: b.lower(sink, false, false)}, nil
+}
+
+// keyMissing refuses a projection without a column of the key.
+func (s *selected) keyMissing(at lang.Node) error {
+	for pos, k := range s.key {
+		if s.hasKey(pos) {
+			continue
+		}
+		name := "KSQL_COL_" + strconv.Itoa(pos)
+		if s.from != nil {
+			if c, ok := s.from.scope.column(k); ok {
+				name = strings.TrimPrefix(c.name, "$")
+			}
+		}
+		return fail(at, "SQ2018", "the key column %s is missing from the projection: add it to SELECT", quote(name))
+	}
+	return nil
 }
 
 // resultColumns names the new relation's columns: the key's items first, in the key's order.
 func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation) error {
-	for pos, k := range sel.key {
-		if !sel.hasKey(pos) {
-			name := "KSQL_COL_" + strconv.Itoa(pos)
-			if k < len(sel.rel.scope.cols) {
-				name = strings.TrimPrefix(sel.rel.scope.cols[k].name, "$")
-			}
-			return fail(at, "SQ2018", "the key column %s is missing from the projection: add it to SELECT", quote(name))
-		}
+	if sel.keyless != nil {
+		return sel.keyless
+	}
+	if err := sel.keyMissing(at); err != nil {
+		return err
 	}
 	for i, it := range sel.items {
-		if pseudo(strings.ToUpper(it.name)) && it.key < 0 {
+		if pseudo(strings.ToUpper(it.name)) && it.pos < 0 {
 			return fail(at, "SQ2015", "%s is a pseudo-column: give column %d another name with AS", quote(it.name), i+1)
 		}
 	}
 	if err := sel.keyTwice(at); err != nil {
 		return err
 	}
-	isKey := map[int]bool{}
 	sel.keyItems = sel.keyColumns(len(sel.key))
-	for _, i := range sel.keyItems {
-		isKey[i] = true
-		r.Columns = append(r.Columns, catalog.Column{Name: sel.items[i].name, Type: sel.items[i].t, Role: catalog.Key})
+	for pos := range sel.key {
+		it := sel.items[sel.itemOf(pos)]
+		r.Columns = append(r.Columns, catalog.Column{Name: it.name, Type: it.t, Role: catalog.Key})
 	}
-	for i, it := range sel.items {
-		if !isKey[i] {
+	for _, it := range sel.items {
+		if !slices.Contains(sel.keyItems, it.id) {
 			r.Columns = append(r.Columns, catalog.Column{Name: it.name, Type: it.t})
 		}
 	}
 	return nil
 }
 
-// keyTwice refuses a key that stands in the projection more than once: which copy is the key?
+// keyTwice refuses a key that is in the projection more than once: which copy is the key?
 func (s *selected) keyTwice(at lang.Node) error {
 	seen := map[int]string{}
 	for _, it := range s.items {
-		if it.key < 0 {
+		if it.pos < 0 {
 			continue
 		}
-		if first, twice := seen[it.key]; twice {
+		if first, twice := seen[it.pos]; twice {
 			return fail(at, "SQ2018", "the key column %s stands in the projection more than once (%s): use AS_VALUE for a copy in the value", quote(first), quote(it.name))
 		}
-		seen[it.key] = it.name
+		seen[it.pos] = it.name
 	}
 	return nil
 }
 
 // inherit takes from the source what the WITH clause does not say.
-func (b *binder) inherit(r, source *catalog.Relation, with map[string]string) {
+func (b *binder) inherit(r *catalog.Relation, sel *selected, with map[string]string) {
+	source := sel.source
 	r.Topic = first(with["kafka_topic"], with["topic"], r.Name)
 	r.Partitions = 1
 	key, value := "KAFKA", "JSON"
 	if source != nil {
-		r.Partitions = max(source.Partitions, 1)
+		r.Partitions = b.width(sel.node)
 		if source.Connector == "" {
 			key, value = source.Key.Name, source.Value.Name
 			for _, side := range []struct {
@@ -174,64 +179,62 @@ func (b *binder) inherit(r, source *catalog.Relation, with map[string]string) {
 // sink makes the node that writes a relation's topic.
 func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
 	s := &op.Sink{Input: sel.node, Topic: r.Topic, Partitions: max(r.Partitions, 1), Key: r.Key, Value: r.Value, KeyCols: sel.keyItems, Headers: -1}
-	isKey := map[int]bool{}
-	for _, k := range sel.keyItems {
-		isKey[k] = true
-	}
-	for i := range sel.items {
-		if !isKey[i] {
-			s.ValueCols = append(s.ValueCols, i)
+	for _, it := range sel.items {
+		if !slices.Contains(sel.keyItems, it.id) {
+			s.ValueCols = append(s.ValueCols, it.id)
 		}
 	}
-	sch := sel.node.Schema()
-	for i := len(sel.items); i < len(sch.Fields()); i++ {
-		if sch.Field(i).Name == flow.RawHeaders {
-			s.Headers = i
-		}
+	if c, ok := sel.scope.role(rawHeaders); ok {
+		s.Headers = c.id
 	}
 	if sel.window != nil {
-		for i := len(sel.items); i < len(sch.Fields()); i++ {
-			if n := strings.TrimPrefix(sch.Field(i).Name, "$"); n == flow.WindowStart || n == flow.WindowEnd {
-				s.Window = append(s.Window, i)
+		for _, r := range []role{windowStart, windowEnd} {
+			if c, ok := sel.scope.role(r); ok {
+				s.Window = append(s.Window, c.id)
 			}
 		}
 		s.Session, s.Retention = sel.window.Size < 0, sel.retention
 	}
-	if r.Table {
-		s.Keep = append(append(append([]int(nil), s.KeyCols...), s.Window...), s.ValueCols...)
-		s.Keep = append(s.Keep, sch.Time)
-	}
-	if r.Timestamp != "" {
-		for i, it := range sel.items {
+	time, timed := sel.scope.role(eventTime)
+	if r.Timestamp != "" && timed {
+		for _, it := range sel.items {
 			if it.name == r.Timestamp {
-				return b.restamp(s, r, i)
+				var err error
+				if s.Input, time, err = b.restamp(sel, r, time); err != nil {
+					return nil, err
+				}
+				break
 			}
 		}
+	}
+	if r.Table {
+		s.Keep = append(slices.Concat(s.KeyCols, s.Window, s.ValueCols), time.id)
 	}
 	return s, nil
 }
 
 // restamp gives the sink's rows the event time of one of their columns.
-func (b *binder) restamp(s *op.Sink, r *catalog.Relation, at int) (exec.Node, error) {
-	in := s.Input.Schema()
-	sc := &scope{exact: true}
-	for _, f := range in.Fields() {
-		sc.cols = append(sc.cols, column{name: f.Name, t: f.Type})
+func (b *binder) restamp(sel *selected, r *catalog.Relation, old column) (exec.Node, column, error) {
+	items := &scope{exact: true}
+	for _, it := range sel.items {
+		items.cols = append(items.cols, it.column)
 	}
-	x, err := b.eventTime(r, sc)
+	x, err := b.eventTime(r, items)
 	if err != nil {
-		return nil, err
+		return nil, old, err
 	}
-	p := &op.Project{Input: s.Input, Out: in}
-	for i := range in.Fields() {
-		if i == in.Time {
-			p.Exprs = append(p.Exprs, x)
+	time := b.column(old.name, old.t, old.show, eventTime)
+	p := &op.Project{Input: sel.node}
+	var cols []column
+	for _, c := range sel.scope.cols {
+		if c.id == old.id {
+			cols, p.Exprs = append(cols, time), append(p.Exprs, x)
 			continue
 		}
-		p.Exprs = append(p.Exprs, sc.column(i))
+		cols, p.Exprs = append(cols, c), append(p.Exprs, c.ref())
 	}
-	s.Input = p
-	return s, nil
+	p.Out = schemaOf(cols)
+	return p, time, nil
 }
 
 // Insert plans INSERT INTO .. SELECT: a job that appends to a relation.
@@ -266,7 +269,5 @@ func Insert(st *lang.Insert, job string, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Result: r}
-	p.Stages, err = b.lower(sink, false)
-	return p, err
+	return &Plan{Result: r, Stages: b.lower(sink, false, false)}, nil
 }

@@ -73,17 +73,30 @@ type Leaf struct {
 	Scan     lang.Scan
 	Earliest bool // where to begin if the scan does not say: the beginning, else the end
 	Bounded  bool // ends where the topic ends now, unless the scan says otherwise
+	Bounds   op.Bounds
 }
 
+// binder makes a plan's nodes. What it knows of names is in scopes, which it is given; it holds only what the plan has used up so far:
+// identities, leaves, exchanges.
 type binder struct {
 	Options
 	folder    *expr.Folder
 	job       string
-	replace   func(lang.Expr) (expr.Expr, bool, error) // aggregates and group keys, above an aggregate
-	predicted map[string]predicted                     // calls of model functions, by their text
-	order     []*lang.Order                            // ORDER BY of the query under work
-	leaves    []Leaf
+	ids       int    // identities of columns
+	leaves    []Leaf // by number; Node is set when the plan is cut
 	exchanges int
+}
+
+// column makes a column with an identity of its own.
+func (b *binder) column(name string, t flow.Type, s show, r role) column {
+	b.ids++
+	return column{id: b.ids, name: name, t: t, show: s, role: r}
+}
+
+// leaf numbers a leaf.
+func (b *binder) leaf(l Leaf) int {
+	b.leaves = append(b.leaves, l)
+	return len(b.leaves) - 1
 }
 
 func newBinder(o Options, job string) *binder {

@@ -16,6 +16,8 @@ const sources = `
 	CREATE STREAM cars (car STRING KEY, speed DOUBLE, temp INT, at TIMESTAMP, pos STRUCT<lat DOUBLE, Lon DOUBLE>, tags ARRAY<STRING>) WITH (topic='cars', format='json', partitions=4);
 	CREATE STREAM csv (k INT KEY, a STRING, b BIGINT) WITH (topic='csv', key_format='JSON', value_format='DELIMITED', value_delimiter=';', partitions=2);
 	CREATE TABLE owners (car STRING PRIMARY KEY, name STRING, age INT) WITH (topic='owners', format='json');
+	CREATE TABLE declared (id INT PRIMARY KEY, name STRING) WITH (topic='declared', format='json');
+	CREATE STREAM stamped (a BIGINT) WITH (topic='stamped', format='json', timestamp='a');
 	CREATE SOURCE STREAM fixed (a INT) WITH (topic='fixed', format='json');`
 
 // options declares the tests' sources in a dialect.
@@ -129,6 +131,12 @@ func TestErrorPlaces(t *testing.T) {
 		{"CREATE STREAM x (a INT) WITH (topic='x', timestamp='b')", "SQ2003 1:52+1"},
 		{"CREATE STREAM x (a INT) WITH (topic='x', on_error='ignore')", "SQ2013 1:51+1"},
 		{"CREATE STREAM x (a INT) WITH (topic='x', topic='y')", "SQ2012 1:42+1"},
+		{"SELECT car FROM cars UNION SELECT a FROM csv", "SQ3001 1:22+1"},
+		{"SELECT car FROM cars UNION ALL SELECT a, b FROM csv", "SQ2020 1:32+1"},
+		{"SELECT speed FROM cars UNION ALL SELECT a FROM csv", "SQ2006 1:34+1"},
+		{"CREATE STREAM t AS SELECT car, temp FROM cars UNION ALL SELECT a, k FROM csv", "SQ3012 1:57+1"},
+		{"SELECT car FROM owners UNION ALL SELECT car FROM cars EMIT CHANGES", "SQ3012 1:1+1"},
+		{"CREATE STREAM t AS SELECT speed FROM cars UNION ALL SELECT speed FROM cars", "SQ2018 1:20+1"},
 		{"INSERT INTO fixed VALUES (1)", "SQ3013 1:13+5"},
 		{"INSERT INTO csv VALUES (1, 'x')", "SQ2020 1:24+1"},
 		{"INSERT INTO csv (k, z) VALUES (1, 'x')", "SQ2003 1:21+1"},
@@ -173,36 +181,72 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestPrune shows that a scan reads only what is used, and that what is left still means the same.
-func TestPrune(t *testing.T) {
+// TestRules shows plans after all rewrites: a scan reads only what is used, filters are where they cost least, projections are one.
+func TestRules(t *testing.T) {
 	o := options(t, false)
 	for _, c := range []struct{ text, want string }{
 		{"SELECT speed FROM cars", `Project speed
-  Project speed
-    Scan cars topic="cars" format=JSON columns=(speed)`},
+  Scan cars topic="cars" format=JSON columns=(speed)`},
 		{"SELECT speed FROM cars WHERE temp > 3", `Project speed
-  Project speed
-    Filter (temp > 3)
-      Scan cars topic="cars" format=JSON columns=(speed, temp)`},
-		{"SELECT tags[1] AS t FROM cars WHERE pos->lat > 1 + 1", `Project t
-  Project tags[1] AS t
-    Filter (pos->lat > 2.0)
-      Scan cars topic="cars" format=JSON columns=(pos, tags)`},
-		{"SELECT car, MAX(temp) AS m FROM cars GROUP BY car", `Project car, m
-  Project car, $agg0 AS m
-    Aggregate by ($key0) MAX(temp) emit at the end
-      Project car AS $key0, temp AS $arg0_0, ROWTIME, $STREAMTIME
-        Scan cars topic="cars" format=JSON columns=(car, temp)`},
+  Filter (temp > 3)
+    Scan cars topic="cars" format=JSON columns=(speed, temp)`},
+		{"SELECT tags[1] AS t FROM cars WHERE pos->lat > 1 + 1", `Project tags[1] AS t
+  Filter (pos->lat > 2.0)
+    Scan cars topic="cars" format=JSON columns=(pos, tags)`},
+		{"SELECT car, MAX(temp) AS m FROM cars GROUP BY car", `Project car, $agg0 AS m
+  Aggregate by ($key0) MAX(temp) emit at the end
+    Project car AS $key0, temp AS $arg0_0, ROWTIME, $STREAMTIME
+      Scan cars topic="cars" format=JSON columns=(car, temp)`},
 		{"SELECT car FROM cars ORDER BY car DESC LIMIT 3", `Project car
   Limit 3
     Sort car DESC first 3
       Project car
         Scan cars topic="cars" format=JSON columns=(car)`},
-		{"SELECT v FROM (SELECT speed AS v, temp AS w, tags FROM cars) WHERE w = 1", `Project v
-  Project v
-    Filter (w = 1)
-      Project speed AS v, temp AS w
-        Scan cars topic="cars" format=JSON columns=(speed, temp)`},
+		{"SELECT car FROM (SELECT car FROM cars ORDER BY car) LIMIT 3", `Project car
+  Limit 3
+    Project car
+      Sort car first 3
+        Project car
+          Scan cars topic="cars" format=JSON columns=(car)`},
+		{"SELECT v FROM (SELECT speed AS v, temp AS w, tags FROM cars) WHERE w = 1", `Project speed AS v
+  Filter (temp = 1)
+    Scan cars topic="cars" format=JSON columns=(speed, temp)`},
+		{"SELECT v FROM (SELECT speed + 1 AS v FROM cars) WHERE v > 1", `Project v
+  Filter (v > 1.0)
+    Project (speed + 1.0) AS v
+      Scan cars topic="cars" format=JSON columns=(speed)`},
+		{"SELECT v, v * 2 AS w FROM (SELECT speed + 1 AS v FROM cars)", `Project v, (v * 2.0) AS w
+  Project (speed + 1.0) AS v
+    Scan cars topic="cars" format=JSON columns=(speed)`},
+		{"SELECT t FROM (SELECT temp AS t, EXPLODE(tags) AS tag FROM cars) WHERE t > 1", `Project temp AS t
+  Explode EXPLODE
+    Filter (temp > 1)
+      Scan cars topic="cars" format=JSON columns=(temp, tags)`},
+		{"SELECT r FROM (SELECT RANDOM() AS r FROM cars) WHERE r > 0.5", `Project r
+  Filter (r > 0.5)
+    Project RANDOM() AS r
+      Scan cars topic="cars" format=JSON columns=()`},
+		{"SELECT x FROM (SELECT temp AS x FROM cars UNION ALL SELECT k FROM csv WHERE a = 'y') WHERE x > 1", `Project x
+  Union of 2
+    Project temp AS x
+      Filter (temp > 1)
+        Scan cars topic="cars" format=JSON columns=(temp)
+    Project k AS x
+      Filter (k > 1)
+        Filter (a = 'y')
+          Scan csv topic="csv" format=DELIMITED columns=(k, a)`},
+		{"CREATE TABLE t AS SELECT x, COUNT(*) AS n FROM (SELECT temp AS x FROM cars UNION ALL SELECT b FROM csv) GROUP BY x", `Exchange by ($key0) topic="streamql.exchange.job.1"
+  Project x AS $key0, ROWTIME, $STREAMTIME
+    Union of 2
+      Project CAST(temp AS BIGINT) AS x, ROWTIME, $STREAMTIME
+        Scan cars topic="cars" format=JSON columns=(temp)
+      Project b AS x, ROWTIME, $STREAMTIME
+        Scan csv topic="csv" format=DELIMITED columns=(b)
+--
+Sink topic="t" format=JSON
+  Project x, $agg0 AS n, ROWTIME
+    Aggregate by ($key0) COUNT(*) emit changes
+      Receive topic="streamql.exchange.job.1"`},
 		{"CREATE STREAM t AS SELECT car, speed FROM cars", `Sink topic="t" format=JSON
   Project car, speed, $HEADERS, ROWTIME
     Scan cars topic="cars" format=JSON columns=(car, speed)`},
@@ -215,8 +259,7 @@ Sink topic="t" format=JSON
     Aggregate by ($key0) COUNT(*) emit changes
       Receive topic="streamql.exchange.job.1"`},
 		{"SELECT name FROM owners EMIT CHANGES", `Project name
-  Project name
-    Scan owners topic="owners" format=JSON columns=(car, name)`},
+  Scan owners topic="owners" format=JSON columns=(car, name)`},
 	} {
 		p, err := plan(t, c.text+";", o)
 		if err != nil {
@@ -225,6 +268,45 @@ Sink topic="t" format=JSON
 		}
 		if got := explain(p); got != c.want {
 			t.Errorf("%s\nis planned as\n%s\nwant\n%s", c.text, got, c.want)
+		}
+	}
+}
+
+// TestBounds shows what the filters of a query that ends leave a scan to read.
+func TestBounds(t *testing.T) {
+	o := options(t, false)
+	for _, c := range []struct{ text, want string }{
+		{"SELECT car FROM cars WHERE ROWOFFSET >= 10 AND ROWOFFSET < 20 AND ROWPARTITION = 2", "partition 2 from 10 to 20"},
+		{"SELECT car FROM cars WHERE ROWOFFSET = 7 AND speed > 1", "from 7 to 8"},
+		{"SELECT car FROM cars WHERE 5 < ROWOFFSET AND ROWOFFSET <= 8 AND ROWOFFSET > 3", "from 6 to 9"},
+		{"SELECT car FROM cars WHERE ROWOFFSET > 5 OR speed > 1", ""},
+		{"SELECT c FROM (SELECT car AS c, ROWOFFSET AS o FROM cars) WHERE o > 5", "from 6"},
+		{"SELECT car FROM cars WHERE ROWTIME >= 1000 AND ROWTIME < 2000", "since 1000"},
+		{"SELECT a FROM stamped WHERE ROWTIME >= 1000", ""},   // whose event time is a column's
+		{"SELECT name FROM declared WHERE ROWOFFSET > 5", ""}, // a later record replaces an earlier one, whatever its offset
+		{"SELECT car FROM cars WHERE ROWOFFSET > 5 EMIT CHANGES", ""},
+	} {
+		p, err := plan(t, c.text+";", o)
+		if err != nil {
+			t.Errorf("%s: %v", c.text, err)
+			continue
+		}
+		b := p.Stages[0].Leaves[0].Bounds
+		var got []string
+		if b.Partition != nil {
+			got = append(got, fmt.Sprint("partition ", *b.Partition))
+		}
+		if b.From != nil {
+			got = append(got, fmt.Sprint("from ", *b.From))
+		}
+		if b.To != nil {
+			got = append(got, fmt.Sprint("to ", *b.To))
+		}
+		if b.Since != nil {
+			got = append(got, fmt.Sprint("since ", *b.Since))
+		}
+		if got := strings.Join(got, " "); got != c.want {
+			t.Errorf("%s\nreads %q, want %q", c.text, got, c.want)
 		}
 	}
 }

@@ -2,9 +2,8 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -12,16 +11,6 @@ import (
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/udf/ml"
 )
-
-// predicted is where the result of a model function's call stands.
-type predicted struct {
-	name string
-	t    flow.Type
-}
-
-func (p predicted) column(s *scope) expr.Expr {
-	return s.column(s.index("", p.name))
-}
 
 var modelFunctions = names("PREDICT", "PREDICT_PROBA", "ANOMALY_SCORE", "IS_ANOMALY", "CLUSTER", "DISTANCE", "EXPLAIN", "EMBED", "MODEL_VERSION")
 
@@ -52,27 +41,30 @@ func (b *binder) predictions(s *lang.Select, in *rel) (*rel, error) {
 			walk(e)
 		}
 	}
-	nodes := map[string]*op.Predict{}
+	last := "" // what the Predict on top predicts from
 	for _, c := range calls {
-		text := lang.PrintExpr(c)
-		if _, done := b.predicted[text]; done && in.scope.index("", b.predicted[text].name) >= 0 {
+		if _, done := in.scope.calls[lang.PrintExpr(c)]; done {
 			continue
 		}
-		if err := b.predictCall(c, text, in, nodes); err != nil {
+		var err error
+		if in, last, err = b.predictCall(c, in, last); err != nil {
 			return nil, err
 		}
 	}
 	return in, nil
 }
 
-func (b *binder) predictCall(c *lang.Call, text string, in *rel, nodes map[string]*op.Predict) error {
+// predictCall puts a call of a model function over the input: as one more output of the Predict on top if that is for the same model and
+// columns, which last describes.
+func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, error) {
+	bad := func(err error) (*rel, string, error) { return nil, "", err }
 	name := strings.ToUpper(c.Name.Text)
 	if len(c.Args) == 0 {
-		return fail(c, "SQ2007", "%s needs a model", name)
+		return bad(fail(c, "SQ2007", "%s needs a model", name))
 	}
 	t, version, err := b.modelArg(c.Args[0])
 	if err != nil {
-		return err
+		return bad(err)
 	}
 	args := c.Args[1:]
 	out := op.PredictOutput{Func: name}
@@ -85,38 +77,29 @@ func (b *binder) predictCall(c *lang.Call, text string, in *rel, nodes map[strin
 			}
 		}
 		if !ok {
-			return fail(c, "SQ2007", "EXPLAIN needs a model, the number of parts and the features: EXPLAIN(m, 3, *)")
+			return bad(fail(c, "SQ2007", "EXPLAIN needs a model, the number of parts and the features: EXPLAIN(m, 3, *)"))
 		}
 		out.K, args = k, args[1:]
 	}
 	if out.Type, err = t.result(name); err != nil {
-		return b.cannot(c, t, err)
+		return bad(b.cannot(c, t, err))
 	}
 	if name == "MODEL_VERSION" && len(args) == 0 {
 		args = []lang.Expr{&lang.Star{At: c.At}}
 	}
-	cols, err := b.modelInputs(c, t, args, in)
+	in, cols, err := b.modelInputs(c, t, args, in)
 	if err != nil {
-		return err
+		return bad(err)
 	}
+	col := b.column(fmt.Sprintf("$predict%d", len(in.scope.calls)), out.Type, internal, ordinary)
+	next := in.scope.calling(lang.PrintExpr(c), col)
 	key := fmt.Sprint(t.Name, version, cols)
-	n, ok := nodes[key]
-	if !ok || in.node != n {
-		n = &op.Predict{Input: in.node, Model: t.Name, Version: version, Columns: cols, Features: t.Features, Names: t.Names,
-			Absent: t.Options.Text("on_absent"), Out: in.node.Schema()}
-		in.node, nodes[key] = n, n
+	n := &op.Predict{Input: in.node, Model: t.Name, Version: version, Columns: cols, Features: t.Features, Names: t.Names,
+		Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
+	if top, ok := in.node.(*op.Predict); ok && key == last {
+		n.Input, n.Outputs = top.Input, append(slices.Clip(top.Outputs), out)
 	}
-	n.Outputs = append(n.Outputs, out)
-	p := predicted{fmt.Sprintf("$predict%d", len(b.predicted)), out.Type}
-	if b.predicted == nil {
-		b.predicted = map[string]predicted{}
-	}
-	b.predicted[text] = p
-	in.scope.cols = append(in.scope.cols, column{name: p.name, t: p.t, hidden: true})
-	old := n.Out
-	n.Out = flow.NewSchema(append(append([]arrow.Field(nil), old.Fields()...), flow.Field(p.name, p.t)), old.Key...)
-	n.Out.Time, n.Out.Clock = old.Time, old.Clock
-	return nil
+	return in.over(n, next), key, nil
 }
 
 func (b *binder) cannot(at lang.Node, t *Training, err error) error {
@@ -168,26 +151,12 @@ func (b *binder) model(name lang.Name) (*Training, error) {
 	return nil, e
 }
 
-// modelInputs finds the columns a model reads: by name for * and STRUCT(..), else in their order.
-func (b *binder) modelInputs(c *lang.Call, t *Training, args []lang.Expr, in *rel) ([]int, error) {
-	cols := make([]int, len(t.Inputs))
+// modelInputs finds the columns that a model reads: by name for * and STRUCT(..), else in their order. What has to be computed for it is
+// put over the input.
+func (b *binder) modelInputs(c *lang.Call, t *Training, args []lang.Expr, in *rel) (*rel, []int, error) {
 	if len(args) == 1 {
 		if star, ok := args[0].(*lang.Star); ok {
-			for i, want := range t.Inputs {
-				source := ""
-				if star.Source != nil {
-					source = b.fold(*star.Source)
-				}
-				at := in.scope.index(source, want.Name)
-				if at < 0 {
-					return nil, fail(c, "SQ6004", "model %s needs %d inputs: %s (%s) is missing", quote(t.Name), len(t.Inputs), want.Name, flow.TypeName(want.Type))
-				}
-				if err := b.inputFits(c, t, i, in.scope.cols[at].t); err != nil {
-					return nil, err
-				}
-				cols[i] = at
-			}
-			return b.castInputs(t, cols, in), nil
+			return b.starInputs(c, star, t, in)
 		}
 	}
 	values := args
@@ -201,7 +170,7 @@ func (b *binder) modelInputs(c *lang.Call, t *Training, args []lang.Expr, in *re
 					}
 				}
 				if values[i] == nil {
-					return nil, fail(st, "SQ6004", "model %s needs %d inputs: %s (%s) is missing", quote(t.Name), len(t.Inputs), want.Name, flow.TypeName(want.Type))
+					return nil, nil, missingInput(st, t, i)
 				}
 			}
 		}
@@ -212,90 +181,78 @@ func (b *binder) modelInputs(c *lang.Call, t *Training, args []lang.Expr, in *re
 			w := t.Inputs[len(values)]
 			missing = fmt.Sprintf(": %s (%s) is missing", w.Name, flow.TypeName(w.Type))
 		}
-		return nil, fail(c, "SQ6004", "model %s needs %d inputs, %d are given%s", quote(t.Name), len(t.Inputs), len(values), missing)
+		return nil, nil, fail(c, "SQ6004", "model %s needs %d inputs, %d are given%s", quote(t.Name), len(t.Inputs), len(values), missing)
 	}
-	return b.computed(c, t, values, in)
-}
-
-func (b *binder) inputFits(at lang.Node, t *Training, i int, have flow.Type) error {
-	want := t.Inputs[i]
-	if flow.Widens(have, want.Type) || flow.IsNumber(have) && flow.IsNumber(want.Type) {
-		return nil
-	}
-	return fail(at, "SQ6005", "input %s of model %s is %s, not %s", want.Name, quote(t.Name), flow.TypeName(want.Type), flow.TypeName(have))
-}
-
-// castInputs puts a projection under the model where a column's type is not the one the model was trained on.
-func (b *binder) castInputs(t *Training, cols []int, in *rel) []int {
-	same := true
-	for i, c := range cols {
-		same = same && flow.SameType(in.scope.cols[c].t, t.Inputs[i].Type)
-	}
-	if same {
-		return cols
-	}
-	exprs := make([]expr.Expr, len(cols))
-	for i, c := range cols {
-		exprs[i] = expr.Convert(in.scope.column(c), t.Inputs[i].Type)
-	}
-	return b.extend(in, exprs)
-}
-
-// computed puts the values a model is given under it as columns.
-func (b *binder) computed(c *lang.Call, t *Training, values []lang.Expr, in *rel) ([]int, error) {
 	exprs := make([]expr.Expr, len(values))
 	for i, v := range values {
 		x, err := b.expr(v, in.scope)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if err := b.inputFits(c, t, i, x.Type()); err != nil {
-			return nil, err
+		if exprs[i], err = b.modelInput(c, t, i, x); err != nil {
+			return nil, nil, err
 		}
-		exprs[i] = expr.Convert(x, t.Inputs[i].Type)
 	}
-	return b.extend(in, exprs), nil
+	next, cols := b.extend(in, exprs)
+	return next, cols, nil
 }
 
-// extend appends hidden columns to a relation.
-func (b *binder) extend(in *rel, exprs []expr.Expr) []int {
-	old := in.node.Schema()
-	p := &op.Project{Input: in.node}
-	fields := append([]arrow.Field(nil), old.Fields()...)
-	for i := range fields {
-		p.Exprs = append(p.Exprs, in.scope.column(i))
+// starInputs finds a model's inputs by their names.
+func (b *binder) starInputs(c *lang.Call, star *lang.Star, t *Training, in *rel) (*rel, []int, error) {
+	source := ""
+	if star.Source != nil {
+		source = b.fold(*star.Source)
 	}
-	var at []int
-	for _, x := range exprs {
+	exprs := make([]expr.Expr, len(t.Inputs))
+	for i, want := range t.Inputs {
+		at := in.scope.index(source, want.Name)
+		if at < 0 {
+			return nil, nil, missingInput(c, t, i)
+		}
+		var err error
+		if exprs[i], err = b.modelInput(c, t, i, in.scope.cols[at].ref()); err != nil {
+			return nil, nil, err
+		}
+	}
+	next, cols := b.extend(in, exprs)
+	return next, cols, nil
+}
+
+func missingInput(at lang.Node, t *Training, i int) error {
+	want := t.Inputs[i]
+	return fail(at, "SQ6004", "model %s needs %d inputs: %s (%s) is missing", quote(t.Name), len(t.Inputs), want.Name, flow.TypeName(want.Type))
+}
+
+// modelInput gives an expression the type of a model's input, if it fits.
+func (b *binder) modelInput(at lang.Node, t *Training, i int, x expr.Expr) (expr.Expr, error) {
+	want, have := t.Inputs[i], x.Type()
+	if flow.Widens(have, want.Type) || flow.IsNumber(have) && flow.IsNumber(want.Type) {
+		return expr.Convert(x, want.Type), nil
+	}
+	return nil, fail(at, "SQ6005", "input %s of model %s is %s, not %s", want.Name, quote(t.Name), flow.TypeName(want.Type), flow.TypeName(have))
+}
+
+// extend computes expressions as internal columns of a relation, and returns where they are. Those that are columns already stay.
+func (b *binder) extend(in *rel, exprs []expr.Expr) (*rel, []int) {
+	out := in.scope
+	p := &op.Project{Input: in.node}
+	for _, c := range in.scope.cols {
+		p.Exprs = append(p.Exprs, c.ref())
+	}
+	at := make([]int, len(exprs))
+	for i, x := range exprs {
 		if c, ok := x.(*expr.Column); ok {
-			at = append(at, c.Index)
+			at[i] = c.Index
 			continue
 		}
-		name := fmt.Sprintf("$input%d", len(fields))
-		at = append(at, len(fields))
-		p.Exprs = append(p.Exprs, x)
-		fields = append(fields, flow.Field(name, x.Type()))
-		in.scope.cols = append(in.scope.cols, column{name: name, t: x.Type(), hidden: true})
+		c := b.column(fmt.Sprintf("$input%d", len(out.cols)), x.Type(), internal, ordinary)
+		at[i], p.Exprs, out = c.id, append(p.Exprs, x), out.with(c)
 	}
-	p.Out = flow.NewSchema(fields, old.Key...)
-	p.Out.Time, p.Out.Clock = old.Time, old.Clock
-	in.node = p
-	return at
-}
-
-// prunePredict keeps what is needed above and what the model reads; outputs nobody uses stay, as they cost one column each.
-func prunePredict(n *op.Predict, need columns) []int {
-	width := len(n.Input.Schema().Fields())
-	below := columns{}
-	for c := range need {
-		if c < width {
-			below[c] = true
-		}
+	if out == in.scope {
+		return in, at
 	}
-	below.add(n.Columns...)
-	down := prune(n.Input, below)
-	n.Columns = movedAll(n.Columns, down)
-	return appended(n.Input.Schema(), &n.Out, width, down)
+	p.Out = schemaOf(out.cols)
+	return in.over(p, out), at
 }
 
 // result is the type of a model function.

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ func (b *binder) expand(items []*lang.Item, s *scope) ([]*lang.Item, []expr.Expr
 			}
 			for _, i := range cols {
 				out = append(out, &lang.Item{At: it.At, Expr: &lang.Ident{At: e.At, Name: lang.Name{At: e.At, Text: s.cols[i].name, Quoted: true}}})
-				bound = append(bound, s.column(i))
+				bound = append(bound, s.cols[i].ref())
 			}
 			continue
 		case *lang.Field:
@@ -52,7 +53,7 @@ func (b *binder) expand(items []*lang.Item, s *scope) ([]*lang.Item, []expr.Expr
 	return out, bound, nil
 }
 
-// star lists the columns of a star.
+// star lists the places of a star's columns in the scope.
 func (b *binder) star(e *lang.Star, s *scope) ([]int, error) {
 	var out []int
 	source := ""
@@ -73,7 +74,7 @@ func (b *binder) star(e *lang.Star, s *scope) ([]int, error) {
 			continue
 		}
 		found = true
-		if !c.hidden && !except[i] {
+		if c.show == shown && !except[c.id] {
 			out = append(out, i)
 		}
 	}
@@ -89,14 +90,17 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 	if err != nil {
 		return nil, err
 	}
-	if t := b.explodes(items); t {
-		if in, items, bound, err = b.explode(items, bound, in); err != nil {
+	if b.explodes(items) {
+		if in, err = b.explode(items, in); err != nil {
 			return nil, err
 		}
 	}
-	out := &selected{rel: *in}
+	out := &selected{rel: *in, from: in}
 	p := &op.Project{Input: in.node}
-	var fields []arrow.Field
+	var cols []column
+	add := func(c column, x expr.Expr) {
+		cols, p.Exprs = append(cols, c), append(p.Exprs, x)
+	}
 	names := in.scope
 	if in.names != nil {
 		names = in.names
@@ -115,76 +119,65 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 			return nil, fail(it, "SQ2015", "column %s stands twice in the projection: give one another name with AS", quote(name))
 		}
 		taken[name] = true
-		t := x.Type()
-		if t.ID() == arrow.NULL {
-			if b.Strict {
-				return nil, fail(it, "SQ2006", "the type of NULL cannot be told: CAST it")
-			}
-			t = flow.String
-			x = expr.Lit(t, nil)
+		if x, err = b.typed(it, x); err != nil {
+			return nil, err
 		}
-		p.Exprs = append(p.Exprs, x)
-		fields = append(fields, flow.Field(name, t))
-		out.items = append(out.items, item{name, t, b.keyPosition(x, in, keyed)})
+		c := b.column(name, x.Type(), shown, ordinary)
+		pos := b.keyPosition(x, in, keyed)
+		c.key = pos >= 0
+		add(c, x)
+		out.items = append(out.items, item{c, pos})
 	}
-	if len(fields) == 0 {
+	if len(cols) == 0 {
 		return nil, fail(list[0], "SQ2015", "the projection is empty")
 	}
-	for _, hidden := range []string{flow.WindowStart, flow.WindowEnd, flow.RawHeaders, flow.RowTime, flow.StreamTime} {
-		i := in.scope.index("", hidden)
-		if i < 0 || (hidden == flow.WindowStart || hidden == flow.WindowEnd) && in.window == nil {
+	for _, r := range carried {
+		c, ok := in.scope.role(r)
+		if !ok || (r == windowStart || r == windowEnd) && in.window == nil {
 			continue
 		}
-		p.Exprs = append(p.Exprs, in.scope.column(i))
-		if taken[hidden] {
-			hidden = "$" + hidden
+		own := c
+		if own.source, own.key = "", false; own.show == shown {
+			own.show = byName
 		}
-		fields = append(fields, flow.Field(hidden, in.scope.cols[i].t))
-	}
-	for pos, k := range in.key {
-		out.carried = append(out.carried, out.itemOf(pos))
-		if out.carried[pos] < 0 && k >= 0 {
-			out.carried[pos] = len(fields)
-			p.Exprs = append(p.Exprs, in.scope.column(k))
-			fields = append(fields, flow.Field("$"+strings.TrimPrefix(in.scope.cols[k].name, "$"), in.scope.cols[k].t))
+		if taken[own.name] {
+			own.name, own.show = "$"+own.name, internal
 		}
+		add(own, c.ref())
 	}
-	p.Out = hiddenTail(fields, len(out.items))
-	out.node, out.project, out.from, out.hook = p, p, in, b.replace
+	for pos, id := range in.key {
+		at := out.itemOf(pos)
+		if at >= 0 {
+			out.carried = append(out.carried, out.items[at].id)
+			continue
+		}
+		k, _ := in.scope.column(id)
+		add(column{id: id, name: "$" + strings.TrimPrefix(k.name, "$"), t: k.t, show: internal}, k.ref())
+		out.carried = append(out.carried, id)
+	}
+	p.Out = schemaOf(cols)
+	out.node, out.scope = p, &scope{cols: cols, exact: b.Upper}
 	return out, nil
 }
 
-// hiddenTail makes a schema whose time and clock are looked for behind the visible columns only.
-func hiddenTail(fields []arrow.Field, visible int) *flow.Schema {
-	s := flow.NewSchema(fields)
-	s.Time, s.Clock = -1, -1
-	for i := visible; i < len(fields); i++ {
-		switch strings.TrimPrefix(fields[i].Name, "$") {
-		case flow.RowTime:
-			s.Time = i
-		case strings.TrimPrefix(flow.StreamTime, "$"):
-			s.Clock = i
-		}
+// typed gives an item that is NULL a type.
+func (b *binder) typed(it *lang.Item, x expr.Expr) (expr.Expr, error) {
+	if x.Type().ID() != arrow.NULL {
+		return x, nil
 	}
-	return s
+	if b.Strict {
+		return nil, fail(it, "SQ2006", "the type of NULL cannot be told: CAST it")
+	}
+	return expr.Lit(flow.String, nil), nil
 }
 
 // keyPosition says which part of the key an item is: the same expression as a new key's, else a column of the old key.
 func (b *binder) keyPosition(x expr.Expr, in *rel, keyed []expr.Expr) int {
 	if keyed != nil {
-		for i, k := range keyed {
-			if expr.Same(x, k) {
-				return i
-			}
-		}
-		return -1
+		return slices.IndexFunc(keyed, func(k expr.Expr) bool { return expr.Same(x, k) })
 	}
 	if c, ok := x.(*expr.Column); ok {
-		for i, k := range in.key {
-			if c.Index == k {
-				return i
-			}
-		}
+		return slices.Index(in.key, c.Index)
 	}
 	return -1
 }
@@ -239,14 +232,14 @@ func (b *binder) withKeys(s *lang.Select, in *rel, keyed []expr.Expr) ([]*lang.I
 		item := &lang.Item{At: s.Items[0].At, Expr: s.PartitionBy.By[i]}
 		if c, ok := k.(*expr.Column); ok {
 			named[c.Index] = true
-			if c := in.scope.cols[c.Index]; c.hidden {
+			if c, _ := in.scope.column(c.Index); c.show != shown {
 				item.Alias = &lang.Name{At: item.At, Text: c.name, Quoted: true}
 			}
 		}
 		first = append(first, item)
 	}
-	for i, c := range in.scope.cols {
-		if c.hidden || named[i] {
+	for _, c := range in.scope.cols {
+		if c.show != shown || named[c.id] {
 			continue
 		}
 		item := &lang.Item{At: s.Items[0].At, Expr: &lang.Ident{At: star.At, Name: lang.Name{At: star.At, Text: c.name, Quoted: true}}}
@@ -264,22 +257,19 @@ func (s *selected) hasKey(pos int) bool { return s.itemOf(pos) >= 0 }
 // itemOf is the item that is a part of the key, -1: none is.
 func (s *selected) itemOf(pos int) int {
 	for i, it := range s.items {
-		if it.key == pos {
+		if it.pos == pos {
 			return i
 		}
 	}
 	return -1
 }
 
-// keyColumns lists the items of the key in the key's order; of several copies the first counts.
+// keyColumns lists the columns of the items that are the key, in the key's order; of several copies the first counts.
 func (s *selected) keyColumns(n int) []int {
 	out := make([]int, 0, n)
 	for pos := range n {
-		for i, it := range s.items {
-			if it.key == pos {
-				out = append(out, i)
-				break
-			}
+		if i := s.itemOf(pos); i >= 0 {
+			out = append(out, s.items[i].id)
 		}
 	}
 	return out
@@ -306,7 +296,7 @@ func (n *namer) name(b *binder, it *lang.Item, x expr.Expr) string {
 	}
 	switch e := it.Expr.(type) {
 	case *lang.Ident:
-		if c, ok := x.(*expr.Column); ok && !strings.HasPrefix(c.Name, "$") {
+		if c, ok := x.(*expr.Column); ok {
 			return c.Name
 		}
 		return b.fold(e.Name)

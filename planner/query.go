@@ -1,8 +1,6 @@
 package planner
 
 import (
-	"math"
-
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
@@ -13,65 +11,72 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// relation under work: a node, what its columns are called, and what kind of thing it is.
+// rel is a relation that is being bound: a node, the meaning of names over it, and the kind of relation it is. Binding a clause returns
+// another rel.
 type rel struct {
 	node      exec.Node
-	scope     *scope
-	table     bool // rows have a key that they replace
-	upsert    bool // a table whose old rows are not known: deletions carry the key alone
+	scope     *scope // the node's columns, in its order
+	table     bool   // rows have a key that they replace
+	upsert    bool   // a table whose old rows are not known: deletions carry the key alone
 	window    *catalog.Windowing
 	source    *catalog.Relation // the one relation it reads, if it is one
 	key       []int             // columns of the key
 	retention int64             // of a windowed table's rows, ms
-	names     *scope            // whose names generated ones must not be; nil: scope's
+	names     *scope            // generated names must differ from its names; nil: from scope's
 }
 
-// mode is what a query is for.
+// over returns the relation with another node and scope.
+func (r rel) over(n exec.Node, s *scope) *rel {
+	r.node, r.scope = n, s
+	return &r
+}
+
+// mode is the purpose of a query.
 type mode int
 
 const (
-	pull       mode = iota // what is there now
+	pull       mode = iota // the rows that are there now
 	push                   // changes as they come, to the client
 	persistent             // into a topic
 )
 
-// selected is a bound SELECT: the node's first columns are the items, then ROWTIME and perhaps stream time.
+// selected is a bound SELECT: the first columns are the items, then those that a projection carries along.
 type selected struct {
 	rel
 	items    []item
-	keyItems []int // the items that are the key, in its order
-	carried  []int // the key's columns in the node, items or hidden ones: a query around this one may need them
+	keyItems []int // columns of the items that are the key, in its order
+	carried  []int // the key's columns, items or internal ones: a query around this one may need them
 
-	project *op.Project // what makes the items, over from; ORDER BY may add to it
-	from    *rel
-	hook    func(lang.Expr) (expr.Expr, bool, error)
+	keyless error // the reason why a union has no key, and a topic cannot be filled from it
+
+	from *rel // what the items are computed from; nil: a set operation, which has no such relation
 }
 
 type item struct {
-	name string
-	t    flow.Type
-	key  int // position in the key, -1: not part of it
+	column
+	pos int // position in the key, -1: not part of it
 }
 
 // query binds a query without what makes it a job.
 func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
-	switch {
-	case len(q.With) > 0:
+	if len(q.With) > 0 {
 		return nil, unsupported(q.With[0], "WITH before SELECT")
-	case len(q.Union) > 0:
-		return nil, unsupported(q.Union[0], "UNION")
 	}
 	emit, err := b.emission(q, m)
 	if err != nil {
 		return nil, err
 	}
-	b.order = q.OrderBy
-	out, err := b.selectOf(q.Select, m, emit)
+	var out *selected
+	if len(q.Union) > 0 {
+		out, err = b.union(q, m, emit)
+	} else {
+		out, err = b.selectOf(q.Select, q.OrderBy, m, emit)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if len(q.OrderBy) > 0 {
-		if err := b.orderBy(q, out, m); err != nil {
+		if out, err = b.orderBy(q, out, m); err != nil {
 			return nil, err
 		}
 	}
@@ -82,9 +87,6 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 		}
 		if m == persistent {
 			return nil, unsupported(q.Tail.Limit, "LIMIT in a query that fills a topic")
-		}
-		if sort, ok := out.node.(*op.Sort); ok && n <= math.MaxInt32 {
-			sort.First = max(n, 1) // LIMIT 0 wants none, which Limit sees to
 		}
 		out.node = &op.Limit{Input: out.node, N: n}
 	}
@@ -124,7 +126,8 @@ func (b *binder) limit(l *lang.Limit) (int64, error) {
 	return 0, fail(l, "SQ2010", "LIMIT needs a whole number")
 }
 
-func (b *binder) selectOf(s *lang.Select, m mode, emit op.Emission) (*selected, error) {
+// selectOf binds a SELECT. order is the ORDER BY of its query, which may call aggregates.
+func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.Emission) (*selected, error) {
 	switch {
 	case s.Distinct:
 		return nil, unsupported(s, "SELECT DISTINCT")
@@ -142,14 +145,14 @@ func (b *binder) selectOf(s *lang.Select, m mode, emit op.Emission) (*selected, 
 		return nil, err
 	}
 	if s.Where != nil {
-		if err := b.where(s.Where, in); err != nil {
+		if in, err = b.where(s.Where, in); err != nil {
 			return nil, err
 		}
 	}
 	if s.PartitionBy != nil && m != persistent {
 		return nil, fail(s.PartitionBy, "SQ3007", "PARTITION BY belongs to a query that fills a topic")
 	}
-	calls := b.aggregates(s)
+	calls := b.aggregates(s, order)
 	if s.GroupBy != nil || len(calls) > 0 {
 		if s.PartitionBy != nil {
 			return nil, fail(s.PartitionBy, "SQ3005", "GROUP BY and PARTITION BY exclude one another")
@@ -173,21 +176,18 @@ func (b *binder) selectOf(s *lang.Select, m mode, emit op.Emission) (*selected, 
 
 // constants binds SELECT without FROM: one row.
 func (b *binder) constants(s *lang.Select) (*selected, error) {
-	sch := flow.NewSchema([]arrow.Field{flow.Field(flow.RowTime, flow.Bigint)})
-	in := &rel{node: &op.Values{Out: sch, Batch: flow.NewBatch(sch, []arrow.Array{flow.Column(flow.Bigint, int64(0))}, 1, nil)},
-		scope: &scope{cols: []column{{name: flow.RowTime, t: flow.Bigint, hidden: true}}, exact: b.Upper}}
-	return b.project(s.Items, in, nil)
+	cols := []column{b.column(flow.RowTime, flow.Bigint, byName, eventTime)}
+	sch := schemaOf(cols)
+	one := flow.NewBatch(sch, []arrow.Array{flow.Column(flow.Bigint, int64(0))}, 1, nil)
+	return b.project(s.Items, &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.Upper}}, nil)
 }
 
-func (b *binder) where(e lang.Expr, in *rel) error {
+func (b *binder) where(e lang.Expr, in *rel) (*rel, error) {
 	p, err := b.condition(e, in.scope, "WHERE")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.lookup(p, in)
-	dropNulls(in.node)
-	in.node = &op.Filter{Input: in.node, Predicate: p, Upsert: in.upsert}
-	return nil
+	return in.over(&op.Filter{Input: withoutNulls(in.node), Predicate: p, Upsert: in.upsert}, in.scope), nil
 }
 
 func (b *binder) condition(e lang.Expr, s *scope, clause string) (expr.Expr, error) {

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -13,60 +14,64 @@ import (
 
 // memoize puts a Memo over what is not a function of the row alone, where the row may be retracted: over predictions, and over expressions
 // that use RANDOM, UUID, the present time or the row's own event time (a retraction has that of its cause). Over an append-only input
-// nothing is kept, nor where only the key of a retraction is read, as directly under a sink. It returns the node that takes n's place.
-func memoize(n exec.Node) exec.Node {
-	wantOld(n, false)
+// nothing is kept, nor where only the key of a retraction is read, as directly under a sink.
+func memoize(b *binder, n exec.Node) exec.Node {
 	_, sink := n.(*op.Sink)
-	return keepDrawn(n, !sink)
+	return b.keepDrawn(giveOld(n, false), !sink)
 }
 
-// wantOld tells the aggregates over whose results rows are filtered or grouped that they must give old rows too.
-func wantOld(n exec.Node, want bool) {
-	in := input(n)
-	if in == nil {
-		return
-	}
-	switch n := n.(type) {
+// giveOld makes the aggregates over whose results rows are filtered or grouped emit old rows too.
+func giveOld(n exec.Node, want bool) exec.Node {
+	switch a := n.(type) {
 	case *op.Aggregate:
-		n.Retract = n.Retract || want && n.Emit == op.EmitChanges
+		if !a.Retract && want && a.Emit == op.EmitChanges {
+			out := *a
+			out.Retract = true
+			n = &out
+		}
 		want = true
 	case *op.Filter:
 		want = true
 	}
-	wantOld(*in, want)
+	return over(n, func(in exec.Node) exec.Node { return giveOld(in, want) })
 }
 
-// keepDrawn works from the leaves up. values: what is above reads more of a retraction than its key.
-func keepDrawn(n exec.Node, values bool) exec.Node {
-	in := input(n)
-	if in == nil {
-		return n
-	}
+// keepDrawn works from the leaves up. values: the nodes above read more of a retraction than its key.
+func (b *binder) keepDrawn(n exec.Node, values bool) exec.Node {
 	below := values
 	switch n.(type) {
 	case *op.Sink:
 		below = false
-	case *op.Project, *op.Predict, *op.Limit:
+	case *op.Project, *op.Predict, *op.Limit, *op.Union:
 	default:
 		below = true
 	}
-	*in = keepDrawn(*in, below)
-	if !retracts(*in) {
+	n = over(n, func(in exec.Node) exec.Node { return b.keepDrawn(in, below) })
+	if in := n.Inputs(); len(in) == 0 || !retracts(in[0]) {
 		return n
 	}
 	switch n := n.(type) {
 	case *op.Predict:
 		if values {
-			return memoOver(n, len(n.Input.Schema().Fields()))
+			return memoOver(n, outputs(n))
 		}
 	case *op.Filter:
-		return keepCondition(n)
+		return b.keepCondition(n)
 	case *op.Project:
 		if values {
-			keepExprs(n)
+			return b.keepExprs(n)
 		}
 	}
 	return n
+}
+
+// outputs lists the columns that a Predict appends.
+func outputs(n *op.Predict) []int {
+	var out []int
+	for i := n.Input.Schema().NumFields(); i < n.Out.NumFields(); i++ {
+		out = append(out, n.Out.ID(i))
+	}
+	return out
 }
 
 // retracts reports whether a node's rows may be taken back.
@@ -78,15 +83,14 @@ func retracts(n exec.Node) bool {
 		session := n.Window != nil && n.Window.Gap > 0
 		return n.Emit == op.EmitChanges && (n.Retract || session)
 	}
-	in := input(n)
-	return in != nil && retracts(*in)
+	return slices.ContainsFunc(n.Inputs(), retracts)
 }
 
 // drawn reports whether an expression may have another value for a row's retraction than it had for its insertion.
 func drawn(e expr.Expr, s *flow.Schema) bool {
 	out := expr.Volatile(e)
 	expr.Walk(e, func(e expr.Expr) {
-		if c, ok := e.(*expr.Column); ok && (c.Index == s.Time || c.Index == s.Clock) {
+		if c, ok := e.(*expr.Column); ok && (c.Index == s.ID(s.Time) || c.Index == s.ID(s.Clock)) {
 			out = true
 		}
 	})
@@ -94,23 +98,16 @@ func drawn(e expr.Expr, s *flow.Schema) bool {
 }
 
 // keepCondition computes a filter's condition under it, once for a row's insertion and retraction.
-func keepCondition(f *op.Filter) exec.Node {
-	in := f.Input
-	if !drawn(f.Predicate, in.Schema()) {
+func (b *binder) keepCondition(f *op.Filter) exec.Node {
+	if !drawn(f.Predicate, f.Input.Schema()) {
 		return f
 	}
-	width := len(in.Schema().Fields())
-	under, _ := computed(in, []expr.Expr{f.Predicate})
-	kept := memoOver(under, width)
-	out := &op.Project{Input: &op.Filter{Input: kept, Predicate: fieldColumn(kept.Schema(), width)}, Out: in.Schema()}
-	for i := range width {
-		out.Exprs = append(out.Exprs, fieldColumn(in.Schema(), i))
-	}
-	return out
+	kept, cols := b.memoOf(f.Input, []expr.Expr{f.Predicate})
+	return &op.Filter{Input: kept, Predicate: cols[0]}
 }
 
 // keepExprs computes a projection's drawn expressions under it. Event and stream time go on as they are: they are those of the change.
-func keepExprs(p *op.Project) {
+func (b *binder) keepExprs(p *op.Project) exec.Node {
 	in := p.Input.Schema()
 	var list []expr.Expr
 	var at []int
@@ -120,48 +117,43 @@ func keepExprs(p *op.Project) {
 		}
 	}
 	if len(list) == 0 {
-		return
+		return p
 	}
-	width := len(in.Fields())
-	under, cols := computed(p.Input, list)
-	p.Input = memoOver(under, width)
+	out := &op.Project{Out: p.Out, Exprs: slices.Clone(p.Exprs)}
+	var cols []expr.Expr
+	out.Input, cols = b.memoOf(p.Input, list)
 	for i, c := range cols {
-		p.Exprs[at[i]] = c
+		out.Exprs[at[i]] = c
 	}
+	return out
 }
 
-// computed appends columns to a node's.
-func computed(in exec.Node, list []expr.Expr) (*op.Project, []expr.Expr) {
+// memoOf appends computed columns to a node's, and keeps them.
+func (b *binder) memoOf(in exec.Node, list []expr.Expr) (*op.Memo, []expr.Expr) {
 	old := in.Schema()
 	p := &op.Project{Input: in}
-	fields := append([]arrow.Field(nil), old.Fields()...)
-	for i := range fields {
-		p.Exprs = append(p.Exprs, fieldColumn(old, i))
+	fields := slices.Clone(old.Fields())
+	out := &flow.Schema{Time: old.Time, Clock: old.Clock}
+	for i, f := range fields {
+		p.Exprs = append(p.Exprs, &expr.Column{Index: old.ID(i), Name: f.Name, T: f.Type})
+		out.IDs = append(out.IDs, old.ID(i))
 	}
 	var cols []expr.Expr
+	var ids []int
 	for i, e := range list {
-		name := fmt.Sprintf("$drawn%d", i)
-		cols = append(cols, &expr.Column{Index: len(fields), Name: name, T: e.Type()})
-		p.Exprs = append(p.Exprs, e)
-		fields = append(fields, flow.Field(name, e.Type()))
+		c := b.column(fmt.Sprintf("$drawn%d", i), e.Type(), internal, ordinary)
+		cols, ids = append(cols, c.ref()), append(ids, c.id)
+		p.Exprs, fields = append(p.Exprs, e), append(fields, flow.Field(c.name, c.t))
 	}
-	p.Out = flow.NewSchema(fields, old.Key...)
-	p.Out.Time, p.Out.Clock = old.Time, old.Clock
-	return p, cols
+	out.Schema, out.IDs = arrow.NewSchema(fields, nil), append(out.IDs, ids...)
+	p.Out = out
+	return memoOver(p, ids), cols
 }
 
-func fieldColumn(s *flow.Schema, i int) *expr.Column {
-	return &expr.Column{Index: i, Name: s.Field(i).Name, T: s.Field(i).Type}
-}
-
-// memoOver keeps the columns of a node from the given one on.
-func memoOver(n exec.Node, from int) *op.Memo {
+// memoOver keeps columns of a node.
+func memoOver(n exec.Node, cols []int) *op.Memo {
 	id := identity(n)
-	m := &op.Memo{Input: n, Key: id.columns, Window: id.window, Lasts: id.lasts}
-	for c := from; c < len(n.Schema().Fields()); c++ {
-		m.Columns = append(m.Columns, c)
-	}
-	return m
+	return &op.Memo{Input: n, Key: id.columns, Window: id.window, Lasts: id.lasts, Columns: cols}
 }
 
 // identified is the columns that identify a row of a node. window: the first is the end of a window, and a row may change until stream time
@@ -188,17 +180,21 @@ func identity(n exec.Node) identified {
 		}
 		return out
 	}
-	return identity(*input(n))
+	in := n.Inputs()
+	if len(in) != 1 {
+		panic(fmt.Sprintf("planner: %s retracts rows and nothing identifies them", n))
+	}
+	return identity(in[0])
 }
 
 func aggregateIdentity(n *op.Aggregate) identified {
 	var id identified
 	if w := n.Window; w != nil {
 		id.window, id.lasts = true, w.Grace+w.Gap
-		id.columns = append(id.columns, len(n.Keys)+1, len(n.Keys))
+		id.columns = append(id.columns, n.Out.ID(len(n.Keys)+1), n.Out.ID(len(n.Keys)))
 	}
 	for i := range n.Keys {
-		id.columns = append(id.columns, i)
+		id.columns = append(id.columns, n.Out.ID(i))
 	}
 	return id
 }
@@ -207,17 +203,8 @@ func aggregateIdentity(n *op.Aggregate) identified {
 func columnOf(p *op.Project, c int) int {
 	for i, e := range p.Exprs {
 		if col, ok := e.(*expr.Column); ok && col.Index == c {
-			return i
+			return p.Out.ID(i)
 		}
 	}
 	panic(fmt.Sprintf("planner: %s does not carry column %d of its input on", p, c))
-}
-
-// pruneMemo keeps the key and what is kept with it.
-func pruneMemo(n *op.Memo, need columns) []int {
-	need.add(n.Key...)
-	need.add(n.Columns...)
-	to := prune(n.Input, need)
-	n.Key, n.Columns = movedAll(n.Key, to), movedAll(n.Columns, to)
-	return to
 }

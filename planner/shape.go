@@ -15,30 +15,14 @@ func Shape(plan []Stage) string {
 	var out []string
 	for i, s := range plan {
 		n := 0
-		var walk func(exec.Node)
-		walk = func(node exec.Node) {
-			n++ // as exec numbers keyspaces
-			if stateful(node) {
+		every(s.Root, func(node exec.Node) {
+			if k, ok := node.(op.Stateful); ok && k.Keeps() {
+				n++
 				out = append(out, fmt.Sprintf("%d.%d %s over %s", i, n, node, columnsOf(node)))
 			}
-			for _, in := range node.Inputs() {
-				walk(in)
-			}
-		}
-		walk(s.Root)
+		})
 	}
 	return strings.Join(out, "\n")
-}
-
-// stateful reports whether an operator's keyspace outlives a commit. What a Predict keeps is the version in use, which it finds again.
-func stateful(n exec.Node) bool {
-	switch n := n.(type) {
-	case *op.Aggregate, *op.Normalize, *op.Train, *op.Memo:
-		return true
-	case *op.Sink:
-		return n.Keep != nil
-	}
-	return false
 }
 
 // columnsOf lists the types of the columns that a node reads.

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"slices"
+
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
@@ -8,7 +10,6 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
-	"github.com/streamql/streamql/state"
 )
 
 // from binds what a query reads.
@@ -40,8 +41,7 @@ func (b *binder) subquery(r *lang.Relation, m mode) (*rel, error) {
 	if r.Query.Tail.Emit != nil {
 		return nil, fail(r.Query.Tail.Emit, "SQ3004", "EMIT belongs to the outermost query")
 	}
-	inner := m
-	sub, err := b.query(r.Query, inner)
+	sub, err := b.query(r.Query, m)
 	if err != nil {
 		return nil, err
 	}
@@ -52,18 +52,17 @@ func (b *binder) subquery(r *lang.Relation, m mode) (*rel, error) {
 	if r.Alias != nil {
 		alias = b.fold(r.Alias.Name)
 	}
-	sub.scope = &scope{exact: b.Upper}
-	for _, it := range sub.items {
-		sub.scope.cols = append(sub.scope.cols, column{source: alias, name: it.name, t: it.t, key: it.key >= 0})
+	inner := &scope{exact: b.Upper}
+	for _, c := range sub.scope.cols {
+		c.source = alias
+		inner.cols = append(inner.cols, c)
 	}
-	for _, f := range sub.node.Schema().Fields()[len(sub.items):] {
-		sub.scope.cols = append(sub.scope.cols, column{source: alias, name: f.Name, t: f.Type, hidden: true})
-	}
-	sub.rel.key = sub.carried
-	return &sub.rel, nil
+	out := sub.over(sub.node, inner)
+	out.key = sub.carried
+	return out, nil
 }
 
-// scan makes the leaf of a relation with all its columns and pseudo-columns; those nobody uses are pruned later.
+// scan makes the leaf of a relation with all its columns and pseudo-columns; a rule takes out those that nobody uses.
 func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, m mode) (*rel, error) {
 	if source.Table && m == pull && r.Scan.Empty() {
 		if source.Job != "" {
@@ -74,58 +73,61 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		}
 	}
 	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
-	out := &rel{node: sc, scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
-	var fields []arrow.Field
-	add := func(name string, t flow.Type, key, hidden bool, c op.ScanColumn) {
-		out.scope.cols = append(out.scope.cols, column{alias, name, t, key, hidden})
-		fields = append(fields, flow.Field(name, t))
-		sc.Columns = append(sc.Columns, c)
+	out := &rel{scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
+	add := func(c column, from op.ScanColumn) {
+		c.source, c.key = alias, from.Keyed
+		out.scope.cols, sc.Columns = append(out.scope.cols, c), append(sc.Columns, from)
+		if c.key {
+			out.key = append(out.key, c.id)
+		}
 	}
 	keys, values := 0, 0
-	window := func(hidden bool) {
-		add(flow.WindowStart, flow.Bigint, false, hidden, op.ScanColumn{From: op.FromWindowStart})
-		add(flow.WindowEnd, flow.Bigint, false, hidden, op.ScanColumn{From: op.FromWindowEnd})
+	fromValue := func(keyed bool) op.ScanColumn {
+		values++
+		return op.ScanColumn{From: op.FromValue, Index: values - 1, Keyed: keyed}
+	}
+	window := func() {
+		how := shown
+		if m == persistent {
+			how = byName
+		}
+		add(b.column(flow.WindowStart, flow.Bigint, how, windowStart), op.ScanColumn{From: op.FromWindowStart})
+		add(b.column(flow.WindowEnd, flow.Bigint, how, windowEnd), op.ScanColumn{From: op.FromWindowEnd})
 	}
 	windowed := source.Window != nil
 	for _, c := range source.Columns {
 		if c.Role != catalog.Key && windowed {
-			window(m == persistent)
+			window()
 			windowed = false
 		}
-		switch c.Role {
-		case catalog.Key:
-			out.key = append(out.key, len(fields))
-			if source.Connector == "files" {
-				add(c.Name, c.Type, true, false, op.ScanColumn{From: op.FromValue, Index: values})
-				values++
-				continue
-			}
-			add(c.Name, c.Type, true, false, op.ScanColumn{From: op.FromKey, Index: keys})
+		own := b.column(c.Name, c.Type, shown, ordinary)
+		switch {
+		case c.Role == catalog.Key && source.Connector != "files":
+			add(own, op.ScanColumn{From: op.FromKey, Index: keys, Keyed: true})
 			keys++
-		case catalog.Value:
-			add(c.Name, c.Type, false, false, op.ScanColumn{From: op.FromValue, Index: values})
-			values++
-		case catalog.Headers:
-			add(c.Name, c.Type, false, false, op.ScanColumn{From: op.FromHeaders})
-		case catalog.Header:
-			add(c.Name, c.Type, false, false, op.ScanColumn{From: op.FromHeader, Header: c.Header})
+		case c.Role == catalog.Key || c.Role == catalog.Value:
+			add(own, fromValue(c.Role == catalog.Key))
+		case c.Role == catalog.Headers:
+			add(own, op.ScanColumn{From: op.FromHeaders})
+		case c.Role == catalog.Header:
+			add(own, op.ScanColumn{From: op.FromHeader, Header: c.Header})
 		}
 	}
 	if windowed {
-		window(m == persistent)
+		window()
 	}
-	add(flow.RowPartition, flow.Int, false, true, op.ScanColumn{From: op.FromPartition})
-	add(flow.RowOffset, flow.Bigint, false, true, op.ScanColumn{From: op.FromOffset})
+	add(b.column(flow.RowPartition, flow.Int, byName, ordinary), op.ScanColumn{From: op.FromPartition})
+	add(b.column(flow.RowOffset, flow.Bigint, byName, ordinary), op.ScanColumn{From: op.FromOffset})
 	if m == persistent && !source.Table && source.Connector == "" {
 		sc.Nulls = op.NullsPass
-		add(flow.RawHeaders, op.HeadersType, false, true, op.ScanColumn{From: op.FromRawHeaders})
+		add(b.column(flow.RawHeaders, op.HeadersType, internal, rawHeaders), op.ScanColumn{From: op.FromRawHeaders})
 	}
-	add(flow.RowTime, flow.Bigint, false, true, op.ScanColumn{From: op.FromTime})
-	add(flow.StreamTime, flow.Bigint, false, true, op.ScanColumn{From: op.FromClock})
+	add(b.column(flow.RowTime, flow.Bigint, byName, eventTime), op.ScanColumn{From: op.FromTime})
+	add(b.column(flow.StreamTime, flow.Bigint, internal, streamTime), op.ScanColumn{From: op.FromClock})
 	if source.Window != nil {
 		sc.Windowed, sc.WindowSize = true, source.Window.Size
 	}
-	sc.Out = flow.NewSchema(fields, out.key...)
+	sc.Out = schemaOf(out.scope.cols)
 	if source.Timestamp != "" {
 		t, err := b.eventTime(source, out.scope)
 		if err != nil {
@@ -133,19 +135,23 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		}
 		sc.Time = t
 	}
-	b.leaves = append(b.leaves, Leaf{Node: sc, Topic: source.Topic, Relation: source, Scan: r.Scan, Bounded: m == pull,
+	sc.Number = b.leaf(Leaf{Topic: source.Topic, Relation: source, Scan: r.Scan, Bounded: m == pull,
 		Earliest: m == pull || b.Properties["auto.offset.reset"] == "earliest"})
+	out.node = sc
 	if source.Table && m == pull {
-		out.node = &op.Normalize{Input: sc, Key: keyAndWindow(out), Final: true}
+		out.node = &op.Normalize{Input: sc, Key: out.keyAndWindow(), Final: true}
 		out.upsert = false
 	}
 	return out, nil
 }
 
-func keyAndWindow(r *rel) []int {
-	key := append([]int(nil), r.key...)
+// keyAndWindow lists the columns that identify a row of a table.
+func (r *rel) keyAndWindow() []int {
+	key := slices.Clone(r.key)
 	if r.window != nil {
-		key = append(key, r.scope.index("", flow.WindowStart))
+		if c, ok := r.scope.role(windowStart); ok {
+			key = append(key, c.id)
+		}
 	}
 	return key
 }
@@ -157,75 +163,41 @@ func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &op.Present{Relation: source.Name, Rows: open}
-	var fields []arrow.Field
-	add := func(name string, t flow.Type, key, hidden bool) {
-		out.scope.cols = append(out.scope.cols, column{alias, name, t, key, hidden})
-		fields = append(fields, flow.Field(name, t))
+	add := func(c column) {
+		c.source = alias
+		out.scope.cols = append(out.scope.cols, c)
 	}
 	windowed := source.Window != nil
 	window := func() {
-		add(flow.WindowStart, flow.Bigint, false, false)
-		add(flow.WindowEnd, flow.Bigint, false, false)
+		add(b.column(flow.WindowStart, flow.Bigint, shown, windowStart))
+		add(b.column(flow.WindowEnd, flow.Bigint, shown, windowEnd))
 		windowed = false
 	}
 	for _, c := range source.Columns {
+		own := b.column(c.Name, c.Type, shown, ordinary)
 		if c.Role == catalog.Key {
-			out.key = append(out.key, len(fields))
+			own.key = true
+			out.key = append(out.key, own.id)
 		} else if windowed {
 			window()
 		}
-		add(c.Name, c.Type, c.Role == catalog.Key, false)
+		add(own)
 	}
 	if windowed {
 		window()
 	}
-	add(flow.RowTime, flow.Bigint, false, true)
-	p.Out = hiddenTail(fields, len(fields)-1)
+	add(b.column(flow.RowTime, flow.Bigint, byName, eventTime))
+	p := &op.Present{Relation: source.Name, Rows: open, Out: schemaOf(out.scope.cols)}
+	if source.Window == nil {
+		p.Keys = out.key
+	}
 	out.node = p
 	return out, nil
 }
 
-// lookup finds the one row a condition asks for, if it names a value for each column of the key.
-func (b *binder) lookup(p expr.Expr, in *rel) {
-	leaf, ok := in.node.(*op.Present)
-	if !ok || in.window != nil {
-		return
-	}
-	values := map[int]*expr.Literal{}
-	terms := []expr.Expr{p}
-	if l, ok := p.(*expr.Logic); ok && l.And {
-		terms = l.Args
-	}
-	for _, t := range terms {
-		c, ok := t.(*expr.Compare)
-		if !ok || c.Op != expr.Equal || c.Distinct {
-			continue
-		}
-		for _, side := range [][2]expr.Expr{{c.L, c.R}, {c.R, c.L}} {
-			col, ok1 := side[0].(*expr.Column)
-			lit, ok2 := side[1].(*expr.Literal)
-			if ok1 && ok2 && lit.Value != nil {
-				values[col.Index] = lit
-			}
-		}
-	}
-	var key []byte
-	var asked []op.KeyValue
-	for _, k := range in.key {
-		lit, ok := values[k]
-		if !ok {
-			return
-		}
-		key = state.AppendKey(key, flow.Column(lit.T, lit.Value), 0)
-		asked = append(asked, op.KeyValue{Column: leaf.Out.Field(k).Name, Value: lit.Value})
-	}
-	leaf.Key, leaf.Asked = key, asked
-}
-
 // eventTime is the expression that computes ROWTIME from the timestamp column.
 func (b *binder) eventTime(r *catalog.Relation, s *scope) (expr.Expr, error) {
-	c := s.column(s.index("", r.Timestamp))
+	c := s.cols[s.index("", r.Timestamp)].ref()
 	switch c.T.ID() {
 	case arrow.INT64:
 		return c, nil

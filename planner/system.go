@@ -32,21 +32,37 @@ func (b *binder) system(r *lang.Relation, m mode) (*rel, error) {
 // topic is read; rows of early programs have the number itself.
 func (b *binder) numbered(in *rel) (*rel, error) {
 	const number = "MODEL_VERSION_NUMBER"
-	model, id, version := in.scope.index("", "model"), in.scope.index("", "version_id"), in.scope.index("", "version")
-	if _, ok := b.Functions.Scalar(number); !ok || model < 0 || id < 0 || version < 0 {
+	at := map[string]column{}
+	for _, name := range []string{"model", "version_id", "version"} {
+		i := in.scope.index("", name)
+		if i < 0 {
+			return in, nil
+		}
+		at[name] = in.scope.cols[i]
+	}
+	if _, ok := b.Functions.Scalar(number); !ok {
 		return in, nil
 	}
-	known, err := b.function(nil, number, []expr.Expr{in.scope.column(model), in.scope.column(id)})
+	known, err := b.function(nil, number, []expr.Expr{at["model"].ref(), at["version_id"].ref()})
 	if err != nil {
 		return nil, err
 	}
-	p := &op.Project{Input: in.node, Out: in.node.Schema()}
-	for i := range in.scope.cols {
-		p.Exprs = append(p.Exprs, in.scope.column(i))
+	known, err = b.function(nil, "COALESCE", []expr.Expr{known, at["version"].ref()})
+	if err != nil {
+		return nil, err
 	}
-	p.Exprs[version], err = b.function(nil, "COALESCE", []expr.Expr{known, in.scope.column(version)})
-	in.node = p
-	return in, err
+	p := &op.Project{Input: in.node}
+	out := &scope{exact: in.scope.exact}
+	for _, c := range in.scope.cols {
+		x := expr.Expr(c.ref())
+		if c.id == at["version"].id {
+			own := b.column(c.name, known.Type(), c.show, c.role)
+			own.source, c, x = c.source, own, known
+		}
+		out.cols, p.Exprs = append(out.cols, c), append(p.Exprs, x)
+	}
+	p.Out = schemaOf(out.cols)
+	return in.over(p, out), nil
 }
 
 func alias(b *binder, r *lang.Relation, name string) string {
@@ -102,11 +118,12 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 	}
 	out := &rel{scope: &scope{exact: b.Upper}}
 	for _, f := range made.Fields {
-		out.scope.cols = append(out.scope.cols, column{source: alias(b, r, name), name: f.Name, t: f.Type})
+		c := b.column(f.Name, f.Type, shown, ordinary)
+		c.source = alias(b, r, name)
+		out.scope.cols = append(out.scope.cols, c)
 	}
-	fields := append(append([]arrow.Field(nil), made.Fields...), flow.Field(flow.RowTime, flow.Bigint))
-	out.scope.cols = append(out.scope.cols, column{name: flow.RowTime, t: flow.Bigint, hidden: true})
-	sch := hiddenTail(fields, len(fields)-1)
+	out.scope.cols = append(out.scope.cols, b.column(flow.RowTime, flow.Bigint, byName, eventTime))
+	sch := schemaOf(out.scope.cols)
 	out.node = &op.Values{Name: name, Out: sch, Make: func() (*flow.Batch, error) {
 		batch, err := made.Rows()
 		if err != nil {

@@ -31,6 +31,12 @@ type Sieve interface {
 	Under(p expr.Expr) (under []expr.Expr, ok bool)
 }
 
+// Seeker is a leaf that can leave out rows. Seek returns a copy that emits at least the rows for which all the terms are true.
+type Seeker interface {
+	exec.Node
+	Seek(terms []expr.Expr) exec.Node
+}
+
 // Stateful is a node whose operator has keyspaces that outlive a commit, so that only a plan of the same shape can continue from
 // them. Keeps is false if this one keeps nothing.
 type Stateful interface {
@@ -134,4 +140,23 @@ func over(e expr.Expr, s *flow.Schema) bool {
 		}
 	})
 	return ok
+}
+
+// compared splits a term "column = literal", or another comparison, into the column, the operation with the column on its left, and the
+// literal's value; false for any other term.
+func compared(term expr.Expr) (column int, op expr.CompareOp, value *expr.Literal, ok bool) {
+	c, isCompare := term.(*expr.Compare)
+	if !isCompare || c.Distinct {
+		return 0, 0, nil, false
+	}
+	l, r, op := c.L, c.R, c.Op
+	if _, ok := l.(*expr.Literal); ok {
+		l, r, op = r, l, op.Flipped()
+	}
+	col, isColumn := l.(*expr.Column)
+	value, isLiteral := r.(*expr.Literal)
+	if !isColumn || !isLiteral || value.Value == nil {
+		return 0, 0, nil, false
+	}
+	return col.Index, op, value, true
 }

@@ -6,24 +6,54 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/state"
 )
 
-// Present gives the present rows of a table from what its sinks keep, as of their last commit: the leaf of a pull query. Key, if set,
-// is the encoded key of the only row wanted, and Asked the same as values.
+// Present emits the present rows of a table from what its sinks keep, as of their last commit: the leaf of a pull query.
 type Present struct {
 	Relation string
 	Out      *flow.Schema
 	Rows     Opener
-	Key      []byte
-	Asked    []KeyValue
+	Keys     []int      // the columns of the key, if it alone identifies a row
+	Asked    []KeyValue // the key of the only row that is wanted, in the order of Keys; nil: all rows
 }
 
-// KeyValue is a key column and the value that it must have.
+// KeyValue is a key column and the value that it must have, not NULL.
 type KeyValue struct {
 	Column string
+	Type   flow.Type
 	Value  any
+}
+
+// Seek implements Seeker: terms that give each column of the key a value leave one row.
+func (p *Present) Seek(terms []expr.Expr) exec.Node {
+	values := map[int]*expr.Literal{}
+	for _, t := range terms {
+		if column, op, value, ok := compared(t); ok && op == expr.Equal {
+			values[column] = value
+		}
+	}
+	var asked []KeyValue
+	for _, k := range p.Keys {
+		v, ok := values[k]
+		if !ok {
+			return p
+		}
+		asked = append(asked, KeyValue{p.Out.Field(p.Out.Position(k)).Name, v.T, v.Value})
+	}
+	out := *p
+	out.Asked = asked
+	return &out
+}
+
+// key returns the encoded key of the only row that is wanted; nil: all are.
+func (p *Present) key() (key []byte) {
+	for _, a := range p.Asked {
+		key = state.AppendKey(key, flow.Column(a.Type, a.Value), 0)
+	}
+	return key
 }
 
 // Opener finds the rows of a table: the committed state of each task that runs here, and the rows, in the columns of Present.Out, that
@@ -37,7 +67,7 @@ func (p *Present) Inputs() []exec.Node  { return nil }
 func (p *Present) Rewire([]exec.Node, exec.Move) exec.Node { return p }
 
 func (p *Present) String() string {
-	if p.Key != nil {
+	if p.Asked != nil {
 		return "Lookup " + p.Relation + " by key"
 	}
 	return "Lookup " + p.Relation
@@ -109,8 +139,8 @@ func (p *Present) from(record arrow.Record) (*flow.Batch, error) {
 }
 
 func (p *Present) read(v state.View, out *kept) error {
-	if p.Key != nil {
-		row, ok, err := v.Get(Rows, p.Key)
+	if key := p.key(); key != nil {
+		row, ok, err := v.Get(Rows, key)
 		if err != nil || !ok {
 			return err
 		}

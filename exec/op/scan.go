@@ -3,6 +3,7 @@ package op
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -60,6 +61,7 @@ type Scan struct {
 	Windowed   bool
 	OnError    string // "deadletter" (default), "skip" or "fail"
 	Number     int    // of the leaf
+	Bounds     Bounds // of what a query that ends has to read
 	Nulls      Nulls
 }
 
@@ -68,6 +70,69 @@ func (s *Scan) Inputs() []exec.Node  { return nil }
 
 // Rewire implements exec.Node.
 func (s *Scan) Rewire([]exec.Node, exec.Move) exec.Node { return s }
+
+// Bounds are limits of what a scan has to read, beyond which no row passes its filters. Zero values are none.
+type Bounds struct {
+	Partition *int32
+	From, To  *topic.Offset // of every partition; To is the first that is not read
+	Since     *int64        // ms: records before the first one of this time are older
+}
+
+// Seek implements Seeker. A bound on ROWTIME counts only where that is the record's own time, by which brokers find offsets.
+func (s *Scan) Seek(terms []expr.Expr) exec.Node {
+	out := *s
+	for _, t := range terms {
+		column, op, value, ok := compared(t)
+		if !ok {
+			continue
+		}
+		at := s.Out.Position(column)
+		n, isLong := value.Value.(int64)
+		switch from := s.Columns[at].From; {
+		case from == FromPartition && op == expr.Equal:
+			if id, ok := value.Value.(int32); ok {
+				out.Bounds.Partition = &id
+			}
+		case from == FromOffset && isLong:
+			out.Bounds.offsets(op, topic.Offset(n))
+		case from == FromTime && isLong && s.Time == nil && op&expr.Less == 0 && op != expr.NotEqual:
+			if out.Bounds.Since == nil || n > *out.Bounds.Since {
+				out.Bounds.Since = &n
+			}
+		}
+	}
+	return &out
+}
+
+// offsets narrows the bounds to the offsets that compare with n as op says.
+func (b *Bounds) offsets(op expr.CompareOp, n topic.Offset) {
+	raise := func(to topic.Offset) {
+		if b.From == nil || to > *b.From {
+			b.From = &to
+		}
+	}
+	lower := func(to topic.Offset) {
+		if b.To == nil || to < *b.To {
+			b.To = &to
+		}
+	}
+	if n < 0 || n == math.MaxInt64 {
+		return
+	}
+	switch op {
+	case expr.Equal:
+		raise(n)
+		lower(n + 1)
+	case expr.Greater:
+		raise(n + 1)
+	case expr.GreaterOrEqual:
+		raise(n)
+	case expr.Less:
+		lower(n)
+	case expr.LessOrEqual:
+		lower(n + 1)
+	}
+}
 
 // Leaf implements Leaf.
 func (s *Scan) Leaf() int { return s.Number }
