@@ -63,10 +63,15 @@ func (d *Decider) Resolve(j *catalog.Job, plan []planner.Stage, facts Facts) err
 		if s.Output != "" {
 			widths[s.Output] = s.Partitions
 		}
+		found := map[string][]topic.Span{} // leaves of one topic read the same
 		for _, l := range s.Leaves {
-			spans, err := leafSpans(l, widths, facts)
-			if err != nil {
-				return err
+			spans, again := found[l.Topic]
+			if !again {
+				var err error
+				if spans, err = leafSpans(l, widths, facts); err != nil {
+					return err
+				}
+				found[l.Topic] = spans
 			}
 			j.Spans = append(j.Spans, spans)
 		}

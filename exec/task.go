@@ -58,7 +58,9 @@ func newTask(name string, root Node, ctx *Context, spans []assigned, sink Emit) 
 			s.From = at
 		}
 		t.spans = append(t.spans, s)
-		t.merge.lanes = append(t.merge.lanes, &lane{leaf: t.leaf(a.node), part: a.Partition, ended: s.From >= s.To})
+		for _, node := range a.nodes {
+			t.merge.lanes = append(t.merge.lanes, &lane{leaf: t.leaf(node), part: a.Partition, ended: s.From >= s.To})
+		}
 	}
 	sort.SliceStable(t.merge.lanes, func(i, j int) bool {
 		a, b := t.merge.lanes[i], t.merge.lanes[j]
@@ -70,10 +72,21 @@ func newTask(name string, root Node, ctx *Context, spans []assigned, sink Emit) 
 	return t, nil
 }
 
-// assigned is a span a task reads for one of its leaves.
+// assigned is a span that a task reads, once for all leaves that it feeds.
 type assigned struct {
-	node Node
+	nodes []Node
 	topic.Span
+}
+
+// assign adds a leaf that reads a span. Leaves of one topic read the same spans: their plan sees to it.
+func assign(list []assigned, node Node, s topic.Span) []assigned {
+	for i := range list {
+		if list[i].Partition == s.Partition {
+			list[i].nodes = append(list[i].nodes, node)
+			return list
+		}
+	}
+	return append(list, assigned{[]Node{node}, s})
 }
 
 func (t *Task) leaf(n Node) int {

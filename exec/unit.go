@@ -103,7 +103,7 @@ func units(prefix, job string, stages []Stage) []*unit {
 				if st.Gather {
 					g = 0
 				}
-				groups[g] = append(groups[g], assigned{node, s})
+				groups[g] = assign(groups[g], node, s)
 			}
 		}
 		if len(st.Order) == 0 { // what it reads is known already: one task without a reader

@@ -1,11 +1,13 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -33,7 +35,7 @@ func (b *binder) width(n exec.Node) int32 {
 
 // lower rewrites a tree and cuts it into stages, upstream first. gather: one task reads all partitions of a stage. emits: what the root
 // emits is the result; the root of a job writes it.
-func (b *binder) lower(root exec.Node, gather, emits bool) []Stage {
+func (b *binder) lower(root exec.Node, gather, emits bool) ([]Stage, error) {
 	for _, r := range rules {
 		root = r(b, root)
 	}
@@ -45,13 +47,15 @@ func (b *binder) lower(root exec.Node, gather, emits bool) []Stage {
 }
 
 // cut makes a stage of a tree, after those of the exchanges that it reads.
-func (b *binder) cut(root exec.Node, gather bool) []Stage {
+func (b *binder) cut(root exec.Node, gather bool) ([]Stage, error) {
 	st := Stage{Gather: gather}
 	var before []Stage
+	var err error
 	var walk func(n exec.Node) exec.Node
 	walk = func(n exec.Node) exec.Node {
 		if x, ok := n.(*op.Exchange); ok && n != root {
-			before = append(before, b.cut(x, gather)...)
+			upstream, cutErr := b.cut(x, gather)
+			before, err = append(before, upstream...), cmp.Or(err, cutErr)
 			n = &op.Received{Topic: x.Topic, Out: x.Schema(), Number: b.leaf(Leaf{Topic: x.Topic, Earliest: true})}
 		}
 		if l, ok := n.(op.Leaf); ok {
@@ -69,7 +73,27 @@ func (b *binder) cut(root exec.Node, gather bool) []Stage {
 	if x, ok := st.Root.(*op.Exchange); ok {
 		st.Output, st.Partitions = x.Topic, x.Partitions
 	}
-	return append(before, st)
+	return append(before, st), cmp.Or(err, shared(st.Leaves))
+}
+
+// shared sees to it that the leaves of one topic read the same offsets: a task reads a partition once.
+func shared(leaves []Leaf) error {
+	first := map[string]*Leaf{}
+	for i := range leaves {
+		l := &leaves[i]
+		other, again := first[l.Topic]
+		if !again {
+			first[l.Topic] = l
+			continue
+		}
+		if !lang.Equal(&l.Scan, &other.Scan) {
+			e := unsupported(&l.Scan, quote(l.Relation.Name)+" twice in a query, over different offsets,")
+			e.Hint = "make a stream of each part and read those"
+			return e
+		}
+		l.Bounds, other.Bounds = op.Bounds{}, op.Bounds{}
+	}
+	return nil
 }
 
 // Use is a version of a model that a plan predicts with; Version 0: the one that serves.

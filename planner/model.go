@@ -60,8 +60,8 @@ func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Train
 		return nil, err
 	}
 	train.Warm = scan != nil
-	t.Stages = b.lower(train, true, false)
-	return t, nil
+	t.Stages, err = b.lower(train, true, false)
+	return t, err
 }
 
 // modelClauses refuses what later issues of the grammar admit.

@@ -30,8 +30,8 @@ func Query(q *lang.Query, o Options) (*Plan, error) {
 			p.Columns[len(p.Columns)-1].Role = catalog.Key
 		}
 	}
-	p.Stages = b.lower(sel.visible(), true, true)
-	return p, nil
+	p.Stages, err = b.lower(sel.visible(), true, true)
+	return p, err
 }
 
 // visible cuts off the columns that are no items.
@@ -82,7 +82,8 @@ func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{Result: r, Stages: b.lower(sink, false, false)}, nil
+	stages, err := b.lower(sink, false, false)
+	return &Plan{Result: r, Stages: stages}, err
 }
 
 // keyMissing refuses a projection without a column of the key.
@@ -269,5 +270,6 @@ func Insert(st *lang.Insert, job string, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{Result: r, Stages: b.lower(sink, false, false)}, nil
+	stages, err := b.lower(sink, false, false)
+	return &Plan{Result: r, Stages: stages}, err
 }

@@ -137,7 +137,7 @@ func (s *scanner) rows(rec *Record) ([]row, error) {
 		}
 	}
 	if s.Time != nil {
-		at, ok := eval(s.Time, r.vals).(int64)
+		at, ok := eval(s.EventTime(), r.vals).(int64)
 		switch {
 		case ok && at >= 0:
 			r.vals[s.Out.Time] = at

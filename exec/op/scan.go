@@ -134,6 +134,11 @@ func (b *Bounds) offsets(op expr.CompareOp, n topic.Offset) {
 	}
 }
 
+// EventTime returns Time over the scan's columns by their positions.
+func (s *Scan) EventTime() expr.Expr {
+	return Rewire(s.Time, 0, func(_, c int) int { return s.Out.Position(c) })
+}
+
 // Leaf implements Leaf.
 func (s *Scan) Leaf() int { return s.Number }
 
@@ -184,7 +189,7 @@ const (
 func (s *Scan) Open(ctx *exec.Context) (exec.Operator, error) {
 	out := &scan{Scan: s, ctx: ctx}
 	if s.Time != nil {
-		out.time = Rewire(s.Time, 0, func(_, c int) int { return s.Out.Position(c) })
+		out.time = s.EventTime()
 	}
 	for i, c := range s.Columns {
 		switch c.From {
