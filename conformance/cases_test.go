@@ -33,7 +33,7 @@ func TestCases(t *testing.T) {
 	for _, v := range variations {
 		t.Run(v.name, func(t *testing.T) {
 			var out bytes.Buffer
-			v.o.Out = &out
+			v.o.Out, v.o.Timeout = &out, time.Minute // against a hang alone: models are trained on a machine that is busy
 			paths := []string{"cases"}
 			if v.examples {
 				paths = append(paths, "../examples/queries")
