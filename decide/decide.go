@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/streamql/streamql/catalog"
-	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
@@ -63,9 +62,8 @@ type Input struct {
 	Session *Session
 	Args    []any
 	Facts   Facts
-	// Views and Rows give queries the present rows of tables and of relations that are made when they are read; nil for definitions.
-	Views func(*catalog.Relation) (op.Opener, error)
-	Rows  func(name string, args []any) (*planner.Made, bool, error)
+	// Rows gives queries the rows of relations that are made when they are read; nil for definitions.
+	Rows func(name string, args []any) (*planner.Made, bool, error)
 }
 
 // Decision is what a statement does.
@@ -85,7 +83,7 @@ func done(format string, args ...any) *Decision {
 // Options is what the planner may know.
 func (d *Decider) Options(in *Input) planner.Options {
 	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Upper: in.Session.Upper(), Strict: in.Session.Ksql(),
-		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Ksql()), Views: in.Views,
+		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Ksql()),
 		Rows: in.Rows, Prefix: d.Prefix, Context: in.Context}
 }
 

@@ -36,41 +36,41 @@ func Local(ctx context.Context, tasks []int32) context.Context {
 	return context.WithValue(ctx, tasksKey{}, tasks)
 }
 
-// views finds the job that fills a table; what it returns opens the table's present rows as of that job's last commit.
-func (e *Engine) views(ctx context.Context) func(*catalog.Relation) (op.Opener, error) {
-	return func(r *catalog.Relation) (op.Opener, error) {
-		j, ok := e.Catalog().Job(r.Job)
+// tables opens the present rows of tables as of the last commit of the jobs that fill them.
+func (e *Engine) tables(ctx context.Context) exec.Tables {
+	only, local := ctx.Value(tasksKey{}).([]int32)
+	return func(leaf exec.Node) (here []state.View, elsewhere []arrow.Record, err error) {
+		p := leaf.(*op.Present)
+		j, ok := e.Catalog().Job(p.Job)
 		if !ok {
-			return nil, &lang.Error{Code: "SQ3011", Stage: lang.StagePlan, Msg: fmt.Sprintf("%q is not materialized: the job that filled it is gone", r.Name)}
+			return nil, nil, &lang.Error{Code: "SQ3011", Stage: lang.StageRun, Msg: fmt.Sprintf("%q is not materialized: the job that filled it is gone", p.Relation)}
 		}
 		tasks := slices.Clone(j.Tasks)
-		only, local := ctx.Value(tasksKey{}).([]int32)
 		if local {
 			tasks = slices.DeleteFunc(tasks, func(p topic.Partition) bool { return !slices.Contains(only, p.ID) })
 		}
-		return func(p *op.Present) (here []state.View, elsewhere []arrow.Record, err error) {
-			patience := moveTime
-			if local { // the process that asks looks again where the task is
-				patience = time.Second
+		patience := moveTime
+		if local { // the process that asks looks again where the task is
+			patience = time.Second
+		}
+		for begun := time.Now(); ; {
+			here, elsewhere, err = e.present(ctx, j, tasks, local, p)
+			var moving *movingError
+			if err == nil || !errors.As(err, &moving) {
+				return here, elsewhere, err
 			}
-			for begun := time.Now(); ; {
-				here, elsewhere, err = e.present(ctx, j, tasks, local, p)
-				var moving *movingError
-				if err == nil || !errors.As(err, &moving) {
-					return here, elsewhere, err
-				}
-				if time.Since(begun) > patience {
-					return nil, nil, &lang.Error{Code: "SQ7304", Stage: lang.StageRun, Msg: err.Error(), Hint: "ask again when SHOW JOBS says RUNNING; a process that runs jobs needs --http to be asked"}
-				}
-				select {
-				case <-time.After(50 * time.Millisecond):
-				case <-ctx.Done():
-					return nil, nil, ctx.Err()
-				case <-e.ctx.Done():
-					return nil, nil, e.ctx.Err()
-				}
+			if time.Since(begun) > patience {
+				return nil, nil, &lang.Error{Code: "SQ7304", Stage: lang.StageRun, Msg: err.Error(),
+					Hint: "ask again when SHOW JOBS says RUNNING; a process that runs jobs needs --http to be asked"}
 			}
-		}, nil
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+				return nil, nil, ctx.Err()
+			case <-e.ctx.Done():
+				return nil, nil, e.ctx.Err()
+			}
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/inspect"
@@ -25,7 +26,7 @@ import (
 func (s *Session) input(ctx context.Context, args []any) *decide.Input {
 	c := s.engine.Catalog()
 	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
-		Views: s.engine.views(ctx), Rows: s.made(ctx)}
+		Rows: s.made(ctx)}
 }
 
 // query plans a query and opens its rows; nothing runs until they are read.
@@ -43,9 +44,11 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 	stages := decide.Stages(plan.Stages, j.Spans)
 	counted := &scanned{known: known(stages)}
 	rows := &Rows{Columns: plan.Columns, Changes: plan.Changes, Bounded: counted.known >= 0, ctx: ctx, stats: counted.stats}
+	tables := e.tables(ctx)
 	rows.run = func(ctx context.Context, emit exec.Emit) error {
 		env := e.env(j, plan.Stages)
 		env.Transient, env.Rows, env.Errors, env.Log = true, emit, "", nil
+		env.Tables = tables
 		env.Store = func(string) (state.Store, error) { return state.Memory(), nil }
 		env.Read, env.Quota = counted.add, e.c.QueryMemory
 		if err := e.versions(ctx, plan.Stages, rows.Bounded); err != nil {
@@ -137,7 +140,7 @@ func (e *Engine) encode(r *catalog.Relation, rows []planner.Row) (out []placed, 
 		return nil, err
 	}
 	for _, row := range rows {
-		p, rec, err := planner.Encode(r, row, key, value)
+		p, rec, err := op.Encode(r, row.Columns, row.Time, key, value)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
@@ -103,6 +105,8 @@ type Context struct {
 	Late func(rows int64)
 	// Models gives running queries the versions of models; nil where no plan uses any.
 	Models Models
+	// Tables opens the present rows of tables that jobs keep; nil where no plan reads any.
+	Tables Tables
 	// Spans is what the task has read of each input so far, holes included.
 	Spans func() []topic.Span
 	// Interrupted says that the user wants no more: training ends with its best pass; may be nil.
@@ -133,6 +137,10 @@ type Models interface {
 	// Note writes a line of the training log in the job's transaction.
 	Note(out Output, event TrainingEvent) error
 }
+
+// Tables opens the present rows of the table that a leaf reads, as of their last commit: the state of each task that runs in this
+// process, and the rows, in the columns of the leaf, that other processes have. Each task is read in one of the two places.
+type Tables func(leaf Node) (here []state.View, elsewhere []arrow.Record, err error)
 
 // TrainingEvent is a row of streamql.training; ID is the version's.
 type TrainingEvent struct {

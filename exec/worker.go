@@ -24,6 +24,7 @@ type Env struct {
 	Now       func() time.Time
 	Interval  time.Duration // between commits; 0: after each step
 	Models    Models
+	Tables    Tables // nil: no leaf reads a table's present rows
 	Progress  func(Progress)
 	Fail      func(job string, f Failure)
 	Errors    string           // topic of dead letters
@@ -188,7 +189,7 @@ func (w *Worker) running() []string {
 
 func (w *Worker) newTask(u *unit, store state.Store, jump map[topic.Partition]topic.Offset) (*Task, error) {
 	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.counts.Late += n },
-		Models: w.env.Models, Progress: w.env.Progress}
+		Models: w.env.Models, Tables: w.env.Tables, Progress: w.env.Progress}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}
 	}

@@ -30,9 +30,8 @@ type Options struct {
 	Infer func(r *catalog.Relation) ([]catalog.Column, error)
 	// Model returns the training of a model by name, which says what its inputs and outputs are; nil: there are no models.
 	Model func(name string) (*Training, bool)
-	// Views finds the job that keeps a table's present rows, and gives what opens them as of its last commit.
-	Views func(r *catalog.Relation) (op.Opener, error)
-	// Rows finds a table function, or a relation of the engine's own that no topic has (streamql.models); false: there is none such.
+	// Rows looks up a table function, or a relation of the engine's own that no topic has (streamql.models); false: there is none such.
+	// What it returns does its work when the query runs.
 	Rows func(name string, args []any) (*Made, bool, error)
 	// Prefix begins the names of the engine's own topics; "": streamql.
 	Prefix string

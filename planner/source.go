@@ -158,11 +158,10 @@ func (r *rel) keyAndWindow() []int {
 
 // present makes the leaf of a pull query on a table that a job keeps.
 func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
-	out := &rel{scope: &scope{exact: b.Upper}, table: true, window: source.Window, source: source}
-	open, err := b.Views(source)
-	if err != nil {
-		return nil, err
+	if _, ok := b.Catalog.Job(source.Job); !ok {
+		return nil, fail(nil, "SQ3011", "%q is not materialized: the job that filled it is gone", source.Name)
 	}
+	out := &rel{scope: &scope{exact: b.Upper}, table: true, window: source.Window, source: source}
 	add := func(c column) {
 		c.source = alias
 		out.scope.cols = append(out.scope.cols, c)
@@ -187,7 +186,7 @@ func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 		window()
 	}
 	add(b.column(flow.RowTime, flow.Bigint, byName, eventTime))
-	p := &op.Present{Relation: source.Name, Rows: open, Out: schemaOf(out.scope.cols)}
+	p := &op.Present{Relation: source.Name, Job: source.Job, Out: schemaOf(out.scope.cols)}
 	if source.Window == nil {
 		p.Keys = out.key
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
@@ -162,7 +163,7 @@ func (s *Script) insert(st *lang.Insert) error {
 		return err
 	}
 	for _, row := range rows {
-		p, rec, err := planner.Encode(r, row, key, value)
+		p, rec, err := op.Encode(r, row.Columns, row.Time, key, value)
 		if err != nil {
 			return err
 		}

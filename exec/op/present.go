@@ -14,8 +14,8 @@ import (
 // Present emits the present rows of a table from what its sinks keep, as of their last commit: the leaf of a pull query.
 type Present struct {
 	Relation string
+	Job      string // that keeps it
 	Out      *flow.Schema
-	Rows     Opener
 	Keys     []int      // the columns of the key, if it alone identifies a row
 	Asked    []KeyValue // the key of the only row that is wanted, in the order of Keys; nil: all rows
 }
@@ -56,10 +56,6 @@ func (p *Present) key() (key []byte) {
 	return key
 }
 
-// Opener finds the rows of a table: the committed state of each task that runs here, and the rows, in the columns of Present.Out, that
-// other processes have. Each task is read in one of the two places.
-type Opener func(p *Present) (here []state.View, elsewhere []arrow.Record, err error)
-
 func (p *Present) Schema() *flow.Schema { return p.Out }
 func (p *Present) Inputs() []exec.Node  { return nil }
 
@@ -73,11 +69,12 @@ func (p *Present) String() string {
 	return "Lookup " + p.Relation
 }
 func (p *Present) Open(ctx *exec.Context) (exec.Operator, error) {
-	return &present{p, ctx.Account}, nil
+	return &present{p, ctx.Tables, ctx.Account}, nil
 }
 
 type present struct {
 	*Present
+	tables  exec.Tables
 	account *flow.Account
 }
 
@@ -86,7 +83,7 @@ func (p *present) Process(_ int, in *flow.Batch, emit exec.Emit) error { return 
 
 // Finish reads the views and closes them.
 func (p *present) Finish(emit exec.Emit) error {
-	views, elsewhere, err := p.Rows(p.Present)
+	views, elsewhere, err := p.tables(p.Present)
 	if err != nil {
 		return err
 	}
