@@ -16,7 +16,7 @@ import (
 )
 
 // Version is the program's version.
-const Version = engine.Version
+var Version = engine.Version
 
 // Error is what went wrong, with a code, a place and a cure where they are known.
 type Error = lang.Error

@@ -66,8 +66,8 @@ func Defaults() Config {
 		Files: []string{files.Everywhere}, Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
 }
 
-// Version is the program's version.
-const Version = "0.1.0"
+// Version is the program's version. A release sets it from its tag when it is linked.
+var Version = "0.1.0"
 
 // The engine's own topics, after the prefix.
 const (
