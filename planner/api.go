@@ -3,7 +3,6 @@ package planner
 import (
 	"strconv"
 
-
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
