@@ -94,7 +94,7 @@ func NoModel(c *catalog.Catalog, name lang.Name) error {
 }
 
 // Unknown is the error of a name that means nothing, with the nearest that does. format takes the name.
-func Unknown(code, format string, name lang.Name, legal []string) error {
+func Unknown(code, format string, name lang.Name, legal []string) *lang.Error {
 	err := fail(name, len([]rune(name.Text)), code, format, name.Text)
 	if near := lang.Suggest(name.Text, legal); near != "" {
 		err.Label = "did you mean \"" + near + "\"?"
@@ -267,11 +267,9 @@ func control(st *lang.Control, j *catalog.Job, ch *catalog.Change) bool {
 }
 
 func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
-	all := in.Catalog.Jobs()
-	var names []string
 	switch {
 	case st.All:
-		return all, nil
+		return in.Catalog.Jobs(), nil
 	case st.Training:
 		m, ok := in.Catalog.Model(st.Model.Fold(in.Session.Upper()), in.Session.Ksql())
 		if !ok {
@@ -279,11 +277,36 @@ func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
 		}
 		return in.trainings(m.Name), nil
 	}
-	for _, j := range all {
-		if strings.EqualFold(j.Name, st.Job.Text) {
-			return []*catalog.Job{j}, nil
-		}
-		names = append(names, j.Name)
+	if j, ok := in.Catalog.Job(st.Job.Text); ok {
+		return []*catalog.Job{j}, nil
 	}
-	return nil, Unknown("SQ2023", "there is no job %q", *st.Job, names)
+	return nil, NoJob(in.Catalog, in.Session, *st.Job)
+}
+
+// NoJob is the error of a name that is no job's. If it is the name of a relation or a model, it says which jobs fill that.
+func NoJob(c *catalog.Catalog, s *Session, name lang.Name) error {
+	var names, filling []string
+	target, what := name.Fold(s.Upper()), "filled"
+	if r, ok := c.Relation(target, s.Upper()); ok {
+		target = r.Name
+	} else if m, ok := c.Model(target, s.Ksql()); ok {
+		target, what = m.Name, "trained"
+	}
+	for _, j := range c.Jobs() {
+		names = append(names, j.Name)
+		if j.Fills == target {
+			filling = append(filling, j.Name)
+		}
+	}
+	err := Unknown("SQ2023", "there is no job %q", name, names)
+	switch len(filling) {
+	case 0:
+		return err
+	case 1:
+		err.Hint = fmt.Sprintf("%s is %s by job %s: use that name", target, what, filling[0])
+	default:
+		err.Hint = fmt.Sprintf("%s is %s by jobs %s: use one of these names", target, what, strings.Join(filling, ", "))
+	}
+	err.Label = ""
+	return err
 }
