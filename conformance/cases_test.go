@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/streamql/streamql/dialect"
 )
 
 // variations must never change an answer.
@@ -71,6 +73,32 @@ func sameAnswers(t *testing.T, base map[string]string, s *Summary) {
 	}
 	if crashes > 0 {
 		t.Logf("%d crashes", crashes)
+	}
+}
+
+// TestDialects holds the table of dialects against the cases: a row has a case in each dialect, and no case names another difference.
+func TestDialects(t *testing.T) {
+	cases, err := Find([]string{"cases/dialects"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, c := range cases {
+		if !strings.HasSuffix(c.Name, ": "+c.Dialect) {
+			t.Errorf("case %q is in dialect %q", c.Name, c.Dialect)
+		}
+		have[c.Name] = true
+	}
+	for _, r := range dialect.Table {
+		for _, d := range dialect.Names() {
+			if name := r.Name + ": " + d; have[name] != (r.Test == "") {
+				t.Errorf("case %q: there is one: %v; the test in its place: %q", name, have[name], r.Test)
+			}
+			delete(have, r.Name+": "+d)
+		}
+	}
+	for name := range have {
+		t.Errorf("case %q is of no difference in the table", name)
 	}
 }
 

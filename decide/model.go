@@ -17,7 +17,7 @@ func (d *Decider) ModelTopic(model string) string {
 
 // Model decides CREATE MODEL.
 func (d *Decider) Model(st *lang.CreateModel, in *Input) (*Decision, error) {
-	name := st.Name.Fold(in.Session.Upper())
+	name := in.Session.Fold(st.Name)
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
 		return out, err
 	}
@@ -57,7 +57,7 @@ func (in *Input) trainings(model string) (out []*catalog.Job) {
 
 // Retrain decides RETRAIN MODEL: a job that trains the model once more.
 func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
-	m, ok := in.Catalog.Model(st.Name.Fold(in.Session.Upper()), in.Session.Ksql())
+	m, ok := in.Catalog.Model(in.Session.Fold(st.Name), in.Session.Exact())
 	if !ok {
 		return nil, NoModel(in.Catalog, st.Name)
 	}
@@ -105,7 +105,7 @@ func Unknown(code, format string, name lang.Name, legal []string) *lang.Error {
 // DropModel decides DROP MODEL. One version is not dropped here: its model's topic says which there are.
 func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 	name := st.Name.Name
-	m, ok := in.Catalog.Model(name.Fold(in.Session.Upper()), in.Session.Ksql())
+	m, ok := in.Catalog.Model(in.Session.Fold(name), in.Session.Exact())
 	if !ok {
 		if b, broken := in.Catalog.Unavailable(name.Text); broken {
 			return d.dropBroken(st, b), nil
@@ -146,11 +146,11 @@ func (d *Decider) dropBroken(st lang.Statement, b catalog.Broken) *Decision {
 
 // Drop decides DROP STREAM, TABLE and TYPE.
 func (d *Decider) Drop(st *lang.Drop, in *Input) (*Decision, error) {
-	name := st.Name.Fold(in.Session.Upper())
+	name := in.Session.Fold(st.Name)
 	if st.Kind == "TYPE" {
 		return d.dropType(st, name, in)
 	}
-	r, ok := in.Catalog.Relation(name, in.Session.Upper())
+	r, ok := in.Catalog.Relation(name, in.Session.Exact())
 	if !ok {
 		if b, broken := in.Catalog.Unavailable(name); broken {
 			return d.dropBroken(st, b), nil
@@ -271,7 +271,7 @@ func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
 	case st.All:
 		return in.Catalog.Jobs(), nil
 	case st.Training:
-		m, ok := in.Catalog.Model(st.Model.Fold(in.Session.Upper()), in.Session.Ksql())
+		m, ok := in.Catalog.Model(in.Session.Fold(*st.Model), in.Session.Exact())
 		if !ok {
 			return nil, NoModel(in.Catalog, *st.Model)
 		}
@@ -286,10 +286,10 @@ func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
 // NoJob is the error of a name that is no job's. If it is the name of a relation or a model, it says which jobs fill that.
 func NoJob(c *catalog.Catalog, s *Session, name lang.Name) error {
 	var names, filling []string
-	target, what := name.Fold(s.Upper()), "filled"
-	if r, ok := c.Relation(target, s.Upper()); ok {
+	target, what := s.Fold(name), "filled"
+	if r, ok := c.Relation(target, s.Exact()); ok {
 		target = r.Name
-	} else if m, ok := c.Model(target, s.Ksql()); ok {
+	} else if m, ok := c.Model(target, s.Exact()); ok {
 		target, what = m.Name, "trained"
 	}
 	for _, j := range c.Jobs() {

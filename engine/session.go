@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/lang"
 )
 
@@ -25,15 +26,16 @@ func (e *Engine) NewSession(options ...SessionOption) *Session {
 	for _, o := range options {
 		o(s)
 	}
-	s.settings.Store(&decide.Session{Dialect: dialect(e.c.Dialect), Repeats: e.c.Repeats, Properties: map[string]string{}, Variables: map[string]string{}})
+	s.settings.Store(&decide.Session{Dialect: nameOf(e.c.Dialect), Repeats: e.c.Repeats, Properties: map[string]string{}, Variables: map[string]string{}})
 	return s
 }
 
-func dialect(name string) string {
-	if name == "ksql" {
-		return name
+// nameOf is a dialect's name in settings and in the catalog: the default has none.
+func nameOf(name string) string {
+	if name == dialect.StreamQL {
+		return ""
 	}
-	return ""
+	return name
 }
 
 // Engine is the engine of the session.

@@ -49,7 +49,7 @@ var _ = declare(statement[*lang.DropModel]{
 func (s *Session) dropModel(ctx context.Context, st *lang.DropModel, args []any) (*Result, error) {
 	e, settings := s.engine, s.settings.Load()
 	if n := st.Name.Version.Number; n > 0 {
-		if m, ok := e.Catalog().Model(st.Name.Name.Fold(settings.Upper()), settings.Ksql()); ok {
+		if m, ok := e.Catalog().Model(settings.Fold(st.Name.Name), settings.Exact()); ok {
 			return e.dropVersion(ctx, m.Name, n)
 		}
 	}
@@ -117,7 +117,7 @@ func (s *Session) train(ctx context.Context, args []any, name lang.Name, decided
 		d, err := decided(in)
 		if err == nil {
 			bounded, started = d.Bounded, d.Entry != nil
-			if m, ok := in.Catalog.Model(name.Fold(in.Session.Upper()), in.Session.Ksql()); ok {
+			if m, ok := in.Catalog.Model(in.Session.Fold(name), in.Session.Exact()); ok {
 				before = len(e.models.Versions(m.Name))
 			}
 		}

@@ -23,7 +23,7 @@ var _ = declare(statement[*lang.Show]{
 var _ = declare(statement[*lang.ShowObject]{
 	role: Reader,
 	answer: func(ctx context.Context, s *Session, st *lang.ShowObject, _ []any) (*Result, error) {
-		s.engine.fresh(ctx, st.Name.Name.Text)
+		s.engine.fresh(ctx, s.settings.Load().Fold(st.Name.Name))
 		return batchOf(inspect.Object(s.engine, s.settings.Load(), st))
 	},
 })
@@ -33,7 +33,7 @@ var _ = declare(statement[*lang.Describe]{
 	role: Reader,
 	answer: func(ctx context.Context, s *Session, st *lang.Describe, _ []any) (*Result, error) {
 		e := s.engine
-		e.fresh(ctx, st.Name.Name.Text)
+		e.fresh(ctx, s.settings.Load().Fold(st.Name.Name))
 		return batchOf(inspect.Describe(e, e.decider, s.settings.Load(), st))
 	},
 })

@@ -17,7 +17,7 @@ func (b *binder) orderBy(q *lang.Query, out *selected, m mode) error {
 	if m != pull && !b.untilEverywhere() {
 		return fail(q.OrderBy[0], "SQ3010", "ORDER BY needs a query that ends: leave EMIT CHANGES out or give UNTIL")
 	}
-	s := &scope{exact: b.Upper}
+	s := &scope{exact: b.exact()}
 	for _, it := range out.items {
 		s.cols = append(s.cols, column{name: it.name, t: it.t})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
@@ -117,7 +118,7 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		taken[name] = true
 		t := x.Type()
 		if t.ID() == arrow.NULL {
-			if b.Strict {
+			if b.Dialect.Has(dialect.NullNeedsType) {
 				return nil, fail(it, "SQ2006", "the type of NULL cannot be told: CAST it")
 			}
 			t = flow.String

@@ -175,7 +175,7 @@ func (b *binder) selectOf(s *lang.Select, m mode, emit op.Emission) (*selected, 
 func (b *binder) constants(s *lang.Select) (*selected, error) {
 	sch := flow.NewSchema([]arrow.Field{flow.Field(flow.RowTime, flow.Bigint)})
 	in := &rel{node: &op.Values{Out: sch, Batch: flow.NewBatch(sch, []arrow.Array{flow.Column(flow.Bigint, int64(0))}, 1, nil)},
-		scope: &scope{cols: []column{{name: flow.RowTime, t: flow.Bigint, hidden: true}}, exact: b.Upper}}
+		scope: &scope{cols: []column{{name: flow.RowTime, t: flow.Bigint, hidden: true}}, exact: b.exact()}}
 	return b.project(s.Items, in, nil)
 }
 

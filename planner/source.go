@@ -4,6 +4,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
@@ -52,7 +53,7 @@ func (b *binder) subquery(r *lang.Relation, m mode) (*rel, error) {
 	if r.Alias != nil {
 		alias = b.fold(r.Alias.Name)
 	}
-	sub.scope = &scope{exact: b.Upper}
+	sub.scope = &scope{exact: b.exact()}
 	for _, it := range sub.items {
 		sub.scope.cols = append(sub.scope.cols, column{source: alias, name: it.name, t: it.t, key: it.key >= 0})
 	}
@@ -69,12 +70,12 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		if source.Job != "" {
 			return b.present(source, alias)
 		}
-		if b.Strict && !source.ReadOnly {
+		if b.Dialect.Has(dialect.PullNeedsJob) && !source.ReadOnly {
 			return nil, fail(r.Source, "SQ3011", "%s is not materialized: a pull query needs a table made by CREATE TABLE .. AS SELECT", quote(source.Name))
 		}
 	}
 	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
-	out := &rel{node: sc, scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
+	out := &rel{node: sc, scope: &scope{exact: b.exact()}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
 	var fields []arrow.Field
 	add := func(name string, t flow.Type, key, hidden bool, c op.ScanColumn) {
 		out.scope.cols = append(out.scope.cols, column{alias, name, t, key, hidden})
@@ -134,12 +135,18 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		sc.Time = t
 	}
 	b.leaves = append(b.leaves, Leaf{Node: sc, Topic: source.Topic, Relation: source, Scan: r.Scan, Bounded: m == pull,
-		Earliest: m == pull || b.Properties["auto.offset.reset"] == "earliest"})
+		Earliest: b.earliest(m)})
 	if source.Table && m == pull {
 		out.node = &op.Normalize{Input: sc, Key: keyAndWindow(out), Final: true}
 		out.upsert = false
 	}
 	return out, nil
+}
+
+// earliest reports whether a scan that does not say where it begins starts at the beginning of its topic.
+func (b *binder) earliest(m mode) bool {
+	reset, set := b.Properties["auto.offset.reset"]
+	return m == pull || reset == "earliest" || !set && m == persistent && !b.Dialect.Has(dialect.JobsBeginAtEnd)
 }
 
 func keyAndWindow(r *rel) []int {
@@ -152,7 +159,7 @@ func keyAndWindow(r *rel) []int {
 
 // present makes the leaf of a pull query on a table that a job keeps.
 func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
-	out := &rel{scope: &scope{exact: b.Upper}, table: true, window: source.Window, source: source}
+	out := &rel{scope: &scope{exact: b.exact()}, table: true, window: source.Window, source: source}
 	open, err := b.Views(source)
 	if err != nil {
 		return nil, err

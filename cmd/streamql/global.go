@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/shell"
 )
@@ -65,7 +66,7 @@ func (g *global) check() error {
 	for _, f := range []struct {
 		name, value string
 		legal       []string
-	}{{"output", g.Output, append([]string{"auto"}, shell.Formats...)}, {"dialect", g.Dialect, []string{"streamql", "ksql"}}, {"color", g.Color, []string{"auto", "always", "never"}}} {
+	}{{"output", g.Output, append([]string{"auto"}, shell.Formats...)}, {"dialect", g.Dialect, dialect.Names()}, {"color", g.Color, []string{"auto", "always", "never"}}} {
 		if !slices.Contains(f.legal, f.value) {
 			return usage(fmt.Errorf("--%s is %s, not %q", f.name, strings.Join(f.legal, ", "), f.value))
 		}
@@ -133,7 +134,8 @@ func paints(when string, f *os.File) bool {
 
 // look is how rows are shown on stdout.
 func (w *world) look() shell.Look {
-	l := shell.Look{Format: w.Output, Color: paints(w.Color, os.Stdout), Ksql: w.Dialect == "ksql"}
+	rules, _ := dialect.Named(w.Dialect) // check has seen it
+	l := shell.Look{Format: w.Output, Color: paints(w.Color, os.Stdout), Dialect: rules}
 	on := isTerminal(os.Stdout)
 	if l.Format == "auto" {
 		l.Format = "jsonl"
