@@ -28,8 +28,8 @@ var variations = []struct {
 	{"crash in the 5th step", Options{Poll: 1, Crash: 5}, false},
 }
 
-// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte; but record by
-// record, rows of several partitions meet in another order.
+// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte;
+// but record by record, rows of several partitions meet in another order.
 func TestCases(t *testing.T) {
 	base := map[string]string{}
 	for _, v := range variations {
@@ -76,7 +76,8 @@ func sameAnswers(t *testing.T, base map[string]string, s *Summary) {
 	}
 }
 
-// TestDialects holds the table of dialects against the cases: a row has a case in each dialect, and no case names another difference.
+// TestDialects holds the table of dialects against the cases: a row has a case in each dialect, and no case names
+// another difference.
 func TestDialects(t *testing.T) {
 	cases, err := Find([]string{"cases/dialects"})
 	if err != nil {
@@ -102,9 +103,10 @@ func TestDialects(t *testing.T) {
 	}
 }
 
-// TestExternal runs the cases of a directory outside the repository: STREAMQL_CASES=dir, in ksqlDB's dialect or STREAMQL_DIALECT. With
-// STREAMQL_REPORT=file the report is written as JSON lines; with STREAMQL_EMIT=file what happened is written for another judge;
-// with STREAMQL_VARY=1 all variations are run, which must not change an answer. That a case fails does not fail it: it measures.
+// TestExternal runs the cases of a directory outside the repository: STREAMQL_CASES=dir, in ksqlDB's dialect or
+// STREAMQL_DIALECT. With STREAMQL_REPORT=file the report is written as JSON lines; with STREAMQL_EMIT=file what
+// happened is written for another judge; with STREAMQL_VARY=1 all variations are run, which must not change an answer.
+// That a case fails does not fail it: it measures.
 func TestExternal(t *testing.T) {
 	dir := os.Getenv("STREAMQL_CASES")
 	if dir == "" {

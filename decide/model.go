@@ -283,7 +283,8 @@ func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
 	return nil, NoJob(in.Catalog, in.Session, *st.Job)
 }
 
-// NoJob is the error of a name that is no job's. If it is the name of a relation or a model, it says which jobs fill that.
+// NoJob is the error of a name that is no job's. If it is the name of a relation or a model, it says which jobs fill
+// that.
 func NoJob(c *catalog.Catalog, s *Session, name lang.Name) error {
 	var names, filling []string
 	target, what := s.Fold(name), "filled"

@@ -1,8 +1,9 @@
-// Package dialect is the one place that says in what the dialects of the language differ. The default dialect, streamql, does as the SQL
-// standard and PostgreSQL; ksql does as ksqlDB. What depends on the dialect asks a Set whether it Has a Difference, and asks nothing else.
+// Package dialect is the one place that says in what the dialects of the language differ. The default dialect,
+// streamql, does as the SQL standard and PostgreSQL; ksql does as ksqlDB. What depends on the dialect asks a Set
+// whether it Has a Difference, and asks nothing else.
 //
-// A difference is a constant here, a row of Table, two cases in conformance/cases/dialects, and the line that asks for it. docs/dialects.md
-// is printed from Table.
+// A difference is a constant here, a row of Table, two cases in conformance/cases/dialects, and the line that asks for
+// it. docs/dialects.md is printed from Table.
 package dialect
 
 import "strings"
@@ -66,8 +67,8 @@ type Row struct {
 	StreamQL   string // what the default dialect does
 	KSQL       string // what ksql does
 	Where      string // the file that asks
-	// Test is the Go test that holds the difference, where no case can; "": the cases "Name: streamql" and "Name: ksql" of
-	// conformance/cases/dialects hold it.
+	// Test is the Go test that holds the difference, where no case can; "": the cases "Name: streamql" and "Name: ksql"
+	// of conformance/cases/dialects hold it.
 	Test string
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// statement declares how the statements of one type are carried out. Each type that is not planned for later (lang.Planned) has one
-// declaration, in a file statement_*.go.
+// statement declares how the statements of one type are carried out. Each type that is not planned for later
+// (lang.Planned) has one declaration, in a file statement_*.go.
 type statement[S lang.Statement] struct {
 	// role is the role that the statement takes. Where that depends on the statement, takes returns it.
 	role  Role
@@ -47,7 +47,9 @@ func declare[S lang.Statement](d statement[S]) bool {
 		if d.answer != nil {
 			return d.answer(ctx, s, st.(S), args)
 		}
-		return s.define(ctx, args, func(in *decide.Input) (*decide.Decision, error) { return d.decide(s.engine.decider, st.(S), in) })
+		return s.define(ctx, args, func(in *decide.Input) (*decide.Decision, error) {
+			return d.decide(s.engine.decider, st.(S), in)
+		})
 	}
 	if d.plan != nil {
 		w.plan = func(st lang.Statement, o planner.Options) ([]planner.Stage, error) { return d.plan(st.(S), o) }
@@ -63,7 +65,8 @@ func wayOf(st lang.Statement) (way, error) {
 	}
 	w, ok := ways[reflect.TypeOf(st)]
 	if !ok {
-		return w, &lang.Error{Code: "SQ9001", Stage: lang.StagePlan, Msg: fmt.Sprintf("no declaration says how to carry out %s", st.Traits().Name)}
+		return w, &lang.Error{Code: "SQ9001", Stage: lang.StagePlan,
+			Msg: fmt.Sprintf("no declaration says how to carry out %s", st.Traits().Name)}
 	}
 	return w, nil
 }

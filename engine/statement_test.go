@@ -31,7 +31,8 @@ func corpus(t *testing.T) (out []lang.Statement) {
 	return out
 }
 
-// TestDeclarations: a type of statement has a declaration here, or all its statements are planned; never both, never neither.
+// TestDeclarations: a type of statement has a declaration here, or all its statements are planned; never both, never
+// neither.
 func TestDeclarations(t *testing.T) {
 	carried := map[reflect.Type]bool{}
 	for _, st := range corpus(t) {
@@ -69,7 +70,8 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-// TestPlannedStatements: what is planned is refused by name, for every role, alone and in an EXPLAIN, and changes nothing.
+// TestPlannedStatements: what is planned is refused by name, for every role, alone and in an EXPLAIN, and changes
+// nothing.
 func TestPlannedStatements(t *testing.T) {
 	o := openDir(t, "")
 	before, n := o.Catalog().Version(), 0

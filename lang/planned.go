@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// planned are the statements that the grammar reads and no engine carries out yet, by name, with what does instead; "": nothing does. This
-// is the only place that knows: whoever carries a statement out asks Planned first.
+// planned are the statements that the grammar reads and no engine carries out yet, by name, with what to use instead;
+// "": there is nothing. No other place lists them: a caller that carries statements out calls Planned first.
 var planned = map[string]string{
 	"ALTER STREAM":       "CREATE OR REPLACE STREAM declares a stream anew, with all its columns",
 	"ALTER TABLE":        "CREATE OR REPLACE TABLE declares a table anew, with all its columns",
@@ -46,8 +46,8 @@ const (
 	connectors = "CREATE STREAM .. WITH (connector='files') reads files; Kafka Connect is asked through its own interface"
 )
 
-// Planned is the refusal of a statement that can be read and not yet carried out, or of one within an EXPLAIN: SQ3001, at the statement. Nil:
-// it is carried out.
+// Planned is the refusal of a statement that can be read and not yet carried out, or of one within an EXPLAIN: SQ3001,
+// at the statement. Nil: it is carried out.
 func Planned(st Statement) error {
 	if x, ok := st.(*Explain); ok && x.Statement != nil {
 		st = x.Statement
@@ -58,5 +58,6 @@ func Planned(st Statement) error {
 		return nil
 	}
 	first, _, _ := strings.Cut(name, " ")
-	return &Error{Code: "SQ3001", Stage: StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: len(first), Msg: fmt.Sprintf("%s is not supported yet", name), Hint: instead}
+	return &Error{Code: "SQ3001", Stage: StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: len(first),
+		Msg: fmt.Sprintf("%s is not supported yet", name), Hint: instead}
 }

@@ -14,13 +14,14 @@ type Statement interface {
 	Text() string // its source from Position to End, comments within included
 	// Traits are the facts about the statement that need no catalog.
 	Traits() Traits
-	// names lists the names of all statements of the type, by their first words. It ignores its receiver, which may be nil.
+	// names lists the names of all statements of the type, by their first words. It ignores its receiver, which may be
+	// nil.
 	names() []string
 	origin() *Origin
 }
 
-// Traits are the facts about a statement that its text alone decides. How an engine carries the statement out is declared in package
-// engine.
+// Traits are the facts about a statement that its text alone decides. How an engine carries the statement out is
+// declared in package engine.
 type Traits struct {
 	Name    string // as users write it: SHOW JOBS, CREATE STREAM
 	Effect  Effect // what it changes
@@ -113,8 +114,8 @@ func Statements() []Statement {
 	return out
 }
 
-// Names lists the names of the statements that can be carried out, by their first words: SELECT, SHOW JOBS, CREATE OR REPLACE MODEL. No
-// name is there twice.
+// Names lists the names of the statements that can be carried out, by their first words: SELECT, SHOW JOBS, CREATE OR
+// REPLACE MODEL. No name is there twice.
 func Names() []string {
 	var out []string
 	seen := map[string]bool{}
@@ -129,8 +130,8 @@ func Names() []string {
 	return out
 }
 
-// Next lists the words that continue the name of a statement that can be carried out, of which some words are there, in capitals. Words
-// that are always together are one: INSERT INTO.
+// Next lists the words that continue the name of a statement that can be carried out, of which some words are there, in
+// capitals. Words that are always together are one: INSERT INTO.
 func Next(words ...string) []string {
 	var out []string
 	seen := map[string]bool{}

@@ -143,7 +143,8 @@ func concat(args []arrow.Array, rows int, env Env) arrow.Array {
 	})
 }
 
-// Concatenation is the operator || of the SQL standard: as CONCAT of two texts, or of two BYTES, but NULL where an operand is NULL.
+// Concatenation is the operator || of the SQL standard: as CONCAT of two texts, or of two BYTES, but NULL where an
+// operand is NULL.
 func Concatenation(have []flow.Type) (Signature, error) {
 	t, ok := textual(have)
 	if !ok || len(have) != 2 {

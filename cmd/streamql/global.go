@@ -28,7 +28,7 @@ type global struct {
 	Output  string            `short:"o" placeholder:"FORMAT" default:"auto" help:"How rows are written: table, jsonl, json or csv. By default a table on a terminal, else jsonl."`
 	Define  map[string]string `short:"d" mapsep:"none" placeholder:"NAME=VALUE" help:"The value that $${NAME} stands for in statements."`
 	Dir     string            `placeholder:"DIR" help:"Keep topics, models, state and jobs in a directory. Without it all is in memory."`
-	Dialect string            `placeholder:"NAME" default:"streamql" help:"streamql, or ksql for ksqlDB's rules of names and times."`
+	Dialect string            `placeholder:"NAME" default:"streamql" help:"streamql, or ksql to do as ksqlDB does; docs/dialects.md lists the differences."`
 	Timeout time.Duration     `placeholder:"TIME" help:"Stop after this time, e.g. 30s."`
 	Limit   int64             `placeholder:"N" help:"The most rows of each query."`
 	Color   string            `placeholder:"WHEN" default:"auto" help:"auto, always or never."`
