@@ -120,6 +120,11 @@ func TestModelsThatFail(t *testing.T) {
 	exec(t, e, `DROP MODEL m;`)
 	write(t, e, "s", `{"a":1,"b":2,"c":"x"}`, `{"a":2,"b":1,"c":"y"}`, `{"a":null,"b":1,"c":"y"}`, `{"a":"NaN","b":1,"c":"x"}`, `{"a":"Infinity","b":1,"c":"x"}`, `{"a":3,"b":3,"c":"x"}`)
 	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmean');`, "SQ6009", "did you mean kmeans?")
+	var wrong *streamql.Error
+	if err := e.Exec(t.Context(), `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='forest fire');`); !errors.As(err, &wrong) ||
+		wrong.Code != "SQ6009" || !strings.Contains(wrong.Hint, "autoencoder, ") || !strings.Contains(wrong.Hint, "kmeans") {
+		t.Errorf("%v", err)
+	}
 	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmeans', kk=2);`, "SQ6009", "kk")
 	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='autoencoder', layers='7:tahn');`, "SQ6010", "layers")
 	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='logistic_regression');`, "SQ6008", "TARGET")

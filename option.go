@@ -66,7 +66,8 @@ func WithFunction(f any) Option {
 	return func(c *engine.Config) { c.Functions = append(c.Functions, f) }
 }
 
-// WithDialect sets the dialect: "streamql" (the default), or "ksql" for ksqlDB's folding of names to capitals and its refusals.
+// WithDialect sets the dialect: "streamql" (the default), or "ksql" to do as ksqlDB. docs/dialects.md lists the
+// differences; Open refuses other names.
 func WithDialect(name string) Option { return func(c *engine.Config) { c.Dialect = name } }
 
 // WithClock sets the clock that stamps INSERT VALUES and resolves NOW and AGO (default: the system's). Commits are paced by real time.

@@ -167,7 +167,10 @@ func (s *Session) Query(ctx context.Context, text string, args ...any) (*Rows, e
 	if len(statements) != 1 {
 		return nil, &Error{Code: "SQ1001", Stage: lang.StageParse, Msg: fmt.Sprintf("Query takes one statement, this text has %d", len(statements))}
 	}
-	if st := statements[0]; !lang.HasRows(st) { // nothing is done that the caller would then take for refused
+	if err := lang.Planned(statements[0]); err != nil {
+		return nil, err
+	}
+	if st := statements[0]; !st.Traits().Rows { // nothing is done that the caller would then take for refused
 		return nil, &Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: 1, Pos: st.Position(), Len: 1, Msg: "this statement has no rows: use Exec"}
 	}
 	r, err := s.Run(ctx, statements[0], args...)

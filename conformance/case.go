@@ -18,6 +18,7 @@ type Case struct {
 	Line int // of "=== name"
 
 	Needs      []string // files without which the case is skipped, beside the test file unless absolute
+	Dialect    string   // "": that of the run
 	Tolerance  float64  // of doubles, relative; 0: 1e-6
 	Properties []Property
 	Topics     []Topic

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/streamql/streamql/dialect"
 )
 
 // variations must never change an answer.
@@ -26,8 +28,8 @@ var variations = []struct {
 	{"crash in the 5th step", Options{Poll: 1, Crash: 5}, false},
 }
 
-// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte; but record by
-// record, rows of several partitions meet in another order.
+// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte;
+// but record by record, rows of several partitions meet in another order.
 func TestCases(t *testing.T) {
 	base := map[string]string{}
 	for _, v := range variations {
@@ -74,9 +76,37 @@ func sameAnswers(t *testing.T, base map[string]string, s *Summary) {
 	}
 }
 
-// TestExternal runs the cases of a directory outside the repository: STREAMQL_CASES=dir, in ksqlDB's dialect or STREAMQL_DIALECT. With
-// STREAMQL_REPORT=file the report is written as JSON lines; with STREAMQL_EMIT=file what happened is written for another judge;
-// with STREAMQL_VARY=1 all variations are run, which must not change an answer. That a case fails does not fail it: it measures.
+// TestDialects holds the table of dialects against the cases: a row has a case in each dialect, and no case names
+// another difference.
+func TestDialects(t *testing.T) {
+	cases, err := Find([]string{"cases/dialects"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, c := range cases {
+		if !strings.HasSuffix(c.Name, ": "+c.Dialect) {
+			t.Errorf("case %q is in dialect %q", c.Name, c.Dialect)
+		}
+		have[c.Name] = true
+	}
+	for _, r := range dialect.Table {
+		for _, d := range dialect.Names() {
+			if name := r.Name + ": " + d; have[name] != (r.Test == "") {
+				t.Errorf("case %q: there is one: %v; the test in its place: %q", name, have[name], r.Test)
+			}
+			delete(have, r.Name+": "+d)
+		}
+	}
+	for name := range have {
+		t.Errorf("case %q is of no difference in the table", name)
+	}
+}
+
+// TestExternal runs the cases of a directory outside the repository: STREAMQL_CASES=dir, in ksqlDB's dialect or
+// STREAMQL_DIALECT. With STREAMQL_REPORT=file the report is written as JSON lines; with STREAMQL_EMIT=file what
+// happened is written for another judge; with STREAMQL_VARY=1 all variations are run, which must not change an answer.
+// That a case fails does not fail it: it measures.
 func TestExternal(t *testing.T) {
 	dir := os.Getenv("STREAMQL_CASES")
 	if dir == "" {

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,7 @@ type failure struct {
 func execute(ctx context.Context, c *Case, o *Options) (got *actual, err error) {
 	m := &machine{c: c, o: o, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{}, parts: map[string]*[2]part{},
 		wrote: map[topic.Partition][]topic.Span{}, got: &actual{}, own: embedded}
-	options := []streamql.Option{streamql.WithManualJobs(), streamql.WithDialect(o.Dialect), streamql.WithPollRecords(o.poll()),
+	options := []streamql.Option{streamql.WithManualJobs(), streamql.WithDialect(cmp.Or(c.Dialect, o.Dialect)), streamql.WithPollRecords(o.poll()),
 		streamql.WithClock(func() time.Time { return Now })}
 	if o.Kafka != nil {
 		if m.names, err = rehearse(ctx, c, o); err != nil {

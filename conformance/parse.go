@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/streamql/streamql/dialect"
 )
 
 // FileError says what is wrong with a test file, and where.
@@ -126,7 +128,7 @@ func (p *parser) endCase() error {
 }
 
 // sections are the names of sections, and whether one may stand more than once in a case.
-var sections = map[string]bool{"needs": false, "tolerance": false, "properties": false, "topics": false, "sql": false, "input": true,
+var sections = map[string]bool{"needs": false, "dialect": false, "tolerance": false, "properties": false, "topics": false, "sql": false, "input": true,
 	"output": true, "query": true, "rows": true, "error": false, "sources": false, "created": false}
 
 func (p *parser) openSection(words []string) error {
@@ -201,6 +203,11 @@ func (p *parser) item(text string) error {
 	switch p.section {
 	case "needs":
 		c.Needs = append(c.Needs, text)
+	case "dialect":
+		if _, ok := dialect.Named(text); !ok || c.Dialect != "" {
+			return fmt.Errorf("a dialect is one of %s, not %q", strings.Join(dialect.Names(), ", "), text)
+		}
+		c.Dialect = text
 	case "tolerance":
 		t, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(t >= 0 && t < 1) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/conformance/reference"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -52,7 +53,8 @@ func evaluate(c *Case) (reason string, p *Problem) {
 	case len(c.Outputs) == 0:
 		return "nothing is expected of a topic", nil
 	}
-	o := reference.Options{Properties: map[string]string{}, Topics: map[string]int32{}, Now: Now.UnixMilli()}
+	rules, _ := dialect.Named(c.Dialect)
+	o := reference.Options{Dialect: rules, Properties: map[string]string{}, Topics: map[string]int32{}, Now: Now.UnixMilli()}
 	for _, property := range c.Properties {
 		o.Properties[property.Name] = property.Value
 	}

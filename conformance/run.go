@@ -16,12 +16,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/topic/kafka"
 )
 
 // Options changes how Run runs cases. The zero value is `streamql test` without flags.
 type Options struct {
-	Dialect  string         // "ksql" for ksqlDB's; else StreamQL's
+	Dialect  string         // of cases that name none; "": streamql
 	Run      *regexp.Regexp // cases whose id matches; nil: all
 	Poll     int            // records a fetch brings of a partition at most; 0: 1024
 	Schedule string         // "query" (or ""): each query reads all its input before the next starts; "record": each record goes through all first
@@ -112,7 +113,7 @@ func Run(ctx context.Context, paths []string, o Options) (*Summary, error) {
 }
 
 func (o *Options) check() error {
-	for _, f := range [][]string{{"dialect", o.Dialect, "streamql", "ksql"}, {"schedule", o.Schedule, "query", "record"}, {"report", o.Report, "text", "junit", "jsonl"}} {
+	for _, f := range [][]string{append([]string{"dialect", o.Dialect}, dialect.Names()...), {"schedule", o.Schedule, "query", "record"}, {"report", o.Report, "text", "junit", "jsonl"}} {
 		if f[1] != "" && !slices.Contains(f[2:], f[1]) {
 			return fmt.Errorf("%s is %s, not %q", f[0], strings.Join(f[2:], " or "), f[1])
 		}

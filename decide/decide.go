@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
@@ -30,18 +31,27 @@ type Decider struct {
 
 // Session is how the statements of one client are read.
 type Session struct {
-	Dialect    string // "": streamql; or ksql
+	Dialect    string // "": streamql
 	Properties map[string]string
 	Variables  map[string]string
 	// Repeats makes a definition that is there already, word for word, no error.
 	Repeats bool
 }
 
-// Ksql reports whether the session keeps to ksqlDB's rules.
-func (s *Session) Ksql() bool { return s.Dialect == "ksql" }
+// Rules are the session's dialect: that of its name, and what SET has changed.
+func (s *Session) Rules() dialect.Set {
+	rules, _ := dialect.Named(s.Dialect)
+	if s.Properties["sql.identifiers"] == "upper" {
+		rules = rules.With(dialect.UpperNames)
+	}
+	return rules
+}
 
-// Upper reports whether names that are not quoted are folded to capitals.
-func (s *Session) Upper() bool { return s.Ksql() || s.Properties["sql.identifiers"] == "upper" }
+// Exact reports whether names are found by exact case, and folded to capitals if they are not quoted.
+func (s *Session) Exact() bool { return s.Rules().Has(dialect.UpperNames) }
+
+// Fold is a name as it is looked up.
+func (s *Session) Fold(n lang.Name) string { return n.Fold(s.Exact()) }
 
 // Facts is what a decision needs from outside. It is asked on the caller's goroutine.
 type Facts interface {
@@ -82,8 +92,8 @@ func done(format string, args ...any) *Decision {
 
 // Options is what the planner may know.
 func (d *Decider) Options(in *Input) planner.Options {
-	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Upper: in.Session.Upper(), Strict: in.Session.Ksql(),
-		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Ksql()),
+	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Dialect: in.Session.Rules(),
+		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Exact()),
 		Rows: in.Rows, Prefix: d.Prefix, Context: in.Context}
 }
 
@@ -149,7 +159,7 @@ func (d *Decider) again(r *catalog.Reading, models *catalog.Catalog) (planner.Op
 	}
 	o := d.Options(in)
 	if models != nil {
-		o.Model = d.model(models, in.Session.Ksql())
+		o.Model = d.model(models, in.Session.Exact())
 	}
 	return o, nil
 }

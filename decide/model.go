@@ -17,7 +17,7 @@ func (d *Decider) ModelTopic(model string) string {
 
 // Model decides CREATE MODEL.
 func (d *Decider) Model(st *lang.CreateModel, in *Input) (*Decision, error) {
-	name := st.Name.Fold(in.Session.Upper())
+	name := in.Session.Fold(st.Name)
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
 		return out, err
 	}
@@ -57,7 +57,7 @@ func (in *Input) trainings(model string) (out []*catalog.Job) {
 
 // Retrain decides RETRAIN MODEL: a job that trains the model once more.
 func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
-	m, ok := in.Catalog.Model(st.Name.Fold(in.Session.Upper()), in.Session.Ksql())
+	m, ok := in.Catalog.Model(in.Session.Fold(st.Name), in.Session.Exact())
 	if !ok {
 		return nil, NoModel(in.Catalog, st.Name)
 	}
@@ -94,7 +94,7 @@ func NoModel(c *catalog.Catalog, name lang.Name) error {
 }
 
 // Unknown is the error of a name that means nothing, with the nearest that does. format takes the name.
-func Unknown(code, format string, name lang.Name, legal []string) error {
+func Unknown(code, format string, name lang.Name, legal []string) *lang.Error {
 	err := fail(name, len([]rune(name.Text)), code, format, name.Text)
 	if near := lang.Suggest(name.Text, legal); near != "" {
 		err.Label = "did you mean \"" + near + "\"?"
@@ -105,7 +105,7 @@ func Unknown(code, format string, name lang.Name, legal []string) error {
 // DropModel decides DROP MODEL. One version is not dropped here: its model's topic says which there are.
 func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 	name := st.Name.Name
-	m, ok := in.Catalog.Model(name.Fold(in.Session.Upper()), in.Session.Ksql())
+	m, ok := in.Catalog.Model(in.Session.Fold(name), in.Session.Exact())
 	if !ok {
 		if b, broken := in.Catalog.Unavailable(name.Text); broken {
 			return d.dropBroken(st, b), nil
@@ -146,11 +146,11 @@ func (d *Decider) dropBroken(st lang.Statement, b catalog.Broken) *Decision {
 
 // Drop decides DROP STREAM, TABLE and TYPE.
 func (d *Decider) Drop(st *lang.Drop, in *Input) (*Decision, error) {
-	name := st.Name.Fold(in.Session.Upper())
+	name := in.Session.Fold(st.Name)
 	if st.Kind == "TYPE" {
 		return d.dropType(st, name, in)
 	}
-	r, ok := in.Catalog.Relation(name, in.Session.Upper())
+	r, ok := in.Catalog.Relation(name, in.Session.Exact())
 	if !ok {
 		if b, broken := in.Catalog.Unavailable(name); broken {
 			return d.dropBroken(st, b), nil
@@ -267,23 +267,47 @@ func control(st *lang.Control, j *catalog.Job, ch *catalog.Change) bool {
 }
 
 func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
-	all := in.Catalog.Jobs()
-	var names []string
 	switch {
 	case st.All:
-		return all, nil
+		return in.Catalog.Jobs(), nil
 	case st.Training:
-		m, ok := in.Catalog.Model(st.Model.Fold(in.Session.Upper()), in.Session.Ksql())
+		m, ok := in.Catalog.Model(in.Session.Fold(*st.Model), in.Session.Exact())
 		if !ok {
 			return nil, NoModel(in.Catalog, *st.Model)
 		}
 		return in.trainings(m.Name), nil
 	}
-	for _, j := range all {
-		if strings.EqualFold(j.Name, st.Job.Text) {
-			return []*catalog.Job{j}, nil
-		}
-		names = append(names, j.Name)
+	if j, ok := in.Catalog.Job(st.Job.Text); ok {
+		return []*catalog.Job{j}, nil
 	}
-	return nil, Unknown("SQ2023", "there is no job %q", *st.Job, names)
+	return nil, NoJob(in.Catalog, in.Session, *st.Job)
+}
+
+// NoJob is the error of a name that is no job's. If it is the name of a relation or a model, it says which jobs fill
+// that.
+func NoJob(c *catalog.Catalog, s *Session, name lang.Name) error {
+	var names, filling []string
+	target, what := s.Fold(name), "filled"
+	if r, ok := c.Relation(target, s.Exact()); ok {
+		target = r.Name
+	} else if m, ok := c.Model(target, s.Exact()); ok {
+		target, what = m.Name, "trained"
+	}
+	for _, j := range c.Jobs() {
+		names = append(names, j.Name)
+		if j.Fills == target {
+			filling = append(filling, j.Name)
+		}
+	}
+	err := Unknown("SQ2023", "there is no job %q", name, names)
+	switch len(filling) {
+	case 0:
+		return err
+	case 1:
+		err.Hint = fmt.Sprintf("%s is %s by job %s: use that name", target, what, filling[0])
+	default:
+		err.Hint = fmt.Sprintf("%s is %s by jobs %s: use one of these names", target, what, strings.Join(filling, ", "))
+	}
+	err.Label = ""
+	return err
 }

@@ -27,7 +27,7 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	if st.OrReplace && st.ReadOnly {
 		return nil, fail(st, 6, "SQ3013", "CREATE OR REPLACE is not supported on source streams and tables: a SOURCE is not replaced")
 	}
-	name := st.Name.Fold(in.Session.Upper())
+	name := in.Session.Fold(st.Name)
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
 		return out, err
 	}
@@ -157,7 +157,7 @@ func (in *Input) place(r *catalog.Relation) error {
 
 // createAs decides a relation that a job fills.
 func (d *Decider) createAs(st *lang.CreateSource, in *Input) (*Decision, error) {
-	name := st.Name.Fold(in.Session.Upper())
+	name := in.Session.Fold(st.Name)
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
 		return out, err
 	}

@@ -21,7 +21,7 @@ import (
 // Config says how an engine is opened. The root package's options fill it.
 type Config struct {
 	Dir     string
-	Dialect string // of sessions, unless they say otherwise
+	Dialect string // of sessions, one of dialect.Names
 	Repeats bool   // of sessions
 	Version string // of the program
 

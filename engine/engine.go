@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/journal"
 	"github.com/streamql/streamql/lang"
@@ -58,6 +60,9 @@ type Engine struct {
 func Open(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{c: c, functions: udf.Builtins(), inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
 		memory: flow.NewPool(c.TotalMemory)}
+	if _, ok := dialect.Named(c.Dialect); !ok {
+		return nil, Wrap(fmt.Errorf("the dialect is %s, not %q", strings.Join(dialect.Names(), " or "), c.Dialect), nil)
+	}
 	for i := range insertWriters {
 		e.inserts <- i
 	}

@@ -148,7 +148,7 @@ func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
 	if ref, ok := args[0].(*lang.ModelRef); ok {
 		name, n = ref.Name.Text, ref.Version.Number
 	}
-	m, ok := s.engine.Catalog().Model(name, s.settings.Load().Ksql())
+	m, ok := s.engine.Catalog().Model(name, s.settings.Load().Exact())
 	if !ok {
 		return nil, 0, decide.NoModel(s.engine.Catalog(), lang.Name{Text: name})
 	}

@@ -27,30 +27,6 @@ func (r Role) String() string {
 	return [...]string{"reader", "writer", "admin"}[r-1]
 }
 
-// needs is the role that a statement takes. What is not known here is for an Admin, so that a new statement is not open to all by mistake.
-func needs(st lang.Statement) Role {
-	replaces := func(yes bool) Role {
-		if yes {
-			return Admin
-		}
-		return Writer
-	}
-	switch st := st.(type) {
-	case *lang.QueryStatement, *lang.Set, *lang.Unset, *lang.Define, *lang.Undefine, *lang.Show, *lang.ShowObject, *lang.Describe,
-		*lang.Explain, *lang.PrintTopic:
-		return Reader
-	case *lang.Insert, *lang.CreateType, *lang.RetrainModel:
-		return Writer
-	case *lang.CreateSource:
-		return replaces(st.OrReplace)
-	case *lang.CreateModel:
-		return replaces(st.OrReplace)
-	case *lang.Control:
-		return replaces(st.Verb == "TERMINATE" || st.From != "")
-	}
-	return Admin
-}
-
 // allow refuses what is not for the session's role.
 func (s *Session) allow(role Role, what string) error {
 	if s.role >= role {

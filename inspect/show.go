@@ -95,9 +95,9 @@ func topics(ctx context.Context, e Engine, all bool) (*flow.Batch, error) {
 
 // Object answers SHOW CREATE and SHOW MODEL VERSIONS.
 func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, error) {
-	name, c := st.Name.Name.Text, e.Catalog()
+	name, c := s.Fold(st.Name.Name), e.Catalog()
 	if st.What == "MODEL VERSIONS" || st.What == "CREATE MODEL" {
-		m, ok := c.Model(name, s.Ksql())
+		m, ok := c.Model(name, s.Exact())
 		if !ok {
 			return nil, decide.NoModel(c, st.Name.Name)
 		}
@@ -106,7 +106,7 @@ func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, erro
 		}
 		return table([]string{"statement"}, [][]any{{m.Statement + ";"}}), nil
 	}
-	r, ok := c.Relation(name, s.Ksql())
+	r, ok := c.Relation(name, s.Exact())
 	if !ok {
 		return nil, noRelation(c, st.Name.Name)
 	}
@@ -116,17 +116,17 @@ func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, erro
 // Describe answers DESCRIBE.
 func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe) (*flow.Batch, error) {
 	c := e.Catalog()
-	name := st.Name.Name.Fold(s.Upper())
+	name := s.Fold(st.Name.Name)
 	if st.What == "FUNCTION" {
 		return function(e, st)
 	}
-	if m, ok := c.Model(name, s.Ksql()); ok && (st.What == "MODEL" || st.What == "") {
+	if m, ok := c.Model(name, s.Exact()); ok && (st.What == "MODEL" || st.What == "") {
 		return model(e, d, m, st.Name.Version.Number)
 	}
 	if st.What == "MODEL" {
 		return nil, decide.NoModel(c, st.Name.Name)
 	}
-	r, ok := c.Relation(name, s.Ksql())
+	r, ok := c.Relation(name, s.Exact())
 	if !ok {
 		return nil, noRelation(c, st.Name.Name)
 	}

@@ -10,12 +10,22 @@ type CreateArchive struct {
 	With   []*Setting `parser:"('WITH' '(' (@@ (',' @@)*)? ')')?"`
 }
 
+// Traits are those of ARCHIVE TOPIC.
+func (*CreateArchive) Traits() Traits { return defines("ARCHIVE TOPIC") }
+
+func (*CreateArchive) names() []string { return []string{"ARCHIVE TOPIC"} }
+
 // AlterArchive is ALTER ARCHIVE t SET ('k' = 'v', ..).
 type AlterArchive struct {
 	Origin
 	Topic TopicName  `parser:"'ALTER' 'ARCHIVE' @@"`
 	Set   []*Setting `parser:"'SET' '(' @@ (',' @@)* ')'"`
 }
+
+// Traits are those of ALTER ARCHIVE.
+func (*AlterArchive) Traits() Traits { return defines("ALTER ARCHIVE") }
+
+func (*AlterArchive) names() []string { return []string{"ALTER ARCHIVE"} }
 
 // ControlArchive is PAUSE or RESUME ARCHIVE t.
 type ControlArchive struct {
@@ -24,6 +34,11 @@ type ControlArchive struct {
 	Topic TopicName `parser:"@@"`
 }
 
+// Traits are those of PAUSE ARCHIVE and RESUME ARCHIVE.
+func (s *ControlArchive) Traits() Traits { return defines(string(s.Verb) + " ARCHIVE") }
+
+func (*ControlArchive) names() []string { return each("", choices[ControlArchive]("Verb"), " ARCHIVE") }
+
 // DropArchive is DROP ARCHIVE t [DELETE OBJECTS] [FORCE].
 type DropArchive struct {
 	Origin
@@ -31,6 +46,11 @@ type DropArchive struct {
 	DeleteObjects bool      `parser:"('DELETE' @'OBJECTS')?"`
 	Force         bool      `parser:"@'FORCE'?"`
 }
+
+// Traits are those of DROP ARCHIVE.
+func (*DropArchive) Traits() Traits { return defines("DROP ARCHIVE") }
+
+func (*DropArchive) names() []string { return []string{"DROP ARCHIVE"} }
 
 // VerifyArchive is VERIFY ARCHIVE t [PARTITIONS (..)] [DEEP | AGAINST SOURCE]. Of the scan only Partitions may be set.
 type VerifyArchive struct {
@@ -41,6 +61,11 @@ type VerifyArchive struct {
 	Against bool      `parser:"| 'AGAINST' @'SOURCE' )?"`
 }
 
+// Traits are those of VERIFY ARCHIVE.
+func (*VerifyArchive) Traits() Traits { return defines("VERIFY ARCHIVE") }
+
+func (*VerifyArchive) names() []string { return []string{"VERIFY ARCHIVE"} }
+
 // RepairArchive is REPAIR ARCHIVE t [PARTITIONS (..)] [DRY RUN] [ACCEPT LOSS]. Of the scan only Partitions may be set.
 type RepairArchive struct {
 	Origin
@@ -49,6 +74,11 @@ type RepairArchive struct {
 	DryRun     bool      `parser:"('DRY' @'RUN')?"`
 	AcceptLoss bool      `parser:"('ACCEPT' @'LOSS')?"`
 }
+
+// Traits are those of REPAIR ARCHIVE.
+func (*RepairArchive) Traits() Traits { return defines("REPAIR ARCHIVE") }
+
+func (*RepairArchive) names() []string { return []string{"REPAIR ARCHIVE"} }
 
 // ExpireArchive is EXPIRE ARCHIVE t [PARTITIONS (..)] {OLDER THAN interval | BEFORE OFFSET n} [FORCE]. Exactly one of Older and
 // Before is set; of the scan only Partitions may be.
@@ -60,3 +90,8 @@ type ExpireArchive struct {
 	Before *Count    `parser:"| 'BEFORE' 'OFFSET' @@ )"`
 	Force  bool      `parser:"@'FORCE'?"`
 }
+
+// Traits are those of EXPIRE ARCHIVE.
+func (*ExpireArchive) Traits() Traits { return defines("EXPIRE ARCHIVE") }
+
+func (*ExpireArchive) names() []string { return []string{"EXPIRE ARCHIVE"} }

@@ -9,6 +9,11 @@ type AssertTopic struct {
 	Timeout *Interval  `parser:"('TIMEOUT' @@)?"`
 }
 
+// Traits are those of ASSERT TOPIC.
+func (*AssertTopic) Traits() Traits { return Traits{Name: "ASSERT TOPIC", Bounded: true} }
+
+func (*AssertTopic) names() []string { return []string{"ASSERT TOPIC"} }
+
 // AssertSchema is ASSERT [NOT EXISTS] SCHEMA [SUBJECT name] [ID n] [TIMEOUT t].
 type AssertSchema struct {
 	Origin
@@ -17,6 +22,11 @@ type AssertSchema struct {
 	ID      *Count     `parser:"('ID' @@)?"`
 	Timeout *Interval  `parser:"('TIMEOUT' @@)?"`
 }
+
+// Traits are those of ASSERT SCHEMA.
+func (*AssertSchema) Traits() Traits { return Traits{Name: "ASSERT SCHEMA", Bounded: true} }
+
+func (*AssertSchema) names() []string { return []string{"ASSERT SCHEMA"} }
 
 // AssertValues is ASSERT VALUES name [(columns)] VALUES (row), or ASSERT NULL VALUES name [(columns)] KEY (row), which says that
 // the key was deleted.
@@ -28,6 +38,16 @@ type AssertValues struct {
 	Row     *Row   `parser:"('VALUES' | 'KEY') @@"`
 }
 
+// Traits are those of ASSERT VALUES and ASSERT NULL VALUES.
+func (s *AssertValues) Traits() Traits {
+	if s.Null {
+		return Traits{Name: "ASSERT NULL VALUES", Bounded: true}
+	}
+	return Traits{Name: "ASSERT VALUES", Bounded: true}
+}
+
+func (*AssertValues) names() []string { return []string{"ASSERT VALUES", "ASSERT NULL VALUES"} }
+
 // AssertSource is ASSERT STREAM or TABLE name [(columns)] [WITH (..)].
 type AssertSource struct {
 	Origin
@@ -36,3 +56,10 @@ type AssertSource struct {
 	Columns []*Column  `parser:"('(' @@ (',' @@)* ')')?"`
 	With    []*Setting `parser:"('WITH' '(' (@@ (',' @@)*)? ')')?"`
 }
+
+// Traits are those of ASSERT STREAM and ASSERT TABLE.
+func (s *AssertSource) Traits() Traits {
+	return Traits{Name: "ASSERT " + string(s.Kind), Bounded: true}
+}
+
+func (*AssertSource) names() []string { return each("ASSERT ", choices[AssertSource]("Kind"), "") }

@@ -1,4 +1,4 @@
-// Package lang is the text of the language: its lexer, its grammar, its syntax tree, its printer and the errors a user reads.
+// Package lang is the text of the language: its lexer, its grammar, its syntax tree and the errors a user reads.
 //
 // Parse turns a text into statements. The grammar is written as struct tags on the tree itself (participle's form), so a node's
 // declaration shows the syntax that makes it; expressions are read by operator precedence in pratt.go. The package knows no

@@ -1,5 +1,11 @@
 package lang
 
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
 // CreateSource is CREATE STREAM or CREATE TABLE: over a topic (Columns, With), from a topic whose columns are found out
 // (FromTopic), or as the result of a query (Query). Kind is STREAM or TABLE.
 type CreateSource struct {
@@ -13,6 +19,18 @@ type CreateSource struct {
 	FromTopic   *TopicName `parser:"('FROM' 'TOPIC' @@)?"`
 	With        []*Setting `parser:"('WITH' '(' (@@ (',' @@)*)? ')')?"`
 	Query       *Query     `parser:"('AS' @@)?"`
+}
+
+// Traits are those of CREATE STREAM and CREATE TABLE, which have a plan with AS SELECT.
+func (s *CreateSource) Traits() Traits {
+	t := defines("CREATE " + string(s.Kind))
+	t.Plan = s.Query != nil
+	return t
+}
+
+func (*CreateSource) names() []string {
+	kinds := choices[CreateSource]("Kind")
+	return append(each("CREATE ", kinds, ""), append(each("CREATE OR REPLACE ", kinds, ""), each("CREATE SOURCE ", kinds, "")...)...)
 }
 
 // Column is one column of a definition.
@@ -32,6 +50,11 @@ type CreateType struct {
 	Type        *TypeExpr `parser:"@@"`
 }
 
+// Traits are those of CREATE TYPE.
+func (*CreateType) Traits() Traits { return defines("CREATE TYPE") }
+
+func (*CreateType) names() []string { return []string{"CREATE TYPE"} }
+
 // Drop is DROP STREAM, TABLE, TYPE or CONNECTOR. Kind is the word. DeleteTopic holds for streams and tables only.
 type Drop struct {
 	Origin
@@ -41,6 +64,11 @@ type Drop struct {
 	DeleteTopic bool    `parser:"('DELETE' @'TOPIC')?"`
 }
 
+// Traits are those of DROP STREAM, DROP TABLE and DROP TYPE.
+func (s *Drop) Traits() Traits { return defines("DROP " + string(s.Kind)) }
+
+func (*Drop) names() []string { return each("DROP ", choices[Drop]("Kind"), "") }
+
 // AlterSource is ALTER STREAM or TABLE name ADD [COLUMN] column, ..
 type AlterSource struct {
 	Origin
@@ -48,6 +76,11 @@ type AlterSource struct {
 	Name Name           `parser:"@@"`
 	Add  []*AddedColumn `parser:"@@ (',' @@)*"`
 }
+
+// Traits are those of ALTER STREAM and ALTER TABLE.
+func (s *AlterSource) Traits() Traits { return defines("ALTER " + string(s.Kind)) }
+
+func (*AlterSource) names() []string { return each("ALTER ", choices[AlterSource]("Kind"), "") }
 
 // AddedColumn is ADD [COLUMN] name type.
 type AddedColumn struct {
@@ -63,4 +96,27 @@ type CreateConnector struct {
 	IfNotExists bool       `parser:"((?= 'IF' 'NOT') 'IF' 'NOT' @'EXISTS')?"`
 	Name        Name       `parser:"@@"`
 	With        []*Setting `parser:"'WITH' '(' (@@ (',' @@)*)? ')'"`
+}
+
+// Traits are those of CREATE SOURCE CONNECTOR and CREATE SINK CONNECTOR.
+func (s *CreateConnector) Traits() Traits { return defines("CREATE " + string(s.Kind) + " CONNECTOR") }
+
+func (*CreateConnector) names() []string {
+	return each("CREATE ", choices[CreateConnector]("Kind"), " CONNECTOR")
+}
+
+// check refuses what the grammar lets pass but no reading makes right.
+func (c *CreateSource) check() error {
+	for _, col := range c.Columns {
+		want, use := Keyword("PRIMARY KEY"), "KEY"
+		if c.Kind == "TABLE" {
+			want, use = "KEY", "PRIMARY KEY"
+		}
+		if col.Role == want {
+			return &syntaxError{&Error{Code: "SQ1015", Stage: StageParse, Pos: col.Pos, Len: utf8.RuneCountInString(col.Name.Text),
+				Msg:   fmt.Sprintf("column %s is %s, which a %s does not have", shorten(col.Name.Text), want, strings.ToLower(string(c.Kind))),
+				Label: "use " + use}}
+		}
+	}
+	return nil
 }

@@ -6,11 +6,14 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Which form a statement has is seen from its first words. forms lists them; the first that fits is taken. Choosing here keeps each grammar small, so that its errors say what that statement needs.
-var forms = []struct {
+// beginning is the first words of a statement, and the form that they announce.
+type beginning struct {
 	begins string
 	form   *form
-}{
+}
+
+// Which form a statement has is seen from its first words. forms lists them; the first that fits is taken. Choosing here keeps each grammar small, so that its errors say what that statement needs.
+var forms = []beginning{
 	{"SELECT", grammar[QueryStatement]()},
 	{"WITH", grammar[QueryStatement]()},
 	{"CREATE MODEL", grammar[CreateModel]()},
@@ -32,8 +35,8 @@ var forms = []struct {
 	{"LIST CREATE", grammar[ShowObject]()},
 	{"SHOW", grammar[Show]()},
 	{"LIST", grammar[Show]()},
-	{"DESCRIBE", byHand(describeStatement, "DESCRIBE", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")},
-	{"DESC", byHand(describeStatement, "DESC", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")},
+	{"DESCRIBE", byHand(&Describe{}, describeStatement, append(described, "DESCRIBE", "EXTENDED")...)},
+	{"DESC", byHand(&Describe{}, describeStatement, append(described, "DESC", "EXTENDED")...)},
 	{"PRINT", grammar[PrintTopic]()},
 	{"TERMINATE", grammar[Control]()},
 	{"PAUSE ARCHIVE", grammar[ControlArchive]()},
@@ -64,7 +67,7 @@ var forms = []struct {
 }
 
 // explainForm stands apart because it reads a statement, which reads forms.
-var explainForm = &form{keywords: func() []string { return []string{"EXPLAIN"} }}
+var explainForm = &form{zero: &Explain{}, keywords: func() []string { return []string{"EXPLAIN"} }}
 
 func init() { explainForm.parse = explainStatement }
 
@@ -107,8 +110,9 @@ next:
 }
 
 // byHand is a form that a function reads.
-func byHand(read func(*reader) Statement, words ...string) *form {
+func byHand(zero Statement, read func(*reader) Statement, words ...string) *form {
 	return &form{
+		zero: zero,
 		parse: func(lex *lexer.PeekingLexer) (Statement, error) {
 			r := &reader{lex: lex}
 			s := read(r)
@@ -118,6 +122,9 @@ func byHand(read func(*reader) Statement, words ...string) *form {
 	}
 }
 
+// described are the words that say what DESCRIBE describes, if not a source.
+var described = []string{"FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE"}
+
 // describeStatement takes DESCRIBE [EXTENDED] [FUNCTION | MODEL | ..] name [EXTENDED]. A word of these is a name if none follows.
 func describeStatement(r *reader) Statement {
 	d := &Describe{Origin: Origin{Pos: r.here().Pos}}
@@ -126,8 +133,8 @@ func describeStatement(r *reader) Statement {
 		r.next()
 		d.Extended = true
 	}
-	if after := r.peek2(); isAnyWord(r.peek(), []string{"FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE"}) && isName(after) && !isWord(after, "EXTENDED") {
-		d.What = r.oneOf("FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")
+	if after := r.peek2(); isAnyWord(r.peek(), described) && isName(after) && !isWord(after, "EXTENDED") {
+		d.What = r.oneOf(described...)
 	}
 	t := r.peek()
 	d.Name = ModelName{At: r.here(), Name: r.name()}

@@ -10,6 +10,18 @@ type Insert struct {
 	Query   *Query     `parser:"| @@ )"`
 }
 
+// Traits are those of INSERT INTO: with a query it defines a job, else it writes rows.
+func (s *Insert) Traits() Traits {
+	if s.Query == nil {
+		return Traits{Name: "INSERT INTO", Effect: Writes, Bounded: true}
+	}
+	t := defines("INSERT INTO")
+	t.Plan = true
+	return t
+}
+
+func (*Insert) names() []string { return []string{"INSERT INTO"} }
+
 // Row is one row of VALUES.
 type Row struct {
 	At

@@ -25,6 +25,15 @@ type CreateModel struct {
 	Query       *Query     `parser:"('AS' @@)?"`
 }
 
+// Traits are those of CREATE MODEL.
+func (s *CreateModel) Traits() Traits {
+	t := defines("CREATE MODEL")
+	t.Plan, t.Trains = true, &s.Name
+	return t
+}
+
+func (*CreateModel) names() []string { return []string{"CREATE MODEL", "CREATE OR REPLACE MODEL"} }
+
 // Train is TRAIN ONCE, EACH WINDOW or EACH EVENT. Memory goes with EACH WINDOW and is FRESH, WARM START or DECAY (with Decay), or
 // empty; PUBLISH EVERY n ROWS sets Rows, PUBLISH EVERY t sets Every, for EACH EVENT.
 type Train struct {
@@ -78,12 +87,26 @@ type RetrainModel struct {
 	Scan Scan `parser:"@@"`
 }
 
+// Traits are those of RETRAIN MODEL.
+func (s *RetrainModel) Traits() Traits {
+	t := defines("RETRAIN MODEL")
+	t.Trains = &s.Name
+	return t
+}
+
+func (*RetrainModel) names() []string { return []string{"RETRAIN MODEL"} }
+
 // DropModel is DROP MODEL [IF EXISTS] m, or m$n for one version.
 type DropModel struct {
 	Origin
 	IfExists bool      `parser:"'DROP' 'MODEL' ((?= 'IF' 'EXISTS') 'IF' @'EXISTS')?"`
 	Name     ModelName `parser:"@@"`
 }
+
+// Traits are those of DROP MODEL.
+func (*DropModel) Traits() Traits { return defines("DROP MODEL") }
+
+func (*DropModel) names() []string { return []string{"DROP MODEL"} }
 
 // AlterModel is ALTER MODEL m SET DEFAULT VERSION n, SET CHALLENGER n, SET ALIAS a n, SET ('k' = 'v', ..) or RENAME TO x. Exactly
 // one of Default, Challenger, Alias (with AliasVersion), Set and Rename is given.
@@ -98,9 +121,19 @@ type AlterModel struct {
 	Set          []*Setting `parser:"| '(' @@ (',' @@)* ')' ) )"`
 }
 
+// Traits are those of ALTER MODEL.
+func (*AlterModel) Traits() Traits { return defines("ALTER MODEL") }
+
+func (*AlterModel) names() []string { return []string{"ALTER MODEL"} }
+
 // ModelCommand is ROLLBACK, EXPORT or REPRODUCE MODEL m. Verb is the first word.
 type ModelCommand struct {
 	Origin
 	Verb Keyword   `parser:"@('ROLLBACK' | 'EXPORT' | 'REPRODUCE') 'MODEL'"`
 	Name ModelName `parser:"@@"`
 }
+
+// Traits are those of ROLLBACK MODEL, EXPORT MODEL and REPRODUCE MODEL.
+func (s *ModelCommand) Traits() Traits { return defines(string(s.Verb) + " MODEL") }
+
+func (*ModelCommand) names() []string { return each("", choices[ModelCommand]("Verb"), " MODEL") }

@@ -2,7 +2,6 @@ package lang
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
@@ -108,11 +107,8 @@ func (p *parser) statement(tokens []lexer.Token, start, stop int) {
 		in.end, in.number, in.text = o.end, o.number, p.src[in.Pos.Offset:o.end.Offset]
 	}
 	p.done = append(p.done, stmt)
-	switch d := stmt.(type) {
-	case *Define:
-		p.vars[strings.ToUpper(d.Name.Text)] = d.Value.Value
-	case *Undefine:
-		delete(p.vars, strings.ToUpper(d.Name.Text))
+	if d, ok := stmt.(interface{ vary(map[string]string) }); ok {
+		d.vary(p.vars)
 	}
 }
 
@@ -151,7 +147,9 @@ func parseTokens(tokens []lexer.Token, end lexer.Position) (Statement, *Error) {
 	}
 	stmt, err := f.parse(lex)
 	if err == nil {
-		err = check(stmt)
+		if c, ok := stmt.(interface{ check() error }); ok {
+			err = c.check()
+		}
 	}
 	if err == nil && !lex.Peek().EOF() {
 		err = &participle.UnexpectedTokenError{Unexpected: *lex.Peek()}
@@ -282,6 +280,7 @@ var queryGrammar = sync.OnceValue(func() *participle.Parser[Query] {
 
 // form is one form of statement: how it begins and what reads it. A grammar is built when its form is first met.
 type form struct {
+	zero     Statement // of the form's type
 	parse    func(*lexer.PeekingLexer) (Statement, error)
 	keywords func() []string
 }
@@ -293,6 +292,7 @@ func grammar[G any, P interface {
 }]() *form {
 	build := sync.OnceValue(func() *participle.Parser[G] { return participle.MustBuild[G](grammarOptions()...) })
 	return &form{
+		zero: P(new(G)),
 		parse: func(lex *lexer.PeekingLexer) (Statement, error) {
 			v, err := build().ParseFromLexer(lex)
 			if err != nil {
@@ -313,24 +313,4 @@ func grammar[G any, P interface {
 			return slices.Sorted(maps.Keys(words))
 		}),
 	}
-}
-
-// check refuses what the grammar lets pass but no reading makes right.
-func check(stmt Statement) error {
-	c, ok := stmt.(*CreateSource)
-	if !ok {
-		return nil
-	}
-	for _, col := range c.Columns {
-		want, use := Keyword("PRIMARY KEY"), "KEY"
-		if c.Kind == "TABLE" {
-			want, use = "KEY", "PRIMARY KEY"
-		}
-		if col.Role == want {
-			return &syntaxError{&Error{Code: "SQ1015", Stage: StageParse, Pos: col.Pos, Len: utf8.RuneCountInString(col.Name.Text),
-				Msg:   fmt.Sprintf("column %s is %s, which a %s does not have", shorten(col.Name.Text), want, strings.ToLower(string(c.Kind))),
-				Label: "use " + use}}
-		}
-	}
-	return nil
 }

@@ -6,14 +6,6 @@ import (
 	"strings"
 )
 
-// Print is the statement as text, on one line and without comments: keywords in capitals, names as written, quoted where they
-// were. Parsing it again gives a tree Equal to the statement.
-func Print(s Statement) string {
-	var p printer
-	p.statement(s)
-	return p.b.String()
-}
-
 // PrintExpr is the expression as text, with only the parentheses it needs.
 func PrintExpr(e Expr) string {
 	var p printer

@@ -6,6 +6,13 @@ type QueryStatement struct {
 	Query *Query `parser:"@@"`
 }
 
+// Traits are those of SELECT, which is bounded by its text if it has LIMIT.
+func (s *QueryStatement) Traits() Traits {
+	return Traits{Name: "SELECT", Rows: true, Plan: true, Bounded: s.Query.Tail.Limit != nil}
+}
+
+func (*QueryStatement) names() []string { return []string{"SELECT", "WITH"} }
+
 // Query is a SELECT, or several joined by UNION, with what holds for the whole.
 type Query struct {
 	At

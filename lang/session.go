@@ -1,5 +1,7 @@
 package lang
 
+import "strings"
+
 // Set is SET 'key' = 'value'.
 type Set struct {
 	Origin
@@ -7,11 +9,21 @@ type Set struct {
 	Value Expr  `parser:"'=' @@"`
 }
 
+// Traits are those of SET.
+func (*Set) Traits() Traits { return sets("SET") }
+
+func (*Set) names() []string { return []string{"SET"} }
+
 // Unset is UNSET 'key'.
 type Unset struct {
 	Origin
 	Key *Text `parser:"'UNSET' @@"`
 }
+
+// Traits are those of UNSET.
+func (*Unset) Traits() Traits { return sets("UNSET") }
+
+func (*Unset) names() []string { return []string{"UNSET"} }
 
 // Define is DEFINE name = 'value': a variable, for the statements after it.
 type Define struct {
@@ -20,17 +32,40 @@ type Define struct {
 	Value *Text `parser:"'=' @@"`
 }
 
+// Traits are those of DEFINE.
+func (*Define) Traits() Traits { return sets("DEFINE") }
+
+// vary makes the variable one of the statements after it.
+func (s *Define) vary(variables map[string]string) {
+	variables[strings.ToUpper(s.Name.Text)] = s.Value.Value
+}
+
+func (*Define) names() []string { return []string{"DEFINE"} }
+
 // Undefine is UNDEFINE name.
 type Undefine struct {
 	Origin
 	Name Name `parser:"'UNDEFINE' @@"`
 }
 
+// Traits are those of UNDEFINE.
+func (*Undefine) Traits() Traits { return sets("UNDEFINE") }
+
+// vary ends the variable for the statements after it.
+func (s *Undefine) vary(variables map[string]string) { delete(variables, strings.ToUpper(s.Name.Text)) }
+
+func (*Undefine) names() []string { return []string{"UNDEFINE"} }
+
 // RunScript is RUN SCRIPT 'path'.
 type RunScript struct {
 	Origin
 	Path *Text `parser:"'RUN' 'SCRIPT' @@"`
 }
+
+// Traits are those of RUN SCRIPT.
+func (*RunScript) Traits() Traits { return sets("RUN SCRIPT") }
+
+func (*RunScript) names() []string { return []string{"RUN SCRIPT"} }
 
 // Control is TERMINATE, PAUSE, RESUME or RESTART of a job, or of ALL. Training says PAUSE | RESUME TRAINING model. From is where RESUME
 // goes on, if not where the job stopped.
@@ -43,3 +78,8 @@ type Control struct {
 	Job      *Name   `parser:"| @@ )"`
 	From     Keyword `parser:"('FROM' @('STATE' | 'OFFSETS'))?"`
 }
+
+// Traits are those of TERMINATE, PAUSE, RESUME and RESTART.
+func (s *Control) Traits() Traits { return defines(string(s.Verb)) }
+
+func (*Control) names() []string { return choices[Control]("Verb") }

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
@@ -100,7 +101,7 @@ func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 	}
 	r.Topic = first(with["kafka_topic"], with["topic"])
 	if r.Topic == "" {
-		if b.Strict {
+		if b.Dialect.Has(dialect.TopicRequired) {
 			return nil, fail(st, "SQ2013", "WITH needs kafka_topic")
 		}
 		r.Topic = r.Name
@@ -168,7 +169,7 @@ func (b *binder) columns(r *catalog.Relation, st *lang.CreateSource) error {
 			}
 		case "HEADER":
 			col.Role, col.Header = catalog.Header, c.Key.Value
-			if t.ID() != arrow.BINARY && (b.Strict || t.ID() != arrow.STRING && t.ID() != arrow.INT64 && t.ID() != arrow.INT32) {
+			if t.ID() != arrow.BINARY && (b.Dialect.Has(dialect.HeaderBytes) || t.ID() != arrow.STRING && t.ID() != arrow.INT64 && t.ID() != arrow.INT32) {
 				return fail(c, "SQ2015", "a HEADER column is BYTES, not %s", flow.TypeName(t))
 			}
 		}
@@ -206,7 +207,7 @@ func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, with map[st
 		key = first(b.Properties["ksql.persistence.default.format.key"], "KAFKA")
 	}
 	if value == "" {
-		if b.Strict && r.Connector == "" {
+		if b.Dialect.Has(dialect.FormatRequired) && r.Connector == "" {
 			return fail(st, "SQ2013", "WITH needs value_format or format")
 		}
 		value = "JSON"
@@ -235,7 +236,7 @@ func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[str
 				return fail(where["timestamp_format"], "SQ2013", "timestamp_format is for a STRING column; %q is %s", c.Name, flow.TypeName(c.Type))
 			}
 		case arrow.STRING:
-			if r.TimestampFormat == "" && b.Strict {
+			if r.TimestampFormat == "" && b.Dialect.Has(dialect.TimestampFormatRequired) {
 				return fail(where["timestamp"].Value, "SQ2013", "the timestamp column %q is a STRING, so timestamp_format must be given", c.Name)
 			}
 		default:
@@ -271,7 +272,7 @@ func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[str
 }
 
 func (b *binder) columnNamed(cols []catalog.Column, name string) (catalog.Column, bool) {
-	if b.Upper {
+	if b.exact() {
 		if strings.HasPrefix(name, "`") {
 			name = strings.Trim(name, "`")
 		} else {
@@ -279,7 +280,7 @@ func (b *binder) columnNamed(cols []catalog.Column, name string) (catalog.Column
 		}
 	}
 	for _, c := range cols {
-		if c.Name == name || !b.Upper && strings.EqualFold(c.Name, name) {
+		if c.Name == name || !b.exact() && strings.EqualFold(c.Name, name) {
 			return c, true
 		}
 	}

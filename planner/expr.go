@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
@@ -170,14 +171,14 @@ func (b *binder) binary(e *lang.Binary, s *scope) (expr.Expr, error) {
 		out, err := expr.NewArith(e.Op[0], l, r)
 		return at(place, "SQ2006", out, err)
 	case "||":
-		return b.function(place, "CONCAT", []expr.Expr{l, r})
+		return b.concatenation(place, l, r)
 	}
 	op, ok := expr.ParseCompare(e.Op)
 	if !ok {
 		return nil, unsupported(place, "operator "+e.Op)
 	}
 	out, err := expr.NewCompare(op, l, r, false)
-	if c, ok := out.(*expr.Compare); ok && b.Strict {
+	if c, ok := out.(*expr.Compare); ok && b.Dialect.Has(dialect.NullComparesFalse) {
 		c.NullFalse = true
 	}
 	return at(place, "SQ2006", out, err)
@@ -282,19 +283,6 @@ func (b *binder) in(e *lang.In, s *scope) (expr.Expr, error) {
 		items[i] = b.folder.Fold(items[i])
 	}
 	out, err := expr.NewIn(x, items, e.Not)
-	return at(e, "SQ2006", out, err)
-}
-
-func (b *binder) like(e *lang.Like, s *scope) (expr.Expr, error) {
-	x, p, err := b.pair(e.X, e.Pattern, s)
-	if err != nil {
-		return nil, err
-	}
-	escape := ""
-	if e.Escape != nil {
-		escape = e.Escape.Value
-	}
-	out, err := expr.NewLike(x, p, escape, e.Not)
 	return at(e, "SQ2006", out, err)
 }
 

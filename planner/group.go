@@ -290,7 +290,7 @@ func (g *grouping) text(c *lang.Call) string { return lang.PrintExpr(c) }
 
 // finish binds HAVING and the items over the aggregate's output.
 func (g *grouping) finish(s *lang.Select, agg *op.Aggregate, cols []column) (*selected, error) {
-	over := &rel{node: agg, scope: &scope{cols: cols, exact: g.b.Upper}, table: true, names: g.in.scope}
+	over := &rel{node: agg, scope: &scope{cols: cols, exact: g.b.exact()}, table: true, names: g.in.scope}
 	if g.window != nil {
 		over.window = &catalog.Windowing{Kind: string(s.Window.Kind), Size: g.window.Size}
 		if g.window.Gap > 0 {

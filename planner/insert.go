@@ -50,7 +50,7 @@ func Values(st *lang.Insert, o Options) (*catalog.Relation, []Row, error) {
 // targets finds the column each value goes to; -1 is ROWTIME.
 func (b *binder) targets(st *lang.Insert, r *catalog.Relation) (at []int, timeAt int, err error) {
 	timeAt = -1
-	s := &scope{exact: b.Upper}
+	s := &scope{exact: b.exact()}
 	for i, c := range r.Columns {
 		s.cols = append(s.cols, column{id: i, name: c.Name, t: c.Type})
 		if c.Role == catalog.Headers || c.Role == catalog.Header {
@@ -96,7 +96,7 @@ func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, time
 	row := Row{Columns: make([]arrow.Array, len(r.Columns))}
 	one := flow.NewBatch(flow.NewSchema(nil), nil, 1, nil)
 	for i, v := range values.Values {
-		x, err := b.expr(v, &scope{exact: b.Upper})
+		x, err := b.expr(v, &scope{exact: b.exact()})
 		if err != nil {
 			return Row{}, err
 		}

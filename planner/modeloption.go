@@ -45,7 +45,7 @@ func optionError(st *lang.CreateModel, where map[string]*lang.Setting, err error
 		return nil
 	}
 	var at lang.Node = st
-	code, label := "SQ6009", ""
+	code, label, hint := "SQ6009", "", ""
 	var option *ml.OptionError
 	var layers *ml.LayersError
 	switch {
@@ -56,6 +56,9 @@ func optionError(st *lang.CreateModel, where map[string]*lang.Setting, err error
 		if option.Nearest != "" {
 			label = "did you mean " + option.Nearest + "?"
 		}
+		if len(option.Legal) > 0 {
+			hint = "the names are " + strings.Join(option.Legal, ", ")
+		}
 	case errors.As(err, &layers):
 		code = "SQ6010"
 		if s, ok := where["layers"]; ok {
@@ -63,7 +66,7 @@ func optionError(st *lang.CreateModel, where map[string]*lang.Setting, err error
 		}
 	}
 	e := fail(at, code, "%s", err.Error())
-	e.Label, e.Err = label, err
+	e.Label, e.Hint, e.Err = label, hint, err
 	return e
 }
 

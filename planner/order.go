@@ -16,7 +16,7 @@ func (b *binder) orderBy(q *lang.Query, in *selected, m mode) (*selected, error)
 		return nil, fail(q.OrderBy[0], "SQ3010", "ORDER BY needs a query that ends: leave EMIT CHANGES out or give UNTIL")
 	}
 	out := *in
-	items := &scope{exact: b.Upper}
+	items := &scope{exact: b.exact()}
 	for _, it := range out.items {
 		items.cols = append(items.cols, it.column)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -18,12 +19,9 @@ import (
 
 // Options is what the planner knows beside the statement.
 type Options struct {
-	Catalog   *catalog.Catalog
-	Functions *udf.Registry
-	// Upper folds names that are not quoted to capitals and matches names by case, as ksqlDB does.
-	Upper bool
-	// Strict keeps to ksqlDB's defaults and refusals: formats must be given, declared tables answer no pull queries.
-	Strict     bool
+	Catalog    *catalog.Catalog
+	Functions  *udf.Registry
+	Dialect    dialect.Set
 	Properties map[string]string // SET, by name
 	Params     []any             // $1, $2, ..: Go values
 	// Infer gives the columns of a relation declared without any (a generator's, a file's).
@@ -110,11 +108,14 @@ func (b *binder) ended() error { return b.Context.Err() }
 
 func (b *binder) prefix() string { return cmp.Or(b.Prefix, "streamql") }
 
-func (b *binder) fold(n lang.Name) string { return n.Fold(b.Upper) }
+// exact reports whether names are found by exact case, and folded to capitals if they are not quoted.
+func (b *binder) exact() bool { return b.Dialect.Has(dialect.UpperNames) }
+
+func (b *binder) fold(n lang.Name) string { return n.Fold(b.exact()) }
 
 func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) {
 	name := b.fold(n)
-	if r, ok := b.Catalog.Relation(name, b.Upper); ok {
+	if r, ok := b.Catalog.Relation(name, b.exact()); ok {
 		return r, nil
 	}
 	if err := b.unavailable(at, name); err != nil {
@@ -129,7 +130,7 @@ func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) 
 	if near := lang.Suggest(name, legal); near != "" {
 		e.Label = "did you mean \"" + near + "\"?"
 	}
-	if _, ok := b.Catalog.Model(name, b.Upper); ok {
+	if _, ok := b.Catalog.Model(name, b.exact()); ok {
 		e.Msg = quote(name) + " is a model, not a stream or table"
 		e.Label = ""
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/udf"
@@ -23,7 +24,10 @@ const sources = `
 // options declares the tests' sources in a dialect.
 func options(t *testing.T, ksql bool) planner.Options {
 	t.Helper()
-	o := planner.Options{Catalog: catalog.New(), Functions: udf.Builtins(), Upper: ksql, Properties: map[string]string{}}
+	o := planner.Options{Catalog: catalog.New(), Functions: udf.Builtins(), Properties: map[string]string{}}
+	if ksql {
+		o.Dialect = o.Dialect.With(dialect.UpperNames)
+	}
 	statements, err := lang.Parse(sources)
 	if err != nil {
 		t.Fatal(err)

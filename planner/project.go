@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
@@ -156,7 +157,7 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		out.carried = append(out.carried, id)
 	}
 	p.Out = schemaOf(cols)
-	out.node, out.scope = p, &scope{cols: cols, exact: b.Upper}
+	out.node, out.scope = p, &scope{cols: cols, exact: b.exact()}
 	return out, nil
 }
 
@@ -165,7 +166,7 @@ func (b *binder) typed(it *lang.Item, x expr.Expr) (expr.Expr, error) {
 	if x.Type().ID() != arrow.NULL {
 		return x, nil
 	}
-	if b.Strict {
+	if b.Dialect.Has(dialect.NullNeedsType) {
 		return nil, fail(it, "SQ2006", "the type of NULL cannot be told: CAST it")
 	}
 	return expr.Lit(flow.String, nil), nil

@@ -179,7 +179,7 @@ func (b *binder) constants(s *lang.Select) (*selected, error) {
 	cols := []column{b.column(flow.RowTime, flow.Bigint, byName, eventTime)}
 	sch := schemaOf(cols)
 	one := flow.NewBatch(sch, []arrow.Array{flow.Column(flow.Bigint, int64(0))}, 1, nil)
-	return b.project(s.Items, &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.Upper}}, nil)
+	return b.project(s.Items, &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.exact()}}, nil)
 }
 
 func (b *binder) where(e lang.Expr, in *rel) (*rel, error) {

@@ -6,6 +6,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
@@ -52,7 +53,7 @@ func (b *binder) subquery(r *lang.Relation, m mode) (*rel, error) {
 	if r.Alias != nil {
 		alias = b.fold(r.Alias.Name)
 	}
-	inner := &scope{exact: b.Upper}
+	inner := &scope{exact: b.exact()}
 	for _, c := range sub.scope.cols {
 		c.source = alias
 		inner.cols = append(inner.cols, c)
@@ -68,12 +69,12 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		if source.Job != "" {
 			return b.present(source, alias)
 		}
-		if b.Strict && !source.ReadOnly {
+		if b.Dialect.Has(dialect.PullNeedsJob) && !source.ReadOnly {
 			return nil, fail(r.Source, "SQ3011", "%s is not materialized: a pull query needs a table made by CREATE TABLE .. AS SELECT", quote(source.Name))
 		}
 	}
 	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
-	out := &rel{scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
+	out := &rel{scope: &scope{exact: b.exact()}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
 	add := func(c column, from op.ScanColumn) {
 		c.source, c.key = alias, from.Keyed
 		out.scope.cols, sc.Columns = append(out.scope.cols, c), append(sc.Columns, from)
@@ -136,13 +137,19 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		sc.Time = t
 	}
 	sc.Number = b.leaf(Leaf{Topic: source.Topic, Relation: source, Scan: r.Scan, Bounded: m == pull,
-		Earliest: m == pull || b.Properties["auto.offset.reset"] == "earliest"})
+		Earliest: b.earliest(m)})
 	out.node = sc
 	if source.Table && m == pull {
 		out.node = &op.Normalize{Input: sc, Key: out.keyAndWindow(), Final: true}
 		out.upsert = false
 	}
 	return out, nil
+}
+
+// earliest reports whether a scan that does not say where it begins starts at the beginning of its topic.
+func (b *binder) earliest(m mode) bool {
+	reset, set := b.Properties["auto.offset.reset"]
+	return m == pull || reset == "earliest" || !set && m == persistent && !b.Dialect.Has(dialect.JobsBeginAtEnd)
 }
 
 // keyAndWindow lists the columns that identify a row of a table.
@@ -161,7 +168,7 @@ func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 	if _, ok := b.Catalog.Job(source.Job); !ok {
 		return nil, fail(nil, "SQ3011", "%q is not materialized: the job that filled it is gone", source.Name)
 	}
-	out := &rel{scope: &scope{exact: b.Upper}, table: true, window: source.Window, source: source}
+	out := &rel{scope: &scope{exact: b.exact()}, table: true, window: source.Window, source: source}
 	add := func(c column) {
 		c.source = alias
 		out.scope.cols = append(out.scope.cols, c)

@@ -116,7 +116,7 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 	if !ok {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
 	}
-	out := &rel{scope: &scope{exact: b.Upper}}
+	out := &rel{scope: &scope{exact: b.exact()}}
 	for _, f := range made.Fields {
 		c := b.column(f.Name, f.Type, shown, ordinary)
 		c.source = alias(b, r, name)
@@ -137,7 +137,7 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 
 // modelVersions binds a model in FROM: the table of its versions.
 func (b *binder) modelVersions(r *lang.Relation) (*rel, bool, error) {
-	if _, ok := b.Catalog.Model(b.fold(r.Source.Name), b.Upper); !ok {
+	if _, ok := b.Catalog.Model(b.fold(r.Source.Name), b.exact()); !ok {
 		return nil, false, nil
 	}
 	out, err := b.rows(r, "versions", []any{b.fold(r.Source.Name)})

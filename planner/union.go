@@ -125,7 +125,7 @@ func (b *binder) united(branches []*selected, at []lang.Node) (*selected, error)
 		p := b.branch(s.node, cols, lists[j])
 		u.Branches, u.Columns = append(u.Branches, p), append(u.Columns, p.Out.IDs)
 	}
-	out.node, out.scope = u, &scope{cols: cols, exact: b.Upper}
+	out.node, out.scope = u, &scope{cols: cols, exact: b.exact()}
 	return out, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/lang"
 )
 
 // Complete reports whether a text can be run as it stands: it ends with a semicolon that is in no text, name or comment, or is empty.
@@ -70,13 +71,13 @@ func Candidates(e *streamql.Engine, text string) []Candidate {
 		last = before[len(before)-1]
 	}
 	switch {
-	case len(before) == 0 || last == ";":
-		add("keyword", statementWords...)
-	case last == "SHOW" || last == "LIST":
-		add("keyword", showWords...)
-	case last == "CREATE" || last == "REPLACE":
-		add("keyword", "STREAM", "TABLE", "MODEL", "OR REPLACE", "TYPE", "SOURCE STREAM", "SOURCE TABLE")
-	case last == "FROM" || last == "JOIN" || last == "INTO" || last == "DESCRIBE":
+	case len(lang.Next(statement(before)...)) > 0: // its first words
+		add("keyword", lang.Next(statement(before)...)...)
+		if last == "DESCRIBE" {
+			add("source", sources(e)...)
+			add("model", models(e)...)
+		}
+	case last == "FROM" || last == "JOIN" || last == "INTO":
 		add("source", sources(e)...)
 		add("model", models(e)...)
 	case last == "MODEL":
@@ -95,6 +96,16 @@ func Candidates(e *streamql.Engine, text string) []Candidate {
 		add("keyword", clauseWords...)
 	}
 	return out
+}
+
+// statement is what there is of the last statement.
+func statement(words []string) []string {
+	for i := len(words) - 1; i >= 0; i-- {
+		if words[i] == ";" {
+			return words[i+1:]
+		}
+	}
+	return words
 }
 
 func wordByte(c byte) bool {
@@ -188,9 +199,6 @@ func columns(e *streamql.Engine, words []string) []string {
 }
 
 var (
-	statementWords = []string{"SELECT", "CREATE", "INSERT INTO", "SHOW", "DESCRIBE", "EXPLAIN", "DROP", "RETRAIN MODEL", "PRINT", "TERMINATE", "PAUSE", "RESUME", "RESTART",
-		"SET", "UNSET", "DEFINE", "UNDEFINE", "LIST", "WITH"}
-	showWords   = []string{"STREAMS", "TABLES", "TOPICS", "ALL TOPICS", "JOBS", "QUERIES", "MODELS", "MODEL VERSIONS", "FUNCTIONS", "TYPES", "PROPERTIES", "VARIABLES"}
 	clauseWords = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "EMIT CHANGES", "EMIT FINAL", "PARTITION BY", "WINDOW",
 		"TUMBLING", "HOPPING", "SESSION", "SIZE", "ADVANCE BY", "GRACE PERIOD", "SINCE", "UNTIL", "EARLIEST", "LATEST", "NOW", "AGO", "TIMESTAMP",
 		"OFFSET", "PARTITIONS", "JOIN", "LEFT JOIN", "INNER JOIN", "FULL OUTER JOIN", "WITHIN", "ON", "AS", "AND", "OR", "NOT", "IN", "BETWEEN", "LIKE",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 )
@@ -45,6 +46,7 @@ func init() { // commands has \?, which lists commands
 		{"watch", "SECONDS", "run the last statement again and again until Ctrl-C", (*Prompt).watch},
 		{"x", "", "one column a line, on and off", (*Prompt).expanded},
 		{"f", "[FORMAT]", "how rows are written: table, jsonl, json or csv", (*Prompt).format},
+		{"dialects", "", "in what --dialect ksql differs", (*Prompt).dialects},
 		{"timing", "", "the time of each statement, on and off", (*Prompt).timing},
 		{"set", "[NAME VALUE]", "the value that ${NAME} stands for, or all of them", (*Prompt).set},
 		{"i", "FILE", "run a file", (*Prompt).include},
@@ -123,6 +125,15 @@ func (p *Prompt) listCommands(context.Context, []string) error {
 	}
 	_, err := fmt.Fprintln(p.Out, "  exit, help, RUN SCRIPT 'f';  as in ksqlDB's shell")
 	return err
+}
+
+func (p *Prompt) dialects(context.Context, []string) error {
+	for _, r := range dialect.Table {
+		if _, err := fmt.Fprintf(p.Out, "%s\n  streamql: %s\n  ksql:     %s\n", r.Name, r.StreamQL, r.KSQL); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Prompt) help(_ context.Context, args []string) error {

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
@@ -23,11 +24,11 @@ type Look struct {
 	Width    int    // columns of the terminal; 0: there is none, and nothing is cut
 	Color    bool
 	Expanded bool // a table shows one column a line
-	Ksql     bool // times as milliseconds, as ksqlDB has them
+	Dialect  dialect.Set
 }
 
 func (l Look) style() format.Style {
-	if l.Ksql {
+	if l.Dialect.Has(dialect.TimesAsNumbers) {
 		return format.NaNNull
 	}
 	return format.ISOTimes | format.NaNNull

@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/flow"
 )
 
@@ -102,7 +103,7 @@ func TestTypes(t *testing.T) {
 	if want := `{"a":"2020-01-01T00:00:00.123Z","b":"AQL/","c":[1.0,null],"d":true,"e":9007199254740993}` + "\n"; got != want || lost != 1 {
 		t.Errorf("got %s (%d lost), want %s", got, lost, want)
 	}
-	got, _ = printed(t, Look{Format: "jsonl", Ksql: true}, rows, b)
+	got, _ = printed(t, Look{Format: "jsonl", Dialect: dialect.Set(0).With(dialect.TimesAsNumbers)}, rows, b)
 	if !strings.HasPrefix(got, `{"a":1577836800123,`) {
 		t.Errorf("ksql: got %s", got)
 	}

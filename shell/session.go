@@ -71,11 +71,8 @@ func (s *Session) Script(ctx context.Context, file, text string) error {
 func (s *Session) Run(ctx context.Context, st lang.Statement) error {
 	begun := time.Now()
 	stop := func() {}
-	switch st := st.(type) {
-	case *lang.CreateModel:
-		stop = s.Progress.training(st.Name.Text)
-	case *lang.RetrainModel:
-		stop = s.Progress.training(st.Name.Text)
+	if m := st.Traits().Trains; m != nil {
+		stop = s.Progress.training(m.Text)
 	}
 	r, err := s.Engine.Run(ctx, st)
 	stop()
@@ -94,11 +91,7 @@ func (s *Session) Run(ctx context.Context, st lang.Statement) error {
 
 // took is the time of a statement that worked rather than defined.
 func (s *Session) took(begun time.Time, st lang.Statement) string {
-	switch st.(type) {
-	case *lang.CreateModel, *lang.RetrainModel:
-		return " · " + seconds(time.Since(begun))
-	}
-	if s.Timing {
+	if s.Timing || st.Traits().Trains != nil {
 		return " · " + seconds(time.Since(begun))
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/rivo/uniseg"
 
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/result"
@@ -55,7 +56,7 @@ func (t *table) header() []string {
 
 func (t *table) Print(b *flow.Batch) error {
 	style := format.ISOTimes
-	if t.look.Ksql {
+	if t.look.Dialect.Has(dialect.TimesAsNumbers) {
 		style = 0
 	}
 	for _, c := range t.Rows(b) {

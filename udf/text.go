@@ -143,6 +143,28 @@ func concat(args []arrow.Array, rows int, env Env) arrow.Array {
 	})
 }
 
+// Concatenation is the operator || of the SQL standard: as CONCAT of two texts, or of two BYTES, but NULL where an
+// operand is NULL.
+func Concatenation(have []flow.Type) (Signature, error) {
+	t, ok := textual(have)
+	if !ok || len(have) != 2 {
+		return Signature{}, Mismatch("||", have, "STRING, STRING) or (BYTES, BYTES")
+	}
+	return Signature{Args: repeat(t, 2), Result: t, Kernel: concatenated}, nil
+}
+
+func concatenated(args []arrow.Array, rows int, env Env) arrow.Array {
+	return joined(args, rows, env, func(buf []byte, i int) ([]byte, bool) {
+		if args[0].IsNull(i) || args[1].IsNull(i) {
+			return buf, false
+		}
+		if buf = append(buf, raw(args[0], i)...); len(buf) <= MaxText {
+			buf = append(buf, raw(args[1], i)...)
+		}
+		return buf, true
+	})
+}
+
 // joined makes a column of text or bytes that f writes into a buffer; false from f is NULL.
 func joined(args []arrow.Array, rows int, env Env, f func(buf []byte, i int) ([]byte, bool)) arrow.Array {
 	b := flow.Builder(args[0].DataType())

@@ -57,7 +57,7 @@ const (
   FROM (SELECT * FROM cars SINCE 7 DAYS AGO UNTIL NOW WHERE failure_occurred = 'false') TRAIN ONCE
   WITH (type='autoencoder', layers='14:tanh,7:relu,7:tanh,18:linear', epochs=10, batch_size=100, threshold='quantile:0.999', seed=%d);`
 	demoScores = `CREATE STREAM car_scores WITH (topic='%s') AS
-  SELECT car, ANOMALY_SCORE(engine, *) AS score, IS_ANOMALY(engine, *) AS alarm, MODEL_VERSION(engine) AS v FROM cars;`
+  SELECT car, ANOMALY_SCORE(engine, *) AS score, IS_ANOMALY(engine, *) AS alarm, MODEL_VERSION(engine) AS v FROM cars SINCE LATEST;`
 	demoHealth = `CREATE TABLE car_health%s AS
   SELECT car, LATEST_BY_OFFSET(score) AS score, LATEST_BY_OFFSET(alarm) AS alarm, LATEST_BY_OFFSET(v) AS v FROM car_scores GROUP BY car;`
 	demoHighest = `SELECT car, ROUND(score, 4) AS score, alarm, v FROM car_health ORDER BY score DESC LIMIT 6;`

@@ -73,7 +73,11 @@ func (c *explainCmd) Run(w *world) (err error) {
 func (c *explainCmd) each(w *world, s *shell.Session, list []lang.Statement) error {
 	shown := false
 	for _, st := range list {
-		if hasPlan(st) {
+		if err := lang.Planned(st); err != nil {
+			return err
+		}
+		t := st.Traits()
+		if t.Plan {
 			if shown && w.Output == "auto" {
 				fmt.Println()
 			}
@@ -82,7 +86,7 @@ func (c *explainCmd) each(w *world, s *shell.Session, list []lang.Statement) err
 				return err
 			}
 		}
-		if _, reads := st.(*lang.QueryStatement); reads || w.Dir != "" {
+		if t.Plan && t.Rows || w.Dir != "" && t.Effect != lang.Sets {
 			continue
 		}
 		if _, err := s.Engine.Run(w.ctx, st); err != nil {
@@ -113,16 +117,4 @@ func (c *explainCmd) plan(w *world, s *shell.Session, st lang.Statement) error {
 		}
 	}
 	return nil
-}
-
-func hasPlan(st lang.Statement) bool {
-	switch st := st.(type) {
-	case *lang.QueryStatement, *lang.CreateModel:
-		return true
-	case *lang.CreateSource:
-		return st.Query != nil
-	case *lang.Insert:
-		return st.Query != nil
-	}
-	return false
 }

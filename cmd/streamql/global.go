@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/streamql/streamql"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/shell"
 )
@@ -27,7 +28,7 @@ type global struct {
 	Output  string            `short:"o" placeholder:"FORMAT" default:"auto" help:"How rows are written: table, jsonl, json or csv. By default a table on a terminal, else jsonl."`
 	Define  map[string]string `short:"d" mapsep:"none" placeholder:"NAME=VALUE" help:"The value that $${NAME} stands for in statements."`
 	Dir     string            `placeholder:"DIR" help:"Keep topics, models, state and jobs in a directory. Without it all is in memory."`
-	Dialect string            `placeholder:"NAME" default:"streamql" help:"streamql, or ksql for ksqlDB's rules of names and times."`
+	Dialect string            `placeholder:"NAME" default:"streamql" help:"streamql, or ksql to do as ksqlDB does; docs/dialects.md lists the differences."`
 	Timeout time.Duration     `placeholder:"TIME" help:"Stop after this time, e.g. 30s."`
 	Limit   int64             `placeholder:"N" help:"The most rows of each query."`
 	Color   string            `placeholder:"WHEN" default:"auto" help:"auto, always or never."`
@@ -65,7 +66,7 @@ func (g *global) check() error {
 	for _, f := range []struct {
 		name, value string
 		legal       []string
-	}{{"output", g.Output, append([]string{"auto"}, shell.Formats...)}, {"dialect", g.Dialect, []string{"streamql", "ksql"}}, {"color", g.Color, []string{"auto", "always", "never"}}} {
+	}{{"output", g.Output, append([]string{"auto"}, shell.Formats...)}, {"dialect", g.Dialect, dialect.Names()}, {"color", g.Color, []string{"auto", "always", "never"}}} {
 		if !slices.Contains(f.legal, f.value) {
 			return usage(fmt.Errorf("--%s is %s, not %q", f.name, strings.Join(f.legal, ", "), f.value))
 		}
@@ -133,7 +134,8 @@ func paints(when string, f *os.File) bool {
 
 // look is how rows are shown on stdout.
 func (w *world) look() shell.Look {
-	l := shell.Look{Format: w.Output, Color: paints(w.Color, os.Stdout), Ksql: w.Dialect == "ksql"}
+	rules, _ := dialect.Named(w.Dialect) // check has seen it
+	l := shell.Look{Format: w.Output, Color: paints(w.Color, os.Stdout), Dialect: rules}
 	on := isTerminal(os.Stdout)
 	if l.Format == "auto" {
 		l.Format = "jsonl"

@@ -325,7 +325,7 @@ func statements(t *testing.T, text string) (out []string) {
 		t.Fatal(err)
 	}
 	for _, st := range list {
-		out = append(out, lang.Print(st))
+		out = append(out, strings.Join(strings.Fields(st.Text()), " "))
 	}
 	return out
 }

@@ -16,7 +16,7 @@ var own = map[string]func(args []any) (any, bool){
 	"UCASE": text(strings.ToUpper), "UPPER": text(strings.ToUpper), "LCASE": text(strings.ToLower), "LOWER": text(strings.ToLower),
 	"TRIM": text(func(s string) string { return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }) }),
 	"LEN":  length, "LENGTH": length,
-	"SUBSTRING": substring, "REPLACE": replace, "CONCAT": concat, "CONCAT_WS": concatWith,
+	"SUBSTRING": substring, "REPLACE": replace, "CONCAT": concat, "||": concatenation, "CONCAT_WS": concatWith,
 	"COALESCE": coalesce, "IFNULL": coalesce, "NULLIF": nullIf, "AS_VALUE": coalesce,
 	"GREATEST": best(+1), "LEAST": best(-1),
 	"ABS": absolute, "SIGN": sign, "SQRT": real(math.Sqrt), "FLOOR": real(math.Floor), "CEIL": real(math.Ceil), "EXP": real(math.Exp), "LN": real(math.Log),
@@ -104,6 +104,14 @@ func replace(args []any) (any, bool) {
 		return args[0], true
 	}
 	return strings.Join(strings.Split(args[0].(string), args[1].(string)), args[2].(string)), true
+}
+
+// concatenation is ||, which is NULL where an operand is.
+func concatenation(args []any) (any, bool) {
+	if args[0] == nil || args[1] == nil {
+		return nil, true
+	}
+	return concat(args)
 }
 
 func concat(args []any) (any, bool) {

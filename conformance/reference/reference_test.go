@@ -50,7 +50,7 @@ func TestUncovered(t *testing.T) {
 		"CREATE TABLE o AS SELECT k, TOPK(v, 2) AS r FROM s GROUP BY k;": "aggregate TOPK",
 		"CREATE STREAM o AS SELECT k, CUBE_EXPLODE(w) AS r FROM s;":      "table function CUBE_EXPLODE",
 		"CREATE STREAM o AS SELECT k, v FROM s SINCE LATEST;":            "a scan clause with LATEST",
-		"DROP STREAM s;": "statement *lang.Drop",
+		"DROP STREAM s;": "statement DROP STREAM",
 	} {
 		_, err := reference.Job(s+text, reference.Options{}, nil)
 		if u := new(reference.Uncovered); !errors.As(err, &u) || u.What != what {

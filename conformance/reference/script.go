@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
@@ -16,10 +17,10 @@ import (
 
 // Options is what a script's meaning depends on beside its text.
 type Options struct {
-	Upper, Strict bool              // as in planner.Options; both are set by the dialect ksql
-	Properties    map[string]string // as SET makes them
-	Topics        map[string]int32  // the topics that exist before the script, with their partitions
-	Now           int64             // ms since the epoch: the time of rows of INSERT VALUES that give none
+	Dialect    dialect.Set
+	Properties map[string]string // as SET makes them
+	Topics     map[string]int32  // the topics that exist before the script, with their partitions
+	Now        int64             // ms since the epoch: the time of rows of INSERT VALUES that give none
 }
 
 // Script is the jobs of a text, planned with a catalog of its own.
@@ -44,10 +45,12 @@ type planned struct {
 // shows something write nothing and are passed over; any other statement is an [Uncovered] error.
 func Plan(text string, o Options) (*Script, error) {
 	s := &Script{Catalog: catalog.New(), Inserted: map[topic.Partition][]Record{}, now: o.Now}
-	s.o = planner.Options{Catalog: s.Catalog, Functions: udf.Builtins(), Upper: o.Upper, Strict: o.Strict,
+	s.o = planner.Options{Catalog: s.Catalog, Functions: udf.Builtins(), Dialect: o.Dialect,
 		Properties: map[string]string{"auto.offset.reset": "earliest"}}
 	maps.Copy(s.o.Properties, o.Properties)
-	s.o.Upper = o.Upper || o.Properties["sql.identifiers"] == "upper"
+	if o.Properties["sql.identifiers"] == "upper" {
+		s.o.Dialect = s.o.Dialect.With(dialect.UpperNames)
+	}
 	topics := map[string]int32{}
 	maps.Copy(topics, o.Topics)
 	list, err := lang.Parse(text)
@@ -77,7 +80,7 @@ func (s *Script) plan(st lang.Statement, topics map[string]int32) error {
 			s.put(r, topics)
 			return nil
 		}
-		if _, taken := s.Catalog.Relation(st.Name.Fold(s.o.Upper), true); taken {
+		if _, taken := s.Catalog.Relation(st.Name.Fold(s.o.Dialect.Has(dialect.UpperNames)), true); taken {
 			return uncovered("a second statement for one name")
 		}
 		p, err := planner.Fill(st, name, s.o)
@@ -111,10 +114,13 @@ func (s *Script) plan(st lang.Statement, topics map[string]int32) error {
 			return err
 		}
 		s.o.Properties[key] = v
-		s.o.Upper = s.o.Upper || key == "sql.identifiers" && v == "upper"
-	case *lang.QueryStatement, *lang.Show, *lang.Describe, *lang.Explain: // they write nothing
+		if key == "sql.identifiers" && v == "upper" {
+			s.o.Dialect = s.o.Dialect.With(dialect.UpperNames)
+		}
 	default:
-		return uncovered("statement %T", st)
+		if st.Traits().Effect != lang.Asks || lang.Planned(st) != nil {
+			return uncovered("statement %s", st.Traits().Name)
+		}
 	}
 	return nil
 }

@@ -60,7 +60,10 @@ func Over(e *streamql.Engine, roots ...string) *Handler {
 			return nil, err
 		}
 		for _, st := range list {
-			if !lang.HasRows(st) { // before it has done anything
+			if err := lang.Planned(st); err != nil {
+				return nil, err
+			}
+			if !st.Traits().Rows { // before it has done anything
 				return nil, &streamql.Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: 1, Msg: "this statement has no rows", Hint: "POST it to /v1/exec"}
 			}
 		}
@@ -82,7 +85,7 @@ func Over(e *streamql.Engine, roots ...string) *Handler {
 				return said, err
 			}
 			if r.Rows != nil {
-				if r.Message, err = count(r.Rows); err != nil {
+				if r.Message, err = count(r.Rows, st.Traits().Bounded); err != nil {
 					return said, err
 				}
 			}
@@ -107,10 +110,10 @@ func begin(ctx context.Context, e *streamql.Engine, q peer.Request, roots []stri
 	return s, nil
 }
 
-// count reads rows and drops them.
-func count(rows *streamql.Rows) (string, error) {
-	if !rows.Bounded {
-		return "", &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan, Msg: "the query does not end, and its rows would be dropped", Hint: "POST it to /v1/query"}
+// count reads rows and drops them. They must end: by themselves, or because the statement's text bounds them.
+func count(rows *streamql.Rows, bounded bool) (string, error) {
+	if !rows.Bounded && !bounded {
+		return "", &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan, Msg: "the query does not end, and its rows would be dropped", Hint: "POST it to /v1/query, or write LIMIT"}
 	}
 	n := 0
 	for b, err := range rows.Batches() {

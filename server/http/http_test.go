@@ -175,6 +175,10 @@ func TestStatements(t *testing.T) {
 	if want := `{"messages":["1 rows inserted into s","1 rows"]}` + "\n"; status != 200 || text != want {
 		t.Errorf("%d, got %s, want %s", status, text, want)
 	}
+	status, text, _ = post(t, s, "/v1/exec", sql("PRINT s FROM BEGINNING LIMIT 2; SELECT id FROM s EMIT CHANGES LIMIT 1;"))
+	if want := `{"messages":["2 rows","1 rows"]}` + "\n"; status != 200 || text != want {
+		t.Errorf("rows that LIMIT bounds: %d, got %s, want %s", status, text, want)
+	}
 	status, text, _ = post(t, s, "/v1/query", sql("DROP TABLE sums;"))
 	if status != 400 || !strings.Contains(text, `"SQ3015"`) {
 		t.Errorf("a statement without rows: %d %s", status, text)
@@ -213,6 +217,10 @@ func TestBadRequests(t *testing.T) {
 		{"a column there is not", "POST", "/v1/query", sql("SELECT totl FROM sums;"), 400, `"SQ2003"`},
 		{"a document without an end", "POST", "/v1/query", sql("SELECT * FROM s EMIT CHANGES;"), 400, `"SQ3010"`},
 		{"rows without an end, dropped", "POST", "/v1/exec", sql("SELECT * FROM s EMIT CHANGES;"), 400, `"SQ3010"`},
+		{"records without an end, dropped", "POST", "/v1/exec", sql("PRINT s FROM BEGINNING;"), 400, `"SQ3010"`},
+		{"a statement for later", "POST", "/v1/exec", sql("ARCHIVE TOPIC t TO 'file:///x';"), 400, `ARCHIVE TOPIC is not supported yet`},
+		{"a statement for later, as a query", "POST", "/v1/query", sql("ALTER STREAM s ADD COLUMN a INT;"), 400, `ALTER STREAM is not supported yet`},
+		{"a statement for later, explained", "POST", "/v1/query", sql("EXPLAIN EXPORT MODEL m;"), 400, `EXPORT MODEL is not supported yet`},
 		{"another verb", "GET", "/v1/query", ``, 405, `this path wants POST`},
 		{"another path", "POST", "/v2/query", `{}`, 404, `there is nothing at this path`},
 		{"files of the machine", "POST", "/v1/exec", sql("CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"), 403, `"SQ7105"`},

@@ -33,7 +33,7 @@ func Lookup(name string) (Type, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return Type{}, &OptionError{Option: "type", Nearest: lang.Suggest(name, names), Reason: fmt.Sprintf("there is no model type %q", name)}
+	return Type{}, &OptionError{Option: "type", Nearest: lang.Suggest(name, names), Legal: names, Reason: fmt.Sprintf("there is no model type %q", name)}
 }
 
 // Errors that the engine maps to its codes. They are wrapped with what is wrong.
@@ -47,8 +47,12 @@ var (
 	ErrClasses = errors.New("the value is none of the declared classes")               // SQ6102
 )
 
-// OptionError says which option is wrong, and why (SQ6009). Nearest is a legal name close to what was written, or "".
-type OptionError struct{ Option, Nearest, Reason string }
+// OptionError says which option is wrong, and why (SQ6009). Nearest is a legal name close to what was written, or ""; Legal are all of
+// them, where they are few.
+type OptionError struct {
+	Option, Nearest, Reason string
+	Legal                   []string
+}
 
 func (e *OptionError) Error() string {
 	s := fmt.Sprintf("option %s: %s", e.Option, e.Reason)

@@ -5,6 +5,17 @@ import (
 	"strconv"
 )
 
+// The printer of statements serves the tests alone: what is printed and read again must be the same tree. SHOW CREATE shows a statement as
+// its author wrote it.
+
+// Print is the statement as text, on one line and without comments: keywords in capitals, names as written, quoted where they
+// were. Parsing it again gives a tree Equal to the statement.
+func Print(s Statement) string {
+	var p printer
+	p.statement(s)
+	return p.b.String()
+}
+
 func (p *printer) statement(s Statement) {
 	switch s := s.(type) {
 	case *QueryStatement:

@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/exec/op"
+	"github.com/streamql/streamql/format"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+	"github.com/streamql/streamql/topic"
+)
+
+// INSERT INTO: with VALUES it writes rows at once, with a query it defines a job.
+var _ = declare(statement[*lang.Insert]{
+	role: Writer,
+	answer: func(ctx context.Context, s *Session, st *lang.Insert, args []any) (*Result, error) {
+		if st.Query == nil {
+			return s.insertValues(ctx, st, args)
+		}
+		return s.define(ctx, args, func(in *decide.Input) (*decide.Decision, error) { return s.engine.decider.Insert(st, in) })
+	},
+	plan: func(st *lang.Insert, o planner.Options) ([]planner.Stage, error) {
+		p, err := planner.Insert(st, "EXPLAIN", o)
+		if err != nil {
+			return nil, err
+		}
+		return p.Stages, nil
+	},
+})
+
+// insertValues writes the rows of INSERT INTO .. VALUES.
+func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
+	e, in := s.engine, s.input(ctx, args)
+	o := e.decider.Options(in)
+	o.Memory = e.memory
+	r, rows, err := planner.Values(st, o)
+	if err != nil {
+		return nil, err
+	}
+	records, err := e.encode(r, rows)
+	if err != nil {
+		return nil, err
+	}
+	err = e.write(ctx, func(txn topic.Txn) error {
+		for _, rec := range records {
+			if err := txn.Write(rec.to, rec.Record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Message: fmt.Sprintf("%d rows inserted into %s", len(rows), r.Name)}, nil
+}
+
+// placed is a record and where it goes.
+type placed struct {
+	to topic.Partition
+	topic.Record
+}
+
+func (e *Engine) encode(r *catalog.Relation, rows []planner.Row) (out []placed, err error) {
+	var key format.Codec
+	if len(r.Key.Fields) > 0 {
+		if key, err = format.New(r.Key); err != nil {
+			return nil, err
+		}
+	}
+	value, err := format.New(r.Value)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		p, rec, err := op.Encode(r, row.Columns, row.Time, key, value)
+		if err != nil {
+			return nil, err
+		}
+		if row.Time == nil {
+			rec.Time = e.c.Now().UnixMilli()
+		}
+		out = append(out, placed{p, rec})
+	}
+	return out, nil
+}

@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/streamql/streamql/decide"
+	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
+)
+
+// SET.
+var _ = declare(statement[*lang.Set]{
+	role:   Reader,
+	answer: func(_ context.Context, s *Session, st *lang.Set, _ []any) (*Result, error) { return s.set(st) },
+})
+
+// UNSET.
+var _ = declare(statement[*lang.Unset]{
+	role: Reader,
+	answer: func(_ context.Context, s *Session, st *lang.Unset, _ []any) (*Result, error) {
+		s.change(func(d *decide.Session) { delete(d.Properties, strings.ToLower(st.Key.Value)) })
+		return &Result{Message: "unset " + st.Key.Value}, nil
+	},
+})
+
+// DEFINE.
+var _ = declare(statement[*lang.Define]{
+	role: Reader,
+	answer: func(_ context.Context, s *Session, st *lang.Define, _ []any) (*Result, error) {
+		s.change(func(d *decide.Session) { d.Variables[st.Name.Text] = st.Value.Value })
+		return &Result{Message: "defined " + st.Name.Text}, nil
+	},
+})
+
+// UNDEFINE.
+var _ = declare(statement[*lang.Undefine]{
+	role: Reader,
+	answer: func(_ context.Context, s *Session, st *lang.Undefine, _ []any) (*Result, error) {
+		s.change(func(d *decide.Session) { delete(d.Variables, st.Name.Text) })
+		return &Result{Message: "undefined " + st.Name.Text}, nil
+	},
+})
+
+// properties that SET knows beside ksqlDB's own (ksql.*), which are kept and mostly without effect.
+var properties = []string{"auto.offset.reset", "sql.identifiers", "emit.changes", decide.Guarantee}
+
+func (s *Session) set(st *lang.Set) (*Result, error) {
+	name := strings.ToLower(st.Key.Value)
+	value, err := planner.Literal(st.Value)
+	if err != nil {
+		return nil, err
+	}
+	legal := strings.HasPrefix(name, "ksql.") || strings.Contains(name, ".streams.")
+	for _, k := range properties {
+		legal = legal || k == name
+	}
+	if !legal {
+		err := &lang.Error{Code: "SQ1102", Stage: lang.StagePlan, Pos: st.Key.Position(), Len: len(name) + 2, Msg: fmt.Sprintf("there is no property %q", name)}
+		if near := lang.Suggest(name, properties); near != "" {
+			err.Label = "did you mean '" + near + "'?"
+		}
+		return nil, err
+	}
+	bad := func(code, format string, args ...any) error {
+		return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case name == "auto.offset.reset" && value != "earliest" && value != "latest":
+		return nil, bad("SQ1103", "auto.offset.reset is 'earliest' or 'latest'")
+	case name == decide.Guarantee && value != decide.AtLeastOnce && !strings.HasPrefix(value, "exactly_once"):
+		return nil, bad("SQ1103", "%s is 'exactly_once' or '%s'", decide.Guarantee, decide.AtLeastOnce)
+	case name == "emit.changes" && value != "row":
+		return nil, bad("SQ3001", "%s = %q is not supported yet", name, value)
+	}
+	s.change(func(d *decide.Session) { d.Properties[name] = value })
+	return &Result{Message: name + " = " + value}, nil
+}
+
+// Set sets a property, as the statement SET does.
+func (s *Session) Set(name, value string) error {
+	_, err := s.set(&lang.Set{Key: &lang.Text{Value: name}, Value: &lang.Text{Value: value}})
+	return Wrap(err, nil)
+}
