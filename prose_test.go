@@ -39,7 +39,6 @@ var notHeld = map[string]bool{
 	"docs":                  true,
 	"engine":                true,
 	"examples/queries":      true,
-	"exec":                  true,
 	"exec/op":               true,
 	"exec/sim":              true,
 	"expr":                  true,
