@@ -137,9 +137,9 @@ func (w *world) letters() (gaps []topic.Span, letters []string) {
 			continue
 		}
 		s := topic.Span{Partition: topic.Partition{Topic: w.plan.in}}
-		format := "offsets %d to %d of " + w.plan.in + "[%d] are no longer there"
+		format := "offsets %d to %d of " + w.plan.in + "[%d] no longer exist"
 		if _, err := fmt.Sscanf(h["streamql.message"], format, &s.From, &s.To, &s.ID); err != nil {
-			w.violation("a gap is told as %q", h["streamql.message"])
+			w.violation("a gap is reported as %q", h["streamql.message"])
 		}
 		gaps = append(gaps, s)
 	}
