@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestNoRegularFile refuses pipes, devices, sockets and what the kernel makes up, and waits for none of them.
+// TestNoRegularFile: pipes, devices, sockets and kernel file systems are rejected without
+// blocking.
 func TestNoRegularFile(t *testing.T) {
 	dir := write(t)
 	pipe := filepath.Join(dir, "pipe.csv")
@@ -20,7 +21,7 @@ func TestNoRegularFile(t *testing.T) {
 			"/proc/self/environ": "no file on a disk"} {
 			p, err := Admit([]string{root}, path)
 			if err != nil {
-				continue // it is not under this root
+				continue // it is not below this root
 			}
 			_, err = Open(context.Background(), Config{Root: p.Root, Path: p.Path, Format: "csv", Header: true})
 			if err == nil || !strings.Contains(err.Error(), why) {
