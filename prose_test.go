@@ -47,10 +47,6 @@ var notHeld = map[string]bool{
 	"planner":               true,
 	"server/http":           true,
 	"shell":                 true,
-	"udf":                   true,
-	"udf/ml":                true,
-	"udf/ml/mltest":         true,
-	"udf/ml/nn":             true,
 }
 
 // A construction is a turn of phrase that STYLE.md replaces. Match finds it in the text of one
@@ -103,7 +99,7 @@ var constructions = []construction{
 		`\b(there|which|if there) (is|are|was|were) no\b|\b(is|are|was|were) no (longer|more|less|fewer|larger|such)\b`,
 		"there is no topic; no longer, no more than"),
 	listed("letter", `\bletters?\b`,
-		`dead[- ]letter|(capital|lower|upper|case|first|ASCII) letters?|letters? (and|or|,)|[0-9] letters|\b(a|the|one|of) letter\b|love letter`,
+		`dead[- ]letter|(capital|lower|upper|case|first|ASCII) letters?|letters? (and|or|,)|[0-9] letters|\b(a|the|one|of) letter\b|small letters?|letters of Java`,
 		"characters are letters"),
 	listed("work off", `\b(work|works|worked|working) (it |them )?off\b`, ``, ""),
 	listed("break off", `\b(break|breaks|broke|broken|breaking) off\b`, ``, ""),

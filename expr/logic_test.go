@@ -127,8 +127,8 @@ func TestCompareTypes(t *testing.T) {
 		{flow.Date, flow.Timestamp, arrow.Date32(1), arrow.Timestamp(86400001), Less, true}, {flow.Timestamp, flow.Date, arrow.Timestamp(86400000), arrow.Date32(1), Equal, true},
 		{flow.Null, flow.Int, nil, int32(1), Equal, nil}, {flow.Date, flow.String, arrow.Date32(1), "never", Equal, failed{}},
 		{flow.Array(flow.Int), flow.Array(flow.Bigint), []any{int32(1)}, []any{int64(1)}, Equal, true},
-		{flow.Int, flow.String, nil, nil, Equal, "cannot compare INTEGER with STRING"}, {flow.Boolean, flow.Boolean, nil, nil, Less, "no meaning for BOOLEAN"},
-		{day, day, nil, nil, Less, "no meaning for STRUCT"}, {flow.Array(flow.Int), flow.Int, nil, nil, Equal, "cannot compare"},
+		{flow.Int, flow.String, nil, nil, Equal, "cannot compare INTEGER with STRING"}, {flow.Boolean, flow.Boolean, nil, nil, Less, "not defined for BOOLEAN"},
+		{day, day, nil, nil, Less, "not defined for STRUCT"}, {flow.Array(flow.Int), flow.Int, nil, nil, Equal, "cannot compare"},
 	} {
 		in := rowsTable([]flow.Type{c.l, c.r}, []any{c.x, c.y})
 		e, err := NewCompare(c.op, in.col(0), in.col(1), false)
@@ -271,8 +271,8 @@ func TestCase(t *testing.T) {
 		t.Errorf("INTEGER, NULL and DOUBLE make %s", flow.TypeName(e.Type()))
 	}
 	for words, err := range map[string]error{
-		"both INTEGER and STRING": second(NewCase([]Expr{yes}, []Expr{Lit(flow.Int, int32(1))}, Lit(flow.String, "a"))),
-		"only NULL":               second(NewCase([]Expr{yes}, []Expr{Lit(flow.Null, nil)}, nil)),
+		"different types, INTEGER and STRING": second(NewCase([]Expr{yes}, []Expr{Lit(flow.Int, int32(1))}, Lit(flow.String, "a"))),
+		"are NULL":               second(NewCase([]Expr{yes}, []Expr{Lit(flow.Null, nil)}, nil)),
 		"WHEN needs a BOOLEAN":    second(NewCase([]Expr{Lit(flow.Int, int32(1))}, []Expr{yes}, nil)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), words) {

@@ -213,7 +213,7 @@ func TestOpenErrorsNamePathAndCause(t *testing.T) {
 		want   []string
 	}{
 		{"missing", nil, "nope.csv", Config{}, []string{"nope.csv", "no such file"}},
-		{"empty directory", nil, ".", Config{}, []string{"holds no files"}},
+		{"empty directory", nil, ".", Config{}, []string{"contains no files"}},
 		{"unknown ending", []string{"a.dat", ""}, ".", Config{}, []string{"a.dat", "ending", "format"}},
 		{
 			"two formats",

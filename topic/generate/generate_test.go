@@ -223,21 +223,21 @@ func TestErrors(t *testing.T) {
 		},
 		{
 			Config{Kind: "cars", Options: map[string]string{"cars": "0"}},
-			`option cars is "0", it must be a whole number from 1 to 1000000`,
+			`option cars is "0", but must be an integer from 1 to 1000000`,
 		},
 		{Config{Kind: "cars", Options: map[string]string{"failing": "NaN"}}, "from 0 to 1"},
 		{
 			Config{Kind: "cars", Fields: []arrow.Field{flow.Field("wings", flow.Int)}},
-			"makes no column wings; it makes car, coolant_temp",
+			"has no column wings; it has car, coolant_temp",
 		},
 		{
 			Config{Kind: "cars", Fields: []arrow.Field{flow.Field("speed", flow.Int)}},
 			"column speed as DOUBLE, not INTEGER",
 		},
-		{Config{Kind: "random"}, "columns must be declared"},
+		{Config{Kind: "random"}, "needs declared columns"},
 		{
 			Config{Kind: "random", Fields: []arrow.Field{flow.Field("m", flow.Map(flow.Int, flow.Int))}},
-			"MAP<INTEGER, INTEGER>, which it cannot make",
+			"MAP<INTEGER, INTEGER>, which the generator does not support",
 		},
 	}
 	for _, c := range cases {
