@@ -50,11 +50,13 @@ func (t *Trainer) Repack() {
 
 // Input is where a block's inputs go. Output and Delta are the last layer's values and their
 // gradient.
-func (t *Trainer) Input() []Lane  { return t.acts[0][:t.Layers[0].In] }
+func (t *Trainer) Input() []Lane { return t.acts[0][:t.Layers[0].In] }
+
 // Output returns the output of the last forward pass.
 func (t *Trainer) Output() []Lane { return t.acts[len(t.Layers)][:t.Layers[len(t.Layers)-1].Out] }
+
 // Delta returns the gradient of the loss with respect to the output, which the caller sets.
-func (t *Trainer) Delta() []Lane  { return t.delta[len(t.Layers)-1][:t.Layers[len(t.Layers)-1].Out] }
+func (t *Trainer) Delta() []Lane { return t.delta[len(t.Layers)-1][:t.Layers[len(t.Layers)-1].Out] }
 
 // Hidden is the values of layer i's units.
 func (t *Trainer) Hidden(i int) []Lane { return t.acts[i+1][:t.Layers[i].Out] }
