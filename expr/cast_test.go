@@ -194,7 +194,7 @@ func TestNested(t *testing.T) {
 		"needs a STRUCT, not INTEGER": second(NewField(one, "f")), `no field "f"`: second(NewField(Lit(xs, nil), "f")),
 		"[] needs an ARRAY or a MAP": second(NewIndex(one, one)), "index is an INTEGER": second(NewIndex(Lit(flow.Array(flow.Int), nil), a)),
 		"a key of MAP<STRING, INTEGER> is not INTEGER": second(NewIndex(Lit(flow.Map(flow.String, flow.Int), nil), one)),
-		"the type is unknown":                      second(NewArray([]Expr{Lit(flow.Null, nil)})), "BOOLEAN have no common type": second(NewArray([]Expr{one, Lit(flow.Boolean, true)})),
+		"the type is unknown":                          second(NewArray([]Expr{Lit(flow.Null, nil)})), "BOOLEAN have no common type": second(NewArray([]Expr{one, Lit(flow.Boolean, true)})),
 		`STRUCT(..) names "a" twice`: second(NewStruct([]string{"a", "a"}, []Expr{one, one})), "the values of MAP(..)": second(NewMap([]Expr{a}, []Expr{Lit(flow.Null, nil)})),
 	} {
 		if err == nil || !strings.Contains(err.Error(), words) {

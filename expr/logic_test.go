@@ -272,8 +272,8 @@ func TestCase(t *testing.T) {
 	}
 	for words, err := range map[string]error{
 		"different types, INTEGER and STRING": second(NewCase([]Expr{yes}, []Expr{Lit(flow.Int, int32(1))}, Lit(flow.String, "a"))),
-		"are NULL":               second(NewCase([]Expr{yes}, []Expr{Lit(flow.Null, nil)}, nil)),
-		"WHEN needs a BOOLEAN":    second(NewCase([]Expr{Lit(flow.Int, int32(1))}, []Expr{yes}, nil)),
+		"are NULL":                            second(NewCase([]Expr{yes}, []Expr{Lit(flow.Null, nil)}, nil)),
+		"WHEN needs a BOOLEAN":                second(NewCase([]Expr{Lit(flow.Int, int32(1))}, []Expr{yes}, nil)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("got %v, want %q", err, words)

@@ -69,7 +69,7 @@ func TestPatternParse(t *testing.T) {
 		{"yyyy-MM-dd HH:mm:ssZ", "2018-05-11 00:00:00-0130", "2018-05-11T00:00:00-01:30"},
 		{"A", "1000", "1970-01-01T00:00:01Z"},
 		{"yyyy-MM-dd", "2021-02-29", "error: the month has 28 days"},
-		{"yyyy-MM-dd", "2021-2-29", "error: 2 digits are wanted"},
+		{"yyyy-MM-dd", "2021-2-29", "error: expected 2 digits"},
 		{"yyyy-MM-dd", "2021-02-28x", "error: 'x' is left over"},
 		{"yyyy-MM-dd", "2021-13-01", "error: 13 does not lie between 1 and 12"},
 		{"yyyy-DDD", "2021-366", "error: the year has no day 366"},

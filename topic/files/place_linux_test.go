@@ -17,8 +17,8 @@ func TestNoRegularFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, root := range []string{Everywhere, "/dev", "/proc", dir} {
-		for path, why := range map[string]string{pipe: "no regular file", dir: "no regular file", "/dev/null": "no regular file", "/dev/zero": "no regular file",
-			"/proc/self/environ": "no file on a disk"} {
+		for path, why := range map[string]string{pipe: "not a regular file", dir: "not a regular file", "/dev/null": "not a regular file", "/dev/zero": "not a regular file",
+			"/proc/self/environ": "not a file on a disk"} {
 			p, err := Admit([]string{root}, path)
 			if err != nil {
 				continue // it is not below this root
