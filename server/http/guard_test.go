@@ -162,7 +162,7 @@ func TestPeer(t *testing.T) {
 	if _, err := (&peer.Client{HTTP: nethttp.DefaultClient, TLS: true}).Query(context.Background(), address, "SELECT 1;", []int32{0}); !errors.As(err, &e) || e.Code != "SQ7102" {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := (&peer.Client{}).Query(context.Background(), "127.0.0.1:1", "SELECT 1;", []int32{0}); err == nil || !strings.Contains(err.Error(), "ask 127.0.0.1:1") {
+	if _, err := (&peer.Client{}).Query(context.Background(), "127.0.0.1:1", "SELECT 1;", []int32{0}); err == nil || !strings.Contains(err.Error(), "query 127.0.0.1:1") {
 		t.Errorf("nobody there: %v", err)
 	}
 	live, err := c.Query(context.Background(), address, "SELECT v FROM s SINCE EARLIEST EMIT CHANGES;", []int32{0})
