@@ -14,33 +14,104 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// full is an entry with every member set, so that a member without a form in the log is noticed.
+// full returns an entry with all members set, so that a member without an encoding in the log
+// is noticed.
 func full() *Entry {
-	deep := flow.Struct(flow.Field("a b", flow.Array(flow.Map(flow.String, flow.Decimal(12, 3)))), flow.Field("t", flow.Timestamp))
-	r := &Relation{Name: "r", Table: true, Topic: "t", Partitions: 3, Timestamp: "ts", TimestampFormat: "yyyy", Window: &Windowing{Kind: "TUMBLING", Size: 5},
-		With: map[string]string{"k": "v"}, Connector: "files", ReadOnly: true, Statement: "CREATE ..", Job: "j", OnError: "skip", Variables: map[string]string{"a": "b"}, Root: "/a", Path: "b",
-		Columns: []Column{{Name: "id", Type: flow.String, Role: Key}, {Name: "h", Type: flow.Bytes, Role: Header, Header: "x"}, {Name: "d", Type: deep}},
-		Key:     format.Spec{Name: "KAFKA", Fields: []arrow.Field{flow.Field("id", flow.String)}, Unwrapped: true, Options: map[string]string{}},
-		Value:   format.Spec{Name: "CSV", Fields: []arrow.Field{flow.Field("d", deep)}, Options: map[string]string{"delimiter": "TAB"}},
-		Make:    &Topic{Name: "t", Partitions: 3, Use: Data, RetentionMs: 7, Compact: true}}
-	reading := Reading{Dialect: "ksql", Properties: map[string]string{"p": "1"}, Variables: map[string]string{"v": "2"}, Relations: []*Relation{r},
-		Types: map[string]NamedType{"T": {Name: "T", Type: deep}}}
+	deep := flow.Struct(
+		flow.Field("a b", flow.Array(flow.Map(flow.String, flow.Decimal(12, 3)))),
+		flow.Field("t", flow.Timestamp),
+	)
+	r := &Relation{
+		Name:            "r",
+		Table:           true,
+		Topic:           "t",
+		Partitions:      3,
+		Timestamp:       "ts",
+		TimestampFormat: "yyyy",
+		Window:          &Windowing{Kind: "TUMBLING", Size: 5},
+		With: map[string]string{
+			"k": "v",
+		},
+		Connector: "files",
+		ReadOnly:  true,
+		Statement: "CREATE ..",
+		Job:       "j",
+		OnError:   "skip",
+		Variables: map[string]string{"a": "b"},
+		Root:      "/a",
+		Path:      "b",
+		Columns: []Column{
+			{Name: "id", Type: flow.String, Role: Key},
+			{Name: "h", Type: flow.Bytes, Role: Header, Header: "x"},
+			{Name: "d", Type: deep},
+		},
+		Key: format.Spec{
+			Name:      "KAFKA",
+			Fields:    []arrow.Field{flow.Field("id", flow.String)},
+			Unwrapped: true,
+			Options:   map[string]string{},
+		},
+		Value: format.Spec{
+			Name:    "CSV",
+			Fields:  []arrow.Field{flow.Field("d", deep)},
+			Options: map[string]string{"delimiter": "TAB"},
+		},
+		Make: &Topic{Name: "t", Partitions: 3, Use: Data, RetentionMs: 7, Compact: true},
+	}
+	reading := Reading{
+		Dialect:    "ksql",
+		Properties: map[string]string{"p": "1"},
+		Variables:  map[string]string{"v": "2"},
+		Relations:  []*Relation{r},
+		Types:      map[string]NamedType{"T": {Name: "T", Type: deep}},
+	}
 	for _, v := range []any{nil, true, int32(-7), int64(1) << 60, float32(0.1), 1e300, "ü", []byte{0, 255}} {
 		a, _ := ArgOf(v)
 		reading.Args = append(reading.Args, a)
 	}
 	p := topic.Partition{Topic: "c", ID: 2}
-	j := &Job{Name: "j", Kind: "CTAS", Statement: "CREATE ..", Reading: reading, Fills: "r", Reads: []string{"s"}, Uses: []string{"m"}, Waits: []Version{{"m", 2}},
-		Bounded: true, Spans: [][]topic.Span{{{Partition: p, From: 4, To: topic.End}}}, Guarantee: "at_least_once", Shape: "0.1 x",
-		Topics: []Topic{{Name: "c", Partitions: 3, Use: Changelog}}, Tasks: []topic.Partition{p}, Made: true, Generation: 4, Resume: "STATE", Paused: true, Done: true,
-		Failure: &Failure{Code: "SQ1", Cause: "c", Cure: "d", By: "e", At: 5}}
-	return &Entry{Format: EntryFormat, ID: "i", At: 9, By: "b", Kind: "TABLE", Name: "r", Statement: "CREATE ..", Change: Change{End: []string{"a"}, Drop: []string{"b"},
-		DropType: "c", Delete: []string{"d"}, Deleted: []string{"e"}, Type: &NamedType{Name: "T", Type: deep}, Relation: r,
-		Model: &Model{Name: "m", Statement: "s", Reading: reading, Job: "j", Type: "kmeans", Topic: "mt"}, Job: j,
-		States: []State{{Job: "j", State: Failed, Resume: "OFFSETS", Failure: j.Failure, Generation: 4}}, Skip: []int64{3}}}
+	j := &Job{
+		Name:      "j",
+		Kind:      "CTAS",
+		Statement: "CREATE ..",
+		Reading:   reading,
+		Fills:     "r",
+		Reads:     []string{"s"},
+		Uses:      []string{"m"},
+		Waits:     []Version{{"m", 2}},
+		Bounded:   true,
+		Spans:     [][]topic.Span{{{Partition: p, From: 4, To: topic.End}}},
+		Guarantee: "at_least_once",
+		Shape:     "0.1 x",
+		Topics: []Topic{
+			{Name: "c", Partitions: 3, Use: Changelog},
+		},
+		Tasks:      []topic.Partition{p},
+		Made:       true,
+		Generation: 4,
+		Resume:     "STATE",
+		Paused:     true,
+		Done:       true,
+		Failure:    &Failure{Code: "SQ1", Cause: "c", Cure: "d", By: "e", At: 5},
+	}
+	return &Entry{
+		Format:    EntryFormat,
+		ID:        "i",
+		At:        9,
+		By:        "b",
+		Kind:      "TABLE",
+		Name:      "r",
+		Statement: "CREATE ..",
+		Change: Change{End: []string{"a"}, Drop: []string{"b"},
+			DropType: "c", Delete: []string{"d"}, Deleted: []string{"e"}, Type: &NamedType{Name: "T", Type: deep}, Relation: r,
+			Model: &Model{Name: "m", Statement: "s", Reading: reading, Job: "j", Type: "kmeans", Topic: "mt"}, Job: j,
+			States: []State{
+				{Job: "j", State: Failed, Resume: "OFFSETS", Failure: j.Failure, Generation: 4},
+			}, Skip: []int64{3}},
+	}
 }
 
-// unset lists the members of a value that have their zero value.
+// unset lists the members of a value that are zero.
 func unset(v reflect.Value, path string) (out []string) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -63,7 +134,7 @@ func unset(v reflect.Value, path string) (out []string) {
 	return nil
 }
 
-// What is written is what is read, member by member.
+// TestEntry: decoding an encoded entry returns it, member by member.
 func TestEntry(t *testing.T) {
 	e := full()
 	if missing := unset(reflect.ValueOf(e), "entry"); len(missing) > 0 {
@@ -90,12 +161,13 @@ func TestEntry(t *testing.T) {
 	if want != have {
 		t.Errorf("arguments %s, want %s", have, want)
 	}
-	if !flow.SameType(got.Change.Type.Type, e.Change.Type.Type) || !reflect.DeepEqual(got.Change.Job.Spans, e.Change.Job.Spans) {
+	if !flow.SameType(got.Change.Type.Type, e.Change.Type.Type) ||
+		!reflect.DeepEqual(got.Change.Job.Spans, e.Change.Job.Spans) {
 		t.Errorf("%+v", got.Change)
 	}
 }
 
-// Arguments come back with the type that they had.
+// TestArgs: decoded arguments have their original types.
 func TestArgs(t *testing.T) {
 	for _, v := range []any{nil, true, int32(-7), int64(1) << 60, float32(0.1), 1e300, "ü", []byte{0, 255}} {
 		a, ok := ArgOf(v)
@@ -112,10 +184,14 @@ func TestArgs(t *testing.T) {
 	}
 }
 
-// A catalog never changes, and changes apply in their order whatever they refer to.
+// TestApply: a catalog never changes, and changes are applied in order whatever they refer to.
 func TestApply(t *testing.T) {
 	c := New()
-	next := c.Apply(Change{Job: &Job{Name: "a"}}, Change{Job: &Job{Name: "b"}}, Change{States: []State{{Job: "a", State: Paused}, {Job: "nobody", State: Done}}})
+	next := c.Apply(
+		Change{Job: &Job{Name: "a"}},
+		Change{Job: &Job{Name: "b"}},
+		Change{States: []State{{Job: "a", State: Paused}, {Job: "nobody", State: Done}}},
+	)
 	if len(c.Jobs()) != 0 || len(next.Jobs()) != 2 || next.Next() != 2 {
 		t.Fatalf("%d and %d jobs, next %d", len(c.Jobs()), len(next.Jobs()), next.Next())
 	}
@@ -129,13 +205,14 @@ func TestApply(t *testing.T) {
 		runs       bool
 		generation int
 	}{
-		{State{Job: "a", State: Failed, Generation: 7, Failure: &Failure{}}, false, 1}, // of another generation: too late
+		// of another generation: ignored
+		{State{Job: "a", State: Failed, Generation: 7, Failure: &Failure{}}, false, 1},
 		{State{Job: "a", State: Running}, true, 2},
 		{State{Job: "a", State: Failed, Generation: 2, Failure: &Failure{Code: "x"}}, false, 2},
 		{State{Job: "a", State: Made}, false, 2},
 		{State{Job: "a", State: Running, Resume: "OFFSETS"}, true, 3},
 		{State{Job: "a", State: Done, Generation: 3, Failure: &Failure{Code: "y"}}, false, 3},
-		{State{Job: "a", State: Running}, true, 4}, // what has failed is done over
+		{State{Job: "a", State: Running}, true, 4}, // a failed job starts over
 		{State{Job: "a", State: Done, Generation: 4}, false, 4},
 	} {
 		next = next.Apply(Change{States: []State{step.state}})
@@ -146,13 +223,19 @@ func TestApply(t *testing.T) {
 	if next.Version() != version {
 		t.Error("the state of a job has changed the version of the definitions")
 	}
-	next = next.Apply(Change{Job: &Job{Name: "a"}}, Change{End: []string{"b"}}, Change{Delete: []string{"x", "y"}}, Change{Deleted: []string{"x"}})
-	if j, _ := next.Job("a"); j.Generation != 5 || !j.Made || next.Next() != 2 || len(next.Jobs()) != 1 || !slices.Equal(next.Deletions(), []string{"y"}) {
+	next = next.Apply(
+		Change{Job: &Job{Name: "a"}},
+		Change{End: []string{"b"}},
+		Change{Delete: []string{"x", "y"}},
+		Change{Deleted: []string{"x"}},
+	)
+	if j, _ := next.Job("a"); j.Generation != 5 || !j.Made || next.Next() != 2 || len(next.Jobs()) != 1 ||
+		!slices.Equal(next.Deletions(), []string{"y"}) {
 		t.Errorf("%+v, next %d, %v", j, next.Next(), next.Deletions())
 	}
 }
 
-// Whatever stands in a record, reading it is an entry or a reason.
+// FuzzDecode: any record value is an entry or has a reason.
 func FuzzDecode(f *testing.F) {
 	value, err := full().Encode()
 	if err != nil {

@@ -5,44 +5,47 @@ import (
 	"strings"
 )
 
-// Change is what an entry of the log does. It is a plain value: what members are set is changed, in the order in which they are declared.
+// Change is the effect of an entry of the log, as plain data. The members that are set are
+// applied in the order of their declaration.
 type Change struct {
 	End      []string   `json:"end,omitempty"`  // jobs that end for good, with their state
 	Drop     []string   `json:"drop,omitempty"` // relations and models
 	DropType string     `json:"drop_type,omitempty"`
-	Delete   []string   `json:"delete,omitempty"`  // topics to be deleted
-	Deleted  []string   `json:"deleted,omitempty"` // topics that have been deleted
+	Delete   []string   `json:"delete,omitempty"`  // topics to delete
+	Deleted  []string   `json:"deleted,omitempty"` // deleted topics
 	Type     *NamedType `json:"type,omitempty"`
 	Relation *Relation  `json:"relation,omitempty"`
 	Model    *Model     `json:"model,omitempty"`
 	Job      *Job       `json:"job,omitempty"`    // a new job, or the next generation of one
 	States   []State    `json:"states,omitempty"` // of jobs
-	Skip     []int64    `json:"skip,omitempty"`   // offsets of entries that cannot be applied and are given up
+	Skip     []int64    `json:"skip,omitempty"`   // offsets of entries that cannot be applied and are skipped
 }
 
-// State is the new state of a job, as a user or a process has decided it.
+// State is a new status of a job, set by a user or a process.
 type State struct {
 	Job     string   `json:"job"`
 	State   string   `json:"state"` // PAUSED, RUNNING, DONE, FAILED or MADE
 	Resume  string   `json:"resume,omitempty"`
 	Failure *Failure `json:"failure,omitempty"`
-	// Generation is the one the state is of. A report about an earlier one comes too late and changes nothing; 0: whichever there is.
+	// Generation is the generation that the status belongs to. A report about an earlier
+	// generation is ignored; 0: any generation.
 	Generation int `json:"generation,omitempty"`
 }
 
-// The states that the log knows.
+// The statuses that the log contains.
 const (
 	Paused  = "PAUSED"
 	Running = "RUNNING"
 	Done    = "DONE"
 	Failed  = "FAILED"
-	Made    = "MADE" // its topics have been made
+	Made    = "MADE" // its topics have been created
 )
 
-// ResumeSkip as State.Resume leaves out the records of a job's changelogs that are no state.
+// ResumeSkip as State.Resume skips records of a job's changelogs that are not valid state.
 const ResumeSkip = "SKIP"
 
-// Apply returns the catalog after changes. It cannot fail: what a change refers to and is not there is left out.
+// Apply returns the catalog after the changes. It cannot fail: references to missing objects
+// are ignored.
 func (c *Catalog) Apply(changes ...Change) *Catalog {
 	out := c.clone()
 	for i := range changes {
@@ -51,7 +54,7 @@ func (c *Catalog) Apply(changes ...Change) *Catalog {
 	return out
 }
 
-// WithBroken returns the catalog with entries that cannot be applied.
+// WithBroken returns the catalog with the given entries that cannot be applied.
 func (c *Catalog) WithBroken(list ...Broken) *Catalog {
 	out := c.clone()
 	out.broken = append(out.broken, list...)
@@ -102,7 +105,7 @@ func (c *Catalog) apply(ch *Change) {
 	}
 }
 
-// forgive takes topics from those to be deleted.
+// forgive removes topics from those to delete.
 func (c *Catalog) forgive(topics []string) {
 	if len(topics) > 0 && len(c.deletions) > 0 {
 		c.deletions = slices.DeleteFunc(c.deletions, func(t string) bool { return slices.Contains(topics, t) })
@@ -132,7 +135,7 @@ func (c *Catalog) state(s *State) {
 	case Paused:
 		j.Paused = true
 	case Running:
-		j.Done = j.Done && j.Failure == nil // one that has failed is done over
+		j.Done = j.Done && j.Failure == nil // a failed job runs again from the start
 		j.Paused, j.Failure, j.Resume = false, nil, s.Resume
 		j.Generation++
 	case Made:

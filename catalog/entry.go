@@ -10,10 +10,12 @@ import (
 	"strconv"
 )
 
-// EntryFormat is the format of the entries that this version writes. It reads entries up to it.
+// EntryFormat is the format of the entries that this version writes. It reads this and all
+// earlier formats.
 const EntryFormat = 2
 
-// Entry is a record of the catalog log. Kind and Name are there for versions that cannot read the rest.
+// Entry is a record of the catalog log. Kind and Name are readable by versions that cannot read
+// the rest.
 type Entry struct {
 	Format    int    `json:"format"`
 	ID        string `json:"id"`
@@ -25,13 +27,13 @@ type Entry struct {
 	Change    Change `json:"change"`
 }
 
-// Encode returns the entry's record.
+// Encode returns the entry as a record value.
 func (e *Entry) Encode() ([]byte, error) {
 	e.Format = EntryFormat
 	return json.Marshal(e)
 }
 
-// head is what every version can read of an entry.
+// head is the part of an entry that every version can read.
 type head struct {
 	Format    int    `json:"format"`
 	Kind      string `json:"kind"`
@@ -39,8 +41,9 @@ type head struct {
 	Statement string `json:"statement"`
 }
 
-// Decode reads a record. The error says why this version cannot apply it; broken then holds what could be read. A member that is not known
-// makes an entry unreadable: to leave it out would apply half of a change.
+// Decode reads a record value. The error is the reason for which this version cannot apply the
+// entry; broken then contains the readable part. An unknown member makes the whole entry
+// unreadable, because ignoring it would apply half of a change.
 func Decode(value []byte, offset int64) (e *Entry, broken Broken, err error) {
 	e = &Entry{}
 	known := strict(value, e)
@@ -61,12 +64,14 @@ func Decode(value []byte, offset int64) (e *Entry, broken Broken, err error) {
 	case h.Format == 0:
 		return fail(errors.New("the entry has no format"))
 	case h.Format > EntryFormat:
-		return fail(fmt.Errorf("the entry has format %d, and this version reads formats up to %d", h.Format, EntryFormat))
+		return fail(
+			fmt.Errorf("the entry has format %d, but this version reads formats up to %d", h.Format, EntryFormat),
+		)
 	}
-	return fail(fmt.Errorf("this version does not know what the entry says: %w", known))
+	return fail(fmt.Errorf("this version cannot read the entry: %w", known))
 }
 
-// strict reads JSON and refuses members that are not known.
+// strict decodes JSON and rejects unknown members.
 func strict(b []byte, to any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
@@ -74,7 +79,7 @@ func strict(b []byte, to any) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something follows the object")
+		return errors.New("there is text after the object")
 	}
 	return nil
 }
@@ -85,7 +90,7 @@ type Arg struct {
 	Value string `json:"value,omitempty"`
 }
 
-// ArgOf makes an Arg of a value that the planner takes; ok is false for others.
+// ArgOf returns the Arg of a value that the planner accepts; ok is false for other values.
 func ArgOf(v any) (a Arg, ok bool) {
 	switch v := v.(type) {
 	case nil:
@@ -110,7 +115,7 @@ func ArgOf(v any) (a Arg, ok bool) {
 	return Arg{}, false
 }
 
-// Go returns the argument as the planner takes it.
+// Go returns the argument as the planner accepts it.
 func (a Arg) Go() (any, error) {
 	switch a.Kind {
 	case "null":
@@ -132,5 +137,5 @@ func (a Arg) Go() (any, error) {
 	case "bytes":
 		return base64.StdEncoding.DecodeString(a.Value)
 	}
-	return nil, fmt.Errorf("this version does not know arguments of kind %q", a.Kind)
+	return nil, fmt.Errorf("this version does not support arguments of kind %q", a.Kind)
 }

@@ -5,35 +5,36 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Topic is how a topic is made: the zero value of a member is the broker's default.
+// Topic is the configuration of a new topic; zero values are the broker's defaults.
 type Topic struct {
 	Name        string `json:"name"`
 	Partitions  int32  `json:"partitions"`
 	Use         Use    `json:"use"`
-	RetentionMs int64  `json:"retention_ms,omitempty"` // -1: for ever
+	RetentionMs int64  `json:"retention_ms,omitempty"` // -1: no limit
 	Compact     bool   `json:"compact,omitempty"`
 }
 
-// Use is the purpose of a topic, from which its configuration follows.
+// Use is the purpose of a topic, which determines its configuration.
 type Use string
 
-// The uses of topics.
+// The purposes of topics.
 const (
 	Data      Use = "data"      // of a relation
 	Changelog Use = "changelog" // the state of a job's tasks
 	Exchange  Use = "exchange"  // between the stages of a job
 	Versions  Use = "versions"  // of a model
-	Log       Use = "log"       // the catalog's own
-	Journal   Use = "journal"   // rows of the engine's own: errors, training
+	Log       Use = "log"       // the catalog log
+	Journal   Use = "journal"   // the engine's own rows: errors, training
 )
 
-// Reading is how the text of a statement was read when it was decided; reading it so again gives the same plan.
+// Reading is the context in which the text of a statement was interpreted when it was decided.
+// Interpreting the text in the same context results in the same plan.
 type Reading struct {
-	Dialect    string            `json:"dialect,omitempty"`    // "": streamql
+	Dialect    string            `json:"dialect,omitempty"`    // empty: streamql
 	Properties map[string]string `json:"properties,omitempty"` // of the session
-	Variables  map[string]string `json:"variables,omitempty"`  // that ${NAME} in the text means
+	Variables  map[string]string `json:"variables,omitempty"`  // values of ${NAME} in the text
 	Args       []Arg             `json:"args,omitempty"`       // of $1, $2, ..
-	// Relations and Types are what the names in the text meant.
+	// Relations and Types are the objects that the names in the text referred to.
 	Relations []*Relation          `json:"relations,omitempty"`
 	Types     map[string]NamedType `json:"types,omitempty"`
 }
@@ -44,7 +45,7 @@ type NamedType struct {
 	Type flow.Type
 }
 
-// Model is a model's name and the statement that trains it; its versions are in its topic.
+// Model is a model's name and the statement that trains it. Its versions are in its topic.
 type Model struct {
 	Name      string
 	Statement string
@@ -54,7 +55,7 @@ type Model struct {
 	Topic     string
 }
 
-// Version is a version of a model; Number 0: the one that serves.
+// Version identifies a version of a model; Number 0: the one that serves.
 type Version struct {
 	Model  string `json:"model"`
 	Number int    `json:"number,omitempty"`
@@ -69,27 +70,31 @@ type Job struct {
 	Fills     string    // the relation or model
 	Reads     []string  // relations
 	Uses      []string  // models that it predicts with
-	Waits     []Version // that it cannot run without
-	Bounded   bool      // it ends by itself
-	// Spans are the offsets that each scan of the plan reads, in the plan's order. Empty: they are found when the job starts.
+	Waits     []Version // models without which it cannot run
+	Bounded   bool      // all its inputs end
+	// Spans are the offsets that each scan of the plan reads, in the plan's order. Empty: they
+	// are determined when the job starts.
 	Spans     [][]topic.Span
-	Guarantee string // "": exactly once
-	// Shape describes the operators that keep state. A job whose statement is planned in another shape must not read that state.
+	Guarantee string // empty: exactly once
+	// Shape describes the operators with state. If the statement is planned with another shape,
+	// the state must not be used.
 	Shape  string
 	Topics []Topic // its changelogs and exchanges
-	// Tasks are the partitions of the last changelog that stand for the tasks which fill the result.
+	// Tasks are the partitions of the last changelog, which represent the tasks that compute
+	// the result.
 	Tasks []topic.Partition
 
-	// Made says that its topics have been made. One that is not there then has been deleted.
+	// Made reports that its topics have been created. A topic that is missing afterwards has
+	// been deleted.
 	Made       bool
-	Generation int      // from 1; it rises when the job is to start afresh
-	Resume     string   // where this generation goes on: "", STATE, OFFSETS or ResumeSkip
+	Generation int      // from 1; incremented when the job is to start over
+	Resume     string   // where this generation continues: "", STATE, OFFSETS or ResumeSkip
 	Paused     bool     // by the user
 	Done       bool     // it was bounded and has ended
-	Failure    *Failure // why it failed; nil: it did not
+	Failure    *Failure // nil: it has not failed
 }
 
-// Failure is why a job has failed.
+// Failure is the reason for which a job has failed.
 type Failure struct {
 	Code  string `json:"code"`
 	Cause string `json:"cause"`

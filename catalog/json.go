@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/format"
 )
 
-// typeJSON is a type as the log keeps it: its SQL name, with what it is made of.
+// typeJSON is a type in the log: its SQL name and its components.
 type typeJSON struct {
 	Name      string      `json:"name"` // BIGINT, ARRAY, MAP, STRUCT, DECIMAL, ..
 	Of        []typeJSON  `json:"of,omitempty"`
@@ -55,7 +55,7 @@ func fieldsOut(fields []arrow.Field) []fieldJSON {
 	return out
 }
 
-// in returns the type, or an error for one that this version does not know.
+// in returns the type, or an error if this version does not know it.
 func (t typeJSON) in() (flow.Type, error) {
 	if s, ok := scalars[t.Name]; ok {
 		return s, nil
@@ -167,8 +167,28 @@ type relationJSON struct {
 
 // MarshalJSON implements json.Marshaler.
 func (r *Relation) MarshalJSON() ([]byte, error) {
-	j := relationJSON{r.Name, r.Table, nil, r.Topic, r.Partitions, specOut(r.Key), specOut(r.Value), r.Timestamp, r.TimestampFormat, r.Window, r.With,
-		r.Connector, r.ReadOnly, r.Statement, r.Job, r.OnError, r.Make, r.Variables, r.Root, r.Path}
+	j := relationJSON{
+		r.Name,
+		r.Table,
+		nil,
+		r.Topic,
+		r.Partitions,
+		specOut(r.Key),
+		specOut(r.Value),
+		r.Timestamp,
+		r.TimestampFormat,
+		r.Window,
+		r.With,
+		r.Connector,
+		r.ReadOnly,
+		r.Statement,
+		r.Job,
+		r.OnError,
+		r.Make,
+		r.Variables,
+		r.Root,
+		r.Path,
+	}
 	for _, c := range r.Columns {
 		j.Columns = append(j.Columns, columnJSON{c.Name, typeOut(c.Type), c.Role, c.Header})
 	}
@@ -181,9 +201,25 @@ func (r *Relation) UnmarshalJSON(b []byte) (err error) {
 	if err := strict(b, &j); err != nil {
 		return err
 	}
-	*r = Relation{Name: j.Name, Table: j.Table, Topic: j.Topic, Partitions: j.Partitions, Timestamp: j.Timestamp, TimestampFormat: j.TimestampFormat,
-		Window: j.Window, With: j.With, Connector: j.Connector, ReadOnly: j.ReadOnly, Statement: j.Statement, Job: j.Job, OnError: j.OnError, Make: j.Make,
-		Variables: j.Variables, Root: j.Root, Path: j.Path}
+	*r = Relation{
+		Name:            j.Name,
+		Table:           j.Table,
+		Topic:           j.Topic,
+		Partitions:      j.Partitions,
+		Timestamp:       j.Timestamp,
+		TimestampFormat: j.TimestampFormat,
+		Window:          j.Window,
+		With:            j.With,
+		Connector:       j.Connector,
+		ReadOnly:        j.ReadOnly,
+		Statement:       j.Statement,
+		Job:             j.Job,
+		OnError:         j.OnError,
+		Make:            j.Make,
+		Variables:       j.Variables,
+		Root:            j.Root,
+		Path:            j.Path,
+	}
 	if r.With == nil {
 		r.With = map[string]string{}
 	}

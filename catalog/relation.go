@@ -7,7 +7,7 @@ import (
 	"github.com/streamql/streamql/format"
 )
 
-// Role says which part of a record a column is read from.
+// Role is the part of a record from which a column is read.
 type Role int
 
 // The roles.
@@ -23,10 +23,11 @@ type Column struct {
 	Name   string
 	Type   flow.Type
 	Role   Role
-	Header string // the header's key, for role Header
+	Header string // key of the header, for role Header
 }
 
-// Windowing says that a table's keys are windowed. Size is the window's length in ms, -1 for sessions.
+// Windowing describes the windows of a table's keys. Size is the window's length in ms, -1 for
+// sessions.
 type Windowing struct {
 	Kind string // TUMBLING, HOPPING or SESSION
 	Size int64
@@ -40,22 +41,25 @@ type Relation struct {
 	Topic      string
 	Partitions int32
 	Key, Value format.Spec
-	// Timestamp is the column that holds event time, with the pattern of its text if it is text; empty: the record's time.
+	// Timestamp is the column with the event time, and TimestampFormat its pattern if it is
+	// text; empty: the record's timestamp.
 	Timestamp, TimestampFormat string
 	Window                     *Windowing
-	With                       map[string]string // options as given, by lower-case name
-	Connector                  string            // "": a topic of the broker
-	Root, Path                 string            // connector 'files': what is read, and the directory that it may not leave (files.Place)
-	ReadOnly                   bool
-	Statement                  string            // the text that made it
-	Variables                  map[string]string // that ${NAME} in the text meant
-	Job                        string            // the job that fills it; "" when it is declared over a topic
-	OnError                    string
-	// Make is how the topic is made; nil: it was there before the relation, and nobody makes it again.
+	With                       map[string]string // options as written, by lower-case name
+	Connector                  string            // empty: a topic of the broker
+	// connector 'files': the path to read, and the directory that it must be in (files.Place)
+	Root, Path string
+	ReadOnly   bool
+	Statement  string            // the text of its definition
+	Variables  map[string]string // values of ${NAME} in the text
+	Job        string            // the job that fills it; empty if it is declared over a topic
+	OnError    string
+	// Make is the configuration of its topic; nil: the topic existed before the relation and is
+	// not created again.
 	Make *Topic
 }
 
-// Kind is STREAM or TABLE.
+// Kind returns STREAM or TABLE.
 func (r *Relation) Kind() string {
 	if r.Table {
 		return "TABLE"
@@ -63,7 +67,7 @@ func (r *Relation) Kind() string {
 	return "STREAM"
 }
 
-// KeyColumns returns the key's columns in their order.
+// KeyColumns returns the key columns in their order.
 func (r *Relation) KeyColumns() []Column {
 	var out []Column
 	for _, c := range r.Columns {
@@ -74,7 +78,7 @@ func (r *Relation) KeyColumns() []Column {
 	return out
 }
 
-// Schema spells the columns as ksqlDB does: "`ID` BIGINT KEY, `V` STRING".
+// Schema returns the columns in ksqlDB's notation: "`ID` BIGINT KEY, `V` STRING".
 func (r *Relation) Schema() string {
 	parts := make([]string, len(r.Columns))
 	for i, c := range r.Columns {

@@ -48,13 +48,13 @@ func TestReports(t *testing.T) {
 	e.reportEntries(broken, broken, nil)
 	const want = `level=WARN msg="broker is away" state=AWAY cause="node 2 does not answer"
 level=INFO msg="all brokers are back" state=BACK
-level=WARN msg="job goes on from what is durable" job=j state=RECOVERING cause="the outcome or the ownership of what was done is not known"
+level=WARN msg="job goes on from what is durable" job=j state=RECOVERING cause="the outcome of a transaction or the ownership of a task is unknown"
 level=INFO msg="job has recovered" job=j state=RUNNING
 level=DEBUG msg="version of a model" model=m version=1 state=READY
 level=ERROR msg="version of a model cannot be read" model=m version=2 state=CORRUPT cause=hash
 level=INFO msg="restore of state begins" job=j task=j.0.1 records=7
 level=INFO msg="restore of state has ended" job=j task=j.0.1 records=5 took=1s
-level=WARN msg="restore of state has ended early" job=j task=j.0.1 records=0 took=0s cause="the outcome or the ownership of what was done is not known"
+level=WARN msg="restore of state has ended early" job=j task=j.0.1 records=0 took=0s cause="the outcome of a transaction or the ownership of a task is unknown"
 level=DEBUG msg="copy of state begins" job=j task=j.0.2 records=0
 level=INFO msg="tasks are assigned" job=j epoch=3 tasks=[1] standbys=[]
 level=DEBUG msg="snapshot saved" task=j.0.1

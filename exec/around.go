@@ -2,5 +2,6 @@
 
 package exec
 
-// Around puts f between all jobs made from now on and their world; nil takes it away. It is for tests that plant bugs there.
+// Around wraps the environment of all jobs that are made from now on in f; nil removes the
+// wrapper. Tests use it to plant bugs between a job and its environment.
 func Around(f func(Env) Env) { around = f }

@@ -10,19 +10,21 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// reading is one partition that is read for one task.
+// reading is one partition that is being read for one task. The worker's goroutine owns it,
+// except pump, which belongs to the session.
 type reading struct {
-	unit  *unit
-	task  *Task // of the unit when the reading began: what comes for another is out of date
-	span  topic.Span
-	now   bool // a partition without an end is read up to where it ends when it is opened
-	asked bool // the next fetch is on its way
+	slot      *slot
+	task      *Task // the slot's task when the reading began; fetches for another task are outdated
+	span      topic.Span
+	now       bool // bounds a partition without an end by its end at the time of opening
+	requested bool // a toPoll command is in todo or being executed
 
-	pump pump // the session's own
+	pump pump // owned by the session
 }
 
-// read begins to read for a task that has just been opened, or that begins to be worked off.
-func (w *Worker) read(u *unit) {
+// read starts the readers of a task that was just opened, or whose drain begins. Partitions
+// that are already at their end get no reader.
+func (w *Worker) read(u *slot) {
 	for _, s := range u.task.spans {
 		if s.From = u.task.position[s.Partition]; s.From >= s.To {
 			u.task.ended(s.Partition)
@@ -32,30 +34,34 @@ func (w *Worker) read(u *unit) {
 	}
 }
 
-func (w *Worker) readSpan(u *unit, s topic.Span) {
-	r := &reading{unit: u, task: u.task, span: s, now: w.mode == draining}
+// readSpan adds a reading of one span to the slot and requests its first fetch.
+func (w *Worker) readSpan(u *slot, s topic.Span) {
+	r := &reading{slot: u, task: u.task, span: s, now: w.mode == draining}
 	u.reads = append(u.reads, r)
-	w.ask(r)
+	w.request(r)
 }
 
-func (w *Worker) ask(r *reading) {
-	r.asked = true
+// request orders the next fetch of a reading.
+func (w *Worker) request(r *reading) {
+	r.requested = true
 	w.order(toPoll{r})
 }
 
-// fetched hands what a reader brought to its task.
+// fetched passes a reader's fetches to the task and commits after them if the worker is
+// draining. A fetch for a task that has moved away is dropped: it was never part of this
+// worker's position.
 func (w *Worker) fetched(ctx context.Context, f fetched) error {
-	u := f.unit
-	if u.phase != running || u.task != f.task { // the task moved away while this was on its way
+	u := f.slot
+	if u.phase != running || u.task != f.task { // the task moved away while the fetch was in flight
 		return nil
 	}
-	f.asked = false
+	f.requested = false
 	var gap topic.ErrGap
 	switch {
 	case errors.Is(f.err, io.EOF):
 		u.forget(f.reading)
 		u.task.ended(f.span.Partition)
-		if w.mode == draining { // what waited for this partition may go
+		if w.mode == draining { // rows that were held back for this partition can be pushed now
 			return u.task.run(true)
 		}
 		return nil
@@ -64,8 +70,10 @@ func (w *Worker) fetched(ctx context.Context, f fetched) error {
 		w.skip(u, f.span, gap)
 		return nil
 	case errors.As(f.err, &gap) && w.member != nil && w.gap != gap:
-		// A gap is believed when it is met a second time, from the place that is committed: a worker that stood still for long may have lost
-		// its task, and the next owner has gone on and had the exchange trimmed.
+		// A gap ends the job only if the committed position meets it again after a rejoin. A
+		// worker that was suspended for a long time may have lost its task, and the new owner
+		// may have committed further and trimmed the exchange. The first gap is therefore
+		// treated as a lost task.
 		w.gap = gap
 		return fmt.Errorf("%w: %w", topic.ErrLost, gap)
 	case f.err != nil:
@@ -77,7 +85,7 @@ func (w *Worker) fetched(ctx context.Context, f fetched) error {
 		}
 	}
 	if w.mode == following {
-		w.ask(f.reading)
+		w.request(f.reading)
 		return nil
 	}
 	if w.before != nil {
@@ -88,11 +96,12 @@ func (w *Worker) fetched(ctx context.Context, f fetched) error {
 	return w.commit(ctx)
 }
 
-func (u *unit) forget(r *reading) {
+// forget removes a reading that has ended.
+func (u *slot) forget(r *reading) {
 	u.reads = slices.DeleteFunc(u.reads, func(o *reading) bool { return o == r })
 }
 
-// take hands a fetch to its task.
+// take passes one fetch to a task, pushes the rows that may be pushed, and counts them.
 func (w *Worker) take(t *Task, f *topic.Fetch) error {
 	if err := t.offer(f); err != nil {
 		return err
@@ -108,17 +117,21 @@ func (w *Worker) take(t *Task, f *topic.Fetch) error {
 	return nil
 }
 
-// uncommitted notes that there is something to commit.
+// uncommitted notes the time of the first change since the last commit. A zero first means that
+// a commit would be empty.
 func (w *Worker) uncommitted() {
 	if w.first.IsZero() {
 		w.first = w.env.Now()
 	}
 }
 
-// skip goes on after offsets that are no longer there, as ON GAP SKIP asks, and counts them.
-func (w *Worker) skip(u *unit, s topic.Span, gap topic.ErrGap) {
+// skip moves the reader past offsets that no longer exist, as ON GAP SKIP requests, and counts
+// them.
+func (w *Worker) skip(u *slot, s topic.Span, gap topic.ErrGap) {
 	w.counts.Gaps += int64(gap.To - gap.From)
-	w.letters.fail(Failure{Code: "SQ8001", Err: gap, Source: s.Topic, Partition: s.Partition, Offset: gap.From, Side: "row"})
+	w.deadLetters.fail(
+		Failure{Code: "SQ8001", Err: gap, Source: s.Topic, Partition: s.Partition, Offset: gap.From, Side: "row"},
+	)
 	w.uncommitted()
 	if s.From = u.task.skip(s.Partition, gap.To); s.From >= s.To {
 		u.task.ended(s.Partition)
@@ -127,10 +140,11 @@ func (w *Worker) skip(u *unit, s topic.Span, gap topic.ErrGap) {
 	w.readSpan(u, s)
 }
 
-// turn works off the first task that has not been, in the order of stages, so that each finds what those before it have written. It is
-// called after each step, and goes on to the next task when nothing is read for this one any more.
-func (w *Worker) turn(ctx context.Context) error {
-	for _, u := range w.units {
+// drainNext drains the tasks one at a time, in the order of stages, so that each task finds
+// everything that the stages before it wrote. It runs after each step and advances to the next
+// task once the current one has no readers left.
+func (w *Worker) drainNext(ctx context.Context) error {
+	for _, u := range w.slots {
 		if u.want != owned || u.drain == done {
 			continue
 		}
@@ -138,7 +152,7 @@ func (w *Worker) turn(ctx context.Context) error {
 			return nil
 		}
 		if u.drain == pending {
-			if u.task.clock.ended { // all of it was committed, only the job's end was not noted
+			if u.task.clock.ended { // its output is committed already; only the end of the job was not noted
 				u.drain = done
 				continue
 			}
@@ -146,23 +160,25 @@ func (w *Worker) turn(ctx context.Context) error {
 			w.read(u)
 		}
 		for _, r := range u.reads {
-			// Only what the order of rows waits for is read, so that what is held back stays bounded.
-			if !r.asked && u.task.merge.wants(r.span.Partition) {
-				w.ask(r)
+			// Only partitions that the order of rows waits for are read, which bounds the rows
+			// that are held back.
+			if !r.requested && u.task.merge.wants(r.span.Partition) {
+				w.request(r)
 			}
 		}
 		if len(u.reads) > 0 {
 			return nil
 		}
-		if err := w.workedOff(ctx, u); err != nil {
+		if err := w.drained(ctx, u); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// workedOff ends a task whose input has ended, or only pauses it where that goes on later.
-func (w *Worker) workedOff(ctx context.Context, u *unit) error {
+// drained finishes a task whose input has ended. A task with an unbounded input is only paused,
+// because it continues when the job follows its inputs.
+func (w *Worker) drained(ctx context.Context, u *slot) error {
 	u.drain = done
 	if !u.bounded() {
 		u.task.reopen()
@@ -175,12 +191,12 @@ func (w *Worker) workedOff(ctx context.Context, u *unit) error {
 	return w.commit(ctx)
 }
 
-// over reports whether all tasks that are the worker's are worked off.
+// over reports whether all tasks that this worker owns are drained.
 func (w *Worker) over() bool {
-	return !slices.ContainsFunc(w.units, func(u *unit) bool { return u.want == owned && u.drain != done })
+	return !slices.ContainsFunc(w.slots, func(u *slot) bool { return u.want == owned && u.drain != done })
 }
 
-// owns reports whether any task is the worker's.
+// owns reports whether this worker owns any task.
 func (w *Worker) owns() bool {
-	return slices.ContainsFunc(w.units, func(u *unit) bool { return u.want == owned })
+	return slices.ContainsFunc(w.slots, func(u *slot) bool { return u.want == owned })
 }

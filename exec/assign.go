@@ -7,12 +7,13 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// assign follows what the group says: what it has taken away is committed and let go, what it has given is begun. Only then is the group
-// asked again, which is its sign that others may have what was taken away.
+// assign applies a new assignment. Revoked tasks are committed and closed first, then new ones
+// are started. The next assignment is requested last: that request releases the revoked tasks
+// to other members, so nothing of them may be open by then.
 func (w *Worker) assign(ctx context.Context, a topic.Assignment) error {
 	owns, copies := set(a.Tasks), set(a.Standbys)
-	var lost []*unit
-	for _, u := range w.units {
+	var lost []*slot
+	for _, u := range w.slots {
 		switch {
 		case owns[u.changelog] || w.whole && len(owns) > 0:
 			u.want = owned
@@ -25,10 +26,10 @@ func (w *Worker) assign(ctx context.Context, a topic.Assignment) error {
 			lost = append(lost, u)
 		}
 	}
-	if err := w.letGo(ctx, lost); err != nil {
+	if err := w.revoke(ctx, lost); err != nil {
 		return err
 	}
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		w.reconcile(u)
 	}
 	if w.env.Log != nil && w.env.Log.Assigned != nil {
@@ -38,6 +39,7 @@ func (w *Worker) assign(ctx context.Context, a topic.Assignment) error {
 	return nil
 }
 
+// set returns the partitions as a set.
 func set(parts []topic.Partition) map[topic.Partition]bool {
 	out := make(map[topic.Partition]bool, len(parts))
 	for _, p := range parts {
@@ -46,8 +48,9 @@ func set(parts []topic.Partition) map[topic.Partition]bool {
 	return out
 }
 
-// letGo closes tasks that are to run elsewhere, after a commit of all that was done for them.
-func (w *Worker) letGo(ctx context.Context, lost []*unit) error {
+// revoke closes tasks that are to run elsewhere, after a commit of everything that was done for
+// them. It fails with topic.ErrLost if held rows prevent the commit.
+func (w *Worker) revoke(ctx context.Context, lost []*slot) error {
 	if len(lost) == 0 {
 		return nil
 	}
@@ -58,7 +61,7 @@ func (w *Worker) letGo(ctx context.Context, lost []*unit) error {
 		return err
 	}
 	if !w.first.IsZero() {
-		return fmt.Errorf("a task moves away while rows are held that cannot be committed: %w", topic.ErrLost)
+		return fmt.Errorf("a task is revoked while rows are held back that cannot be committed: %w", topic.ErrLost)
 	}
 	for _, u := range lost {
 		if err := w.release(u); err != nil {
@@ -69,8 +72,9 @@ func (w *Worker) letGo(ctx context.Context, lost []*unit) error {
 	return nil
 }
 
-// reconcile takes a unit a step nearer to what is wanted of it. What is given up has to end first: gone brings the unit back here.
-func (w *Worker) reconcile(u *unit) {
+// reconcile moves a slot one phase closer to the decision in want. Work that has become
+// unnecessary must end first; the event dropped then calls reconcile again.
+func (w *Worker) reconcile(u *slot) {
 	switch {
 	case u.phase == absent && u.want == owned:
 		u.to(restoring)
@@ -84,9 +88,10 @@ func (w *Worker) reconcile(u *unit) {
 	}
 }
 
-// prepared opens a restored task. One that was taken away meanwhile is closed, whatever came of it.
+// prepared opens the task of a restored slot. If the task was revoked during the restore, its
+// store is closed instead, even after an error.
 func (w *Worker) prepared(e prepared) error {
-	u := e.unit
+	u := e.slot
 	switch {
 	case u.phase == leaving && e.store != nil:
 		return e.store.Close()
@@ -104,10 +109,11 @@ func (w *Worker) prepared(e prepared) error {
 	return nil
 }
 
-// cooled ends the session: a copy that cannot be kept would never be of use.
-func (w *Worker) cooled(e cooled) error {
-	if e.unit.phase != standby || e.err == nil {
+// standbyEnded fails the session if a standby copy cannot be maintained. Otherwise the copy
+// would be outdated when it is needed.
+func (w *Worker) standbyEnded(e standbyEnded) error {
+	if e.slot.phase != standby || e.err == nil {
 		return nil
 	}
-	return fmt.Errorf("standby of %s: %w", e.unit.name, e.err)
+	return fmt.Errorf("standby of %s: %w", e.slot.name, e.err)
 }

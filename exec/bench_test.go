@@ -7,7 +7,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// BenchmarkFollow measures a live job over two partitions without the work of operators: reading, the machine, decoding, commits.
+// BenchmarkFollow measures a live job over two partitions without the cost of operators:
+// reading, the state machine, decoding and commits.
 func BenchmarkFollow(b *testing.B) {
 	const n = 200_000
 	for range b.N {
@@ -23,7 +24,10 @@ func BenchmarkFollow(b *testing.B) {
 		w.env.Read = func(rows int64) { read <- rows }
 		leaf := &numbers{}
 		stage := Stage{Root: leaf, Order: []Node{leaf}, Spans: map[Node][]topic.Span{leaf: {
-			{Partition: topic.Partition{Topic: "in"}, To: topic.End}, {Partition: topic.Partition{Topic: "in", ID: 1}, To: topic.End}}}}
+			{
+				Partition: topic.Partition{Topic: "in"},
+				To:        topic.End,
+			}, {Partition: topic.Partition{Topic: "in", ID: 1}, To: topic.End}}}}
 		j, err := New(ctx, "j", []Stage{stage}, w.env)
 		if err != nil {
 			b.Fatal(err)

@@ -7,8 +7,9 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// carry carries out a command that waits, and returns what came of it. Any goroutine may call it: it touches nothing that the machine
-// changes. What is read is not among them, because readers go on from one command to the next.
+// carry executes a blocking command and returns the event that results. Any goroutine may call
+// it: it uses nothing that step changes. Polling is not among these commands, because a
+// reader's state outlives a single command.
 func (w *Worker) carry(ctx context.Context, c command) (event, error) {
 	switch c := c.(type) {
 	case toJoin:
@@ -18,12 +19,12 @@ func (w *Worker) carry(ctx context.Context, c command) (event, error) {
 		a, err := w.member.Next(ctx)
 		return assignment{a, err}, err
 	case toRestore:
-		p, err := w.prepare(ctx, c.unit)
+		p, err := w.prepare(ctx, c.slot)
 		p.err = err
 		return p, err
 	case toWarm:
-		_, err := w.restore(ctx, c.unit, true)
-		return cooled{c.unit, err}, err
+		_, err := w.restore(ctx, c.slot, true)
+		return standbyEnded{c.slot, err}, err
 	case toLook:
 		return w.look(ctx, c.topics), nil
 	case toSave:
@@ -31,10 +32,10 @@ func (w *Worker) carry(ctx context.Context, c command) (event, error) {
 	case toTrim:
 		return trimmed{c.due, w.env.Trim.To.Trim(ctx, c.due)}, nil
 	}
-	panic(fmt.Sprintf("exec: %T is no command that is carried out", c))
+	panic(fmt.Sprintf("exec: %T is not a blocking command", c))
 }
 
-// discard closes what an event brings that nobody takes.
+// discard closes the resources of an event that was not delivered.
 func discard(e event) {
 	switch e := e.(type) {
 	case joined:
@@ -48,7 +49,8 @@ func discard(e event) {
 	}
 }
 
-// open opens the reader of what is to be read.
+// open opens the reader of a span. With r.now, an open end is replaced by the partition's
+// present end.
 func (w *Worker) open(ctx context.Context, r *reading) (topic.Reader, error) {
 	src, s := w.env.Source(r.span.Topic), r.span
 	if r.now && s.To == topic.End {
@@ -66,7 +68,8 @@ func (w *Worker) open(ctx context.Context, r *reading) (topic.Reader, error) {
 	return src.Open(ctx, []topic.Span{s})
 }
 
-// look counts the partitions of topics.
+// look returns the number of partitions of each topic. Topics that cannot be described are left
+// out.
 func (w *Worker) look(ctx context.Context, topics []string) looked {
 	out := looked{map[string]int{}}
 	for _, name := range topics {
@@ -77,7 +80,7 @@ func (w *Worker) look(ctx context.Context, topics []string) looked {
 	return out
 }
 
-// save makes snapshots of tasks, one after the other.
+// save makes snapshots of tasks, one after the other, and returns the failures.
 func (w *Worker) save(ctx context.Context, tasks []string) saved {
 	out := saved{map[string]error{}}
 	for _, name := range tasks {

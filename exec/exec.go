@@ -1,6 +1,8 @@
-// Package exec runs plans. A plan is a tree of nodes, plain data; opening it gives operators, one set per task. A task pushes what
-// one poll brought through its operators, depth first, on one goroutine, so that between two pushes nothing is in flight: state,
-// outputs and offsets agree, and a worker may commit them in one transaction. The package knows nothing of SQL.
+// Package exec runs plans. A plan is a tree of nodes, which are plain data; opening a node
+// creates the operator of one task. A task pushes each fetch through its operators
+// synchronously, depth first, on one goroutine. Between two pushes nothing is in flight: state,
+// outputs and offsets are consistent, and the worker may commit them in one transaction. The
+// package does not depend on SQL.
 package exec
 
 import (
@@ -15,48 +17,53 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Emit hands a batch to the next operator. It returns when everything downstream has taken it.
+// Emit passes a batch to the next operator. It returns when everything downstream has processed
+// the batch.
 type Emit func(*flow.Batch) error
 
-// Operator takes batches from its input on a port (0, or the input's number) and emits batches. What it must remember is in its
-// keyspace; what it holds in fields may be lost at any commit.
+// Operator processes batches from its input on a port (0, or the number of the input) and emits
+// batches. Its state is in its keyspace; the values of its fields may be lost at any commit.
 type Operator interface {
 	Process(port int, in *flow.Batch, emit Emit) error
 }
 
-// Timed is an Operator that acts when stream time moves (optional): now is the task's running maximum of event time.
+// Timed is an optional interface of an Operator that acts when stream time advances: now is the
+// running maximum of event time of the task.
 type Timed interface {
 	Operator
 	Advance(now flow.Time, emit Emit) error
 }
 
-// Finisher is an Operator that acts when its bounded input has ended (optional).
+// Finisher is an optional interface of an Operator that acts when its bounded input has ended.
 type Finisher interface {
 	Operator
 	Finish(emit Emit) error
 }
 
-// Sealer is an Operator that moves what it holds into its keyspace before a commit (optional): state that would be too dear to
-// write for every batch.
+// Sealer is an optional interface of an Operator that buffers state in fields because writing
+// it for every batch would be too expensive. Seal moves the buffered state into the keyspace
+// before a commit.
 type Sealer interface {
 	Operator
 	Seal() error
 }
 
-// Holder is an Operator that may hold rows which are in no state (optional): while it does, nothing is committed.
+// Holder is an optional interface of an Operator that may hold rows outside its state. Nothing
+// is committed while Holds reports true.
 type Holder interface {
 	Operator
 	Holds() bool
 }
 
-// Decoder is the Operator of a leaf: it turns what a reader brought into a batch. Rows it cannot decode go to the dead letters.
+// Decoder is the Operator of a leaf: it decodes a fetch into a batch. Rows that it cannot
+// decode become dead letters.
 type Decoder interface {
 	Operator
 	Decode(f *topic.Fetch) (*flow.Batch, error)
 }
 
-// Node is a part of a plan: plain data that EXPLAIN prints and that nothing changes. It refers to the columns of its inputs by
-// their identities, which are their positions once the plan is resolved; only then may it be opened.
+// Node is a part of a plan: plain data that EXPLAIN prints and that nothing changes. It refers to the
+// columns of its inputs by their identities. Resolve replaces these by positions before Open.
 type Node interface {
 	Schema() *flow.Schema
 	// Inputs are in the order of the operator's ports.
@@ -72,8 +79,9 @@ type Node interface {
 // Move maps a column of the input at a port to the one that takes its place.
 type Move func(port, column int) int
 
-// Failure is a row that failed: a record that could not be decoded (a dead letter, with the record), or an expression that gave NULL
-// instead of a value.
+// Failure is a row that failed: a record that could not be decoded, which becomes a dead
+// letter, or an expression whose result is NULL because of an error. Record is set only for the
+// former.
 type Failure struct {
 	Code   string // SQ5102 ..
 	Err    error
@@ -84,65 +92,75 @@ type Failure struct {
 	Record *topic.Record
 }
 
-// Output takes what a task writes. A worker's is its transaction.
+// Output receives the records that a task writes. The worker's Output is its transaction.
 type Output interface {
 	Write(p topic.Partition, records ...topic.Record) error
 }
 
-// Context is what an operator may use. Everything that is not a pure function of the rows comes through here.
+// Context is the environment of an operator. Everything that is not a pure function of the rows
+// is reached through it.
 type Context struct {
 	Job  string
 	Task string
-	// Partition is the number of the partitions the task reads, 0 for a task that reads several.
+	// Partition is the number of the partitions that the task reads, 0 for a task that reads
+	// several.
 	Partition int32
 	State     state.Store
 	Out       Output
-	// Rows takes the result of a query that writes no topic; nil for a job.
+	// Rows receives the result of a query that writes no topic; nil for a job.
 	Rows Emit
 	// Fail counts and reports a row that failed.
 	Fail func(Failure)
-	// Late counts rows that came after their window had closed; never nil.
+	// Late counts rows that arrived after their window had closed; never nil.
 	Late func(rows int64)
-	// Models gives running queries the versions of models; nil where no plan uses any.
+	// Models provides versions of models to running queries; nil if no plan uses a model.
 	Models Models
 	// Tables opens the present rows of tables that jobs keep; nil where no plan reads any.
 	Tables Tables
-	// Spans is what the task has read of each input so far, holes included.
+	// Spans returns the offsets that the task has read of each input so far, holes included.
 	Spans func() []topic.Span
-	// Interrupted says that the user wants no more: training ends with its best pass; may be nil.
+	// Interrupted reports that the user has stopped a training: it ends with its best pass so
+	// far. May be nil.
 	Interrupted func() bool
-	// Progress is told how training goes; never nil.
+	// Progress receives the progress of a training; never nil.
 	Progress func(Progress)
-	// Account is what the job or query has taken of its memory, and whether it may go on; nil: nothing is counted.
+	// Account counts the memory of the job or query and ends it at its quota; nil: nothing is
+	// counted.
 	Account *flow.Account
-	// Strict says that a row beyond a limit of the engine (udf.ErrLimit) ends the query, as nothing would distinguish its result from one
-	// that is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
+	// Strict makes a row beyond a limit of the engine (udf.ErrLimit) end the query. It is set
+	// for queries that end, because a NULL in their result could not be distinguished from a
+	// correct one. Elsewhere such a row becomes NULL and an entry in the errors topic, like any
+	// other failed expression.
 	Strict bool
 
 	ops      int                              // operators so far that have keyspaces
-	numbered bool                             // and the one that is being opened is among them
-	jump     map[topic.Partition]topic.Offset // positions that a person has decided on
+	numbered bool                             // the operator that is being opened is one of them
+	jump     map[topic.Partition]topic.Offset // positions that RESUME has set; nil: the state's
 }
 
-// Models gives running queries the versions of models; an operator asks between two batches. A version is any, because exec does
-// not know what a model is.
+// Models provides versions of models to running queries. Operators look for new versions
+// between two batches. A version has type any because exec does not depend on package ml.
 type Models interface {
-	// Version returns a version (number 0: the one that serves by default) and its number; nil when there is none yet and wait is
-	// false. With wait that is an error. It never blocks: a job is started when there is a version.
+	// Version returns a version and its number; number 0 selects the version that serves by
+	// default. If there is none yet, it returns nil, or an error if wait is true. It never
+	// blocks: a job starts only once a version exists.
 	Version(model string, number int, wait bool) (version any, n int, err error)
-	// Swapped notes, in the job's transaction, that a job has gone from one version (0: none) to another.
+	// Swapped records, in the job's transaction, that a job has changed from one version (0:
+	// none) to another.
 	Swapped(job, model string, from, to int, out Output) error
-	// Publish writes a version and its metrics in the job's transaction and gives it its id. Its number shows once it is committed.
+	// Publish writes a version and its metrics in the job's transaction and returns its id. The
+	// version has a number once the transaction is committed.
 	Publish(model string, version any, out Output) (id string, err error)
-	// Note writes a line of the training log in the job's transaction.
+	// Note writes an event of the training log in the job's transaction.
 	Note(out Output, event TrainingEvent) error
 }
 
-// Tables opens the present rows of the table that a leaf reads, as of their last commit: the state of each task that runs in this
-// process, and the rows, in the columns of the leaf, that other processes have. Each task is read in one of the two places.
+// Tables opens the present rows of the table that a leaf reads, as of their last commit: the state
+// of each task that runs in this process, and the rows, in the columns of the leaf, that other
+// processes returned. Each task is read in one of the two ways.
 type Tables func(leaf Node) (here []state.View, elsewhere []arrow.Record, err error)
 
-// TrainingEvent is a row of streamql.training; ID is the version's.
+// TrainingEvent is a row of streamql.training. ID is the id of the version.
 type TrainingEvent struct {
 	Model, ID, Event, Metric, Job, Detail string
 	Pass                                  int
@@ -150,7 +168,7 @@ type TrainingEvent struct {
 	Value                                 float64
 }
 
-// Progress is a line of training's or a scan's progress.
+// Progress is a report of how far a training or a scan is.
 type Progress struct {
 	Job    string
 	Model  string
@@ -160,8 +178,9 @@ type Progress struct {
 	Loss   float64
 }
 
-// Keyspace returns a keyspace of the operator that is being opened. Its name begins with the operator's number among those that
-// ask for one: operators without state may come and go between two versions, and what the others keep is still found.
+// Keyspace returns a keyspace of the operator that is being opened. Its name begins with the
+// operator's number among the operators that have keyspaces. So a new version may add or remove
+// stateless operators, and the state of the others is still found.
 func (c *Context) Keyspace(name string) state.Keyspace {
 	if !c.numbered {
 		c.ops, c.numbered = c.ops+1, true
@@ -169,8 +188,9 @@ func (c *Context) Keyspace(name string) state.Keyspace {
 	return c.State.Keyspace(fmt.Sprintf("%d.%s", c.ops, name))
 }
 
-// RowFailed returns the reporter of an operator's expressions: a row that fails gives NULL and an entry in the errors. What is evaluated
-// after the account has refused to go on has failed for no reason of its own.
+// RowFailed returns the error callback of an operator's expressions: a failed row becomes NULL
+// and an entry in the errors topic. Failures after the account has ended the work are not
+// reported, because they are a consequence of the end.
 func (c *Context) RowFailed(source string) udf.Fail {
 	return func(_ int, err error) {
 		code := "SQ4001"
@@ -187,7 +207,7 @@ func (c *Context) RowFailed(source string) udf.Fail {
 	}
 }
 
-// Evaluation is what an operator's expressions have beside their batch.
+// Evaluation returns the environment in which an operator's expressions are evaluated.
 func (c *Context) Evaluation(source string) udf.Env {
 	return udf.Env{Fail: c.RowFailed(source), Account: c.Account}
 }

@@ -9,12 +9,13 @@ import (
 
 type seat struct{ topic.Member }
 
-// reads is what a reader of a running unit brought: an error.
+// reads is the event of a reader of a running slot that has failed.
 func reads(err error) fetched {
-	return fetched{reading: &reading{unit: &unit{stage: &Stage{}, phase: running}}, err: err}
+	return fetched{reading: &reading{slot: &slot{stage: &Stage{}, phase: running}}, err: err}
 }
 
-// A gap is met twice before a member of a group believes it; a query of its own at once.
+// TestGapIsMetTwice: for a member of a group, a gap ends the job only when it is met again
+// after a rejoin; for a transient query at once.
 func TestGapIsMetTwice(t *testing.T) {
 	gap := topic.ErrGap{Span: topic.Span{Partition: topic.Partition{Topic: "x"}, From: 3, To: 9}}
 	later := gap

@@ -8,16 +8,17 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// hand is the feeder without goroutines: it carries out one command at a time, on its caller's goroutine, and what would have to wait
-// and may not stays among the commands.
+// hand is the feeder without goroutines: it executes one command at a time on its caller's
+// goroutine. A command that would block and may not stays in todo.
 type hand struct {
 	w       *Worker
 	readers map[*reading]topic.Reader
 }
 
+// newHand returns a feeder that has not executed anything yet.
 func newHand(w *Worker) *hand { return &hand{w, map[*reading]topic.Reader{}} }
 
-// attach takes the worker's place in the job's group and opens the tasks that are given to it, as of the last commit.
+// attach joins the job's group and opens the assigned tasks as of the last commit.
 func (w *Worker) attach(ctx context.Context) error {
 	if err := w.begin(ctx, idle); err != nil {
 		return err
@@ -25,9 +26,10 @@ func (w *Worker) attach(ctx context.Context) error {
 	return newHand(w).work(ctx, !w.env.Transient)
 }
 
-// Drain reads each stage's inputs up to where they end now, in the order of stages, and commits after every fetch: a job worked off by
-// hand, for tests. before, if not nil, is called before each of these commits. It takes the worker's place in its group if it has none,
-// and after that does not follow what the group says.
+// Drain reads each stage's inputs up to their present ends, in the order of stages, and commits
+// after every fetch. It is the single-goroutine form of a drain, for tests. If before is not
+// nil, it is called before each of these commits. Drain joins the group if the worker is not a
+// member and then ignores later assignments.
 func (w *Worker) Drain(ctx context.Context, before func() error) error {
 	if w.member == nil && !w.env.Transient {
 		if err := w.attach(ctx); err != nil {
@@ -44,14 +46,14 @@ func (w *Worker) Drain(ctx context.Context, before func() error) error {
 	return errors.Join(err, h.close())
 }
 
-// work carries out commands in the order in which they were given until none is left but those that wait for somebody else. With ask, the
-// group is asked once.
-func (h *hand) work(ctx context.Context, ask bool) error {
+// work executes commands in the order in which they were added, until only commands that wait
+// for other members are left. With assign, it requests one assignment from the group.
+func (h *hand) work(ctx context.Context, assign bool) error {
 	for {
 		i := slices.IndexFunc(h.w.todo, func(c command) bool {
 			switch c.(type) {
 			case toAsk:
-				return ask
+				return assign
 			case toWarm:
 				return false
 			}
@@ -61,7 +63,7 @@ func (h *hand) work(ctx context.Context, ask bool) error {
 			return nil
 		}
 		if _, asks := h.w.todo[i].(toAsk); asks {
-			ask = false
+			assign = false
 		}
 		worked, err := h.one(ctx, i)
 		if err == nil && !worked {
@@ -73,7 +75,8 @@ func (h *hand) work(ctx context.Context, ask bool) error {
 	}
 }
 
-// one carries out the i-th command and hands the worker what came of it. worked is false when it would have had to wait: then it stays.
+// one executes the i-th command and passes the resulting event to the worker. worked is false
+// if the command would have blocked; it then stays in todo.
 func (h *hand) one(ctx context.Context, i int) (worked bool, err error) {
 	c := h.w.todo[i]
 	h.w.todo = slices.Delete(h.w.todo, i, i+1)
@@ -85,18 +88,21 @@ func (h *hand) one(ctx context.Context, i int) (worked bool, err error) {
 	return true, h.w.step(ctx, e)
 }
 
+// carry executes a command on the caller's goroutine. Polls use readers that belong to the
+// hand; all others go to Worker.carry.
 func (h *hand) carry(ctx context.Context, c command) (event, error) {
 	switch c := c.(type) {
 	case toPoll:
 		return h.poll(ctx, c.reading)
 	case toDrop:
-		h.drop(c.unit)
-		return gone{c.unit}, nil
+		h.drop(c.slot)
+		return dropped{c.slot}, nil
 	}
 	return h.w.carry(ctx, c)
 }
 
-// poll takes what one partition has. A reader that has failed, at its end or at a gap or for good, is closed.
+// poll returns the available records of one partition. A reader that has failed or is at its
+// end or at a gap is closed.
 func (h *hand) poll(ctx context.Context, r *reading) (event, error) {
 	reader, err := h.readers[r], error(nil)
 	if reader == nil {
@@ -108,32 +114,33 @@ func (h *hand) poll(ctx context.Context, r *reading) (event, error) {
 	fetches, err := reader.Poll(ctx)
 	if err != nil && !errors.Is(err, ctx.Err()) {
 		delete(h.readers, r)
-		_ = reader.Close() // err says more
+		_ = reader.Close() // err is the more useful error
 	}
 	return fetched{r, fetches, err}, err
 }
 
-// drop ends whatever is to be done for a unit.
-func (h *hand) drop(u *unit) {
+// drop cancels everything that is pending for a slot.
+func (h *hand) drop(u *slot) {
 	h.w.todo = slices.DeleteFunc(h.w.todo, func(c command) bool {
 		switch c := c.(type) {
 		case toRestore:
-			return c.unit == u
+			return c.slot == u
 		case toWarm:
-			return c.unit == u
+			return c.slot == u
 		case toPoll:
-			return c.reading.unit == u
+			return c.reading.slot == u
 		}
 		return false
 	})
 	for r, reader := range h.readers {
-		if r.unit == u {
+		if r.slot == u {
 			delete(h.readers, r)
 			_ = reader.Close()
 		}
 	}
 }
 
+// close closes the readers.
 func (h *hand) close() error {
 	var errs []error
 	for _, r := range h.readers {
@@ -143,13 +150,16 @@ func (h *hand) close() error {
 	return errors.Join(errs...)
 }
 
-// Step drives a job by hand, on the caller's goroutine and without any other: of all that is to be done next, to follow what the
-// group says, to restore a task, to poll a partition and so on, choose picks one among n, and what is due by the clock comes with it.
-// worked is false when there was nothing to do. What would have to wait ends with ctx, so a ctx that has ended makes a Step that never
-// waits, and what is not finished then goes on at a later one.
+// Step advances a job by one command on the caller's goroutine and starts no other goroutine.
+// choose picks one of the n pending commands, for example to follow the assignment, to restore
+// a task or to poll a partition; work that is due by the clock is done as well. worked is false
+// if nothing was pending. A blocking command ends with ctx, so Step never blocks if ctx has
+// ended; the unfinished command continues in a later Step.
 //
-// A topic.ErrLost or ErrUnreachable is no error: the job drops what is uncommitted, and the next Step goes on from what is durable. After
-// any other error the job can only be closed. A panic of an operator or of the broker is not caught. Close ends the job without a commit.
+// topic.ErrLost and ErrUnreachable are not returned: the job drops its uncommitted work, and
+// the next Step continues from the last commit. After any other error the job can only be
+// closed. Panics of operators and of the broker are not recovered. Close ends the job without a
+// commit.
 func (j *Job) Step(ctx context.Context, choose func(n int) int) (worked bool, err error) {
 	if j.hand == nil {
 		j.set(Running, nil)
@@ -164,7 +174,7 @@ func (j *Job) Step(ctx context.Context, choose func(n int) int) (worked bool, er
 		worked, err = j.hand.one(ctx, choose(n))
 	}
 	j.count()
-	if !passing(err) {
+	if !recoverable(err) {
 		return worked, err
 	}
 	j.set(Recovering, err)

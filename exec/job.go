@@ -13,33 +13,46 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// State is what a job is doing.
+// State is the status of a job.
 type State string
 
-// The states of a job.
+// The statuses of a job.
 const (
 	Starting   State = "STARTING"
-	Waiting    State = "WAITING" // for what it needs, the first version of a model
+	Waiting    State = "WAITING" // for a precondition, such as the first version of a model
 	Running    State = "RUNNING"
-	Recovering State = "RECOVERING" // what was uncommitted is dropped, and the job goes on from what is durable
-	Degraded   State = "DEGRADED"   // it waits for a part of the cluster
+	Recovering State = "RECOVERING" // uncommitted work was dropped, and the job restarts from its last commit
+	Degraded   State = "DEGRADED"   // part of the cluster is unavailable to the job
 	Failed     State = "FAILED"
 	Done       State = "DONE"
 	Stopped    State = "STOPPED"
-	Restarting State = "RESTARTING" // an error has ended it that may heal
+	Restarting State = "RESTARTING" // the job failed with an error that may heal and is started again
 	Paused     State = "PAUSED"
-	// Unavailable: this version cannot read its definition.
+	// Unavailable: this version of the engine cannot read the job's definition.
 	Unavailable State = "UNAVAILABLE"
 )
 
-// AllStates lists the states of a job.
-var AllStates = []State{Starting, Running, Recovering, Degraded, Waiting, Restarting, Paused, Failed, Done, Stopped, Unavailable}
+// AllStates lists the statuses of a job.
+var AllStates = []State{
+	Starting,
+	Running,
+	Recovering,
+	Degraded,
+	Waiting,
+	Restarting,
+	Paused,
+	Failed,
+	Done,
+	Stopped,
+	Unavailable,
+}
 
-// Job is the run of a plan.
+// Job is a run of a plan. The goroutine that calls Run, Drain or Step owns worker and hand; mu
+// guards the fields below it, which other goroutines read.
 type Job struct {
 	Name   string
 	worker *Worker
-	hand   *hand // of Step; nil: nobody has called it
+	hand   *hand // used by Step; nil until its first call
 	cancel context.CancelFunc
 	done   chan struct{}
 
@@ -47,10 +60,11 @@ type Job struct {
 	state  State
 	err    error
 	counts Counts
-	memory int64 // charged to the job's account at the last step
+	memory int64 // charged to the job's account, as of the last step
 }
 
-// New makes a job without running it; Start or Drain do, as of its last commit.
+// New creates a job without running it. Start, Run, Drain and Step continue from its last
+// commit.
 func New(ctx context.Context, name string, stages []Stage, env Env) (*Job, error) {
 	w, err := newWorker(ctx, name, stages, env)
 	if err != nil {
@@ -59,10 +73,11 @@ func New(ctx context.Context, name string, stages []Stage, env Env) (*Job, error
 	return &Job{Name: name, worker: w, state: Starting, done: make(chan struct{})}, nil
 }
 
-// Attach opens the tasks that are this process's without running them, so that Views has them.
+// Attach opens the tasks that are assigned to this process without running them, so that View
+// can read their state.
 func (j *Job) Attach(ctx context.Context) error { return j.worker.attach(ctx) }
 
-// Start runs the job on a goroutine of its own until Stop, an error, or the end of a bounded input.
+// Start runs the job on its own goroutine until Stop, an error, or the end of a bounded input.
 func (j *Job) Start(ctx context.Context) {
 	ctx, j.cancel = context.WithCancel(ctx)
 	go func() {
@@ -79,9 +94,12 @@ func (j *Job) Start(ctx context.Context) {
 	}()
 }
 
-// Run runs the job on the caller's goroutine. A bounded input ends it; a live one never does. Whatever makes the outcome of something
-// or the ownership of a task doubtful leads to one way out: drop what is uncommitted, take a place in the group again, go on from what
-// is durable. A cluster that is away is waited for in the same way, as long as it takes.
+// Run runs the job on the caller's goroutine. It returns at the end of a bounded input, on an
+// error, or when ctx ends; the input of a live job has no end.
+//
+// If the outcome of a commit or the ownership of a task is in doubt, or the cluster is
+// unreachable, there is one way to recover: drop uncommitted work, rejoin the group, and
+// continue from the last commit. This is retried without a limit.
 func (j *Job) Run(ctx context.Context) error {
 	pause, refused := firstPause, 0
 	for {
@@ -90,12 +108,14 @@ func (j *Job) Run(ctx context.Context) error {
 		began := time.Now()
 		err := guard(func() error { return j.worker.serve(ctx, j.mode(), j.count) })
 		if ctx.Err() != nil && (err == nil || errors.Is(err, ctx.Err())) {
-			// What has been pushed is whole: commit it, so that a restart need not do it again.
+			// Between two steps the work is complete. Committing it saves the next start from
+			// repeating it.
 			err = errors.Join(ctx.Err(), j.worker.commit(context.WithoutCancel(ctx)))
 		}
 		closed := j.worker.Close(context.WithoutCancel(ctx))
 		j.count()
-		if !passing(err) || j.worker.env.Transient { // what a query has given its client cannot be taken back
+		if !recoverable(err) || j.worker.env.Transient {
+			// rows that a query has returned to its client cannot be retracted
 			return errors.Join(err, closed)
 		}
 		if j.set(Recovering, err); time.Since(began) > longPause {
@@ -115,27 +135,32 @@ func (j *Job) Run(ctx context.Context) error {
 	}
 }
 
-// passing reports whether an error is no reason to give up: what is durable is sound, and when the broker is there again the job goes on.
-func passing(err error) bool {
+// recoverable reports whether the job can continue from its last commit after this error.
+func recoverable(err error) bool {
 	return errors.Is(err, topic.ErrLost) || errors.Is(err, topic.ErrUnreachable)
 }
 
-// How long a job waits before it goes on from what is durable: little at first, more when it fails again at once.
+// The backoff between two recoveries. It doubles with each recovery that follows soon after the
+// one before.
 const (
 	firstPause = 50 * time.Millisecond
 	longPause  = 5 * time.Second
-	maxRefused = 4 // times at a stretch that the cluster may refuse a right: a broker that has just started may not know all of them
+	// consecutive authorization failures to accept: a broker that has just started may not have
+	// loaded all ACLs
+	maxRefused = 4
 )
 
-// PanicError is a panic in an operator or function: a bug of ours or of an embedder's function. The job fails, the process lives.
+// PanicError is a panic in an operator or a function, which is a bug of the engine or of an
+// embedder's function. The job fails; the process continues.
 type PanicError struct {
 	Value any
 	Stack []byte
 }
 
+// Error returns the panic's value. The stack is in Stack.
 func (p *PanicError) Error() string { return fmt.Sprintf("internal error: %v", p.Value) }
 
-// guard turns a panic into an error.
+// guard converts a panic of f into a PanicError.
 func guard(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -145,7 +170,8 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// mode: the inputs of a live job are followed, those of a bounded one worked off.
+// mode returns how the job processes its inputs: a live job follows them, a bounded one drains
+// them.
 func (j *Job) mode() mode {
 	if j.Bounded() {
 		return draining
@@ -153,12 +179,13 @@ func (j *Job) mode() mode {
 	return following
 }
 
-// Bounded reports whether the job ends by itself.
+// Bounded reports whether all inputs of the job end, and with them the job.
 func (j *Job) Bounded() bool {
 	return j.worker.whole
 }
 
-// Drain works off what the inputs hold now, commit by commit, and returns. after is called before each commit; it may call Crash.
+// Drain processes the present content of the inputs, one commit per fetch, and returns. after
+// is called before each commit and may call Crash.
 func (j *Job) Drain(ctx context.Context, after func() error) error {
 	j.worker.watch(ctx)
 	err := guard(func() error { return j.worker.Drain(ctx, after) })
@@ -166,8 +193,8 @@ func (j *Job) Drain(ctx context.Context, after func() error) error {
 	return err
 }
 
-// Crash drops everything uncommitted and opens the tasks again from what is durable, as after a kill. Tests use it to show that answers
-// do not depend on it.
+// Crash drops everything uncommitted and reopens the tasks from the last commit, as after a
+// kill. Tests use it to show that results do not depend on crashes.
 func (j *Job) Crash(ctx context.Context) error {
 	if err := j.worker.Close(ctx); err != nil {
 		return err
@@ -175,12 +202,13 @@ func (j *Job) Crash(ctx context.Context) error {
 	return j.worker.attach(ctx)
 }
 
-// Tasks are the tasks of the last stage, by their changelog's partitions, whoever runs them.
+// Tasks returns the tasks of the last stage, named by their changelog partitions, wherever they
+// run.
 func (j *Job) Tasks() []topic.Partition {
-	units := j.worker.units
-	last := units[len(units)-1].stage
+	slots := j.worker.slots
+	last := slots[len(slots)-1].stage
 	var out []topic.Partition
-	for _, u := range units {
+	for _, u := range slots {
 		if u.stage == last {
 			out = append(out, u.changelog)
 		}
@@ -188,12 +216,13 @@ func (j *Job) Tasks() []topic.Partition {
 	return out
 }
 
-// View opens the committed state of a task, for reading beside the job; nil: the task does not run here. It must be closed.
+// View opens the committed state of a task for reading while the job runs; nil if the task does
+// not run here. The caller must close it.
 func (j *Job) View(task topic.Partition) (state.View, error) {
 	w := j.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		if u.changelog == task && u.task != nil {
 			return u.task.ctx.State.View()
 		}
@@ -201,9 +230,9 @@ func (j *Job) View(task topic.Partition) (state.View, error) {
 	return nil, nil
 }
 
-// DropState removes what the tasks of an ended job keep.
+// DropState deletes the local state of the tasks. The job must have ended.
 func (j *Job) DropState(ctx context.Context) error {
-	for _, u := range j.worker.units {
+	for _, u := range j.worker.slots {
 		s, err := j.worker.env.Store(u.name)
 		if err != nil {
 			return err
@@ -215,10 +244,10 @@ func (j *Job) DropState(ctx context.Context) error {
 	return nil
 }
 
-// Changelogs lists the changelog topics of the job, which it leaves behind when it ends.
+// Changelogs returns the names of the job's changelog topics, which still exist after its end.
 func (j *Job) Changelogs() []string {
 	var out []string
-	for _, u := range j.worker.units {
+	for _, u := range j.worker.slots {
 		if !slices.Contains(out, u.changelog.Topic) {
 			out = append(out, u.changelog.Topic)
 		}
@@ -226,7 +255,8 @@ func (j *Job) Changelogs() []string {
 	return out
 }
 
-// Close ends a job that was never started.
+// Close aborts uncommitted work, closes the tasks and leaves the group. The job must not be
+// running.
 func (j *Job) Close(ctx context.Context) error {
 	var errs []error
 	if j.hand != nil {
@@ -236,10 +266,11 @@ func (j *Job) Close(ctx context.Context) error {
 	return errors.Join(append(errs, j.worker.Close(ctx))...)
 }
 
-// Interrupt asks training to end with its best pass so far; the job then ends as if its input had.
+// Interrupt ends a training with its best pass so far. The job then ends as if its input had
+// ended. Any goroutine may call it.
 func (j *Job) Interrupt() { j.worker.interrupted.Store(true) }
 
-// Stop ends a started job after committing what it has done, and waits for that.
+// Stop ends a started job: it commits the finished work and returns when the job has ended.
 func (j *Job) Stop() {
 	if j.cancel != nil {
 		j.cancel()
@@ -247,7 +278,7 @@ func (j *Job) Stop() {
 	}
 }
 
-// Wait waits until a started job ends and returns its error.
+// Wait returns when a started job has ended, with its error, or when ctx ends.
 func (j *Job) Wait(ctx context.Context) error {
 	select {
 	case <-j.done:
@@ -258,17 +289,19 @@ func (j *Job) Wait(ctx context.Context) error {
 	}
 }
 
-// Ended is closed when a started job has ended.
+// Ended returns a channel that is closed when a started job has ended.
 func (j *Job) Ended() <-chan struct{} { return j.done }
 
-// Status is what the job is doing, why it failed if it did, and what it has read.
+// Status returns the status of the job, its counts, and the error of a job that failed or is
+// recovering.
 func (j *Job) Status() (State, Counts, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.state, j.counts, j.err
 }
 
-// set notes a state. That a job recovers, and that it has, is reported to Env.Changed; all other states are the supervisor's to report.
+// set sets the status. It reports the begin and the end of a recovery to Env.Changed; the
+// supervisor reports all other changes.
 func (j *Job) set(s State, err error) {
 	j.mu.Lock()
 	before := j.state
@@ -277,7 +310,8 @@ func (j *Job) set(s State, err error) {
 		j.counts.Resumed++
 	}
 	j.mu.Unlock()
-	if report := j.worker.env.Changed; report != nil && before != s && (s == Recovering || before == Recovering && s == Running) {
+	if report := j.worker.env.Changed; report != nil && before != s &&
+		(s == Recovering || before == Recovering && s == Running) {
 		report(j.Name, s, err)
 	}
 }

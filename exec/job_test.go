@@ -9,7 +9,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// refusing is a broker whose groups nobody may join.
+// refusing is a broker that authorizes no join.
 type refusing struct {
 	topic.Broker
 	joins int
@@ -20,7 +20,7 @@ func (r *refusing) Join(context.Context, topic.Group) (topic.Member, error) {
 	return nil, fmt.Errorf("%w: %w", topic.ErrLost, topic.ErrRefused)
 }
 
-// distant is a broker that is away for the first joins.
+// distant is a broker that is unreachable for the first joins.
 type distant struct {
 	topic.Broker
 	joins, away int
@@ -33,7 +33,7 @@ func (a *distant) Join(ctx context.Context, g topic.Group) (topic.Member, error)
 	return a.Broker.Join(ctx, g)
 }
 
-// TestAway holds that a job waits for a cluster that is away.
+// TestAway: a job waits for an unreachable cluster.
 func TestAway(t *testing.T) {
 	w := newWorld(t, 1024)
 	w.put("1", "2")
@@ -44,7 +44,8 @@ func TestAway(t *testing.T) {
 	}
 }
 
-// TestRefused holds that a job does not go on for ever without a right that it needs: it asks a few times, then it fails and says why.
+// TestRefused: a job that lacks an authorization retries a few times and then fails with the
+// cause.
 func TestRefused(t *testing.T) {
 	w := newWorld(t, 1024)
 	b := &refusing{Broker: w.b}

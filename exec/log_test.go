@@ -11,7 +11,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// placed is a transaction that ends where it is told.
+// placed is a transaction whose end in the changelog is set by the test.
 type placed struct {
 	topic.Txn
 	ends map[topic.Partition]topic.Offset
@@ -21,8 +21,9 @@ func (placed) Write(topic.Partition, ...topic.Record) error                   { 
 func (placed) Commit(context.Context, map[topic.Partition]topic.Offset) error { return nil }
 func (p placed) Ends() map[topic.Partition]topic.Offset                       { return p.ends }
 
-// TestStoreKnowsItsChangelog: a store that has never been restored says which changelog it is of from its first commit on. Without that,
-// the first restart would take it for another's and replay everything.
+// TestStoreKnowsItsChangelog: a store that has never been restored records the identity of its
+// changelog at its first commit. Otherwise the first restart would discard it and replay
+// everything.
 func TestStoreKnowsItsChangelog(t *testing.T) {
 	db, err := pebble.Open("state", &pebble.Options{FS: vfs.NewMem(), DisableWAL: true})
 	if err != nil {
@@ -33,7 +34,12 @@ func TestStoreKnowsItsChangelog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &unit{name: "job.0.0", changelog: topic.Partition{Topic: "log"}, topicID: "id", task: &Task{ctx: &Context{State: store}}}
+	u := &slot{
+		name:      "job.0.0",
+		changelog: topic.Partition{Topic: "log"},
+		topicID:   "id",
+		task:      &Task{ctx: &Context{State: store}},
+	}
 	l := &Log{Cluster: "cluster", Kept: func(string) bool { return true }}
 	if err := store.Keyspace("k").Put([]byte("a"), []byte("1")); err != nil {
 		t.Fatal(err)

@@ -9,42 +9,52 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// The figures of a job are plain fields of its worker, which the worker's goroutine alone counts in. Other goroutines read copies: of the
-// counts after each step, of a task's position and memory after each commit. Nothing is published per row.
+// The counters of a job are plain fields that only the worker's goroutine changes. Other
+// goroutines read copies, which are made after each step (counts) and after each commit
+// (position and memory of a task). Nothing is published per row.
 
-// Counts is what a job has read in this process and what became of it, since it was started. Rows that are read again after a recovery count
-// again.
+// Counts are the totals of a job since it was started in this process. Rows that are read again
+// after a recovery count again.
 type Counts struct {
 	Rows    int64 // read
-	Late    int64 // came after their window had closed
-	Letters int64 // could not be decoded
-	Gaps    int64 // offsets that were gone and, as ON GAP SKIP asks, left out
-	Resumed int64 // how often the job had to go on from what is durable
+	Late    int64 // arrived after their window had closed
+	Letters int64 // records that could not be decoded
+	Gaps    int64 // missing offsets that were skipped, as ON GAP SKIP requests
+	Resumed int64 // recoveries from the last commit
 
-	Written    int64 // records that were committed to topics, dead letters included and changes of state not
-	Bytes      int64 // of the keys and values of these
+	Written    int64 // records committed to topics, including dead letters and excluding state changes
+	Bytes      int64 // of their keys and values
 	Commits    int64
-	CommitTime time.Duration // of all commits, from the sealing of state to its being stored
+	CommitTime time.Duration // total duration of all commits, from sealing the state to storing it
 }
 
-// Add returns the sum of two counts.
+// Add returns the sum of c and d.
 func (c Counts) Add(d Counts) Counts {
-	return Counts{Rows: c.Rows + d.Rows, Late: c.Late + d.Late, Letters: c.Letters + d.Letters, Gaps: c.Gaps + d.Gaps, Resumed: c.Resumed + d.Resumed,
-		Written: c.Written + d.Written, Bytes: c.Bytes + d.Bytes, Commits: c.Commits + d.Commits, CommitTime: c.CommitTime + d.CommitTime}
+	return Counts{
+		Rows:       c.Rows + d.Rows,
+		Late:       c.Late + d.Late,
+		Letters:    c.Letters + d.Letters,
+		Gaps:       c.Gaps + d.Gaps,
+		Resumed:    c.Resumed + d.Resumed,
+		Written:    c.Written + d.Written,
+		Bytes:      c.Bytes + d.Bytes,
+		Commits:    c.Commits + d.Commits,
+		CommitTime: c.CommitTime + d.CommitTime,
+	}
 }
 
-// committed counts a commit and what was written in it.
+// committed adds a commit and its output.
 func (c *Counts) committed(o *output) {
 	c.Commits++
 	c.Written += int64(o.records)
 	c.Bytes += int64(o.bytes)
 }
 
-// count publishes the worker's counts. It is called on the worker's goroutine.
+// count publishes the worker's counts. The worker's goroutine calls it.
 func (j *Job) count() {
 	w := j.worker
 	c := w.counts
-	c.Letters = w.letters.total
+	c.Letters = w.deadLetters.total
 	memory := w.account.Used()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -52,37 +62,45 @@ func (j *Job) count() {
 	j.counts, j.memory = c, memory
 }
 
-// Memory is what the job has taken of its quota as of its last step, in bytes.
+// Memory returns the bytes charged to the job's quota, as of its last step.
 func (j *Job) Memory() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.memory
 }
 
-// TaskReport is what a task of this process has, as of its last commit.
+// TaskReport describes a task in this process as of its last commit.
 type TaskReport struct {
-	Name   string // of the task, and of its store
-	Open   bool   // it runs here; else a copy of its state is kept or restored
+	Name   string // of the task and of its store
+	Open   bool   // the task runs here; else its state is being restored or is a standby
 	Inputs []topic.Span
-	// Position is the next offset to be read of each input.
+	// Position is the next offset that the task reads of each partition.
 	Position map[topic.Partition]topic.Offset
-	// Memory is what the tables of its state hold, in bytes.
+	// Memory is the size of the state's tables in memory, in bytes.
 	Memory int64
-	// Replayed are the records that the last replay of its changelog has brought, Left the offsets that it has not come to yet.
+	// Replayed is the number of records of the last replay of its changelog, Left the number of
+	// offsets that the replay has not reached yet.
 	Replayed, Left int64
-	// Restores reports whether its changelog has been replayed in this process.
+	// Restores is true once the changelog has been replayed in this process.
 	Restores bool
 }
 
-// Reports has a report of each task that this process runs, restores or keeps a copy of.
+// Reports returns a report of each task that this process runs, restores or has as a standby.
 func (j *Job) Reports() []TaskReport {
 	w := j.worker
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var out []TaskReport
-	for _, u := range w.units {
-		r := TaskReport{Name: u.name, Open: u.task != nil, Position: maps.Clone(u.report.position), Memory: u.report.memory,
-			Replayed: u.replay.replayed.Load(), Left: u.replay.left.Load(), Restores: u.replay.begun.Load()}
+	for _, u := range w.slots {
+		r := TaskReport{
+			Name:     u.name,
+			Open:     u.task != nil,
+			Position: maps.Clone(u.report.position),
+			Memory:   u.report.memory,
+			Replayed: u.replay.replayed.Load(),
+			Left:     u.replay.left.Load(),
+			Restores: u.replay.begun.Load(),
+		}
 		if !r.Open && !r.Restores {
 			continue
 		}
@@ -94,14 +112,15 @@ func (j *Job) Reports() []TaskReport {
 	return out
 }
 
-// report is what a unit shows of its task.
+// report is the published part of a task's progress.
 type report struct {
 	position map[topic.Partition]topic.Offset
 	memory   int64
 }
 
-// publish makes what the task has committed visible to other goroutines. Worker.mu is held.
-func (u *unit) publish() {
+// publish copies the task's committed position and memory for other goroutines. The caller must
+// have locked Worker.mu.
+func (u *slot) publish() {
 	if u.report.position == nil {
 		u.report.position = make(map[topic.Partition]topic.Offset, len(u.task.position))
 	}
@@ -111,8 +130,8 @@ func (u *unit) publish() {
 	}
 }
 
-// publish is unit.publish of several.
-func (w *Worker) publish(list []*unit) {
+// publish publishes several slots under the lock.
+func (w *Worker) publish(list []*slot) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, u := range list {
@@ -120,24 +139,25 @@ func (w *Worker) publish(list []*unit) {
 	}
 }
 
-// restore is how far the replay of a task's changelog is. Any goroutine may read it.
+// restore is the progress of a replay. Its fields are atomic because any goroutine may read
+// them.
 type restore struct {
 	begun          atomic.Bool
 	replayed, left atomic.Int64
 }
 
-// Replay is the begin or the end of a replay of a task's changelog.
+// Replay reports the begin or the end of the replay of a task's changelog.
 type Replay struct {
 	Job, Task string
-	Standby   bool          // it goes on until the task moves
-	Ended     bool          // else it begins
-	Records   int64         // that were replayed; of one that begins, the offsets that are to be
-	Took      time.Duration // of one that has ended
-	Err       error         // of one that has ended
+	Standby   bool          // a standby's replay, which ends when the task moves
+	Ended     bool          // false at the begin
+	Records   int64         // replayed records; at the begin, the number of offsets to replay
+	Took      time.Duration // at the end
+	Err       error         // at the end; nil: complete
 }
 
-// replays reports that a replay begins; what it returns, that it has ended.
-func (w *Worker) replays(u *unit, standby bool, span topic.Span) (ended func(error)) {
+// replays reports the begin of a replay and returns the function that reports its end.
+func (w *Worker) replays(u *slot, standby bool, span topic.Span) (ended func(error)) {
 	began, left := w.env.Now(), int64(0)
 	if !standby {
 		left = int64(max(span.To-span.From, 0))
@@ -157,8 +177,8 @@ func (w *Worker) replays(u *unit, standby bool, span topic.Span) (ended func(err
 	}
 }
 
-// replayed counts a fetch that is in the store.
-func (w *Worker) replayed(u *unit, f *topic.Fetch, standby bool) {
+// replayed counts a fetch that has been stored.
+func (w *Worker) replayed(u *slot, f *topic.Fetch, standby bool) {
 	n := int64(f.Rows())
 	u.replay.replayed.Add(n)
 	if !standby {

@@ -5,22 +5,25 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// merge orders the inputs of one task by (event time, input, partition): a row of one partition never overtakes an earlier one of
-// the same partition, and which row goes next depends only on the rows, never on how they were fetched. A bounded input waits for
-// every partition that has not ended; a live one lets go what has come.
+// merge orders the inputs of one task by event time, then input, then partition. A row never
+// overtakes an earlier row of its partition, and the order depends only on the rows, never on
+// how they were divided into fetches. The inputs of a bounded job wait for every partition that
+// has not ended; those of a live job pass rows as they arrive.
 type merge struct {
-	lanes []*lane // in the order of inputs and partitions
+	lanes []*lane // sorted by input, then partition
 }
 
+// lane is the queue of one partition of one input.
 type lane struct {
 	leaf  int
 	part  topic.Partition
 	queue []*flow.Batch
 	row   int // next row of queue[0]
 	ended bool
-	done  int64 // bytes of the batches that have left the queue since pushed looked
+	done  int64 // bytes of the batches that have left the queue since pushed last released them
 }
 
+// lane returns the queue of a partition of an input, or nil.
 func (m *merge) lane(leaf int, p topic.Partition) *lane {
 	for _, l := range m.lanes {
 		if l.leaf == leaf && l.part == p {
@@ -30,14 +33,14 @@ func (m *merge) lane(leaf int, p topic.Partition) *lane {
 	return nil
 }
 
-// run is a stretch of one lane's rows.
+// run is a range of one lane's rows.
 type run struct {
 	lane  *lane
 	batch *flow.Batch
 }
 
-// next returns the longest stretch that may go now; false when nothing may. With wait set, a lane that is empty but has not ended
-// holds everything back.
+// next removes and returns the longest range of rows that may be pushed, or false. With wait, a
+// lane that is empty but has not ended blocks all others.
 func (m *merge) next(wait bool) (run, bool) {
 	var best, second *lane
 	for _, l := range m.lanes {
@@ -60,7 +63,7 @@ func (m *merge) next(wait bool) (run, bool) {
 	return run{best, best.take(second, m.before(best, second))}, true
 }
 
-// before reports whether a comes before b in the order of lanes.
+// before reports whether a precedes b in the order of lanes.
 func (m *merge) before(a, b *lane) bool {
 	for _, l := range m.lanes {
 		switch l {
@@ -73,8 +76,10 @@ func (m *merge) before(a, b *lane) bool {
 	return true
 }
 
+// head returns the event time of the first queued row.
 func (l *lane) head() int64 { return l.time(l.row) }
 
+// time returns the event time of a row of the first batch, 0 for a schema without event time.
 func (l *lane) time(row int) int64 {
 	b := l.queue[0]
 	if b.Schema.Time < 0 {
@@ -83,7 +88,7 @@ func (l *lane) time(row int) int64 {
 	return b.Times()[row]
 }
 
-// take removes the rows up to where the other lane's head must go first.
+// take removes the rows that precede the head of the other lane; first: this lane wins a tie.
 func (l *lane) take(other *lane, first bool) *flow.Batch {
 	b := l.queue[0]
 	end := b.Rows()
@@ -103,8 +108,8 @@ func (l *lane) take(other *lane, first bool) *flow.Batch {
 	return out
 }
 
-// wants reports whether some lane of a partition has nothing queued: only then is the partition read, so that what is held back
-// stays bounded.
+// wants reports whether a lane of the partition is empty. Only then is the partition read,
+// which bounds the rows that are held back.
 func (m *merge) wants(p topic.Partition) bool {
 	for _, l := range m.lanes {
 		if l.part == p && len(l.queue) == 0 {
@@ -114,7 +119,7 @@ func (m *merge) wants(p topic.Partition) bool {
 	return false
 }
 
-// held reports whether rows have been read and not pushed.
+// held reports whether any row has been read but not pushed.
 func (m *merge) held() bool {
 	for _, l := range m.lanes {
 		if len(l.queue) > 0 {

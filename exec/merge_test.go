@@ -13,7 +13,13 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-var timed = flow.NewSchema([]arrow.Field{flow.Field("ID", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})
+var timed = flow.NewSchema(
+	[]arrow.Field{
+		flow.Field("ID", flow.Bigint),
+		flow.Field(flow.RowTime, flow.Bigint),
+		flow.Field(flow.StreamTime, flow.Bigint),
+	},
+)
 
 type tuple struct{ id, time int64 }
 
@@ -25,7 +31,12 @@ func batchOf(events ...tuple) *flow.Batch {
 	column := func(v []int64) arrow.Array {
 		return flow.Fixed(flow.Bigint, v, arrow.Int64Traits.CastToBytes, flow.Valid(len(v)))
 	}
-	return flow.NewBatch(timed, []arrow.Array{column(ids), column(times), column(slices.Clone(times))}, len(events), nil)
+	return flow.NewBatch(
+		timed,
+		[]arrow.Array{column(ids), column(times), column(slices.Clone(times))},
+		len(events),
+		nil,
+	)
 }
 
 func ids(b *flow.Batch) []int64 {
@@ -36,7 +47,8 @@ func ids(b *flow.Batch) []int64 {
 	return out
 }
 
-// order is the definition: again and again the row that comes first of those at the heads of the lanes, the lower lane's on a tie.
+// order is the specification of merge: repeatedly the earliest of the lanes' first rows, the
+// lower lane's on a tie.
 func order(lanes [][]tuple) []int64 {
 	lanes = slices.Clone(lanes)
 	out := []int64{}
@@ -55,7 +67,8 @@ func order(lanes [][]tuple) []int64 {
 	}
 }
 
-// However the lanes are cut into fetches and in whatever order these come, the rows go in one order.
+// TestMergeOrder: rows leave in one order, however the lanes are divided into fetches and in
+// whatever order these arrive.
 func TestMergeOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := make([][]tuple, rapid.IntRange(1, 4).Draw(t, "lanes"))
@@ -63,7 +76,8 @@ func TestMergeOrder(t *testing.T) {
 		m := merge{}
 		for i := range all {
 			for k := range rapid.IntRange(0, 12).Draw(t, "rows") {
-				all[i] = append(all[i], tuple{int64(100*i + k), rapid.Int64Range(0, 6).Draw(t, "time")}) // not sorted: rows come late
+				// not sorted: rows come late
+				all[i] = append(all[i], tuple{int64(100*i + k), rapid.Int64Range(0, 6).Draw(t, "time")})
 			}
 			left[i] = all[i]
 			m.lanes = append(m.lanes, &lane{part: topic.Partition{Topic: "t", ID: int32(i)}})
@@ -142,7 +156,7 @@ func TestMergeWaits(t *testing.T) {
 	}
 }
 
-// Stream time is the running maximum row by row, and survives as of the last seal.
+// TestClock: stream time is the running maximum row by row, and its last sealed value survives.
 func TestClock(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := state.Memory()
@@ -185,12 +199,13 @@ func TestClock(t *testing.T) {
 		t.Errorf("without a column for it, stream time is %d", c.now)
 	}
 	timeless := flow.NewSchema([]arrow.Field{flow.Field("a", flow.Int)})
-	if b := flow.NewBatch(timeless, []arrow.Array{flow.Repeat(flow.Int, int32(1), 1)}, 1, nil); c.stamp(b) != b || c.now != 3 {
+	if b := flow.NewBatch(timeless, []arrow.Array{flow.Repeat(flow.Int, int32(1), 1)}, 1, nil); c.stamp(b) != b ||
+		c.now != 3 {
 		t.Error("rows without a time move the clock")
 	}
 }
 
-// steps notes what a pipeline tells its operators.
+// steps records the calls that a pipeline makes to its operators.
 type steps struct {
 	name string
 	in   []Node
@@ -221,7 +236,8 @@ func (s *steps) Decode(*topic.Fetch) (*flow.Batch, error) {
 	return batchOf(tuple{1, 1}), nil
 }
 
-// A pipeline tells inputs before those who read them, and empty batches go no further.
+// TestPipeline: inputs are notified before the operators that read them, and empty batches are
+// not passed on.
 func TestPipeline(t *testing.T) {
 	var log []string
 	leaf := &steps{name: "leaf", log: &log}

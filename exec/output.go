@@ -6,14 +6,16 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// output begins a transaction at the first write: it is open no longer than it must.
+// output is the worker's Output. It begins a transaction at the first write, so that a
+// transaction is open no longer than necessary.
 type output struct {
 	w       *Worker
 	txn     topic.Txn
-	bytes   int // written in it, without the changes of state
+	bytes   int // written in the transaction, without state changes
 	records int
 }
 
+// begin returns the open transaction, or begins one.
 func (o *output) begin(ctx context.Context) (topic.Txn, error) {
 	if o.txn == nil {
 		txn, err := o.w.member.Begin(ctx)
@@ -25,9 +27,10 @@ func (o *output) begin(ctx context.Context) (topic.Txn, error) {
 	return o.txn, nil
 }
 
-// Write implements Output.
+// Write appends records to a partition within the transaction; a transient query's are
+// discarded.
 func (o *output) Write(p topic.Partition, records ...topic.Record) error {
-	if o.w.env.Transient { // a query's log lines go nowhere
+	if o.w.env.Transient { // events of a transient query are not logged
 		return nil
 	}
 	txn, err := o.begin(context.Background())
@@ -41,12 +44,13 @@ func (o *output) Write(p topic.Partition, records ...topic.Record) error {
 	return txn.Write(p, records...)
 }
 
-// done forgets a transaction that was committed.
+// done forgets the transaction, which was committed or aborted.
 func (o *output) done() { o.txn, o.bytes, o.records = nil, 0, 0 }
 
+// abort aborts the transaction, if there is one.
 func (o *output) abort(ctx context.Context) {
 	if o.txn != nil {
-		_ = o.txn.Abort(ctx) // nothing of it is visible, whatever the answer
+		_ = o.txn.Abort(ctx) // a transaction that was not committed stays invisible even if Abort fails
 		o.done()
 	}
 }

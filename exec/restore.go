@@ -10,15 +10,22 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// restore replays the changelog into the local store up to its end now, and returns the id of its topic; with follow, for ever: that is
-// a standby.
-func (w *Worker) restore(ctx context.Context, u *unit, follow bool) (id string, err error) {
+// restore replays the changelog into the local store up to its present end and returns the id
+// of the changelog topic. With follow, it continues after the end until ctx ends: the store is
+// then a standby.
+func (w *Worker) restore(ctx context.Context, u *slot, follow bool) (id string, err error) {
 	d, err := w.describe(ctx, u.changelog.Topic, u.changelog.ID)
 	if err != nil {
 		return "", err
 	}
 	if int(u.changelog.ID) >= len(d.Partitions) {
-		return "", fmt.Errorf("topic %q has %d partitions, none with number %d: %w", d.Name, len(d.Partitions), u.changelog.ID, ErrPartitions)
+		return "", fmt.Errorf(
+			"topic %q has %d partitions, none with number %d: %w",
+			d.Name,
+			len(d.Partitions),
+			u.changelog.ID,
+			ErrPartitions,
+		)
 	}
 	span := d.Partitions[u.changelog.ID]
 	began := w.env.Now()
@@ -34,7 +41,9 @@ func (w *Worker) restore(ctx context.Context, u *unit, follow bool) (id string, 
 	late := func() bool {
 		now := w.env.Now()
 		late := l.Horizon > 0 && now.Sub(began) >= l.Horizon
-		if follow { // it goes on for ever, so each step counts by itself: it may have been frozen, or only idle, which costs a replay
+		if follow {
+			// each fetch is measured by itself: the process may have been suspended, or only
+			// idle, which costs an unnecessary replay
 			began = now
 		}
 		return late
@@ -45,7 +54,8 @@ func (w *Worker) restore(ctx context.Context, u *unit, follow bool) (id string, 
 	return d.ID, err
 }
 
-// describe looks at a topic, and at the offsets of these partitions only where the broker can do that.
+// describe returns a topic, with the offsets of the given partitions only if the broker
+// supports that.
 func (w *Worker) describe(ctx context.Context, name string, partitions ...int32) (topic.Topic, error) {
 	if n, ok := w.env.Broker.(topic.Narrow); ok {
 		return n.DescribeOnly(ctx, name, partitions...)
@@ -53,13 +63,15 @@ func (w *Worker) describe(ctx context.Context, name string, partitions ...int32)
 	return w.env.Broker.Describe(ctx, name)
 }
 
-// startOf finds where to replay from: the local store if it belongs to this changelog and lacks nothing, else a snapshot, else the
-// changelog's beginning.
-func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Span) (*state.Replay, error) {
+// startOf selects the start of the replay: the local store if it belongs to this changelog and
+// is complete, else a snapshot, else the beginning of the changelog, with an emptied store. It
+// sets span.From accordingly.
+func (w *Worker) startOf(ctx context.Context, u *slot, id string, span *topic.Span) (*state.Replay, error) {
 	l := w.env.Log
 	usable := func(at state.Log) bool {
 		fresh := l.Horizon == 0 || w.env.Now().UnixMilli()-at.Wall < l.Horizon.Milliseconds()
-		return at.Cluster == l.Cluster && at.Topic == id && at.Next >= span.From && at.Next <= span.To && (fresh || at.Next == span.To)
+		return at.Cluster == l.Cluster && at.Topic == id && at.Next >= span.From && at.Next <= span.To &&
+			(fresh || at.Next == span.To)
 	}
 	r, err := l.Replay(u.name)
 	if err != nil {
@@ -74,8 +86,13 @@ func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Sp
 		}
 	}
 	if !usable(r.Log()) {
-		if span.From > 0 { // compaction never moves the beginning: somebody has deleted records
-			return nil, fmt.Errorf("%w: the changelog %s begins at offset %d, and neither the local state nor a snapshot has what was before", ErrMoved, u.changelog, span.From)
+		if span.From > 0 { // compaction never moves the beginning: records have been deleted
+			return nil, fmt.Errorf(
+				"%w: the changelog %s begins at offset %d, but neither the local state nor a snapshot has the records before it",
+				ErrMoved,
+				u.changelog,
+				span.From,
+			)
 		}
 		if err := r.Clear(); err != nil {
 			return nil, err
@@ -86,10 +103,19 @@ func (w *Worker) startOf(ctx context.Context, u *unit, id string, span *topic.Sp
 	return r, nil
 }
 
-// replay puts a span of the changelog into the local store. Like a task, it does not trust the reader's cursor. When it becomes late, the
-// deletions of what it has put may have gone from the changelog before it came to them, and it ends with what it is sure of. put is called
-// after each fetch that is in the store.
-func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, id string, span topic.Span, late func() bool, put func(*topic.Fetch)) error {
+// replay applies a span of the changelog to the local store. Like a task, it checks the
+// reader's offsets instead of trusting them. If the replay takes longer than the horizon,
+// compaction may have removed deletions of keys that it has already stored; it then ends with
+// an error, and the next replay starts over. put is called after each stored fetch.
+func (l *Log) replay(
+	ctx context.Context,
+	src topic.Source,
+	r *state.Replay,
+	id string,
+	span topic.Span,
+	late func() bool,
+	put func(*topic.Fetch),
+) error {
 	if span.From >= span.To {
 		return nil
 	}
@@ -104,18 +130,30 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, id 
 			return nil
 		}
 		if errors.Is(err, io.EOF) {
-			return fmt.Errorf("%s: the reader ends at offset %d, not at %d: %w", span.Partition, at, span.To, topic.ErrLost)
+			return fmt.Errorf(
+				"%s: the reader ended at offset %d instead of %d: %w",
+				span.Partition,
+				at,
+				span.To,
+				topic.ErrLost,
+			)
 		}
 		if err != nil {
 			return err
 		}
 		if late() {
-			return fmt.Errorf("%s: the replay has taken longer than %s: %w", span.Partition, l.Horizon, topic.ErrLost)
+			return fmt.Errorf("%s: the replay took longer than %s: %w", span.Partition, l.Horizon, topic.ErrLost)
 		}
 		for k := range fetches {
 			f := &fetches[k]
 			if f.From != at {
-				return fmt.Errorf("%s: the reader is at offset %d, the state at %d: %w", f.Partition, f.From, at, topic.ErrLost)
+				return fmt.Errorf(
+					"%s: the reader is at offset %d, the state at %d: %w",
+					f.Partition,
+					f.From,
+					at,
+					topic.ErrLost,
+				)
 			}
 			if err := f.Sound(); err != nil {
 				return err
@@ -129,6 +167,8 @@ func (l *Log) replay(ctx context.Context, src topic.Source, r *state.Replay, id 
 	}
 }
 
+// put stores the records of a fetch. The position advances with every record, so that an
+// interrupted replay continues after the last one.
 func (l *Log) put(r *state.Replay, f *topic.Fetch, id string) error {
 	for i := range f.Rows() {
 		at := state.Log{Cluster: l.Cluster, Topic: id, Next: f.Offsets[i] + 1, Wall: f.Times[i]}

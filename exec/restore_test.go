@@ -12,15 +12,15 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// told is a source that gives the fetches it was told to give.
-type told struct {
+// fixed is a source that returns a fixed list of fetches.
+type fixed struct {
 	topic.Source
 	fetches []topic.Fetch
 }
 
-func (s *told) Open(context.Context, []topic.Span) (topic.Reader, error) { return s, nil }
-func (s *told) Close() error                                             { return nil }
-func (s *told) Poll(context.Context) ([]topic.Fetch, error) {
+func (s *fixed) Open(context.Context, []topic.Span) (topic.Reader, error) { return s, nil }
+func (s *fixed) Close() error                                             { return nil }
+func (s *fixed) Poll(context.Context) ([]topic.Fetch, error) {
 	if len(s.fetches) == 0 {
 		return nil, io.EOF
 	}
@@ -29,7 +29,8 @@ func (s *told) Poll(context.Context) ([]topic.Fetch, error) {
 	return f, nil
 }
 
-// A replay that is not given all of the changelog, or not in time, does not end well.
+// TestReplayTrustsNobody: a replay fails if it does not receive the whole changelog, or not in
+// time.
 func TestReplayTrustsNobody(t *testing.T) {
 	p := topic.Partition{Topic: "log"}
 	span := topic.Span{Partition: p, To: 9}
@@ -43,8 +44,8 @@ func TestReplayTrustsNobody(t *testing.T) {
 		{"whole", []topic.Fetch{piece(0, 4), piece(4, 9)}, false, ""},
 		{"skipped", []topic.Fetch{piece(0, 4), piece(6, 9)}, false, "the reader is at offset 6, the state at 4"},
 		{"again", []topic.Fetch{piece(0, 4), piece(2, 9)}, false, "the reader is at offset 2, the state at 4"},
-		{"short", []topic.Fetch{piece(0, 4)}, false, "the reader ends at offset 4, not at 9"},
-		{"late", []topic.Fetch{piece(0, 9)}, true, "the replay has taken longer than 1h"},
+		{"short", []topic.Fetch{piece(0, 4)}, false, "the reader ended at offset 4 instead of 9"},
+		{"late", []topic.Fetch{piece(0, 9)}, true, "the replay took longer than 1h"},
 	} {
 		db, err := state.OpenDB("", nil, nil)
 		if err != nil {
@@ -55,7 +56,15 @@ func TestReplayTrustsNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := &Log{Horizon: time.Hour}
-		err = l.replay(ctx, &told{fetches: c.fetches}, r, "id", span, func() bool { return c.late }, func(*topic.Fetch) {})
+		err = l.replay(
+			ctx,
+			&fixed{fetches: c.fetches},
+			r,
+			"id",
+			span,
+			func() bool { return c.late },
+			func(*topic.Fetch) {},
+		)
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s: %v", c.name, err)
@@ -69,7 +78,7 @@ func TestReplayTrustsNobody(t *testing.T) {
 	}
 }
 
-// knows is a member that answers with the group's positions.
+// knows is a member that returns fixed positions of the group.
 type knows struct {
 	topic.Member
 	at  map[topic.Partition]topic.Offset
@@ -80,18 +89,18 @@ func (k knows) Committed(context.Context, ...topic.Partition) (map[topic.Partiti
 	return k.at, k.err
 }
 
-// State and group disagree for good only where the group stands still.
+// TestDisagree: state and group disagree for good only if the group's positions do not move.
 func TestDisagree(t *testing.T) {
 	p := topic.Partition{Topic: "log"}
 	before := map[topic.Partition]topic.Offset{p: 8}
-	gone := errors.New("gone")
+	dropped := errors.New("dropped")
 	for _, c := range []struct {
 		now  knows
 		want error
 	}{
 		{knows{at: map[topic.Partition]topic.Offset{p: 8}}, ErrMoved},
 		{knows{at: map[topic.Partition]topic.Offset{p: 13}}, topic.ErrLost},
-		{knows{err: gone}, gone},
+		{knows{err: dropped}, dropped},
 	} {
 		w := &Worker{member: c.now}
 		if err := w.disagree(ctx, before, []topic.Partition{p}, ErrMoved); !errors.Is(err, c.want) {

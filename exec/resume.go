@@ -10,29 +10,37 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Resume says where the tasks of a job go on that a person has resumed after a failure. Each task does so once per generation, and notes it in
-// its state: a task that moves later goes on from its commits, as always.
+// Resume determines where the tasks of a job continue after a user has resumed it. Each task
+// applies it once per generation and records that in its state; a task that moves later
+// continues from its commits as usual.
 type Resume struct {
 	From       From
 	Generation int
-	// SkipDamaged leaves out records of a changelog that are no state.
+	// SkipDamaged skips changelog records that are not valid state.
 	SkipDamaged bool
 }
 
-// From is where tasks go on.
+// From is the position from which tasks continue.
 type From string
 
-// Where tasks go on. The zero value is the last commit, which state and group must agree on.
+// The values of From. The zero value is the last commit, on which state and group must agree.
 const (
-	FromState   From = "STATE"   // where the state says, whatever the group's positions are
-	FromOffsets From = "OFFSETS" // where the group's positions are and something is still there, in the topics as they are now
+	FromState From = "STATE" // the state's positions, whatever the group's are
+	// the group's positions, moved to existing offsets of the topics as they are now
+	FromOffsets From = "OFFSETS"
 )
 
-// resumedKey is where a task notes the generation in which it was resumed.
+// resumedKey is the key under which a task records the generation that it was resumed in.
 var resumedKey = []byte("\x00resumed")
 
-// resume finds where a task goes on, if its job was resumed and it has not been yet. jump are the positions that differ from the state's.
-func (w *Worker) resume(ctx context.Context, u *unit, store state.Store, committed map[topic.Partition]topic.Offset) (resumed bool, jump map[topic.Partition]topic.Offset, err error) {
+// resume applies Env.Resume to a task that has not applied it yet. jump contains the positions
+// that differ from the state's.
+func (w *Worker) resume(
+	ctx context.Context,
+	u *slot,
+	store state.Store,
+	committed map[topic.Partition]topic.Offset,
+) (resumed bool, jump map[topic.Partition]topic.Offset, err error) {
 	r := w.env.Resume
 	if r.From == "" || w.env.Transient {
 		return false, nil, nil
@@ -51,8 +59,14 @@ func (w *Worker) resume(ctx context.Context, u *unit, store state.Store, committ
 	return true, jump, err
 }
 
-// jump finds the offsets that are there, from the committed ones on, and takes the topics as they are now for those of the job.
-func (w *Worker) jump(ctx context.Context, u *unit, store state.Store, committed map[topic.Partition]topic.Offset) (map[topic.Partition]topic.Offset, error) {
+// jump returns the committed positions, moved into the range of existing offsets, and records
+// the present topics as those of the job.
+func (w *Worker) jump(
+	ctx context.Context,
+	u *slot,
+	store state.Store,
+	committed map[topic.Partition]topic.Offset,
+) (map[topic.Partition]topic.Offset, error) {
 	out := map[topic.Partition]topic.Offset{}
 	position := store.Position()
 	for _, in := range u.inputs {
@@ -72,7 +86,7 @@ func (w *Worker) jump(ctx context.Context, u *unit, store state.Store, committed
 		}
 		replaced := known && w.kept(in.Topic) && !bytes.Equal(before, identity(d))
 		for _, p := range d.Partitions {
-			if replaced { // its offsets are of other records
+			if replaced { // the offsets belong to another topic of this name
 				at = p.From
 			}
 			if p.ID == in.ID {
@@ -88,12 +102,13 @@ func (w *Worker) jump(ctx context.Context, u *unit, store state.Store, committed
 	return out, nil
 }
 
+// kept reports whether the topic belongs to the broker.
 func (w *Worker) kept(name string) bool { return w.env.Log != nil && w.env.Log.Kept(name) }
 
-// identity is what a task notes of a topic: the number of its partitions, and its id.
+// identity encodes the number of partitions and the id of a topic.
 func identity(d topic.Topic) []byte {
 	return append(binary.AppendUvarint(nil, uint64(len(d.Partitions))), d.ID...)
 }
 
-// damaged reports whether an error of a replay is to be passed over.
+// damaged reports whether an error of a replay is skipped.
 func (l *Log) damaged(err error) bool { return l.SkipDamaged && errors.Is(err, state.ErrFormat) }

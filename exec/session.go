@@ -7,35 +7,40 @@ import (
 	"time"
 )
 
-// session is the feeder of a job that runs, between two recoveries: what waits has a goroutine, and the worker's goroutine does nothing
-// but step. Its fields but in and running belong to that goroutine.
+// session is the feeder of a running job, from one recovery to the next. Each blocking command
+// has a goroutine of its own; the worker's goroutine only calls step. That goroutine owns all
+// fields except in and running, which the others send to and wait on.
 type session struct {
 	w       *Worker
 	ctx     context.Context
 	in      chan event
 	running sync.WaitGroup
-	scopes  map[*unit]*scope
-	ready   []fetched // came before the worker asked for it, which it has done now
+	scopes  map[*slot]*scope
+	ready   []fetched // fetches that arrived before the worker requested them, and that it has requested now
 }
 
-// pump is what a session knows of a reading. While the worker works on a fetch, the next one waits at the channel already.
+// pump is the session's part of a reading. While the worker processes a fetch, the next one is
+// already waiting at the channel. The worker's goroutine owns requested and early.
 type pump struct {
-	credit chan struct{} // one more fetch may come; nil: nothing has been asked for yet
-	asked  bool          // and has not been handed over
-	early  *fetched      // came, and was not asked for
+	credit    chan struct{} // a token allows one more fetch; nil: the reader is not started
+	requested bool          // the worker has requested a fetch that was not delivered yet
+	early     *fetched      // a fetch that arrived before it was requested
 }
 
-// scope is what is being done for a unit.
+// scope is the set of goroutines that work for one slot. Cancelling it ends them; toDrop
+// cancels it and waits.
 type scope struct {
 	sync.WaitGroup
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// serve runs the machine until something ends the session, or all is worked off.
+// serve runs the state machine until an error ends the session or all tasks are drained.
+// stepped is called after each step. When serve returns, all goroutines of the session have
+// ended.
 func (w *Worker) serve(ctx context.Context, m mode, stepped func()) error {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &session{w: w, ctx: ctx, in: make(chan event), scopes: map[*unit]*scope{}}
+	s := &session{w: w, ctx: ctx, in: make(chan event), scopes: map[*slot]*scope{}}
 	defer s.running.Wait()
 	defer cancel()
 	if err := w.begin(ctx, m); err != nil {
@@ -44,6 +49,7 @@ func (w *Worker) serve(ctx context.Context, m mode, stepped func()) error {
 	return s.loop(stepped)
 }
 
+// loop starts the pending commands, waits for an event and passes it to step.
 func (s *session) loop(stepped func()) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -68,10 +74,10 @@ func (s *session) loop(stepped func()) error {
 	}
 }
 
-// always is a channel from which one can always read.
+// always is a closed channel: a receive never blocks.
 var always = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// next waits for an event; nil: it is not for the worker yet.
+// next waits for an event. It returns nil for a fetch that the worker has not requested yet.
 func (s *session) next(timer *time.Timer) (event, error) {
 	var ready chan struct{}
 	if len(s.ready) > 0 {
@@ -94,53 +100,53 @@ func (s *session) next(timer *time.Timer) (event, error) {
 	}
 }
 
-// fetched hands over what was asked for, and lets the next fetch come meanwhile.
+// fetched delivers a fetch if the worker has requested it, and then allows the pump one more.
 func (s *session) fetched(f fetched) event {
-	if !f.pump.asked {
+	if !f.pump.requested {
 		f.pump.early = &f
 		return nil
 	}
-	f.pump.asked = false
-	f.pump.credit <- struct{}{} // it has room: the pump has taken the one before
+	f.pump.requested = false
+	f.pump.credit <- struct{}{} // never blocks: the pump has consumed the previous token
 	return f
 }
 
-// begin begins to carry out a command.
+// begin starts the execution of a command.
 func (s *session) begin(c command) {
 	switch c := c.(type) {
 	case toPoll:
 		s.poll(c.reading)
 	case toDrop:
-		u := s.scope(c.unit)
-		delete(s.scopes, c.unit)
+		u := s.scope(c.slot)
+		delete(s.scopes, c.slot)
 		u.cancel()
-		s.running.Go(func() { u.Wait(); s.send(s.ctx, gone{c.unit}) })
+		s.running.Go(func() { u.Wait(); s.send(s.ctx, dropped{c.slot}) })
 	case toRestore:
-		s.beside(c.unit, c)
+		s.execute(c.slot, c)
 	case toWarm:
-		s.beside(c.unit, c)
+		s.execute(c.slot, c)
 	default:
 		s.running.Go(func() { s.carry(s.ctx, c) })
 	}
 }
 
-// poll notes that the worker has asked for a fetch.
+// poll records that the worker has requested a fetch. The first request starts the pump.
 func (s *session) poll(r *reading) {
 	p := &r.pump
 	if p.credit == nil {
 		p.credit = make(chan struct{}, 1)
 		p.credit <- struct{}{}
-		u := s.scope(r.unit)
+		u := s.scope(r.slot)
 		s.spawn(u, func() { s.pump(u.ctx, r) })
 	}
-	if p.asked = true; p.early != nil {
+	if p.requested = true; p.early != nil {
 		s.ready = append(s.ready, *p.early)
 		p.early = nil
 	}
 }
 
-// scope is the scope of a unit, a new one if nothing is being done for it.
-func (s *session) scope(u *unit) *scope {
+// scope returns the scope of a slot, a new one if nothing is being done for the slot.
+func (s *session) scope(u *slot) *scope {
 	if s.scopes[u] == nil {
 		ctx, cancel := context.WithCancel(s.ctx)
 		s.scopes[u] = &scope{ctx: ctx, cancel: cancel}
@@ -148,23 +154,26 @@ func (s *session) scope(u *unit) *scope {
 	return s.scopes[u]
 }
 
-func (s *session) beside(u *unit, c command) {
+// execute runs a blocking command on a goroutine in the slot's scope.
+func (s *session) execute(u *slot, c command) {
 	in := s.scope(u)
 	s.spawn(in, func() { s.carry(in.ctx, c) })
 }
 
-// spawn does something for a unit.
+// spawn runs f on a goroutine within a scope.
 func (s *session) spawn(in *scope, f func()) {
 	in.Add(1)
 	s.running.Go(func() { defer in.Done(); f() })
 }
 
+// carry executes a command and sends the resulting event.
 func (s *session) carry(ctx context.Context, c command) {
 	e, _ := s.w.carry(ctx, c)
 	s.send(ctx, e)
 }
 
-// send hands an event to the worker, unless what it is about has been dropped.
+// send passes an event to the worker. It returns false, and discards the event, if ctx has
+// ended.
 func (s *session) send(ctx context.Context, e event) bool {
 	if ctx.Err() == nil {
 		select {
@@ -177,7 +186,8 @@ func (s *session) send(ctx context.Context, e event) bool {
 	return false
 }
 
-// pump reads a partition ahead of the worker: one fetch, and one more where the order of rows makes that one wait.
+// pump reads a partition ahead of the worker: at most one fetch that is ready, and one that is
+// being delivered.
 func (s *session) pump(ctx context.Context, r *reading) {
 	reader, err := s.w.open(ctx, r)
 	if err != nil {

@@ -10,103 +10,117 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// A job has one state machine, Worker.step, and it does no waiting. It is handed what has happened, an event, and adds what is to be
-// done about it, commands, to Worker.todo. A feeder carries the commands out and brings back what came of them. There are two: session
-// has a goroutine for each command that waits (a job that runs), hand carries them out one by one on its caller's goroutine (Drain
-// in the order in which they were given, Step in any order that its caller chooses). So whatever the simulation shows of Step is
-// true of the code that runs.
+// A job has one state machine, Worker.step, which never blocks. step takes an event and appends
+// the commands that follow from it to Worker.todo. A feeder executes the commands and returns
+// the resulting events. There are two feeders. session has a goroutine for each blocking
+// command and runs production jobs. hand executes one command at a time on its caller's
+// goroutine, in order for Drain, or in an order that the caller of Step chooses. The state
+// machine that the simulation explores through Step is therefore the one that production runs.
 //
-// What a feeder must keep to:
-//   - step is called by one goroutine at a time, and everything that the machine owns is touched by that goroutine only. What a command
-//     needs beside it, Worker.carry reads, does not change while the command is being carried out: Worker.member, Worker.env, and of a
-//     unit what the plan says of it.
-//   - Each command is carried out once and gives one event.
-//   - toDrop ends whatever is being done for its unit. gone comes when all of it has ended, and nothing else of the unit after that.
-//   - When the feeder stops, all that it has begun has ended before anybody calls begin or Close.
+// A feeder must guarantee:
+//   - One goroutine at a time calls step, and only that goroutine touches the worker's fields.
+//     The fields that Worker.carry reads on other goroutines (Worker.member, Worker.env and the
+//     plan's part of a slot) do not change during a command.
+//   - Each command is executed once and yields one event.
+//   - toDrop cancels everything that is in progress for its slot. The event dropped follows
+//     when all of it has ended, and no event of the slot comes after it.
+//   - When the feeder stops, everything that it has started has ended before begin or Close is
+//     called.
 
-// event is something that has happened: one of the types below.
+// event is one of the types below. It reports the result of a command, or that time has passed.
 type event any
 
+// The events.
 type (
-	// joined: the worker has its place in the group.
+	// joined: the worker is a member of the group.
 	joined struct {
 		member topic.Member
 		err    error
 	}
-	// assignment is what the group says.
+	// assignment is the group's assignment of tasks to this member.
 	assignment struct {
 		topic.Assignment
 		err error
 	}
-	// prepared: a unit's store is as of its last committed transaction. id is that of its changelog topic.
+	// prepared: the store of a slot is as of its last committed transaction. id is the id of
+	// its changelog topic.
 	prepared struct {
-		unit  *unit
+		slot  *slot
 		store state.Store
 		id    string
-		jump  map[topic.Partition]topic.Offset // positions that a person has decided on; nil: the state's
+		jump  map[topic.Partition]topic.Offset // positions that RESUME has set; nil: the state's
 		err   error
 	}
-	// cooled: the copy of a unit's state is kept no longer.
-	cooled struct {
-		unit *unit
+	// standbyEnded: the standby copy of a slot is no longer maintained.
+	standbyEnded struct {
+		slot *slot
 		err  error
 	}
-	// gone: nothing that was dropped for a unit goes on any more.
-	gone struct{ unit *unit }
-	// fetched is what a reader brought.
+	// dropped: nothing is in progress for the slot any more.
+	dropped struct{ slot *slot }
+	// fetched is the result of one poll of a reader.
 	fetched struct {
 		*reading
 		fetches []topic.Fetch
 		err     error
 	}
-	// looked: the topics that are read have so many partitions. Those that could not be looked at are left out.
+	// looked is the number of partitions of the topics that are read, without those that could
+	// not be described.
 	looked struct{ partitions map[string]int }
-	// saved: the snapshots are made, but for these.
+	// saved: the snapshots are finished; failed has the errors by task.
 	saved struct{ failed map[string]error }
-	// trimmed: the exchanges are trimmed, or could not be; then that is due again.
+	// trimmed: the exchanges are trimmed up to due, unless err is set; in that case the trim is
+	// due again.
 	trimmed struct {
 		due map[topic.Partition]topic.Offset
 		err error
 	}
-	// tick: time has passed.
+	// tick: an alarm is due.
 	tick struct{}
 )
 
-// command is something that is to be done: one of the types below.
+// command is one of the types below. The comment of each names the event that it yields.
 type command any
 
+// The commands.
 type (
-	toJoin    struct{}           // take a place in the group: joined
-	toAsk     struct{}           // wait for what the group says; to ask again says that what was taken away has been let go: assignment
-	toRestore struct{ *unit }    // bring its store up to its changelog: prepared
-	toWarm    struct{ *unit }    // keep a copy of its state until it is dropped: cooled, with an error
-	toDrop    struct{ *unit }    // end whatever is being done for it: gone
-	toPoll    struct{ *reading } // bring what comes next of a partition; the first time, open its reader: fetched
+	toJoin struct{} // join the group: joined
+	// wait for the next assignment, which also releases the revoked tasks to other members:
+	// assignment
+	toAsk     struct{}
+	toRestore struct{ *slot }    // replay the changelog into the store: prepared
+	toWarm    struct{ *slot }    // maintain a standby copy until it is dropped: standbyEnded, with an error
+	toDrop    struct{ *slot }    // cancel everything in progress for the slot: dropped
+	toPoll    struct{ *reading } // poll the partition; the first time, open its reader: fetched
 	toLook    struct{ topics []string }
-	toSave    struct{ tasks []string } // make snapshots
+	toSave    struct{ tasks []string } // make snapshots: saved
 	toTrim    struct {
 		due map[topic.Partition]topic.Offset
 	} // trim exchanges: trimmed
 )
 
-// mode is what a worker does with the tasks it has.
+// mode determines how a worker processes its open tasks.
 type mode uint8
 
+// The modes.
 const (
-	idle      mode = iota // nothing: they are only there
-	following             // it reads them all as their inputs grow, and commits when that is due
-	draining              // it works them off one by one, up to where their inputs end now, and commits after each fetch
+	idle      mode = iota // not at all: the tasks are only open
+	following             // all inputs are followed as they grow, with a commit per interval
+	// tasks are drained one by one up to the present ends of their inputs, with a commit per
+	// fetch
+	draining
 )
 
-// begin starts the machine, or goes on in another mode.
+// begin starts the state machine, or continues it in another mode. Slots keep their phases;
+// readings and alarms start over.
 func (w *Worker) begin(ctx context.Context, m mode) error {
 	w.mode, w.todo, w.alarms, w.seen = m, lasting(w.todo), alarms{sleep: time.Hour}, map[string]int{}
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		u.drain, u.reads = pending, nil
 	}
 	switch {
 	case w.env.Transient:
-		for _, u := range w.units {
+		for _, u := range w.slots {
 			u.want = owned
 			w.reconcile(u)
 		}
@@ -115,7 +129,7 @@ func (w *Worker) begin(ctx context.Context, m mode) error {
 	}
 	if m == following {
 		w.setAlarms()
-		for _, u := range w.units {
+		for _, u := range w.slots {
 			if u.phase == running {
 				w.read(u)
 			}
@@ -124,7 +138,8 @@ func (w *Worker) begin(ctx context.Context, m mode) error {
 	return w.step(ctx, tick{})
 }
 
-// lasting are the commands that outlive a feeder: what the readers were to do does not.
+// lasting returns the commands that survive a change of feeder. Polls, looks, snapshots and
+// trims do not.
 func lasting(todo []command) []command {
 	return slices.DeleteFunc(todo, func(c command) bool {
 		switch c.(type) {
@@ -135,9 +150,11 @@ func lasting(todo []command) []command {
 	})
 }
 
+// order appends a command to todo.
 func (w *Worker) order(c command) { w.todo = append(w.todo, c) }
 
-// step takes an event. After an error the worker can only be closed.
+// step processes an event and appends the commands that follow. After an error the worker can
+// only be closed.
 func (w *Worker) step(ctx context.Context, e event) error {
 	var err error
 	switch e := e.(type) {
@@ -151,11 +168,11 @@ func (w *Worker) step(ctx context.Context, e event) error {
 		}
 	case prepared:
 		err = w.prepared(e)
-	case cooled:
-		err = w.cooled(e)
-	case gone:
-		e.unit.to(absent)
-		w.reconcile(e.unit)
+	case standbyEnded:
+		err = w.standbyEnded(e)
+	case dropped:
+		e.slot.to(absent)
+		w.reconcile(e.slot)
 	case fetched:
 		err = w.fetched(ctx, e)
 	case looked:
@@ -168,10 +185,10 @@ func (w *Worker) step(ctx context.Context, e event) error {
 		}
 	case tick, nil:
 	default:
-		panic(fmt.Sprintf("exec: %T is no event", e))
+		panic(fmt.Sprintf("exec: %T is not an event", e))
 	}
 	if err == nil && w.mode == draining {
-		err = w.turn(ctx)
+		err = w.drainNext(ctx)
 	}
 	if err == nil && w.mode == following {
 		err = w.tick(ctx)
@@ -179,15 +196,16 @@ func (w *Worker) step(ctx context.Context, e event) error {
 	return err
 }
 
-// alarms are the moments at which something is due by the clock; zero: never.
+// alarms are the times at which something is due by the clock; zero: never.
 type alarms struct {
 	look, save time.Time
-	sleep      time.Duration // from the last step on, until something is due
+	sleep      time.Duration // how long the feeder may wait for an event before it sends a tick
 }
 
-// topicsEvery is how often a job looks whether its topics still are what they were.
+// topicsEvery is the interval at which a job checks the partition counts of its topics.
 const topicsEvery = 10 * time.Second
 
+// setAlarms schedules the first check of topics and the first snapshots.
 func (w *Worker) setAlarms() {
 	l, now := w.env.Log, w.env.Now()
 	if l == nil || w.env.Transient {
@@ -199,7 +217,8 @@ func (w *Worker) setAlarms() {
 	}
 }
 
-// tick begins what is due by the clock, and notes for how long nothing is.
+// tick starts everything that is due by the clock, commits if the interval has passed, and sets
+// alarms.sleep to the time until the next alarm.
 func (w *Worker) tick(ctx context.Context) error {
 	now, a := w.env.Now(), &w.alarms
 	a.sleep = time.Hour
@@ -209,7 +228,7 @@ func (w *Worker) tick(ctx context.Context) error {
 		}
 		left := at.Sub(now)
 		if left <= 0 {
-			*at = time.Time{} // until what is begun now has ended
+			*at = time.Time{} // the alarm is set again when the work has ended
 			return true
 		}
 		a.sleep = min(a.sleep, left)
@@ -224,7 +243,8 @@ func (w *Worker) tick(ctx context.Context) error {
 	if w.first.IsZero() {
 		return nil
 	}
-	// What is due and cannot be committed, because rows are held back, waits for the next event and not for the clock.
+	// A commit that is due but blocked by held rows is retried at the next event, not by the
+	// clock.
 	if left := w.env.Interval - now.Sub(w.first); left > 0 && w.out.bytes < commitBytes {
 		a.sleep = min(a.sleep, left)
 		return nil
@@ -232,11 +252,11 @@ func (w *Worker) tick(ctx context.Context) error {
 	return w.commit(ctx)
 }
 
-// topics are those whose partitions are watched.
+// topics returns the names of the topics whose partition counts are checked.
 func (w *Worker) topics() []string {
 	var out []string
 	seen := map[string]bool{}
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		for _, name := range u.topics() {
 			if !seen[name] && w.env.Log.Kept(name) {
 				out = append(out, name)
@@ -247,7 +267,8 @@ func (w *Worker) topics() []string {
 	return out
 }
 
-// looked ends the job when a topic has got more partitions. (That one is gone, its readers notice.)
+// looked ends the job if the number of partitions of a topic has changed. The readers detect a
+// deleted topic.
 func (w *Worker) looked(e looked) error {
 	w.alarms.look = w.env.Now().Add(topicsEvery)
 	for name, n := range e.partitions {
@@ -263,12 +284,15 @@ func (w *Worker) looked(e looked) error {
 	return nil
 }
 
-// saved reports what could not be saved: the job goes on without it.
+// saved reports failed snapshots. The job continues without them.
 func (w *Worker) saved(e saved) {
 	w.alarms.save = w.env.Now().Add(w.env.Log.SaveEvery)
 	for name, err := range e.failed {
 		if w.env.Fail != nil {
-			w.env.Fail(w.job, Failure{Code: "SQ7401", Err: fmt.Errorf("snapshot of %s: %w", name, err), Source: name, Side: "row"})
+			w.env.Fail(
+				w.job,
+				Failure{Code: "SQ7401", Err: fmt.Errorf("snapshot of %s: %w", name, err), Source: name, Side: "row"},
+			)
 		}
 	}
 }

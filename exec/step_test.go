@@ -13,23 +13,32 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestPhases holds the table of phases: what it does not name is a broken invariant.
+// TestPhases holds the table of phases: any other change is a broken invariant.
 func TestPhases(t *testing.T) {
 	all := []phase{absent, restoring, standby, running, leaving}
-	legal := []string{"absent restoring", "absent standby", "restoring running", "restoring leaving", "standby leaving", "running leaving", "leaving absent"}
+	legal := []string{
+		"absent restoring",
+		"absent standby",
+		"restoring running",
+		"restoring leaving",
+		"standby leaving",
+		"running leaving",
+		"leaving absent",
+	}
 	for _, from := range all {
 		for _, to := range all {
-			u := &unit{name: "j.0.0", phase: from}
+			u := &slot{name: "j.0.0", phase: from}
 			step := fmt.Sprint(from, " ", to)
 			failed := guard(func() error { u.to(to); return nil })
-			if slices.Contains(legal, step) != (failed == nil) || failed == nil && u.phase != to || failed != nil && u.phase != from {
-				t.Errorf("%s: %v, and the unit is %s", step, failed, u.phase)
+			if slices.Contains(legal, step) != (failed == nil) || failed == nil && u.phase != to ||
+				failed != nil && u.phase != from {
+				t.Errorf("%s: %v, and the slot is %s", step, failed, u.phase)
 			}
 		}
 	}
 }
 
-// machine is a worker without a feeder: the test is its feeder. Its stores know when they are closed.
+// machine is a worker whose feeder is the test. Its stores record whether they are closed.
 type machine struct {
 	*world
 	*Worker
@@ -62,11 +71,11 @@ func newMachine(t *testing.T, s *sums) *machine {
 	t.Cleanup(func() { _ = w.Close(ctx) })
 	m.does("begin", w.begin(ctx, following), "join")
 	member, err := m.b.Join(ctx, topic.Group{Name: "j"})
-	m.does("join", errors.Join(err, w.step(ctx, joined{member: member})), "ask")
+	m.does("join", errors.Join(err, w.step(ctx, joined{member: member})), "await assignment")
 	return m
 }
 
-// does checks what is to be done after a step, and takes it as begun.
+// does checks the commands that a step has ordered, and takes them as started.
 func (m *machine) does(step string, err error, want ...string) {
 	m.Helper()
 	var got []string
@@ -75,7 +84,7 @@ func (m *machine) does(step string, err error, want ...string) {
 		case toJoin:
 			got = append(got, "join")
 		case toAsk:
-			got = append(got, "ask")
+			got = append(got, "await assignment")
 		case toRestore:
 			got = append(got, "restore "+c.name)
 		case toWarm:
@@ -96,31 +105,32 @@ func (m *machine) does(step string, err error, want ...string) {
 	}
 }
 
-// assigns is the group's news: these tasks are to run, and of these a copy is to be kept, by number.
+// assigns delivers an assignment: the tasks to run and the standby copies to maintain, by
+// number.
 func (m *machine) assigns(tasks, copies []int) error {
 	var a topic.Assignment
 	for _, i := range tasks {
-		a.Tasks = append(a.Tasks, m.units[i].changelog)
+		a.Tasks = append(a.Tasks, m.slots[i].changelog)
 	}
 	for _, i := range copies {
-		a.Standbys = append(a.Standbys, m.units[i].changelog)
+		a.Standbys = append(a.Standbys, m.slots[i].changelog)
 	}
 	return m.step(ctx, assignment{Assignment: a})
 }
 
-// restored is the event that brings a unit's store.
+// restored is the event that delivers a slot's store.
 func (m *machine) restored(i int) prepared {
-	store, err := m.world.env.Store(m.units[i].name)
-	return prepared{unit: m.units[i], store: store, id: "id", err: err}
+	store, err := m.world.env.Store(m.slots[i].name)
+	return prepared{slot: m.slots[i], store: store, id: "id", err: err}
 }
 
-// arrives brings what a partition has for a task.
+// arrives delivers the records of a partition to a task.
 func (m *machine) arrives(i int) fetched {
 	m.Helper()
-	if len(m.units[i].reads) != 1 {
-		m.Fatalf("%d partitions are read for %s", len(m.units[i].reads), m.units[i].name)
+	if len(m.slots[i].reads) != 1 {
+		m.Fatalf("%d partitions are read for %s", len(m.slots[i].reads), m.slots[i].name)
 	}
-	r := m.units[i].reads[0]
+	r := m.slots[i].reads[0]
 	reader, err := m.b.Open(ctx, []topic.Span{r.span})
 	if err != nil {
 		m.Fatal(err)
@@ -130,80 +140,84 @@ func (m *machine) arrives(i int) fetched {
 	return fetched{r, fetches, err}
 }
 
-// TestLostWhileRestoring: a task that is taken away while it is restored is not opened, and when it is given back it waits until the restore
-// before has ended, because two would write into one store.
+// TestLostWhileRestoring: a task that is revoked during its restore is not opened. If it is
+// assigned again, its new restore waits for the end of the former one, because both would write
+// into one store.
 func TestLostWhileRestoring(t *testing.T) {
 	m := newMachine(t, &sums{})
-	m.does("given", m.assigns([]int{0}, nil), "restore j.0.0", "ask")
-	m.does("taken away", m.assigns(nil, nil), "drop j.0.0", "ask")
-	m.does("given back", m.assigns([]int{0}, nil), "ask")
+	m.does("given", m.assigns([]int{0}, nil), "restore j.0.0", "await assignment")
+	m.does("taken away", m.assigns(nil, nil), "drop j.0.0", "await assignment")
+	m.does("given back", m.assigns([]int{0}, nil), "await assignment")
 	m.does("the first restore", m.step(ctx, m.restored(0)))
-	if u := m.units[0]; u.phase != leaving || u.task != nil || len(m.closed) != 1 {
+	if u := m.slots[0]; u.phase != leaving || u.task != nil || len(m.closed) != 1 {
 		t.Errorf("the task is %s, %v are closed", u.phase, m.closed)
 	}
-	m.does("it has ended", m.step(ctx, gone{m.units[0]}), "restore j.0.0")
+	m.does("it has ended", m.step(ctx, dropped{m.slots[0]}), "restore j.0.0")
 	m.does("the second restore", m.step(ctx, m.restored(0)), "poll in[0]")
-	if m.units[0].phase != running {
-		t.Errorf("the task is %s", m.units[0].phase)
+	if m.slots[0].phase != running {
+		t.Errorf("the task is %s", m.slots[0].phase)
 	}
 }
 
-// A restore that fails ends the session, but not when its task is no longer wanted.
+// TestRestoreFails: a failed restore ends the session, unless its task was revoked meanwhile.
 func TestRestoreFails(t *testing.T) {
 	m := newMachine(t, &sums{})
-	m.does("given", m.assigns([]int{0, 1}, nil), "restore j.0.0", "restore j.0.1", "ask")
-	m.does("one is taken away", m.assigns([]int{1}, nil), "drop j.0.0", "ask")
+	m.does("given", m.assigns([]int{0, 1}, nil), "restore j.0.0", "restore j.0.1", "await assignment")
+	m.does("one is taken away", m.assigns([]int{1}, nil), "drop j.0.0", "await assignment")
 	bad := errors.New("bad")
-	m.does("its restore fails", m.step(ctx, prepared{unit: m.units[0], err: bad}))
-	if err := m.step(ctx, prepared{unit: m.units[1], err: bad}); !errors.Is(err, bad) {
+	m.does("its restore fails", m.step(ctx, prepared{slot: m.slots[0], err: bad}))
+	if err := m.step(ctx, prepared{slot: m.slots[1], err: bad}); !errors.Is(err, bad) {
 		t.Errorf("the other's failure is %v", err)
 	}
 }
 
-// TestStandbyPromoted: a standby that becomes the owner stops keeping the copy before it restores.
+// TestStandbyPromoted: a standby that becomes the owner stops maintaining the copy before it
+// restores.
 func TestStandbyPromoted(t *testing.T) {
 	m := newMachine(t, &sums{})
-	m.does("a copy", m.assigns([]int{1}, []int{0}), "warm j.0.0", "restore j.0.1", "ask")
-	m.does("again", m.assigns([]int{1}, []int{0}), "ask")
-	m.does("promoted", m.assigns([]int{0, 1}, nil), "drop j.0.0", "ask")
-	m.does("the copy ends with an error", m.step(ctx, cooled{m.units[0], context.Canceled}))
-	m.does("it has ended", m.step(ctx, gone{m.units[0]}), "restore j.0.0")
+	m.does("a copy", m.assigns([]int{1}, []int{0}), "warm j.0.0", "restore j.0.1", "await assignment")
+	m.does("again", m.assigns([]int{1}, []int{0}), "await assignment")
+	m.does("promoted", m.assigns([]int{0, 1}, nil), "drop j.0.0", "await assignment")
+	m.does("the copy ends with an error", m.step(ctx, standbyEnded{m.slots[0], context.Canceled}))
+	m.does("it has ended", m.step(ctx, dropped{m.slots[0]}), "restore j.0.0")
 	m.does("restored", m.step(ctx, m.restored(0)), "poll in[0]")
-	m.does("demoted", m.assigns([]int{1}, []int{0}), "drop j.0.0", "ask")
-	m.does("it has ended", m.step(ctx, gone{m.units[0]}), "warm j.0.0")
-	if err := m.step(ctx, cooled{m.units[0], topic.ErrLost}); !errors.Is(err, topic.ErrLost) {
+	m.does("demoted", m.assigns([]int{1}, []int{0}), "drop j.0.0", "await assignment")
+	m.does("it has ended", m.step(ctx, dropped{m.slots[0]}), "warm j.0.0")
+	if err := m.step(ctx, standbyEnded{m.slots[0], topic.ErrLost}); !errors.Is(err, topic.ErrLost) {
 		t.Errorf("a copy that cannot be kept gives %v", err)
 	}
 }
 
-// TestLeaveCommits: what was done for a task is committed before the group is asked again, and what comes for it later is left out.
+// TestLeaveCommits: the work of a revoked task is committed before the next assignment is
+// requested, and later fetches for it are dropped.
 func TestLeaveCommits(t *testing.T) {
 	m := newMachine(t, &sums{})
 	m.put("1", "2", "3")
-	m.does("given", m.assigns([]int{0, 1}, nil), "restore j.0.0", "restore j.0.1", "ask")
+	m.does("given", m.assigns([]int{0, 1}, nil), "restore j.0.0", "restore j.0.1", "await assignment")
 	m.does("restored", m.step(ctx, m.restored(0)), "poll in[0]")
 	late := m.arrives(0)
 	m.does("rows", m.step(ctx, late), "poll in[0]")
 	if got := m.committed("out"); got != "[]" {
 		t.Errorf("%s is committed before that is due", got)
 	}
-	m.does("taken away", m.assigns([]int{1}, nil), "drop j.0.0", "ask")
-	if got := m.committed("out"); got != "[a=1 c=3]" || len(m.closed) != 1 || m.units[0].task != nil {
+	m.does("taken away", m.assigns([]int{1}, nil), "drop j.0.0", "await assignment")
+	if got := m.committed("out"); got != "[a=1 c=3]" || len(m.closed) != 1 || m.slots[0].task != nil {
 		t.Errorf("%s is committed, %v are closed", got, m.closed)
 	}
 	m.does("more rows", m.step(ctx, late))
-	m.does("it has ended", m.step(ctx, gone{m.units[0]}))
+	m.does("it has ended", m.step(ctx, dropped{m.slots[0]}))
 	if got := m.committed("out"); got != "[a=1 c=3]" || m.counts.Rows != 2 {
 		t.Errorf("%s is committed, %d rows are read", got, m.counts.Rows)
 	}
 }
 
-// A task that holds rows which are in no state cannot be let go in order: the place is given up, and nothing is committed.
+// TestLeaveHeld: a task that holds rows outside its state cannot be revoked in an orderly way.
+// The member leaves the group, and nothing is committed.
 func TestLeaveHeld(t *testing.T) {
 	hold := true
 	m := newMachine(t, &sums{hold: &hold})
 	m.put("1")
-	m.does("given", m.assigns([]int{0}, nil), "restore j.0.0", "ask")
+	m.does("given", m.assigns([]int{0}, nil), "restore j.0.0", "await assignment")
 	m.does("restored", m.step(ctx, m.restored(0)), "poll in[0]")
 	m.does("rows", m.step(ctx, m.arrives(0)), "poll in[0]")
 	m.now = m.now.Add(time.Hour)
@@ -219,10 +233,14 @@ func TestLeaveHeld(t *testing.T) {
 	}
 }
 
-// TestAlarms: commits, topics and snapshots are due by the clock that the job is handed, and none of them twice.
+// TestAlarms: commits, checks of topics and snapshots are due by the injected clock, each once.
 func TestAlarms(t *testing.T) {
 	m := newMachine(t, &sums{})
-	l := &Log{Kept: func(string) bool { return true }, SaveEvery: time.Minute, Save: func(context.Context, string) error { return nil }}
+	l := &Log{
+		Kept:      func(string) bool { return true },
+		SaveEvery: time.Minute,
+		Save:      func(context.Context, string) error { return nil },
+	}
 	m.Worker.env.Log = l
 	m.does("begin", m.begin(ctx, following), "look in")
 	pass := func(d time.Duration) error { m.now = m.now.Add(d); return m.step(ctx, tick{}) }
@@ -245,21 +263,21 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// committed is the committed records of a topic as text.
+// committed returns the committed records of a topic as text.
 func (m *machine) committed(name string) string { m.Helper(); return fmt.Sprint(m.world.read(name)) }
 
-// sharing is a broker whose groups do what a test says.
+// sharing is a broker whose groups make the assignments of the test.
 type sharing struct {
 	topic.Broker
 	news chan []int // the next assignment, by number of the task
-	let  chan bool  // the last one was taken up
+	let  chan bool  // the last assignment was applied
 }
 
 type shared struct {
 	topic.Member
 	*sharing
-	tasks []topic.Partition
-	asked bool
+	tasks     []topic.Partition
+	requested bool
 }
 
 func (s *sharing) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
@@ -268,10 +286,10 @@ func (s *sharing) Join(ctx context.Context, g topic.Group) (topic.Member, error)
 }
 
 func (s *shared) Next(ctx context.Context) (topic.Assignment, error) {
-	if s.asked {
+	if s.requested {
 		s.let <- true
 	}
-	s.asked = true
+	s.requested = true
 	select {
 	case tasks := <-s.news:
 		var a topic.Assignment
@@ -284,7 +302,8 @@ func (s *shared) Next(ctx context.Context) (topic.Assignment, error) {
 	}
 }
 
-// A job that runs gives tasks up and takes them back while rows come, and none is lost or done twice.
+// TestSessionHandsOver: a running job loses tasks and receives them again while rows arrive,
+// and no row is lost or processed twice.
 func TestSessionHandsOver(t *testing.T) {
 	w := newWorld(t, 3)
 	s := &sharing{Broker: w.b, news: make(chan []int), let: make(chan bool, 100)}
@@ -317,7 +336,8 @@ func TestSessionHandsOver(t *testing.T) {
 	}
 }
 
-// A bounded job that is taken away before its end goes on where it is given back, and ends.
+// TestBoundedHandsOver: a bounded job that is revoked before its end continues where it is
+// assigned again, and ends.
 func TestBoundedHandsOver(t *testing.T) {
 	w := newWorld(t, 1)
 	w.put(someValues(8)...)
@@ -330,7 +350,7 @@ func TestBoundedHandsOver(t *testing.T) {
 	s.news <- []int{0}
 	rows := <-read
 	s.news <- nil
-	for let := 0; let < 2; { // both assignments are taken up
+	for let := 0; let < 2; { // both assignments are applied
 		select {
 		case n := <-read:
 			rows += n

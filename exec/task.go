@@ -9,31 +9,35 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Task is one instance of a stage over some partitions of its inputs: a pipeline, its state, its stream time and its position.
+// Task is one instance of a stage over some partitions of its inputs: a pipeline with its
+// state, stream time and position. The worker's goroutine owns it.
 type Task struct {
 	Name     string
 	ctx      *Context
 	pipe     *Pipeline
 	clock    *clock
 	merge    merge
-	position map[topic.Partition]topic.Offset // next to be read
-	spans    []topic.Span                     // to be read
-	from     []topic.Span                     // as they were given
+	position map[topic.Partition]topic.Offset // next offset to read
+	spans    []topic.Span                     // remaining offsets to read
+	from     []topic.Span                     // the spans of the plan
 	touched  bool                             // something was read since the last commit
 	finished bool
 }
 
-// Stage is a pipeline between two topics (or from topics to the client).
+// Stage is the part of a plan between two topics, or between topics and the client.
 type Stage struct {
 	Root  Node
 	Order []Node // the leaves
 	Spans map[Node][]topic.Span
-	// Gather makes one task of all partitions, ordered by event time; else each partition number is a task of its own.
+	// Gather makes one task of all partitions, ordered by event time. Otherwise each partition
+	// number has a task.
 	Gather bool
-	// SkipGaps goes on where offsets are gone (ON GAP SKIP); else that ends the job.
+	// SkipGaps continues after missing offsets (ON GAP SKIP). Otherwise a gap ends the job.
 	SkipGaps bool
 }
 
+// newTask opens a task over its state. It continues from the state's position, ctx.jump, or the
+// begin of each span, in this order of precedence from last to first.
 func newTask(name string, root Node, ctx *Context, spans []assigned, sink Emit) (*Task, error) {
 	t := &Task{Name: name, ctx: ctx, position: ctx.State.Position()}
 	maps.Copy(t.position, ctx.jump)
@@ -78,7 +82,8 @@ type assigned struct {
 	topic.Span
 }
 
-// assign adds a leaf that reads a span. Leaves of one topic read the same spans: their plan sees to it.
+// assign adds a leaf that reads a span. Leaves of one topic read the same spans: the planner
+// refuses a plan in which they differ.
 func assign(list []assigned, node Node, s topic.Span) []assigned {
 	for i := range list {
 		if list[i].Partition == s.Partition {
@@ -89,6 +94,7 @@ func assign(list []assigned, node Node, s topic.Span) []assigned {
 	return append(list, assigned{[]Node{node}, s})
 }
 
+// leaf returns the number of a leaf in the pipeline, or -1.
 func (t *Task) leaf(n Node) int {
 	for i, l := range t.pipe.leaves {
 		if l.node == n {
@@ -98,10 +104,17 @@ func (t *Task) leaf(n Node) int {
 	return -1
 }
 
-// offer takes what a reader brought. It begins exactly at the task's position, or the reader is not to be trusted.
+// offer decodes a fetch and queues its rows. The fetch must begin at the task's position; a
+// reader that is elsewhere has lost rows or repeats them.
 func (t *Task) offer(f *topic.Fetch) error {
 	if at := t.position[f.Partition]; f.From != at {
-		return fmt.Errorf("%s: the reader is at offset %d, the task at %d: %w", f.Partition, f.From, at, topic.ErrLost)
+		return fmt.Errorf(
+			"%s: the reader is at offset %d, the task at %d: %w",
+			f.Partition,
+			f.From,
+			at,
+			topic.ErrLost,
+		)
 	}
 	for _, l := range t.merge.lanes {
 		if l.part != f.Partition {
@@ -121,14 +134,15 @@ func (t *Task) offer(f *topic.Fetch) error {
 	return nil
 }
 
-// skip moves the position over offsets that are gone.
+// skip moves the position past missing offsets and returns it.
 func (t *Task) skip(p topic.Partition, to topic.Offset) topic.Offset {
 	t.position[p] = max(to, t.position[p])
 	t.touched = true
 	return t.position[p]
 }
 
-// run pushes what may go. wait: hold rows back until every partition has shown its next.
+// run pushes the queued rows that may be pushed. With wait, rows are held back until every
+// partition has shown its next row.
 func (t *Task) run(wait bool) error {
 	for {
 		r, ok := t.merge.next(wait)
@@ -142,6 +156,8 @@ func (t *Task) run(wait bool) error {
 	}
 }
 
+// push stamps stream time on a batch, pushes it through the pipeline and advances the timed
+// operators.
 func (t *Task) push(leaf int, b *flow.Batch) error {
 	b = t.clock.stamp(b)
 	if err := t.pipe.leaves[leaf].push(b); err != nil {
@@ -150,7 +166,7 @@ func (t *Task) push(leaf int, b *flow.Batch) error {
 	return t.pipe.Advance(t.clock.now)
 }
 
-// ended says that no more will come of a partition.
+// ended notes that a partition has no more rows.
 func (t *Task) ended(p topic.Partition) {
 	for _, l := range t.merge.lanes {
 		if l.part == p {
@@ -159,7 +175,7 @@ func (t *Task) ended(p topic.Partition) {
 	}
 }
 
-// finish pushes what is left and tells the operators that the input has ended.
+// finish pushes the remaining rows and calls Finish of the operators. It is idempotent.
 func (t *Task) finish() error {
 	for _, l := range t.merge.lanes {
 		l.ended = true
@@ -177,7 +193,7 @@ func (t *Task) finish() error {
 	return t.clock.end()
 }
 
-// seal moves everything the task holds into its store.
+// seal moves the buffered state of the operators and the clock into the store.
 func (t *Task) seal() error {
 	if err := t.pipe.Seal(); err != nil {
 		return err
@@ -185,14 +201,14 @@ func (t *Task) seal() error {
 	return t.clock.seal()
 }
 
-// reopen makes lanes that a drain has ended live again.
+// reopen marks the lanes that a drain has ended as live again.
 func (t *Task) reopen() {
 	for _, l := range t.merge.lanes {
 		l.ended = false
 	}
 }
 
-// read is what has been read of each input.
+// read returns the offsets that have been read of each input.
 func (t *Task) read() []topic.Span {
 	out := make([]topic.Span, len(t.from))
 	for i, s := range t.from {

@@ -6,30 +6,33 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Trims decides when and where exchange topics are trimmed. A partition of an exchange has one reader, the task that it belongs to, so what
-// the task has committed nobody reads again: a later owner begins at the committed position.
+// Trims decides when exchange topics are trimmed, and to which offsets. Each partition of an
+// exchange has one reader, its task; later owners begin at the committed position. Records
+// below the committed position are therefore never read again.
 //
-// A position must be an interval old before its partition is trimmed up to it: a former owner that does not know yet that it has lost its
-// place still reads there, and is to learn that from its group, not from a gap.
+// A position must be one interval old before its partition is trimmed to it. A former owner
+// that has not noticed yet that it lost its task is still reading there, and should learn it
+// from its group rather than from a gap. One goroutine uses a Trims.
 type Trims struct {
 	every time.Duration
 	last  time.Time
 	parts map[topic.Partition]trim
 }
 
-type trim struct{ old, done topic.Offset } // committed when the last interval began; trimmed
+type trim struct{ old, done topic.Offset } // old: committed when the last interval began; done: trimmed to
 
-// NewTrims trims at most once per interval.
+// NewTrims returns a Trims that trims at most once per interval.
 func NewTrims(every time.Duration) *Trims {
 	return &Trims{every: every, parts: map[topic.Partition]trim{}}
 }
 
-// Ready reports whether an interval has passed, so that Due has something to decide.
+// Ready reports whether an interval has passed, so that Due has a result.
 func (t *Trims) Ready(now time.Time) bool { return t.last.IsZero() || now.Sub(t.last) >= t.every }
 
-// Due takes the positions that are committed of all exchange partitions of this process's tasks, and returns before which offsets they
-// are to be trimmed now; nil: there is nothing to do yet. A partition that is not named is forgotten: its task has moved away. It is cheap
-// to ask after every commit. Trims are used by one goroutine.
+// Due takes the committed positions of all exchange partitions of this process's tasks and
+// returns the offsets to trim to; nil: none. Partitions that are missing in committed are
+// forgotten, because their tasks have moved away. Due is cheap enough for a call after every
+// commit.
 func (t *Trims) Due(now time.Time, committed map[topic.Partition]topic.Offset) map[topic.Partition]topic.Offset {
 	if !t.Ready(now) {
 		return nil
@@ -51,7 +54,7 @@ func (t *Trims) Due(now time.Time, committed map[topic.Partition]topic.Offset) m
 	return due
 }
 
-// Done notes that partitions are trimmed. What is not, after an error, is due again an interval later.
+// Done records that partitions are trimmed. Those that failed are due again one interval later.
 func (t *Trims) Done(due map[topic.Partition]topic.Offset) {
 	for p, at := range due {
 		if was, ok := t.parts[p]; ok {
@@ -60,14 +63,15 @@ func (t *Trims) Done(due map[topic.Partition]topic.Offset) {
 	}
 }
 
-// Trimming says how the exchanges of a job are trimmed.
+// Trimming configures how the exchanges of a job are trimmed.
 type Trimming struct {
 	To     topic.Trimmer
-	Topics map[string]bool // the exchanges
+	Topics map[string]bool // names of the exchanges
 	Every  time.Duration
 }
 
-// trim orders the trimming of what the tasks of this process have committed. It is called when all that they have read is committed.
+// trim orders the trimming of exchanges up to the committed positions. commit calls it, when
+// nothing that was read is uncommitted.
 func (w *Worker) trim() {
 	t, now := w.env.Trim, w.env.Now()
 	if t == nil || len(t.Topics) == 0 || w.env.Transient {
@@ -80,7 +84,7 @@ func (w *Worker) trim() {
 		return
 	}
 	committed := map[topic.Partition]topic.Offset{}
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		for _, in := range u.inputs {
 			if u.phase == running && t.Topics[in.Topic] {
 				committed[in.Partition] = u.task.position[in.Partition]

@@ -36,7 +36,7 @@ func TestTrims(t *testing.T) {
 	}{
 		{0, offsets{a: 5, b: 0}, nil, nil},
 		{1, offsets{a: 9, b: 0}, nil, nil},
-		{60, offsets{a: 20, b: 3}, nil, offsets{a: 5}},          // what was committed an interval ago
+		{60, offsets{a: 20, b: 3}, nil, offsets{a: 5}},          // the positions committed an interval ago
 		{90, offsets{a: 30, b: 7}, nil, nil},                    // not yet
 		{120, offsets{a: 40, b: 9}, away, offsets{a: 20, b: 3}}, // which fails
 		{180, offsets{a: 40, b: 9}, nil, offsets{a: 40, b: 9}},

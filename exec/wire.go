@@ -6,35 +6,40 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Pipeline is the operators of one task, wired from the leaves to the root.
+// Pipeline contains the operators of one task, wired from the leaves to the root.
 type Pipeline struct {
 	leaves []leaf
 	ops    []wired // children before parents
 }
 
+// leaf is an input of the pipeline: its decoder and the function that pushes a batch to its
+// parent.
 type leaf struct {
 	node Node
 	dec  Decoder
 	push Emit
 }
 
+// wired is an operator and the function that receives its output.
 type wired struct {
 	op   Operator
 	emit Emit
 }
 
-// Resolve returns a copy of a node that refers to the columns of its inputs by their positions: one that can be opened.
+// Resolve returns a copy of a node that refers to the columns of its inputs by their positions: one
+// that can be opened.
 func Resolve(n Node) Node {
 	in := n.Inputs()
 	return n.Rewire(in, func(port, column int) int { return in[port].Schema().Position(column) })
 }
 
-// Wire opens a plan for one task. What the root emits goes to sink.
+// Wire opens a plan for one task. sink receives the output of the root.
 func Wire(root Node, ctx *Context, sink Emit) (*Pipeline, error) {
 	p := &Pipeline{}
 	return p, p.wire(root, ctx, sink)
 }
 
+// wire opens a node and, before it, its inputs, and appends their operators.
 func (p *Pipeline) wire(n Node, ctx *Context, emit Emit) error {
 	ctx.numbered = false
 	op, err := Resolve(n).Open(ctx)
@@ -59,7 +64,7 @@ func (p *Pipeline) wire(n Node, ctx *Context, emit Emit) error {
 	return nil
 }
 
-// Advance tells every timed operator the stream time, inputs first.
+// Advance passes the stream time to every timed operator, inputs first.
 func (p *Pipeline) Advance(now flow.Time) error {
 	for _, w := range p.ops {
 		if t, ok := w.op.(Timed); ok {
@@ -71,7 +76,7 @@ func (p *Pipeline) Advance(now flow.Time) error {
 	return nil
 }
 
-// Finish tells every operator that the input has ended, inputs first.
+// Finish notifies every operator that the input has ended, inputs first.
 func (p *Pipeline) Finish() error {
 	for _, w := range p.ops {
 		if f, ok := w.op.(Finisher); ok {
@@ -83,7 +88,7 @@ func (p *Pipeline) Finish() error {
 	return nil
 }
 
-// Seal lets operators move what they hold into their keyspaces.
+// Seal makes the operators move buffered state into their keyspaces.
 func (p *Pipeline) Seal() error {
 	for _, w := range p.ops {
 		if s, ok := w.op.(Sealer); ok {

@@ -14,12 +14,14 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Env is what the world hands to a job.
+// Env is the environment of a job. A job changes nothing in it.
 type Env struct {
-	Broker    topic.Broker
-	Source    func(name string) topic.Source // where a topic is read: the broker, files or a generator
-	Store     func(task string) (state.Store, error)
-	Log       *Log // how state is kept where the broker does not keep it; nil: its transactions are topic.Keepers
+	Broker topic.Broker
+	Source func(name string) topic.Source // of a topic: the broker, files or a generator
+	Store  func(task string) (state.Store, error)
+	// how state is stored if the broker does not store it; nil: its transactions are
+	// topic.Keepers
+	Log       *Log
 	Prefix    string
 	Now       func() time.Time
 	Interval  time.Duration // between commits; 0: after each step
@@ -27,62 +29,72 @@ type Env struct {
 	Tables    Tables // nil: no leaf reads a table's present rows
 	Progress  func(Progress)
 	Fail      func(job string, f Failure)
-	Errors    string           // topic of dead letters
-	OnCommit  func()           // after each commit, for those who wait for results; may be nil
-	Resume    Resume           // after a failure
-	Trim      *Trimming        // of exchanges; nil: they are kept for ever
-	OnAbort   func()           // when something uncommitted is dropped; may be nil
-	Read      func(rows int64) // told what has been read; may be nil
-	Transient bool             // results go to the client, nothing is committed
+	Errors    string           // topic of the dead letters; empty: none are written
+	OnCommit  func()           // called after each commit, to wake readers of results; may be nil
+	Resume    Resume           // where to continue after a user has resumed the job
+	Trim      *Trimming        // of exchanges; nil: they are never trimmed
+	OnAbort   func()           // called when uncommitted work is dropped; may be nil
+	Read      func(rows int64) // called with the number of rows of each fetch; may be nil
+	Transient bool             // a client's query: nothing is committed
 	Rows      Emit
-	Quota     int64      // bytes that the job may take beside its tables' budgets; 0: no limit
-	Memory    *flow.Pool // which it shares with all others; nil: no limit
-	// Changed receives RECOVERING with its cause, and RUNNING when the job has recovered, on the job's goroutine; may be nil.
+	Quota     int64      // limit of the job's memory in bytes, not counting the budgets of its tables; 0: none
+	Memory    *flow.Pool // shared with all other jobs; nil: no limit
+	// Changed receives RECOVERING with its cause, and RUNNING after a recovery, on the job's
+	// goroutine; may be nil.
 	Changed func(job string, s State, cause error)
 }
 
-// ErrDone is returned by an operator that needs no more input (LIMIT is reached). It ends the query without an error.
+// ErrDone is returned by an operator that needs no more input, for example LIMIT. It ends the
+// query without an error.
 var ErrDone = errors.New("no more rows are needed")
 
-// around is what tests put between jobs and their world; nil in a program.
+// around wraps the environment of all jobs; only tests set it.
 var around func(Env) Env
 
-// commitBytes is how much a transaction may hold before it is committed early.
+// commitBytes is the size of a transaction, in bytes, at which it is committed before the
+// interval has passed.
 const commitBytes = 32 << 20
 
-// Worker runs the tasks of one job that are this process's on one goroutine and commits them together. It is driven by a feeder through
-// begin and step, see step.go; all its fields belong to the goroutine that calls those, except that
-//   - job, env, units (but not what each holds) and whole never change;
-//   - member is set before any command is given that needs it, and changes only while nothing is being carried out;
-//   - mu guards which units have a task, and their reports, for readers on other goroutines;
-//   - interrupted is anybody's.
+// Worker runs the tasks of one job that this process owns, on one goroutine, and commits them
+// together. A feeder drives it through begin and step, see step.go. All fields belong to the
+// goroutine that calls these two, with these exceptions:
+//   - job, env, whole and the list of slots never change (the slots themselves do);
+//   - member is set before any command that needs it is ordered, and changes only while no
+//     command is being executed;
+//   - mu guards which slots have a task, and their reports, for readers on other goroutines;
+//   - interrupted is atomic.
 //
-// What must stay true between two steps: nothing is in flight in any task, so that a commit would be whole; first is zero exactly when
-// there is nothing to commit; and no command is lost, that is: of a unit that is restoring, standby or leaving, toRestore, toWarm or
-// toDrop is in todo or being carried out, and so is toAsk when the worker has a member, and toPoll for what has been asked for.
+// These invariants hold between two steps:
+//   - Nothing is in flight in any task, so a commit would be complete.
+//   - first is zero exactly if there is nothing to commit.
+//   - No command is lost. For each slot that is restoring, standby or leaving, its toRestore,
+//     toWarm or toDrop is in todo or being executed. The same is true of toAsk while the worker
+//     has a member, and of toPoll for each reading with requested set.
 type Worker struct {
-	job     string
-	env     Env
-	units   []*unit
-	whole   bool // a bounded job is worked off as a whole, by the process that owns its first task
-	member  topic.Member
-	mode    mode
-	todo    []command // given and not yet begun to be carried out
-	alarms  alarms
-	trims   *Trims         // nil: nothing has been committed yet
-	seen    map[string]int // partitions of the topics that are watched
-	before  func() error   // called before each commit of a drain; may be nil
-	out     output
-	letters letters
-	account *flow.Account
-	counts  Counts       // since the job was started; Letters and Resumed are counted elsewhere
-	gap     topic.ErrGap // met once: it may be another owner's doing
-	first   time.Time    // of the first uncommitted row; zero: nothing is uncommitted
+	job         string
+	env         Env
+	slots       []*slot
+	whole       bool // all inputs end, so the process that owns the first task drains the whole job
+	member      topic.Member
+	mode        mode
+	todo        []command // ordered and not started yet
+	alarms      alarms
+	trims       *Trims         // nil until the first commit
+	seen        map[string]int // number of partitions of the watched topics
+	before      func() error   // called before each commit of a drain; may be nil
+	out         output
+	deadLetters deadLetters
+	account     *flow.Account
+	counts      Counts       // since the job was started; without Letters and Resumed
+	gap         topic.ErrGap // the last gap that was met: another owner may have trimmed the exchange
+	first       time.Time    // time of the first uncommitted change; zero: nothing is uncommitted
 
 	mu          sync.Mutex
 	interrupted atomic.Bool
 }
 
+// newWorker creates a worker. A transient query opens its tasks at once; for a job, the group
+// decides later which tasks run here.
 func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worker, error) {
 	if around != nil {
 		env = around(env)
@@ -90,12 +102,18 @@ func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worke
 	if env.Prefix == "" {
 		env.Prefix = "streamql"
 	}
-	w := &Worker{job: job, env: env, units: units(env.Prefix, job, stages), whole: true, account: flow.NewAccount(env.Quota).Share(env.Memory)}
-	for _, u := range w.units {
+	w := &Worker{
+		job:     job,
+		env:     env,
+		slots:   slots(env.Prefix, job, stages),
+		whole:   true,
+		account: flow.NewAccount(env.Quota).Share(env.Memory),
+	}
+	for _, u := range w.slots {
 		w.whole = w.whole && u.bounded()
 	}
 	w.out = output{w: w}
-	w.letters = letters{w: w}
+	w.deadLetters = deadLetters{w: w}
 	if env.Transient {
 		err := w.attach(ctx)
 		if err != nil {
@@ -103,13 +121,13 @@ func newWorker(ctx context.Context, job string, stages []Stage, env Env) (*Worke
 		}
 		return w, err
 	}
-	return w, w.check() // whose tasks they are shows later, a plan that cannot be opened shows now
+	return w, w.check() // an invalid plan is reported now, not when a task is assigned
 }
 
-// check opens every stage once, over nothing.
+// check opens every stage once over an empty store, to find plans that cannot be opened.
 func (w *Worker) check() error {
 	seen := map[*Stage]bool{}
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		if seen[u.stage] {
 			continue
 		}
@@ -123,7 +141,7 @@ func (w *Worker) check() error {
 	return nil
 }
 
-// join takes the worker's place in the job's group.
+// join joins the job's group.
 func (w *Worker) join(ctx context.Context) (topic.Member, error) {
 	g := topic.Group{Name: w.job, Tasks: w.groupTasks()}
 	if w.env.Log == nil {
@@ -138,10 +156,11 @@ func (w *Worker) join(ctx context.Context) (topic.Member, error) {
 	return m, nil
 }
 
-// groupTasks are the partitions that the group shares out.
+// groupTasks returns the partitions that the group assigns to its members. A job that runs as a
+// whole is represented by its first task.
 func (w *Worker) groupTasks() []topic.Partition {
 	var out []topic.Partition
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		if out = append(out, u.changelog); w.whole {
 			break
 		}
@@ -149,8 +168,8 @@ func (w *Worker) groupTasks() []topic.Partition {
 	return out
 }
 
-// install makes a unit's task over its store.
-func (w *Worker) install(u *unit, p prepared) error {
+// install opens a slot's task over its restored store. On an error the store is closed.
+func (w *Worker) install(u *slot, p prepared) error {
 	t, err := w.newTask(u, p.store, p.jump)
 	if err != nil {
 		return errors.Join(err, p.store.Close())
@@ -164,8 +183,8 @@ func (w *Worker) install(u *unit, p prepared) error {
 	return nil
 }
 
-// release closes a unit's task; what it has not committed is gone.
-func (w *Worker) release(u *unit) error {
+// release closes a slot's task. Uncommitted work is lost.
+func (w *Worker) release(u *slot) error {
 	w.mu.Lock()
 	t := u.task
 	u.task, u.reads, u.report = nil, nil, report{}
@@ -176,10 +195,10 @@ func (w *Worker) release(u *unit) error {
 	return t.ctx.State.Close()
 }
 
-// running names the tasks that are open.
+// running returns the names of the open tasks.
 func (w *Worker) running() []string {
 	var out []string
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		if u.phase == running {
 			out = append(out, u.name)
 		}
@@ -187,9 +206,22 @@ func (w *Worker) running() []string {
 	return out
 }
 
-func (w *Worker) newTask(u *unit, store state.Store, jump map[topic.Partition]topic.Offset) (*Task, error) {
-	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.counts.Late += n },
-		Models: w.env.Models, Tables: w.env.Tables, Progress: w.env.Progress}
+// newTask opens a task and connects its operators with the worker's output, counters and
+// account.
+func (w *Worker) newTask(u *slot, store state.Store, jump map[topic.Partition]topic.Offset) (*Task, error) {
+	ctx := &Context{
+		Job:       w.job,
+		Task:      u.name,
+		Partition: u.id,
+		State:     store,
+		Out:       &w.out,
+		Rows:      w.env.Rows,
+		Fail:      w.deadLetters.fail,
+		Late:      func(n int64) { w.counts.Late += n },
+		Models:    w.env.Models,
+		Tables:    w.env.Tables,
+		Progress:  w.env.Progress,
+	}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}
 	}
@@ -204,9 +236,9 @@ func (w *Worker) newTask(u *unit, store state.Store, jump map[topic.Partition]to
 	})
 }
 
-// all visits the tasks there are.
-func (w *Worker) all(f func(*unit, *Task) error) error {
-	for _, u := range w.units {
+// all calls f for each open task.
+func (w *Worker) all(f func(*slot, *Task) error) error {
+	for _, u := range w.slots {
 		if u.task == nil {
 			continue
 		}
@@ -217,14 +249,15 @@ func (w *Worker) all(f func(*unit, *Task) error) error {
 	return nil
 }
 
-// Close drops what is uncommitted and gives up the worker's place. The feeder has stopped.
+// Close drops uncommitted work, closes the tasks and leaves the group. The feeder must have
+// stopped. Afterwards the worker is as new, and begin may start it again.
 func (w *Worker) Close(ctx context.Context) error {
 	w.out.abort(ctx)
 	if w.env.OnAbort != nil {
 		w.env.OnAbort()
 	}
 	var errs []error
-	for _, u := range w.units {
+	for _, u := range w.slots {
 		errs = append(errs, w.release(u))
 		u.phase, u.want = absent, nothing
 	}
@@ -232,32 +265,35 @@ func (w *Worker) Close(ctx context.Context) error {
 		errs = append(errs, w.member.Close())
 		w.member = nil
 	}
-	w.letters.pending, w.todo, w.mode = nil, nil, idle
+	w.deadLetters.pending, w.todo, w.mode = nil, nil, idle
 	w.first = time.Time{}
 	w.account.Close()
 	return errors.Join(errs...)
 }
 
-// commit makes one transaction of all that the tasks have done: outputs, dead letters, state and positions. It is the only caller of
-// Txn.Commit. Rows that a task still holds back are not part of any commit, so then it waits.
+// commit makes all work of the tasks durable in one transaction: outputs, dead letters, state
+// and positions. It is the only caller of Txn.Commit. It does nothing while a task holds rows
+// back, because a commit cannot include them. When it returns nil, first is zero and the local
+// stores have the committed state.
 func (w *Worker) commit(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx) // a commit that has begun is not given up half-way
+	ctx = context.WithoutCancel(ctx) // a commit that has begun is completed
 	if w.env.Transient || w.first.IsZero() || w.held() {
 		return nil
 	}
 	began := w.env.Now()
-	if err := w.letters.flush(); err != nil {
+	if err := w.deadLetters.flush(); err != nil {
 		return err
 	}
 	txn, err := w.out.begin(ctx)
 	if err != nil {
 		return err
 	}
-	// What is stored is as old as what was committed, however long this process stands still in between.
+	// The time before the commit: stored state must not look younger than it is, however long
+	// this process is suspended meanwhile.
 	now := w.env.Now().UnixMilli()
 	read := map[topic.Partition]topic.Offset{}
-	var sealed []*unit
-	err = w.all(func(u *unit, t *Task) error {
+	var sealed []*slot
+	err = w.all(func(u *slot, t *Task) error {
 		if !t.touched && !t.finished {
 			return nil
 		}
@@ -290,17 +326,19 @@ func (w *Worker) commit(ctx context.Context) error {
 	return nil
 }
 
+// held reports whether any task holds rows that a commit cannot include.
 func (w *Worker) held() bool {
 	held := false
-	_ = w.all(func(_ *unit, t *Task) error {
+	_ = w.all(func(_ *slot, t *Task) error {
 		held = held || t.merge.held() || t.pipe.Holds()
 		return nil
 	})
 	return held
 }
 
-// seal puts a task's state and position into the transaction: into the broker's own, or into the changelog.
-func (w *Worker) seal(u *unit, txn topic.Txn, now int64, read map[topic.Partition]topic.Offset) error {
+// seal writes a task's state and position into the transaction, through the broker or into the
+// changelog.
+func (w *Worker) seal(u *slot, txn topic.Txn, now int64, read map[topic.Partition]topic.Offset) error {
 	t := u.task
 	if err := t.seal(); err != nil {
 		return err
@@ -314,13 +352,13 @@ func (w *Worker) seal(u *unit, txn topic.Txn, now int64, read map[topic.Partitio
 	}
 	keeper, ok := txn.(topic.Keeper)
 	if !ok {
-		return fmt.Errorf("the broker keeps no state, and there is no changelog")
+		return fmt.Errorf("the broker stores no state, and there is no changelog")
 	}
 	return keeper.Keep(pending...)
 }
 
-// applied makes what was committed the task's stored state.
-func (w *Worker) applied(u *unit, txn topic.Txn, now int64) error {
+// applied makes the committed changes the task's stored state.
+func (w *Worker) applied(u *slot, txn topic.Txn, now int64) error {
 	fault.Point("before-apply")
 	if w.env.Log == nil {
 		return u.task.ctx.State.Commit(true)

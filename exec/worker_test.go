@@ -22,15 +22,17 @@ import (
 	"github.com/streamql/streamql/topic/local"
 )
 
-// TestMain fails when a test leaves a goroutine behind.
+// TestMain fails if a test leaves a goroutine running.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var ctx = context.Background()
 
-// numbers reads records whose values are numbers; others are dead letters.
+// numbers decodes records whose values are numbers; all others are dead letters.
 type numbers struct{ ctx *Context }
 
-var numbersSchema = flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint)})
+var numbersSchema = flow.NewSchema(
+	[]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint)},
+)
 
 func (n *numbers) Schema() *flow.Schema                           { return numbersSchema }
 func (n *numbers) Inputs() []Node                                 { return nil }
@@ -43,21 +45,35 @@ func (n *numbers) Decode(f *topic.Fetch) (*flow.Batch, error) {
 	for i := range f.Rows() {
 		v, err := strconv.ParseInt(string(f.Value.At(i)), 10, 64)
 		if err != nil {
-			n.ctx.Fail(Failure{Code: "SQ5102", Err: err, Source: "in", Partition: f.Partition, Offset: f.Offsets[i], Side: "value",
-				Record: &topic.Record{Key: f.Key.At(i), Value: f.Value.At(i), Time: f.Times[i]}})
+			n.ctx.Fail(
+				Failure{
+					Code:      "SQ5102",
+					Err:       err,
+					Source:    "in",
+					Partition: f.Partition,
+					Offset:    f.Offsets[i],
+					Side:      "value",
+					Record:    &topic.Record{Key: f.Key.At(i), Value: f.Value.At(i), Time: f.Times[i]},
+				},
+			)
 			continue
 		}
 		keys, values, times = append(keys, string(f.Key.At(i))), append(values, v), append(times, f.Times[i])
 	}
-	cols := []arrow.Array{flow.Column(flow.String, keys...), flow.Column(flow.Bigint, values...), flow.Column(flow.Bigint, times...)}
+	cols := []arrow.Array{
+		flow.Column(flow.String, keys...),
+		flow.Column(flow.Bigint, values...),
+		flow.Column(flow.Bigint, times...),
+	}
 	return flow.NewBatch(numbersSchema, cols, len(keys), nil), nil
 }
 
-// sums writes each key's running sum to topic "out". It panics at 666, fails a row at 13, and holds rows while hold says so.
+// sums writes the running sum of each key to topic "out". It panics at 666, fails a row at 13,
+// and holds rows while hold reports true.
 type sums struct {
 	in   Node
 	hold *bool
-	stop int // after so many rows no more are needed
+	stop int // number of rows after which it needs no more
 }
 
 func (s *sums) Schema() *flow.Schema { return numbersSchema }
@@ -107,7 +123,7 @@ func (s *summing) Process(_ int, in *flow.Batch, emit Emit) error {
 
 func (s *summing) Holds() bool { return s.hold != nil && *s.hold }
 
-// world is a broker in memory with topics in (two partitions), out and errors.
+// world is a broker in memory with the topics in (two partitions), out and errors.
 type world struct {
 	testing.TB
 	b   *local.Broker
@@ -131,18 +147,27 @@ func newWorld(t testing.TB, poll int) *world {
 			t.Error(err)
 		}
 	})
-	w.env = Env{Broker: b, Source: func(string) topic.Source { return b }, Store: func(task string) (state.Store, error) { return state.Open(b.DB(), task) },
-		Now: time.Now, Errors: "errors"}
+	w.env = Env{
+		Broker: b,
+		Source: func(string) topic.Source { return b },
+		Store:  func(task string) (state.Store, error) { return state.Open(b.DB(), task) },
+		Now:    time.Now,
+		Errors: "errors",
+	}
 	return w
 }
 
-// put writes values, alternately to the partitions, under the keys a, b, c in turn, a ms apart.
+// put writes values alternately to the two partitions, with the keys a, b, c in rotation and
+// timestamps 1 ms apart.
 func (w *world) put(values ...string) {
 	w.Helper()
 	txn, err := w.b.Begin(ctx, "put")
 	for i, v := range values {
 		if err == nil {
-			err = txn.Write(topic.Partition{Topic: "in", ID: int32(i % 2)}, topic.Record{Key: []byte{"abc"[i%3]}, Value: []byte(v), Time: int64(i)})
+			err = txn.Write(
+				topic.Partition{Topic: "in", ID: int32(i % 2)},
+				topic.Record{Key: []byte{"abc"[i%3]}, Value: []byte(v), Time: int64(i)},
+			)
 		}
 	}
 	if err == nil {
@@ -169,7 +194,7 @@ func (w *world) job(s *sums, to topic.Offset, gather bool) *Job {
 	return j
 }
 
-// read is the committed records of a topic, as key=value.
+// read returns the committed records of a topic as key=value.
 func (w *world) read(name string) []string {
 	w.Helper()
 	out := []string{}
@@ -200,7 +225,11 @@ func (w *world) records(name string) (out []topic.Record) {
 		}
 		for _, f := range fetches {
 			for i := range f.Rows() {
-				rec := topic.Record{Key: bytes.Clone(f.Key.At(i)), Value: bytes.Clone(f.Value.At(i)), Time: f.Times[i]}
+				rec := topic.Record{
+					Key:   bytes.Clone(f.Key.At(i)),
+					Value: bytes.Clone(f.Value.At(i)),
+					Time:  f.Times[i],
+				}
 				if f.Headers != nil {
 					rec.Headers = f.Headers[i]
 				}
@@ -227,7 +256,8 @@ func someValues(n int) []string {
 	return out
 }
 
-// keyed gathers the values of each key in their order: what must not depend on how partitions took turns.
+// keyed groups the values by key in their order, which must not depend on how the partitions
+// were interleaved.
 func keyed(records []string) map[string][]string {
 	out := map[string][]string{}
 	for _, r := range records {
@@ -237,7 +267,8 @@ func keyed(records []string) map[string][]string {
 	return out
 }
 
-// Answers are the same whatever the size of a fetch and however often the worker dies between its commits.
+// TestCrashes: results are the same for every fetch size and however often the worker crashes
+// between commits.
 func TestCrashes(t *testing.T) {
 
 	values := someValues(60)
@@ -269,21 +300,34 @@ func TestCrashes(t *testing.T) {
 		if seed > 0 && crashes == 0 {
 			t.Error("nothing crashed")
 		}
-		var letters []string
+		var deadLetters []string
 		for _, r := range w.records("errors") {
-			letters = append(letters, fmt.Sprintf("%s %q %s[%s]@%s x%s %s", header(r, "streamql.code"), r.Value, header(r, "streamql.topic"), header(r, "streamql.partition"), header(r, "streamql.offset"),
-				header(r, "streamql.count"), header(r, "streamql.message")))
+			deadLetters = append(
+				deadLetters,
+				fmt.Sprintf(
+					"%s %q %s[%s]@%s x%s %s",
+					header(r, "streamql.code"),
+					r.Value,
+					header(r, "streamql.topic"),
+					header(r, "streamql.partition"),
+					header(r, "streamql.offset"),
+					header(r, "streamql.count"),
+					header(r, "streamql.message"),
+				),
+			)
 		}
-		slices.Sort(letters)
+		slices.Sort(deadLetters)
 		if err := j.Close(ctx); err != nil {
 			t.Error(err)
 		}
-		return w.read("out"), letters
+		return w.read("out"), deadLetters
 	}
 	for _, gather := range []bool{false, true} {
-		want, letters := answer(t, 1000, gather, 0)
-		if len(want) != 59 || len(letters) != 2 || !strings.Contains(letters[1], `SQ5102 "bad" in[0]@10 x1`) || !strings.Contains(letters[0], `SQ4001 "" [0]@0 x1 unlucky`) {
-			t.Fatalf("%d results, letters %q", len(want), letters)
+		want, deadLetters := answer(t, 1000, gather, 0)
+		if len(want) != 59 || len(deadLetters) != 2 ||
+			!strings.Contains(deadLetters[1], `SQ5102 "bad" in[0]@10 x1`) ||
+			!strings.Contains(deadLetters[0], `SQ4001 "" [0]@0 x1 unlucky`) {
+			t.Fatalf("%d results, deadLetters %q", len(want), deadLetters)
 		}
 		for _, poll := range []int{1, 3, 7, 1000} {
 			for seed := range uint64(4) {
@@ -299,15 +343,22 @@ func TestCrashes(t *testing.T) {
 				if !slices.Equal(got, sorted) {
 					t.Errorf("gather %v, poll %d, seed %d: %v, want %v", gather, poll, seed, got, sorted)
 				}
-				if !slices.Equal(l, letters) {
-					t.Errorf("gather %v, poll %d, seed %d: letters %q, want %q", gather, poll, seed, l, letters)
+				if !slices.Equal(l, deadLetters) {
+					t.Errorf(
+						"gather %v, poll %d, seed %d: deadLetters %q, want %q",
+						gather,
+						poll,
+						seed,
+						l,
+						deadLetters,
+					)
 				}
 			}
 		}
 	}
 }
 
-// elsewhere reads from one offset further than it was asked.
+// elsewhere returns records from one offset after the requested one.
 type elsewhere struct {
 	topic.Source
 }
@@ -326,7 +377,8 @@ func TestPositionGuard(t *testing.T) {
 	w.env.Source = func(string) topic.Source { return elsewhere{w.b} }
 	j := w.job(&sums{}, topic.End, true)
 	defer j.Close(ctx)
-	if err := j.Drain(ctx, nil); err == nil || !strings.Contains(err.Error(), "in[0]: the reader is at offset 1, the task at 0") {
+	if err := j.Drain(ctx, nil); err == nil ||
+		!strings.Contains(err.Error(), "in[0]: the reader is at offset 1, the task at 0") {
 		t.Errorf("a reader that left out a record gave %v", err)
 	}
 	if got := w.read("out"); len(got) != 0 {
@@ -334,7 +386,8 @@ func TestPositionGuard(t *testing.T) {
 	}
 }
 
-// While an operator holds rows that are in no state, nothing is committed, not even what others have done.
+// TestNothingIsCommittedWhileHeld: while an operator holds rows outside its state, nothing is
+// committed, including the work of other operators.
 func TestNothingIsCommittedWhileHeld(t *testing.T) {
 	w := newWorld(t, 1)
 	w.put("1", "2", "3", "4")
@@ -347,7 +400,7 @@ func TestNothingIsCommittedWhileHeld(t *testing.T) {
 	if got := w.read("out"); len(got) != 0 {
 		t.Fatalf("%v was committed", got)
 	}
-	if err := j.Crash(ctx); err != nil { // so all is done again
+	if err := j.Crash(ctx); err != nil { // everything is processed again
 		t.Fatal(err)
 	}
 	hold = false
@@ -361,7 +414,7 @@ func TestNothingIsCommittedWhileHeld(t *testing.T) {
 	if err := errors.Join(j.Close(ctx), nil); err != nil {
 		t.Fatal(err)
 	}
-	j = w.job(&sums{}, topic.End, false) // a later run goes on where the last commit was
+	j = w.job(&sums{}, topic.End, false) // a later run continues from the last commit
 	defer j.Close(ctx)
 	if err := j.Drain(ctx, nil); err != nil {
 		t.Fatal(err)
@@ -371,7 +424,8 @@ func TestNothingIsCommittedWhileHeld(t *testing.T) {
 	}
 }
 
-// A panic in an operator fails its job with the stack; the process and what was committed stay.
+// TestPanic: a panic in an operator fails the job with its stack. The process continues, and
+// committed output stays.
 func TestPanic(t *testing.T) {
 
 	w := newWorld(t, 2)
@@ -380,7 +434,8 @@ func TestPanic(t *testing.T) {
 	j.Start(ctx)
 	err := j.Wait(ctx)
 	var bug *PanicError
-	if !errors.As(err, &bug) || bug.Value != "the number of the beast" || !bytes.Contains(bug.Stack, []byte("Process")) {
+	if !errors.As(err, &bug) || bug.Value != "the number of the beast" ||
+		!bytes.Contains(bug.Stack, []byte("Process")) {
 		t.Fatalf("got %v", err)
 	}
 	if s, _, _ := j.Status(); s != Failed {
@@ -391,11 +446,12 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// Stop commits what a live job has done; another goes on from there, and nothing stays running.
+// TestStopCommits: Stop commits the work of a live job, another job continues from there, and
+// no goroutine is left.
 func TestStopCommits(t *testing.T) {
 
 	w := newWorld(t, 3)
-	w.env.Interval = time.Hour // no commit by itself
+	w.env.Interval = time.Hour // no commit by the clock
 	read := make(chan int64, 100)
 	w.env.Read = func(n int64) { read <- n }
 	w.put(someValues(10)...)
@@ -430,7 +486,7 @@ func TestStopCommits(t *testing.T) {
 	}
 }
 
-// ending counts how often it is told that its input has ended.
+// ending counts its calls to Finish.
 type ending struct {
 	Node
 	times *int
@@ -442,14 +498,19 @@ func (e *ending) Open(*Context) (Operator, error)                { return e, nil
 func (e *ending) Process(_ int, in *flow.Batch, emit Emit) error { return emit(in) }
 func (e *ending) Finish(emit Emit) error                         { *e.times++; return nil }
 
-// A bounded job that has committed its end, and was stopped before anybody noted that, does not end a second time.
+// TestEndsOnce: a bounded job that has committed its end, and was stopped before that was
+// noted, does not end a second time.
 func TestEndsOnce(t *testing.T) {
 	w := newWorld(t, 2)
 	w.put("1", "2", "3")
 	times := 0
 	leaf := &numbers{}
 	p := topic.Partition{Topic: "in"}
-	stage := Stage{Root: &ending{leaf, &times}, Order: []Node{leaf}, Spans: map[Node][]topic.Span{leaf: {{Partition: p, To: 2}}}}
+	stage := Stage{
+		Root:  &ending{leaf, &times},
+		Order: []Node{leaf},
+		Spans: map[Node][]topic.Span{leaf: {{Partition: p, To: 2}}},
+	}
 	j, err := New(ctx, "j", []Stage{stage}, w.env)
 	if err != nil {
 		t.Fatal(err)
@@ -468,7 +529,7 @@ func TestEndsOnce(t *testing.T) {
 	}
 }
 
-// A worker that a newer one has fenced off commits nothing.
+// TestFenced: a worker that is fenced by a newer one commits nothing.
 func TestFenced(t *testing.T) {
 	w := newWorld(t, 2)
 	w.put("1", "2")
@@ -486,7 +547,8 @@ func TestFenced(t *testing.T) {
 	}
 }
 
-// A transient query gives its rows to the client, writes nothing, and ends when no more are needed.
+// TestTransient: a transient query returns its rows to the client, writes nothing, and ends
+// when no more rows are needed.
 func TestTransient(t *testing.T) {
 	w := newWorld(t, 2)
 	w.put(someValues(8)...)
@@ -512,14 +574,15 @@ func TestTransient(t *testing.T) {
 	w.put("bad", "1")
 	j := w.job(&sums{}, 5, true)
 	if err := j.Run(ctx); err != nil || failed != 1 {
-		t.Errorf("%d failures were told, %v", failed, err)
+		t.Errorf("%d failures were reported, %v", failed, err)
 	}
-	if out, letters := w.read("out"), w.read("errors"); len(out)+len(letters) != 0 {
-		t.Errorf("a query wrote %v %v", out, letters)
+	if out, deadLetters := w.read("out"), w.read("errors"); len(out)+len(deadLetters) != 0 {
+		t.Errorf("a query wrote %v %v", out, deadLetters)
 	}
 }
 
-// Failures of one kind become one letter with a count; kinds beyond the limit are counted on the last; a huge record is cut.
+// TestLetters: failures of one kind become one dead letter with a count, kinds beyond the limit
+// count on the last one, and a large record is truncated.
 func TestLetters(t *testing.T) {
 	w := newWorld(t, 10)
 	m, err := w.b.Join(ctx, topic.Group{Name: "x"})
@@ -528,18 +591,26 @@ func TestLetters(t *testing.T) {
 	}
 	worker := &Worker{job: "j", env: w.env, member: m}
 	worker.out.w = worker
-	l := &letters{w: worker}
+	l := &deadLetters{w: worker}
 	for i := range 250 {
 		l.fail(Failure{Code: "SQ4001", Err: fmt.Errorf("kind %d", i%(maxKinds+20)), Source: "s", Side: "row"})
 	}
 	big := strings.Repeat("x", MaxLetter+5)
-	l.fail(Failure{Code: "SQ5102", Err: errors.New("bad"), Partition: topic.Partition{Topic: "in", ID: 1}, Offset: 7, Record: &topic.Record{Key: []byte("k"), Value: []byte(big), Time: 42,
-		Headers: []topic.Header{{Key: "h", Value: []byte("v")}}}})
+	l.fail(
+		Failure{
+			Code:      "SQ5102",
+			Err:       errors.New("bad"),
+			Partition: topic.Partition{Topic: "in", ID: 1},
+			Offset:    7,
+			Record: &topic.Record{Key: []byte("k"), Value: []byte(big), Time: 42,
+				Headers: []topic.Header{{Key: "h", Value: []byte("v")}}},
+		},
+	)
 	if err := l.flush(); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.read("errors"); len(got) != 0 {
-		t.Error("letters are seen before their transaction is")
+		t.Error("deadLetters are seen before their transaction is")
 	}
 	if err := l.w.out.txn.Commit(ctx, nil); err != nil {
 		t.Fatal(err)
@@ -550,10 +621,14 @@ func TestLetters(t *testing.T) {
 		total += n
 	}
 	if total != 250 || len(records) != maxKinds+1 {
-		t.Errorf("%d failures in %d letters", total, len(records))
+		t.Errorf("%d failures in %d deadLetters", total, len(records))
 	}
 	last := records[maxKinds]
-	if len(last.Value) != MaxLetter || header(last, "streamql.truncated") != strconv.Itoa(len(big)) || header(last, "h") != "v" || string(last.Key) != "k" || last.Time != 42 || header(last, "streamql.offset") != "7" {
+	if len(last.Value) != MaxLetter || header(last, "streamql.truncated") != strconv.Itoa(len(big)) ||
+		header(last, "h") != "v" ||
+		string(last.Key) != "k" ||
+		last.Time != 42 ||
+		header(last, "streamql.offset") != "7" {
 		t.Errorf("the cut letter has %d bytes and headers %v", len(last.Value), last.Headers)
 	}
 }

@@ -12,15 +12,16 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Arith is + - * / % on numbers. The operands of INT, BIGINT, FLOAT and DOUBLE arithmetic have the result's type; those of
-// DECIMAL arithmetic have their own precision and scale. Integers that overflow and divisions of exact numbers by zero fail the row.
+// Arith is + - * / % on numbers. The operands of INT, BIGINT, FLOAT and DOUBLE arithmetic have
+// the type of the result; those of DECIMAL arithmetic have their own precision and scale. An
+// integer overflow and a division of exact numbers by zero fail the row.
 type Arith struct {
 	Op   byte
 	L, R Expr
 	T    flow.Type
 }
 
-// NewArith binds an operator to two numeric operands, widening them to the type both share.
+// NewArith binds an operator to two numeric operands and widens them to their common type.
 func NewArith(op byte, l, r Expr) (Expr, error) {
 	lt, rt := l.Type(), r.Type()
 	if lt.ID() == arrow.NULL {
@@ -30,7 +31,12 @@ func NewArith(op byte, l, r Expr) (Expr, error) {
 		rt = lt
 	}
 	if !flow.IsNumber(lt) || !flow.IsNumber(rt) {
-		return nil, fmt.Errorf("operator %c needs two numbers, not %s and %s", op, flow.TypeName(lt), flow.TypeName(rt))
+		return nil, fmt.Errorf(
+			"operator %c needs two numbers, not %s and %s",
+			op,
+			flow.TypeName(lt),
+			flow.TypeName(rt),
+		)
 	}
 	t := lt
 	switch a, b := flow.AsDecimal(lt), flow.AsDecimal(rt); {
@@ -44,12 +50,20 @@ func NewArith(op byte, l, r Expr) (Expr, error) {
 	return &Arith{op, Convert(l, t), Convert(r, t), t}, nil
 }
 
-func (a *Arith) Type() flow.Type     { return a.T }
-func (a *Arith) Inputs() []Expr      { return []Expr{a.L, a.R} }
-func (a *Arith) With(in []Expr) Expr { return &Arith{a.Op, in[0], in[1], a.T} }
-func (a *Arith) String() string      { return fmt.Sprintf("(%s %c %s)", a.L, a.Op, a.R) }
+// Type implements Expr.
+func (a *Arith) Type() flow.Type { return a.T }
 
-// operand is an evaluated operand; a literal stays one row, and mask 0 makes every index that row.
+// Inputs implements Expr.
+func (a *Arith) Inputs() []Expr { return []Expr{a.L, a.R} }
+
+// With implements Expr.
+func (a *Arith) With(in []Expr) Expr { return &Arith{a.Op, in[0], in[1], a.T} }
+
+// String implements Expr.
+func (a *Arith) String() string { return fmt.Sprintf("(%s %c %s)", a.L, a.Op, a.R) }
+
+// operand is an evaluated operand. A literal remains a single row: mask 0 maps every index to
+// it.
 type operand struct {
 	col  arrow.Array
 	mask int
@@ -171,7 +185,7 @@ func ints[T int32 | int64](op byte, l, r []T, lm, rm, n int, v *flow.Validity, r
 				}
 			case op == '/':
 				a := l[i&lm]
-				if out[i] = a / b; b == -1 && a < 0 && out[i] == a { // the lowest number has no negative
+				if out[i] = a / b; b == -1 && a < 0 && out[i] == a { // the lowest number has no negation
 					over(i)
 				}
 			default:
@@ -182,7 +196,7 @@ func ints[T int32 | int64](op byte, l, r []T, lm, rm, n int, v *flow.Validity, r
 	return out
 }
 
-// Negate is the unary minus of a number.
+// Negate returns the unary minus of a number.
 func Negate(x Expr) (Expr, error) {
 	if !flow.IsNumber(x.Type()) {
 		return nil, fmt.Errorf("unary - needs a number, not %s", flow.TypeName(x.Type()))
@@ -201,7 +215,7 @@ func zero(t flow.Type) any {
 	case arrow.INT64:
 		return int64(0)
 	case arrow.FLOAT32:
-		return float32(math.Copysign(0, -1)) // -0 - x is -x also for x = 0
+		return float32(math.Copysign(0, -1)) // -0 - x is -x, also for x = 0
 	}
 	return math.Copysign(0, -1)
 }

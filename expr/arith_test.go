@@ -15,7 +15,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// arithmetic is the oracle: one row, in big integers or in floats.
+// arithmetic is the oracle: one row, with big integers or floats.
 func arithmetic(op byte, t flow.Type, l, r any) any {
 	if l == nil || r == nil {
 		return nil
@@ -69,12 +69,13 @@ func TestArith(t *testing.T) {
 	}
 }
 
-// rational is a DECIMAL's value.
+// rational returns the value of a DECIMAL.
 func rational(v decimal128.Num, scale int32) *big.Rat {
 	return new(big.Rat).SetFrac(v.BigInt(), pow10(scale))
 }
 
-// rounded is a rational as a DECIMAL, half away from zero; failed if its digits do not fit.
+// rounded returns a rational as a DECIMAL, rounded half away from zero; failed if it does not
+// fit.
 func rounded(x *big.Rat, to *arrow.Decimal128Type) any {
 	n := new(big.Int).Mul(x.Num(), pow10(to.Scale))
 	q, m := new(big.Int).QuoRem(new(big.Int).Abs(n), x.Denom(), new(big.Int))
@@ -90,9 +91,16 @@ func rounded(x *big.Rat, to *arrow.Decimal128Type) any {
 	return decimal128.FromBigInt(q)
 }
 
-// DECIMAL arithmetic is exact, rounded half up to the result's scale.
+// TestDecimalArith: DECIMAL arithmetic is exact, rounded half up to the scale of the result.
 func TestDecimalArith(t *testing.T) {
-	types := []flow.Type{flow.Decimal(5, 2), flow.Decimal(10, 0), flow.Decimal(18, 9), flow.Decimal(38, 6), flow.Decimal(38, 38), flow.Decimal(1, 1)}
+	types := []flow.Type{
+		flow.Decimal(5, 2),
+		flow.Decimal(10, 0),
+		flow.Decimal(18, 9),
+		flow.Decimal(38, 6),
+		flow.Decimal(38, 38),
+		flow.Decimal(1, 1),
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		lt, rt := rapid.SampledFrom(types).Draw(t, "left"), rapid.SampledFrom(types).Draw(t, "right")
 		op := rapid.SampledFrom([]byte("+-*/%")).Draw(t, "op")
@@ -132,7 +140,8 @@ func TestDecimalArith(t *testing.T) {
 	})
 }
 
-// The result's type by the rules that ksqlDB documents (SQL Server's).
+// TestDecimalTypes: the type of the result follows the rules that ksqlDB documents (SQL
+// Server's).
 func TestDecimalTypes(t *testing.T) {
 	for _, c := range []struct {
 		l    flow.Type
@@ -154,7 +163,8 @@ func TestDecimalTypes(t *testing.T) {
 		}
 	}
 	for _, c := range [][2]flow.Type{{flow.String, flow.Int}, {flow.Boolean, flow.Boolean}, {flow.Null, flow.Null}, {flow.Date, flow.Int}, {flow.Array(flow.Int), flow.Int}} {
-		if e, err := NewArith('+', &Column{0, "l", c[0]}, &Column{1, "r", c[1]}); err == nil || !strings.Contains(err.Error(), "two numbers") {
+		if e, err := NewArith('+', &Column{0, "l", c[0]}, &Column{1, "r", c[1]}); err == nil ||
+			!strings.Contains(err.Error(), "two numbers") {
 			t.Errorf("%v + %v gave %v, %v", c[0], c[1], e, err)
 		}
 	}
@@ -192,7 +202,7 @@ func TestNegate(t *testing.T) {
 	}
 }
 
-// kernel evaluates over a batch of 4,096 rows and reports rows per second.
+// kernel evaluates e over a batch of 4,096 rows and reports rows per second.
 func kernel(b *testing.B, e Expr, in *flow.Batch) {
 	b.ReportAllocs()
 	env := udf.Env{Account: flow.NewAccount(1 << 30), Fail: func(int, error) { b.Fatal("a row failed") }}
@@ -203,7 +213,7 @@ func kernel(b *testing.B, e Expr, in *flow.Batch) {
 	b.ReportMetric(float64(in.Rows())*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
 
-// BenchmarkKernels is what filters and projections are made of: every kernel over columns of 4,096 rows.
+// BenchmarkKernels measures every kernel of filters and projections over columns of 4,096 rows.
 func BenchmarkKernels(b *testing.B) {
 	n := 4096
 	types := []flow.Type{flow.Int, flow.Bigint, flow.Double, flow.String, flow.Decimal(10, 2)}

@@ -17,13 +17,14 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Cast converts a value to a type. A value that does not convert fails the row.
+// Cast converts a value to a type. A value that cannot be converted fails the row.
 type Cast struct {
 	X Expr
 	T flow.Type
 }
 
-// NewCast binds CAST(x AS t); it fails when no value of the one type converts to the other.
+// NewCast binds CAST(x AS t); it fails if no value of the one type can be converted to the
+// other.
 func NewCast(x Expr, t flow.Type) (Expr, error) {
 	if !castable(x.Type(), t) {
 		return nil, fmt.Errorf("cannot cast %s to %s", flow.TypeName(x.Type()), flow.TypeName(t))
@@ -31,7 +32,7 @@ func NewCast(x Expr, t flow.Type) (Expr, error) {
 	return Convert(x, t), nil
 }
 
-// Convert is the cast without the check, for types that are known to convert.
+// Convert returns the cast without a check, for types that are known to be convertible.
 func Convert(x Expr, t flow.Type) Expr {
 	if flow.SameType(x.Type(), t) {
 		return x
@@ -84,10 +85,17 @@ func castable(from, to flow.Type) bool {
 	return false
 }
 
-func (c *Cast) Type() flow.Type     { return c.T }
-func (c *Cast) Inputs() []Expr      { return []Expr{c.X} }
+// Type implements Expr.
+func (c *Cast) Type() flow.Type { return c.T }
+
+// Inputs implements Expr.
+func (c *Cast) Inputs() []Expr { return []Expr{c.X} }
+
+// With implements Expr.
 func (c *Cast) With(in []Expr) Expr { return &Cast{in[0], c.T} }
-func (c *Cast) String() string      { return "CAST(" + c.X.String() + " AS " + flow.TypeName(c.T) + ")" }
+
+// String implements Expr.
+func (c *Cast) String() string { return "CAST(" + c.X.String() + " AS " + flow.TypeName(c.T) + ")" }
 
 // Eval implements Expr.
 func (c *Cast) Eval(in *flow.Batch, env udf.Env) arrow.Array {
@@ -130,7 +138,7 @@ func CastColumn(col arrow.Array, t flow.Type, env udf.Env) arrow.Array {
 			return flow.Fixed(t, convert[float32](a.Float64Values()), arrow.Float32Traits.CastToBytes, v)
 		case arrow.INT32:
 			return flow.Fixed(t, truncate[int32](a.Float64Values(), math.MinInt32-1, math.MaxInt32+1, &v, env), arrow.Int32Traits.CastToBytes, v)
-		case arrow.INT64: // bounded below by the next double under -2^63
+		case arrow.INT64: // the lower bound is the next double below -2^63
 			return flow.Fixed(t, truncate[int64](a.Float64Values(), -1<<63-2048, 1<<63, &v, env), arrow.Int64Traits.CastToBytes, v)
 		}
 	}
@@ -144,7 +152,7 @@ func CastColumn(col arrow.Array, t flow.Type, env udf.Env) arrow.Array {
 		}
 		flow.Append(b, x)
 		if !env.Account.Grow(flow.ValueSize(x)) {
-			return flow.Repeat(t, nil, n) // nobody looks at it any more
+			return flow.Repeat(t, nil, n) // the query has been stopped
 		}
 	}
 	return b.NewArray()
@@ -158,7 +166,7 @@ func convert[T, F int32 | int64 | float32 | float64](in []F) []T {
 	return out
 }
 
-// truncate drops fractions; what is not between the bounds, NaN too, fails its row.
+// truncate drops fractions. Values that are not between the bounds, and NaN, fail their row.
 func truncate[T int32 | int64, F int64 | float64](in []F, above, below F, v *flow.Validity, env udf.Env) []T {
 	out := make([]T, len(in))
 	for i, x := range in {
@@ -251,7 +259,7 @@ func castEach(in []any, types func(int) (from, to flow.Type)) (any, error) {
 	return out, nil
 }
 
-// castStruct matches fields by name; a field the source lacks is NULL.
+// castStruct matches fields by name; a field that the source lacks is NULL.
 func castStruct(in []any, from, to *arrow.StructType) (any, error) {
 	out := make([]any, len(to.Fields()))
 	for i, f := range to.Fields() {
@@ -299,7 +307,7 @@ func castInteger(v any, from, to flow.Type) (any, error) {
 	return int32(n), nil
 }
 
-// Float64 is a number as a DOUBLE; NaN for what is no number.
+// Float64 returns a number as a DOUBLE; NaN for other values.
 func Float64(v any, from flow.Type) float64 {
 	switch v := v.(type) {
 	case int32:
@@ -342,7 +350,8 @@ func anyErr(n decimal128.Num, err error) (any, error) {
 	return n, nil
 }
 
-// ParseDecimal reads a decimal number, exponent allowed, rounding half up to the type's scale.
+// ParseDecimal parses a decimal number, with an optional exponent, and rounds half up to the
+// scale of the type.
 func ParseDecimal(s string, to *arrow.Decimal128Type) (any, error) {
 	mantissa, exponent := s, 0
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
@@ -369,7 +378,7 @@ func ParseDecimal(s string, to *arrow.Decimal128Type) (any, error) {
 	return anyErr(fitDecimal(x, int32(scale), to))
 }
 
-// parse reads text as a value of a scalar type.
+// parse converts text to a value of a scalar type.
 func parse(s string, to flow.Type) (any, error) {
 	switch to.ID() {
 	case arrow.BOOL:

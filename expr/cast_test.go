@@ -18,7 +18,7 @@ import (
 
 func dec(unscaled int64) decimal128.Num { return decimal128.FromI64(unscaled) }
 
-// TestCast is the matrix: a value, its type, the type wanted, and what comes of it.
+// TestCast is the matrix: a value, its type, the target type, and the result.
 func TestCast(t *testing.T) {
 	xy := flow.Struct(flow.Field("x", flow.Int), flow.Field("y", flow.String))
 	for _, c := range []struct {
@@ -64,7 +64,7 @@ func TestCast(t *testing.T) {
 		{xy, []any{int32(1), "b"}, flow.Struct(flow.Field("y", flow.String), flow.Field("z", flow.Int), flow.Field("x", flow.Double)), []any{"b", nil, 1.0}},
 		{flow.Null, nil, xy, nil},
 	} {
-		in := rowsTable([]flow.Type{c.from}, []any{nil}, []any{c.v}) // a NULL stays one, whatever its neighbour
+		in := rowsTable([]flow.Type{c.from}, []any{nil}, []any{c.v}) // NULL stays NULL, whatever its neighbour
 		e := must(t)(NewCast(in.col(0), c.to))
 		check(t, e, in, func(i int) any { return []any{nil, c.want}[i] })
 		lit := must(t)(NewCast(Lit(c.from, c.v), c.to))
@@ -75,13 +75,15 @@ func TestCast(t *testing.T) {
 		{flow.Int, flow.Array(flow.Int)}, {flow.Array(flow.Int), flow.Map(flow.Int, flow.Int)}, {flow.Array(flow.Int), flow.Array(flow.Date)}, {flow.String, xy}, {xy, flow.Struct(flow.Field("x", flow.Date))},
 		{flow.Map(flow.String, flow.Int), flow.Map(flow.String, flow.Bytes)},
 	} {
-		if e, err := NewCast(&Column{0, "c", c[0]}, c[1]); err == nil || !strings.Contains(err.Error(), "cannot cast") {
+		if e, err := NewCast(&Column{0, "c", c[0]}, c[1]); err == nil ||
+			!strings.Contains(err.Error(), "cannot cast") {
 			t.Errorf("CAST(%s AS %s) gave %v, %v", flow.TypeName(c[0]), flow.TypeName(c[1]), e, err)
 		}
 	}
 }
 
-// Every cast that is allowed gives for any value a value of the type or a report, and text reads back as what it was.
+// TestCastAnything: every allowed cast of any value returns a value of the type or a report,
+// and text is parsed to the value that it was printed from.
 func TestCastAnything(t *testing.T) {
 	types := append(append([]flow.Type(nil), comparable...), flow.Map(flow.String, flow.Decimal(4, 2)))
 	rapid.Check(t, func(t *rapid.T) {
@@ -112,7 +114,15 @@ func TestCastAnything(t *testing.T) {
 func TestNested(t *testing.T) {
 	xs := flow.Struct(flow.Field("x", flow.Int), flow.Field("X", flow.String), flow.Field("l", flow.Array(flow.Int)))
 	rapid.Check(t, func(t *rapid.T) {
-		in := drawTable(t, xs, flow.Array(flow.String), flow.Map(flow.String, flow.Int), flow.Int, flow.String, flow.Bigint)
+		in := drawTable(
+			t,
+			xs,
+			flow.Array(flow.String),
+			flow.Map(flow.String, flow.Int),
+			flow.Int,
+			flow.String,
+			flow.Bigint,
+		)
 		for j, name := range []string{"x", "X", "L"} {
 			check(t, must(t)(NewField(in.col(0), name)), in, func(i int) any {
 				if s, ok := in.values[0][i].([]any); ok {
@@ -154,27 +164,37 @@ func TestNested(t *testing.T) {
 			}
 			return []any{wide, in.values[5][i], nil}
 		})
-		check(t, must(t)(NewStruct([]string{"a", "b"}, []Expr{in.col(0), in.col(1)})), in, func(i int) any { return []any{in.values[0][i], in.values[1][i]} })
-		check(t, must(t)(NewMap([]Expr{in.col(4), Lit(flow.String, "a")}, []Expr{in.col(3), Lit(flow.Int, int32(9))})), in, func(i int) any {
-			k := in.values[4][i]
-			if k == nil {
-				k = "null" // how a NULL text is a key
-			}
-			switch k {
-			case nil:
-				return []flow.Entry{{Key: "a", Value: int32(9)}}
-			case "a":
-				return []flow.Entry{{Key: "a", Value: int32(9)}} // the last of equal keys wins
-			}
-			return []flow.Entry{{Key: k, Value: in.values[3][i]}, {Key: "a", Value: int32(9)}}
-		})
+		check(
+			t,
+			must(t)(NewStruct([]string{"a", "b"}, []Expr{in.col(0), in.col(1)})),
+			in,
+			func(i int) any { return []any{in.values[0][i], in.values[1][i]} },
+		)
+		check(
+			t,
+			must(t)(NewMap([]Expr{in.col(4), Lit(flow.String, "a")}, []Expr{in.col(3), Lit(flow.Int, int32(9))})),
+			in,
+			func(i int) any {
+				k := in.values[4][i]
+				if k == nil {
+					k = "null" // a NULL key as text
+				}
+				switch k {
+				case nil:
+					return []flow.Entry{{Key: "a", Value: int32(9)}}
+				case "a":
+					return []flow.Entry{{Key: "a", Value: int32(9)}} // the last of equal keys counts
+				}
+				return []flow.Entry{{Key: k, Value: in.values[3][i]}, {Key: "a", Value: int32(9)}}
+			},
+		)
 	})
 	one, a := Lit(flow.Int, int32(1)), Lit(flow.String, "a")
 	for words, err := range map[string]error{
 		"needs a STRUCT, not INTEGER": second(NewField(one, "f")), `no field "f"`: second(NewField(Lit(xs, nil), "f")),
 		"[] needs an ARRAY or a MAP": second(NewIndex(one, one)), "index is an INTEGER": second(NewIndex(Lit(flow.Array(flow.Int), nil), a)),
 		"a key of MAP<STRING, INTEGER> is not INTEGER": second(NewIndex(Lit(flow.Map(flow.String, flow.Int), nil), one)),
-		"the type cannot be told":                      second(NewArray([]Expr{Lit(flow.Null, nil)})), "BOOLEAN have no common type": second(NewArray([]Expr{one, Lit(flow.Boolean, true)})),
+		"the type is unknown":                          second(NewArray([]Expr{Lit(flow.Null, nil)})), "BOOLEAN have no common type": second(NewArray([]Expr{one, Lit(flow.Boolean, true)})),
 		`STRUCT(..) names "a" twice`: second(NewStruct([]string{"a", "a"}, []Expr{one, one})), "the values of MAP(..)": second(NewMap([]Expr{a}, []Expr{Lit(flow.Null, nil)})),
 	} {
 		if err == nil || !strings.Contains(err.Error(), words) {
@@ -188,9 +208,17 @@ func TestNested(t *testing.T) {
 
 func TestFold(t *testing.T) {
 	call := func(volatile bool) Expr {
-		return &Call{Name: "F", Args: []Expr{Lit(flow.Int, int32(2))}, Sig: udf.Signature{Result: flow.Int, Volatile: volatile, Kernel: func(args []arrow.Array, rows int, _ udf.Env) arrow.Array {
-			return flow.Repeat(flow.Int, flow.Value(args[0], 0).(int32)*21, rows)
-		}}}
+		return &Call{
+			Name: "F",
+			Args: []Expr{Lit(flow.Int, int32(2))},
+			Sig: udf.Signature{
+				Result:   flow.Int,
+				Volatile: volatile,
+				Kernel: func(args []arrow.Array, rows int, _ udf.Env) arrow.Array {
+					return flow.Repeat(flow.Int, flow.Value(args[0], 0).(int32)*21, rows)
+				},
+			},
+		}
 	}
 	e := must(t)
 	n := func(v int32) Expr { return Lit(flow.Int, v) }
@@ -224,10 +252,27 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// A rewritten tree means the same: With(Inputs()) is the identity for every node.
+// TestWith: With(Inputs()) is the identity for every node.
 func TestWith(t *testing.T) {
-	in := rowsTable([]flow.Type{flow.Int, flow.Boolean, flow.String, flow.Array(flow.Int), flow.Timestamp, flow.Struct(flow.Field("f", flow.Int))},
-		[]any{int32(3), true, "ab", []any{int32(5)}, arrow.Timestamp(9), []any{int32(4)}}, []any{nil, nil, nil, nil, nil, nil})
+	in := rowsTable(
+		[]flow.Type{
+			flow.Int,
+			flow.Boolean,
+			flow.String,
+			flow.Array(flow.Int),
+			flow.Timestamp,
+			flow.Struct(flow.Field("f", flow.Int)),
+		},
+		[]any{
+			int32(3),
+			true,
+			"ab",
+			[]any{int32(5)},
+			arrow.Timestamp(9),
+			[]any{int32(4)},
+		},
+		[]any{nil, nil, nil, nil, nil, nil},
+	)
 	e := must(t)
 	seen := map[string]bool{}
 	for _, x := range []Expr{

@@ -16,7 +16,8 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// CompareOp is one of the six comparisons, as the set of outcomes (less 1, equal 2, greater 4) for which it is true.
+// CompareOp is one of the six comparisons, as the set of outcomes (less 1, equal 2, greater 4)
+// for which it is true.
 type CompareOp byte
 
 // The comparisons.
@@ -25,14 +26,21 @@ const (
 	LessOrEqual, GreaterOrEqual, NotEqual CompareOp = 3, 6, 5
 )
 
-var compareNames = map[CompareOp]string{Less: "<", Equal: "=", Greater: ">", LessOrEqual: "<=", GreaterOrEqual: ">=", NotEqual: "<>"}
+var compareNames = map[CompareOp]string{
+	Less:           "<",
+	Equal:          "=",
+	Greater:        ">",
+	LessOrEqual:    "<=",
+	GreaterOrEqual: ">=",
+	NotEqual:       "<>",
+}
 
 // Flipped returns the operator for exchanged operands.
 func (op CompareOp) Flipped() CompareOp {
 	return op&Equal | op&Less<<2 | op&Greater>>2
 }
 
-// ParseCompare reads an operator.
+// ParseCompare returns the comparison of an SQL operator.
 func ParseCompare(op string) (CompareOp, bool) {
 	for k, v := range compareNames {
 		if v == op {
@@ -42,8 +50,9 @@ func ParseCompare(op string) (CompareOp, bool) {
 	return NotEqual, op == "!="
 }
 
-// Compare compares two columns of one type. NULL on either side gives NULL, unless Distinct: then it is IS [NOT] DISTINCT FROM,
-// with Op NotEqual or Equal, and never NULL. NaN compares as in Java: it equals nothing and is neither less nor greater.
+// Compare compares two columns of one type. It is NULL if either side is NULL, unless Distinct
+// is set: then it is IS [NOT] DISTINCT FROM, with Op NotEqual or Equal, and never NULL. NaN
+// compares as in Java: it is not equal to, less than or greater than any number.
 type Compare struct {
 	Op       CompareOp
 	L, R     Expr
@@ -52,7 +61,8 @@ type Compare struct {
 	NullFalse bool
 }
 
-// NewCompare binds a comparison, widening both sides to a common type; a text literal beside a DATE, TIME or TIMESTAMP is read as one.
+// NewCompare binds a comparison and widens both sides to a common type. A text literal that is
+// compared with a DATE, TIME or TIMESTAMP is parsed as one.
 func NewCompare(op CompareOp, l, r Expr, distinct bool) (Expr, error) {
 	l, r, err := alike(l, r)
 	if err != nil {
@@ -61,13 +71,13 @@ func NewCompare(op CompareOp, l, r Expr, distinct bool) (Expr, error) {
 	switch l.Type().ID() {
 	case arrow.BOOL, arrow.LIST, arrow.MAP, arrow.STRUCT:
 		if op != Equal && op != NotEqual {
-			return nil, fmt.Errorf("operator %s has no meaning for %s", compareNames[op], flow.TypeName(l.Type()))
+			return nil, fmt.Errorf("operator %s is not defined for %s", compareNames[op], flow.TypeName(l.Type()))
 		}
 	}
 	return &Compare{Op: op, L: l, R: r, Distinct: distinct}, nil
 }
 
-// alike brings two operands of a comparison to one type.
+// alike converts two operands of a comparison to one type.
 func alike(l, r Expr) (Expr, Expr, error) {
 	lt, rt := l.Type(), r.Type()
 	if isTime(lt) && rt.ID() == arrow.STRING {
@@ -93,9 +103,16 @@ func isTime(t flow.Type) bool {
 	return t.ID() == arrow.DATE32 || t.ID() == arrow.TIME32 || t.ID() == arrow.TIMESTAMP
 }
 
-func (c *Compare) Type() flow.Type     { return flow.Boolean }
-func (c *Compare) Inputs() []Expr      { return []Expr{c.L, c.R} }
+// Type implements Expr.
+func (c *Compare) Type() flow.Type { return flow.Boolean }
+
+// Inputs implements Expr.
+func (c *Compare) Inputs() []Expr { return []Expr{c.L, c.R} }
+
+// With implements Expr.
 func (c *Compare) With(in []Expr) Expr { return &Compare{c.Op, in[0], in[1], c.Distinct, c.NullFalse} }
+
+// String implements Expr.
 func (c *Compare) String() string {
 	op := compareNames[c.Op]
 	if c.Distinct {
@@ -179,7 +196,7 @@ func compareInto(bits []byte, op CompareOp, l, r operand, n int) {
 	}
 }
 
-// decimalCompare compares after alike has given both sides one scale.
+// decimalCompare compares operands that alike has converted to one scale.
 func decimalCompare(bits []byte, op CompareOp, l, r operand, n int) {
 	lc, rc := l.col.(*array.Decimal128), r.col.(*array.Decimal128)
 	for i := range n {
@@ -198,7 +215,8 @@ func equalRows(a arrow.Array, i int, b arrow.Array, j int) bool {
 	return equalValues(flow.Value(a, i), flow.Value(b, j))
 }
 
-// equalValues compares Go values of one type; a MAP's entries have no order, and no key comes twice.
+// equalValues compares Go values of one type; the entries of a MAP are unordered, and its keys
+// are unique.
 func equalValues(a, b any) bool {
 	switch a := a.(type) {
 	case []flow.Entry:
@@ -219,14 +237,14 @@ func equalValues(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// setOutcome sets the bit when an outcome (-1, 0, 1) is one the operator is true for.
+// setOutcome sets the bit if the operator is true for an outcome (-1, 0, 1).
 func setOutcome(bits []byte, op CompareOp, i, outcome int) {
 	if op&(1<<(outcome+1)) != 0 {
 		bits[i>>3] |= 1 << (i & 7)
 	}
 }
 
-// ordered has a loop for each operator, so that the loop's body is one comparison.
+// ordered has a loop per operator, so that the body of the loop is one comparison.
 func ordered[T cmp.Ordered](bits []byte, op CompareOp, l, r []T, lm, rm, n int) {
 	switch op {
 	case Less:

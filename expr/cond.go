@@ -12,8 +12,8 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Case is CASE WHEN .. THEN .. ELSE .. END. A branch is evaluated only over the rows that reach it, so what the others would
-// have failed on does not matter.
+// Case is CASE WHEN .. THEN .. ELSE .. END. A branch is evaluated only for the rows that reach
+// it, so failures that other rows would have in it do not matter.
 type Case struct {
 	When, Then []Expr
 	Else       Expr
@@ -30,12 +30,16 @@ func NewCase(when, then []Expr, els Expr) (Expr, error) {
 	for _, b := range branches {
 		common, ok := flow.Common(t, b.Type())
 		if !ok {
-			return nil, fmt.Errorf("the branches of CASE give both %s and %s", flow.TypeName(t), flow.TypeName(b.Type()))
+			return nil, fmt.Errorf(
+				"the branches of CASE have different types, %s and %s",
+				flow.TypeName(t),
+				flow.TypeName(b.Type()),
+			)
 		}
 		t = common
 	}
 	if t.ID() == arrow.NULL {
-		return nil, errors.New("the branches of CASE give only NULL, which has no type: CAST one of them")
+		return nil, errors.New("all branches of CASE are NULL, which has no type: CAST one of them")
 	}
 	c := &Case{When: when, T: t, Else: Lit(t, nil)}
 	for _, w := range when {
@@ -52,14 +56,21 @@ func NewCase(when, then []Expr, els Expr) (Expr, error) {
 	return c, nil
 }
 
+// Type implements Expr.
 func (c *Case) Type() flow.Type { return c.T }
+
+// Inputs implements Expr.
 func (c *Case) Inputs() []Expr {
 	return append(append(append([]Expr(nil), c.When...), c.Then...), c.Else)
 }
+
+// With implements Expr.
 func (c *Case) With(in []Expr) Expr {
 	n := len(c.When)
 	return &Case{in[:n:n], in[n : 2*n : 2*n], in[2*n], c.T}
 }
+
+// String implements Expr.
 func (c *Case) String() string {
 	var s strings.Builder
 	s.WriteString("(CASE")
@@ -76,7 +87,7 @@ func (c *Case) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 		left[i] = int32(i)
 	}
 	var parts []arrow.Array
-	from := make([]int32, in.Rows()) // where the row's result stands in the joined parts
+	from := make([]int32, in.Rows()) // index of the row's result in the concatenated parts
 	at := 0
 	branch := func(e Expr, rows []int32) {
 		if len(rows) == 0 {
@@ -111,9 +122,10 @@ func (c *Case) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	return flow.Take(flow.Concat(parts), from)
 }
 
-// selection is a batch of some rows for an expression: only the columns it uses are gathered, the others are NULL.
+// selection returns a batch of some rows for an expression. Only the columns that it uses are
+// gathered; the others are NULL.
 func selection(in *flow.Batch, rows []int32, e Expr, env udf.Env) *flow.Batch {
-	if len(rows) == in.Rows() { // ascending and all: the batch itself
+	if len(rows) == in.Rows() { // all rows in order: the batch itself
 		return in
 	}
 	used := make([]bool, in.NumCols())
@@ -135,12 +147,13 @@ func selection(in *flow.Batch, rows []int32, e Expr, env udf.Env) *flow.Batch {
 	return flow.NewBatch(flow.NewSchema(fields), cols, len(rows), nil)
 }
 
-// through reports failures of a selection under the rows' own numbers.
+// through reports the failures of a selection under the original row numbers.
 func through(rows []int32, env udf.Env) udf.Env {
 	return udf.Env{Account: env.Account, Fail: func(row int, err error) { env.Fail(int(rows[row]), err) }}
 }
 
-// In is x [NOT] IN (list): true when an element equals x, NULL when none does and x or an element is NULL.
+// In is x [NOT] IN (list): true if an element equals x; NULL if none does and x or an element
+// is NULL.
 type In struct {
 	X    Expr
 	List []Expr
@@ -151,7 +164,8 @@ type In struct {
 func NewIn(x Expr, items []Expr, not bool) (Expr, error) {
 	out := &In{X: x, Not: not}
 	for _, i := range items {
-		if l, ok := i.(*Literal); ok && l.T.ID() == arrow.STRING && flow.IsNumber(out.X.Type()) { // a number may be written as text
+		if l, ok := i.(*Literal); ok && l.T.ID() == arrow.STRING && flow.IsNumber(out.X.Type()) {
+			// a number may be written as text
 			if v, err := CastValue(l.Value, flow.String, out.X.Type()); err == nil {
 				i = Lit(out.X.Type(), v)
 			}
@@ -169,9 +183,16 @@ func NewIn(x Expr, items []Expr, not bool) (Expr, error) {
 	return out, nil
 }
 
-func (x *In) Type() flow.Type     { return flow.Boolean }
-func (x *In) Inputs() []Expr      { return append([]Expr{x.X}, x.List...) }
+// Type implements Expr.
+func (x *In) Type() flow.Type { return flow.Boolean }
+
+// Inputs implements Expr.
+func (x *In) Inputs() []Expr { return append([]Expr{x.X}, x.List...) }
+
+// With implements Expr.
 func (x *In) With(in []Expr) Expr { return &In{in[0], in[1:], x.Not} }
+
+// String implements Expr.
 func (x *In) String() string {
 	not := ""
 	if x.Not {

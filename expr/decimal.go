@@ -14,7 +14,8 @@ import (
 
 var zeroDecimal = decimal128.FromI64(0)
 
-// decimalResult is the type of DECIMAL arithmetic, by the SQL Server rules that ksqlDB documents, cut to 38 digits.
+// decimalResult returns the result type of DECIMAL arithmetic, by the rules of SQL Server that
+// ksqlDB documents, limited to 38 digits.
 func decimalResult(op byte, a, b *arrow.Decimal128Type) flow.Type {
 	var p, s int32
 	switch op {
@@ -30,14 +31,14 @@ func decimalResult(op byte, a, b *arrow.Decimal128Type) flow.Type {
 		s = max(a.Scale, b.Scale)
 		p = s + min(a.Precision-a.Scale, b.Precision-b.Scale)
 	}
-	if p > 38 { // keep the whole digits, give up fraction
+	if p > 38 { // keep the integer digits and reduce the scale
 		s = max(min(s, 6), s-(p-38))
 		p = 38
 	}
 	return flow.Decimal(p, s)
 }
 
-// decimals runs in big integers: DECIMAL is exact, not fast.
+// decimals uses big integers: DECIMAL is exact rather than fast.
 func decimals(a *Arith, l, r operand, n int, v *flow.Validity, report udf.Fail) arrow.Array {
 	t := a.T.(*arrow.Decimal128Type)
 	ls, rs := a.L.Type().(*arrow.Decimal128Type).Scale, a.R.Type().(*arrow.Decimal128Type).Scale
@@ -67,7 +68,7 @@ func decimalOp(op byte, x, y *big.Int, xs, ys, want int32) (*big.Int, int32, err
 		if y.Sign() == 0 {
 			return nil, 0, errZero
 		}
-		// x/10^xs / (y/10^ys), to want digits
+		// x/10^xs / (y/10^ys), with scale want
 		x.Mul(x, pow10(max(0, want+ys-xs)))
 		return halfUp(x, y), want, nil
 	}
@@ -100,7 +101,7 @@ func halfUp(x, y *big.Int) *big.Int {
 
 var errDecimal = errors.New("the number does not fit the DECIMAL")
 
-// fitDecimal brings an unscaled integer of some scale to a DECIMAL type, rounding half up.
+// fitDecimal converts an unscaled integer with a scale to a DECIMAL type, rounding half up.
 func fitDecimal(x *big.Int, scale int32, t *arrow.Decimal128Type) (decimal128.Num, error) {
 	switch {
 	case scale < t.Scale:
@@ -110,7 +111,7 @@ func fitDecimal(x *big.Int, scale int32, t *arrow.Decimal128Type) (decimal128.Nu
 		x = new(big.Int).Mul(x, pow10(t.Scale-scale))
 	case scale > t.Scale:
 		if scale-t.Scale > 1400 {
-			return decimal128.Num{}, nil // smaller than any digit kept
+			return decimal128.Num{}, nil // smaller than any digit of the type
 		}
 		x = halfUp(x, pow10(scale-t.Scale))
 	}

@@ -1,5 +1,6 @@
-// Package expr evaluates bound expressions by column. An expression is a tree whose leaves are columns of a batch and literals;
-// each node computes a whole column at a time with loops over slices. A row on which a node fails becomes NULL and is reported.
+// Package expr evaluates bound expressions by column. An expression is a tree whose leaves are
+// columns of a batch and literals; each node computes a whole column at a time, with loops over
+// slices. A row that fails in a node becomes NULL and is reported.
 package expr
 
 import (
@@ -12,19 +13,22 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Expr is a bound expression. Eval returns a column of in.Rows() rows of type Type; env.Fail gets the rows that failed, which are NULL.
-// Callers use the function Eval, which keeps the account.
+// Expr is a bound expression. Eval returns a column of in.Rows() rows of type Type; env.Fail
+// receives the rows that failed, which are NULL. Callers use the function Eval, which charges
+// the account.
 type Expr interface {
 	Type() flow.Type
 	Eval(in *flow.Batch, env udf.Env) arrow.Array
-	// Inputs are the operand expressions; With is the same node over others. Rewrites use them.
+	// Inputs returns the operands; With returns the same node with other operands. Rewrites use
+	// them.
 	Inputs() []Expr
 	With(inputs []Expr) Expr
 	String() string
 }
 
-// Eval evaluates an expression and charges the account for its result alone: what the operands took is garbage by then. Once the account
-// has refused something, all results are NULL and not to be used.
+// Eval evaluates an expression and charges the account for its result only, because the results
+// of its operands are garbage by then. Once the account has refused a charge, all results are
+// NULL and must not be used.
 func Eval(e Expr, in *flow.Batch, env udf.Env) arrow.Array {
 	if c, ok := e.(*Column); ok {
 		return in.Column(c.Index)
@@ -48,30 +52,48 @@ type Column struct {
 	T     flow.Type
 }
 
-func (c *Column) Type() flow.Type                            { return c.T }
-func (c *Column) Eval(in *flow.Batch, _ udf.Env) arrow.Array { return in.Column(c.Index) }
-func (c *Column) Inputs() []Expr                             { return nil }
-func (c *Column) With([]Expr) Expr                           { return c }
-func (c *Column) String() string                             { return c.Name }
+// Type implements Expr.
+func (c *Column) Type() flow.Type { return c.T }
 
-// Literal is a constant: a Go value in flow.Value's form, nil for NULL.
+// Eval implements Expr.
+func (c *Column) Eval(in *flow.Batch, _ udf.Env) arrow.Array { return in.Column(c.Index) }
+
+// Inputs implements Expr.
+func (c *Column) Inputs() []Expr { return nil }
+
+// With implements Expr.
+func (c *Column) With([]Expr) Expr { return c }
+
+// String implements Expr.
+func (c *Column) String() string { return c.Name }
+
+// Literal is a constant: a Go value in the form of flow.Value, nil for NULL.
 type Literal struct {
 	Value any
 	T     flow.Type
 }
 
-// Lit makes a literal.
+// Lit returns a literal.
 func Lit(t flow.Type, v any) *Literal { return &Literal{Value: v, T: t} }
 
+// Type implements Expr.
 func (l *Literal) Type() flow.Type { return l.T }
+
+// Eval implements Expr.
 func (l *Literal) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	if !env.Account.Fits(flow.ValueSize(l.Value) * int64(in.Rows())) {
 		return flow.Repeat(l.T, nil, in.Rows())
 	}
 	return flow.Repeat(l.T, l.Value, in.Rows())
 }
-func (l *Literal) Inputs() []Expr   { return nil }
+
+// Inputs implements Expr.
+func (l *Literal) Inputs() []Expr { return nil }
+
+// With implements Expr.
 func (l *Literal) With([]Expr) Expr { return l }
+
+// String implements Expr.
 func (l *Literal) String() string {
 	switch v := l.Value.(type) {
 	case nil:
@@ -82,19 +104,28 @@ func (l *Literal) String() string {
 	return flow.Spell(l.T, l.Value)
 }
 
-// Call applies a function's kernel.
+// Call applies the kernel of a function.
 type Call struct {
 	Name string
 	Args []Expr
 	Sig  udf.Signature
 }
 
+// Type implements Expr.
 func (c *Call) Type() flow.Type { return c.Sig.Result }
-func (c *Call) Inputs() []Expr  { return c.Args }
+
+// Inputs implements Expr.
+func (c *Call) Inputs() []Expr { return c.Args }
+
+// With implements Expr.
 func (c *Call) With(in []Expr) Expr {
 	return &Call{Name: c.Name, Args: in, Sig: c.Sig}
 }
+
+// String implements Expr.
 func (c *Call) String() string { return c.Name + "(" + list(c.Args) + ")" }
+
+// Eval implements Expr.
 func (c *Call) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	args := make([]arrow.Array, len(c.Args))
 	for i, a := range c.Args {
@@ -116,7 +147,7 @@ func list(args []Expr) string {
 	return strings.Join(parts, ", ")
 }
 
-// Walk calls f for e and everything under it, parents first.
+// Walk calls f for e and all its descendants, parents first.
 func Walk(e Expr, f func(Expr)) {
 	f(e)
 	for _, in := range e.Inputs() {
@@ -124,8 +155,8 @@ func Walk(e Expr, f func(Expr)) {
 	}
 }
 
-// Volatile reports whether an expression may have another value when it is evaluated again over the same row: it calls RANDOM, NOW or the
-// like, perhaps in a lambda's body.
+// Volatile reports whether a second evaluation of the same row may have another result, because
+// the expression calls RANDOM, NOW or a similar function, possibly in the body of a lambda.
 func Volatile(e Expr) bool {
 	out := false
 	Walk(e, func(e Expr) {

@@ -7,8 +7,9 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// What folding may cost: a constant takes at most so many bytes and steps, those of a statement together so many bytes. What costs more
-// is left as it is and worked out when the query runs, where it is charged to the query and can be stopped.
+// The limits of folding: of the bytes and steps of one constant, and of the bytes of all
+// constants of a statement. A constant above the limits is not folded but evaluated when the
+// query runs, where it is charged to the query and can be stopped.
 const (
 	foldBytes     = 1 << 20
 	foldSteps     = 4 << 20
@@ -22,11 +23,11 @@ type Folder struct {
 	steps int64
 }
 
-// NewFolder makes a Folder that stops when ctx ends.
+// NewFolder returns a Folder that stops when ctx ends.
 func NewFolder(ctx context.Context) *Folder { return &Folder{ctx: ctx} }
 
-// Fold replaces what depends on no column by its value. A constant that fails is left, so that each row reports it, and so is one that
-// costs too much.
+// Fold replaces subtrees without columns by their values. A constant that fails is not folded,
+// so that each row reports it, and neither is one above the limits.
 func (f *Folder) Fold(e Expr) Expr {
 	return Map(e, func(e Expr) Expr {
 		if len(e.Inputs()) == 0 || f.bytes > foldStatement || f.steps > foldStatement {
@@ -44,7 +45,7 @@ func (f *Folder) Fold(e Expr) Expr {
 	})
 }
 
-// value is a constant's value, or the constant itself.
+// value returns the value of a constant as a literal, or the constant itself.
 func (f *Folder) value(e Expr) Expr {
 	failed := false
 	one := flow.NewBatch(flow.NewSchema(nil), nil, 1, nil)
@@ -58,5 +59,5 @@ func (f *Folder) value(e Expr) Expr {
 	return Lit(e.Type(), flow.Value(v, 0))
 }
 
-// Fold folds one expression by itself.
+// Fold folds a single expression.
 func Fold(e Expr) Expr { return NewFolder(context.Background()).Fold(e) }

@@ -9,7 +9,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// called is a call of a built-in function over literals.
+// called returns a call of a built-in function over literals.
 func called(t *testing.T, name string, args ...Expr) Expr {
 	t.Helper()
 	f, ok := udf.Builtins().Scalar(name)
@@ -27,8 +27,8 @@ func called(t *testing.T, name string, args ...Expr) Expr {
 	return &Call{Name: name, Args: args, Sig: sig}
 }
 
-// TestFoldHasABudget: a constant that takes too much memory or too many steps, or that fails, is left as it is; so is all that comes
-// after a statement's share has been used up.
+// TestFoldHasABudget: a constant that needs too much memory or too many steps, or that fails,
+// is not folded; nor is anything after the statement's budget is used up.
 func TestFoldHasABudget(t *testing.T) {
 	text, number := func(s string) Expr { return Lit(flow.String, s) }, func(n int32) Expr { return Lit(flow.Int, n) }
 	for _, c := range []struct {
@@ -64,7 +64,8 @@ func TestFoldHasABudget(t *testing.T) {
 	}
 }
 
-// TestManyEntries: of equal keys the last value counts, at the first one's place, in a map of few entries and of many.
+// TestManyEntries: of equal keys the last value counts, at the position of the first, in maps
+// of few entries and of many.
 func TestManyEntries(t *testing.T) {
 	for _, n := range []int{10, 10_000} {
 		var parts []any

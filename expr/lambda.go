@@ -12,9 +12,11 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Lambda is TRANSFORM, FILTER or REDUCE: a body over the elements of an ARRAY or the entries of a MAP. The bodies are bound over a batch
-// of their own whose columns are the parameters (for REDUCE the state first; for a MAP key and value) and then Captured, the columns of
-// the row they use. A body is evaluated once for all elements of a batch; REDUCE once for each position.
+// Lambda is TRANSFORM, FILTER or REDUCE: a body over the elements of an ARRAY or the entries of
+// a MAP. The bodies are bound over their own batch, whose columns are the parameters (for
+// REDUCE the state first; for a MAP key and value), followed by Captured, the columns of the
+// row that they use. A body is evaluated once for all elements of a batch; for REDUCE once for
+// each position.
 type Lambda struct {
 	Fn       string
 	X        Expr
@@ -24,7 +26,8 @@ type Lambda struct {
 	T        flow.Type
 }
 
-// LambdaParams is the types of the parameters of a body of fn over x; init is REDUCE's.
+// LambdaParams returns the types of the parameters of a body of fn over x; init is the type of
+// REDUCE's initial state.
 func LambdaParams(fn string, x flow.Type, init flow.Type) ([]flow.Type, error) {
 	var params []flow.Type
 	if fn == "REDUCE" {
@@ -53,7 +56,10 @@ func NewLambda(fn string, x, init Expr, captured, bodies []Expr) (Expr, error) {
 	switch fn {
 	case "FILTER":
 		if bodies[0].Type().ID() != arrow.BOOL {
-			return nil, fmt.Errorf("FILTER needs a lambda that gives BOOLEAN, not %s", flow.TypeName(bodies[0].Type()))
+			return nil, fmt.Errorf(
+				"FILTER needs a lambda that returns BOOLEAN, not %s",
+				flow.TypeName(bodies[0].Type()),
+			)
 		}
 		l.T = x.Type()
 	case "TRANSFORM":
@@ -64,7 +70,11 @@ func NewLambda(fn string, x, init Expr, captured, bodies []Expr) (Expr, error) {
 	case "REDUCE":
 		l.T = init.Type()
 		if !flow.Widens(bodies[0].Type(), l.T) {
-			return nil, fmt.Errorf("REDUCE's lambda gives %s, its state is %s", flow.TypeName(bodies[0].Type()), flow.TypeName(l.T))
+			return nil, fmt.Errorf(
+				"REDUCE's lambda returns %s, but its state is %s",
+				flow.TypeName(bodies[0].Type()),
+				flow.TypeName(l.T),
+			)
 		}
 		l.Bodies = []Expr{Convert(bodies[0], l.T)}
 	default:
@@ -73,7 +83,10 @@ func NewLambda(fn string, x, init Expr, captured, bodies []Expr) (Expr, error) {
 	return l, nil
 }
 
+// Type implements Expr.
 func (l *Lambda) Type() flow.Type { return l.T }
+
+// Inputs implements Expr.
 func (l *Lambda) Inputs() []Expr {
 	in := []Expr{l.X}
 	if l.Init != nil {
@@ -81,6 +94,8 @@ func (l *Lambda) Inputs() []Expr {
 	}
 	return append(in, l.Captured...)
 }
+
+// With implements Expr.
 func (l *Lambda) With(in []Expr) Expr {
 	c := *l
 	c.X, in = in[0], in[1:]
@@ -90,6 +105,8 @@ func (l *Lambda) With(in []Expr) Expr {
 	c.Captured = in
 	return &c
 }
+
+// String implements Expr.
 func (l *Lambda) String() string {
 	parts := []string{l.X.String()}
 	if l.Init != nil {
@@ -101,7 +118,7 @@ func (l *Lambda) String() string {
 	return l.Fn + "(" + strings.Join(parts, ", ") + ")"
 }
 
-// elements is where the elements of each row stand.
+// elements contains the positions of the elements of each row.
 type elements struct {
 	params []arrow.Array // element, or key and value
 	ranges func(row int) (from, to int64)
@@ -126,7 +143,7 @@ func (l *Lambda) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	if l.Fn == "REDUCE" {
 		return l.reduce(in, el, captured, env)
 	}
-	var rows, at []int32 // the row and the place of each element
+	var rows, at []int32 // the row and the position of each element
 	for r := range in.Rows() {
 		if el.col.IsNull(r) {
 			continue
@@ -153,9 +170,16 @@ func (l *Lambda) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	return l.rebuild(in.Rows(), el, results, env)
 }
 
-// inner is the batch a body sees: state (if any), parameters, captured columns. nil: there is no room for it, as a captured column is
-// repeated for each element.
-func (l *Lambda) inner(params []arrow.Array, at []int32, captured []arrow.Array, rows []int32, state arrow.Array, env udf.Env) *flow.Batch {
+// inner returns the batch for a body: the state (if any), parameters, captured columns. nil: it
+// does not fit into the quota, because captured columns are repeated for each element.
+func (l *Lambda) inner(
+	params []arrow.Array,
+	at []int32,
+	captured []arrow.Array,
+	rows []int32,
+	state arrow.Array,
+	env udf.Env,
+) *flow.Batch {
 	var cols []arrow.Array
 	take := func(a arrow.Array, rows []int32) bool {
 		size := flow.TakenSize(a, rows)
@@ -185,7 +209,7 @@ func (l *Lambda) inner(params []arrow.Array, at []int32, captured []arrow.Array,
 	return flow.NewBatch(flow.NewSchema(fields), cols, len(rows), nil)
 }
 
-// rebuild puts the results back into arrays and maps, element by element in order.
+// rebuild assembles arrays and maps from the results, element by element in order.
 func (l *Lambda) rebuild(rows int, el elements, results []arrow.Array, env udf.Env) arrow.Array {
 	b := flow.Builder(l.T)
 	k := 0
@@ -228,7 +252,7 @@ func (l *Lambda) reduce(in *flow.Batch, el elements, captured []arrow.Array, env
 	state := Eval(l.Init, in, env)
 	for pos := int64(0); ; pos++ {
 		var rows, at []int32
-		place := make([]int32, in.Rows()) // where each row's state stands after this step
+		place := make([]int32, in.Rows()) // index of each row's state after this step
 		for r := range place {
 			place[r] = int32(r)
 			if el.col.IsNull(r) {
@@ -252,5 +276,5 @@ func (l *Lambda) reduce(in *flow.Batch, el elements, captured []arrow.Array, env
 			return flow.Repeat(l.T, nil, in.Rows())
 		}
 	}
-	return state // where there is nothing to reduce, the start
+	return state // the initial state if there is nothing to reduce
 }

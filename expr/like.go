@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Like is x [NOT] LIKE pattern [ESCAPE c]: % stands for any text, _ for one character.
+// Like is x [NOT] LIKE pattern [ESCAPE c]: % matches any text, _ one character.
 type Like struct {
 	X, Pattern Expr
 	Escape     rune // 0: none
@@ -37,9 +37,16 @@ func NewLike(x, pattern Expr, escape string, not bool) (Expr, error) {
 	return l, nil
 }
 
-func (l *Like) Type() flow.Type     { return flow.Boolean }
-func (l *Like) Inputs() []Expr      { return []Expr{l.X, l.Pattern} }
+// Type implements Expr.
+func (l *Like) Type() flow.Type { return flow.Boolean }
+
+// Inputs implements Expr.
+func (l *Like) Inputs() []Expr { return []Expr{l.X, l.Pattern} }
+
+// With implements Expr.
 func (l *Like) With(in []Expr) Expr { return &Like{in[0], in[1], l.Escape, l.Not} }
+
+// String implements Expr.
 func (l *Like) String() string {
 	not, escape := "", ""
 	if l.Not {
@@ -79,8 +86,9 @@ type likePart struct {
 
 const oneRune = rune(-1)
 
-// matcher compiles a pattern to runs of fixed characters between %; each run is found at its first possible place, which is
-// enough because a later place never admits a match that an earlier one does not.
+// matcher compiles a pattern to runs of fixed characters between %. Each run is matched at its
+// first possible position, which is sufficient because a later position never allows a match
+// that an earlier one does not.
 func matcher(pattern string, escape rune) func(string) bool {
 	parts := []likePart{{}}
 	runes := []rune(pattern)
@@ -104,7 +112,8 @@ func matcher(pattern string, escape rune) func(string) bool {
 			return func(s string) bool { return s == text[0] }
 		case len(parts) == 2:
 			return func(s string) bool {
-				return len(s) >= len(text[0])+len(text[1]) && strings.HasPrefix(s, text[0]) && strings.HasSuffix(s, text[1])
+				return len(s) >= len(text[0])+len(text[1]) && strings.HasPrefix(s, text[0]) &&
+					strings.HasSuffix(s, text[1])
 			}
 		}
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Logic is AND (And true) or OR of BOOLEAN operands, in SQL's three-valued logic. Any number of operands: long chains stay flat.
-// Failures of an operand on rows that an earlier operand has decided are not reported.
+// Logic is AND (if And is true) or OR of BOOLEAN operands, in SQL's three-valued logic. It has
+// any number of operands, so that long chains are flat. Failures of an operand in rows that an
+// earlier operand has decided are not reported.
 type Logic struct {
 	And  bool
 	Args []Expr
@@ -43,9 +44,16 @@ func (l *Logic) name() string {
 	return "OR"
 }
 
-func (l *Logic) Type() flow.Type     { return flow.Boolean }
-func (l *Logic) Inputs() []Expr      { return l.Args }
+// Type implements Expr.
+func (l *Logic) Type() flow.Type { return flow.Boolean }
+
+// Inputs implements Expr.
+func (l *Logic) Inputs() []Expr { return l.Args }
+
+// With implements Expr.
 func (l *Logic) With(in []Expr) Expr { return &Logic{l.And, in} }
+
+// String implements Expr.
 func (l *Logic) String() string {
 	s := "(" + l.Args[0].String()
 	for _, a := range l.Args[1:] {
@@ -112,10 +120,17 @@ func NewNot(x Expr) (Expr, error) {
 	return &Not{x}, nil
 }
 
-func (x *Not) Type() flow.Type     { return flow.Boolean }
-func (x *Not) Inputs() []Expr      { return []Expr{x.X} }
+// Type implements Expr.
+func (x *Not) Type() flow.Type { return flow.Boolean }
+
+// Inputs implements Expr.
+func (x *Not) Inputs() []Expr { return []Expr{x.X} }
+
+// With implements Expr.
 func (x *Not) With(in []Expr) Expr { return &Not{in[0]} }
-func (x *Not) String() string      { return "(NOT " + x.X.String() + ")" }
+
+// String implements Expr.
+func (x *Not) String() string { return "(NOT " + x.X.String() + ")" }
 
 // Eval implements Expr.
 func (x *Not) Eval(in *flow.Batch, env udf.Env) arrow.Array {
@@ -134,9 +149,16 @@ type IsNull struct {
 	Not bool
 }
 
-func (x *IsNull) Type() flow.Type     { return flow.Boolean }
-func (x *IsNull) Inputs() []Expr      { return []Expr{x.X} }
+// Type implements Expr.
+func (x *IsNull) Type() flow.Type { return flow.Boolean }
+
+// Inputs implements Expr.
+func (x *IsNull) Inputs() []Expr { return []Expr{x.X} }
+
+// With implements Expr.
 func (x *IsNull) With(in []Expr) Expr { return &IsNull{in[0], x.Not} }
+
+// String implements Expr.
 func (x *IsNull) String() string {
 	if x.Not {
 		return "(" + x.X.String() + " IS NOT NULL)"
@@ -149,7 +171,7 @@ func (x *IsNull) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	col := Eval(x.X, in, env)
 	n := in.Rows()
 	bits := make([]byte, (n+7)/8)
-	untyped := col.DataType().ID() == arrow.NULL // such a column has no bitmap to ask
+	untyped := col.DataType().ID() == arrow.NULL // such a column has no bitmap
 	for i := range n {
 		setBit(bits, i, (untyped || col.IsNull(i)) != x.Not)
 	}

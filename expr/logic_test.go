@@ -19,7 +19,7 @@ import (
 
 func boolean(a arrow.Array) *array.Boolean { return a.(*array.Boolean) }
 
-// outcomes says how a value stands to another, as the set less, equal, greater; NaN stands in none of them.
+// outcomes returns how two values compare, as less, equal, greater; none of them for NaN.
 func outcomes(l, r any) (less, equal, greater bool) {
 	three := func(c int) (bool, bool, bool) { return c < 0, c == 0, c > 0 }
 	switch x := l.(type) {
@@ -93,7 +93,12 @@ func TestCompare(t *testing.T) {
 					}
 					return holds(op, l, r)
 				})
-				operands(t, in, make(false, true), func(l, r any) any { return l != nil && r != nil && holds(op, l, r) })
+				operands(
+					t,
+					in,
+					make(false, true),
+					func(l, r any) any { return l != nil && r != nil && holds(op, l, r) },
+				)
 				if op == Equal || op == NotEqual {
 					operands(t, in, make(true, false), func(l, r any) any {
 						if l == nil || r == nil {
@@ -107,14 +112,14 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// Operands of two types meet at their common one.
+// TestCompareTypes: operands of two types are compared in their common type.
 func TestCompareTypes(t *testing.T) {
 	day := flow.Struct(flow.Field("d", flow.Date))
 	for _, c := range []struct {
 		l, r flow.Type
 		x, y any
 		op   CompareOp
-		want any // an error's words, or the result
+		want any // words of an error, or the result
 	}{
 		{flow.Int, flow.Bigint, int32(3), int64(3), Equal, true}, {flow.Int, flow.Double, int32(3), 3.5, Less, true},
 		{flow.Decimal(4, 2), flow.Int, decimal128.FromI64(300), int32(3), Equal, true}, {flow.Decimal(4, 2), flow.Decimal(4, 1), decimal128.FromI64(305), decimal128.FromI64(30), Greater, true},
@@ -122,8 +127,8 @@ func TestCompareTypes(t *testing.T) {
 		{flow.Date, flow.Timestamp, arrow.Date32(1), arrow.Timestamp(86400001), Less, true}, {flow.Timestamp, flow.Date, arrow.Timestamp(86400000), arrow.Date32(1), Equal, true},
 		{flow.Null, flow.Int, nil, int32(1), Equal, nil}, {flow.Date, flow.String, arrow.Date32(1), "never", Equal, failed{}},
 		{flow.Array(flow.Int), flow.Array(flow.Bigint), []any{int32(1)}, []any{int64(1)}, Equal, true},
-		{flow.Int, flow.String, nil, nil, Equal, "cannot compare INTEGER with STRING"}, {flow.Boolean, flow.Boolean, nil, nil, Less, "no meaning for BOOLEAN"},
-		{day, day, nil, nil, Less, "no meaning for STRUCT"}, {flow.Array(flow.Int), flow.Int, nil, nil, Equal, "cannot compare"},
+		{flow.Int, flow.String, nil, nil, Equal, "cannot compare INTEGER with STRING"}, {flow.Boolean, flow.Boolean, nil, nil, Less, "not defined for BOOLEAN"},
+		{day, day, nil, nil, Less, "not defined for STRUCT"}, {flow.Array(flow.Int), flow.Int, nil, nil, Equal, "cannot compare"},
 	} {
 		in := rowsTable([]flow.Type{c.l, c.r}, []any{c.x, c.y})
 		e, err := NewCompare(c.op, in.col(0), in.col(1), false)
@@ -192,7 +197,8 @@ func TestLogic(t *testing.T) {
 	check(t, &IsNull{X: in.col(1)}, in, func(i int) any { return rows[i][1] == nil })
 	check(t, &IsNull{X: in.col(1), Not: true}, in, func(i int) any { return rows[i][1] != nil })
 	check(t, &IsNull{X: Lit(flow.Null, nil)}, in, func(int) any { return true })
-	if _, err := NewLogic(true, Lit(flow.Int, int32(1)), in.col(0)); err == nil || !strings.Contains(err.Error(), "AND needs BOOLEAN") {
+	if _, err := NewLogic(true, Lit(flow.Int, int32(1)), in.col(0)); err == nil ||
+		!strings.Contains(err.Error(), "AND needs BOOLEAN") {
 		t.Errorf("1 AND c0 gave %v", err)
 	}
 	if _, err := NewNot(Lit(flow.String, "x")); err == nil {
@@ -214,9 +220,15 @@ func (b boom) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	return flow.Repeat(b.T, nil, in.Rows())
 }
 
-// What a row does not reach is not reported.
+// TestLaziness: failures in branches that a row does not reach are not reported.
 func TestLaziness(t *testing.T) {
-	in := rowsTable([]flow.Type{flow.Boolean, flow.Int}, []any{true, int32(1)}, []any{false, int32(2)}, []any{nil, int32(3)}, []any{true, nil})
+	in := rowsTable(
+		[]flow.Type{flow.Boolean, flow.Int},
+		[]any{true, int32(1)},
+		[]any{false, int32(2)},
+		[]any{nil, int32(3)},
+		[]any{true, nil},
+	)
 	number := boom{flow.Int}
 	when := must(t)(NewCase([]Expr{in.col(0)}, []Expr{in.col(1)}, number))
 	check(t, when, in, func(i int) any { return []any{int32(1), failed{}, failed{}, nil}[i] })
@@ -253,13 +265,15 @@ func TestCase(t *testing.T) {
 		})
 	})
 	yes := Lit(flow.Boolean, true)
-	if e := must(t)(NewCase([]Expr{yes, yes}, []Expr{Lit(flow.Int, int32(1)), Lit(flow.Null, nil)}, Lit(flow.Double, 1.5))); flow.TypeName(e.Type()) != "DOUBLE" {
+	if e := must(t)(NewCase([]Expr{yes, yes}, []Expr{Lit(flow.Int, int32(1)), Lit(flow.Null, nil)}, Lit(flow.Double, 1.5))); flow.TypeName(
+		e.Type(),
+	) != "DOUBLE" {
 		t.Errorf("INTEGER, NULL and DOUBLE make %s", flow.TypeName(e.Type()))
 	}
 	for words, err := range map[string]error{
-		"both INTEGER and STRING": second(NewCase([]Expr{yes}, []Expr{Lit(flow.Int, int32(1))}, Lit(flow.String, "a"))),
-		"only NULL":               second(NewCase([]Expr{yes}, []Expr{Lit(flow.Null, nil)}, nil)),
-		"WHEN needs a BOOLEAN":    second(NewCase([]Expr{Lit(flow.Int, int32(1))}, []Expr{yes}, nil)),
+		"different types, INTEGER and STRING": second(NewCase([]Expr{yes}, []Expr{Lit(flow.Int, int32(1))}, Lit(flow.String, "a"))),
+		"are NULL":                            second(NewCase([]Expr{yes}, []Expr{Lit(flow.Null, nil)}, nil)),
+		"WHEN needs a BOOLEAN":                second(NewCase([]Expr{Lit(flow.Int, int32(1))}, []Expr{yes}, nil)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("got %v, want %q", err, words)
@@ -306,7 +320,8 @@ func TestIn(t *testing.T) {
 	} {
 		check(t, must(t)(NewIn(in.col(0), c.list, false)), in, func(i int) any { return []any{c.want, nil}[i] })
 	}
-	if _, err := NewIn(in.col(0), []Expr{Lit(flow.String, "seven")}, false); err == nil || !strings.Contains(err.Error(), "IN: cannot compare") {
+	if _, err := NewIn(in.col(0), []Expr{Lit(flow.String, "seven")}, false); err == nil ||
+		!strings.Contains(err.Error(), "IN: cannot compare") {
 		t.Errorf("7 IN ('seven') gave %v", err)
 	}
 	if _, err := NewIn(in.col(0), []Expr{Lit(flow.Boolean, true)}, false); err == nil {
@@ -314,7 +329,7 @@ func TestIn(t *testing.T) {
 	}
 }
 
-// likeRegexp is a pattern as a regular expression.
+// likeRegexp returns a pattern as a regular expression.
 func likeRegexp(pattern string, escape rune) *regexp.Regexp {
 	var out strings.Builder
 	runes := []rune(pattern)
@@ -335,8 +350,14 @@ func likeRegexp(pattern string, escape rune) *regexp.Regexp {
 }
 
 func TestLike(t *testing.T) {
-	text := rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]rune("ab%_!.\néз日")), 0, 7), func(r []rune) string { return string(r) })
-	pattern := rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]rune("ab%%%__!.\nз日")), 0, 6), func(r []rune) string { return string(r) })
+	text := rapid.Map(
+		rapid.SliceOfN(rapid.SampledFrom([]rune("ab%_!.\néз日")), 0, 7),
+		func(r []rune) string { return string(r) },
+	)
+	pattern := rapid.Map(
+		rapid.SliceOfN(rapid.SampledFrom([]rune("ab%%%__!.\nз日")), 0, 6),
+		func(r []rune) string { return string(r) },
+	)
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 8).Draw(t, "rows")
 		var rows [][]any
@@ -354,12 +375,17 @@ func TestLike(t *testing.T) {
 		for _, r := range escape {
 			mark = r
 		}
-		operands(t, rowsTable([]flow.Type{flow.String, flow.String}, rows...), func(l, r Expr) (Expr, error) { return NewLike(l, r, escape, not) }, func(l, r any) any {
-			if l == nil || r == nil {
-				return nil
-			}
-			return likeRegexp(r.(string), mark).MatchString(l.(string)) != not
-		})
+		operands(
+			t,
+			rowsTable([]flow.Type{flow.String, flow.String}, rows...),
+			func(l, r Expr) (Expr, error) { return NewLike(l, r, escape, not) },
+			func(l, r any) any {
+				if l == nil || r == nil {
+					return nil
+				}
+				return likeRegexp(r.(string), mark).MatchString(l.(string)) != not
+			},
+		)
 	})
 	if _, err := NewLike(Lit(flow.Int, int32(1)), Lit(flow.String, "1"), "", false); err == nil {
 		t.Error("1 LIKE '1' is no expression")

@@ -8,13 +8,20 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Millis reads a TIMESTAMP as a BIGINT of ms since the epoch.
+// Millis converts a TIMESTAMP to a BIGINT of ms since the epoch.
 type Millis struct{ X Expr }
 
-func (m *Millis) Type() flow.Type     { return flow.Bigint }
-func (m *Millis) Inputs() []Expr      { return []Expr{m.X} }
+// Type implements Expr.
+func (m *Millis) Type() flow.Type { return flow.Bigint }
+
+// Inputs implements Expr.
+func (m *Millis) Inputs() []Expr { return []Expr{m.X} }
+
+// With implements Expr.
 func (m *Millis) With(in []Expr) Expr { return &Millis{in[0]} }
-func (m *Millis) String() string      { return "MILLIS(" + m.X.String() + ")" }
+
+// String implements Expr.
+func (m *Millis) String() string { return "MILLIS(" + m.X.String() + ")" }
 
 // Eval implements Expr.
 func (m *Millis) Eval(in *flow.Batch, env udf.Env) arrow.Array {

@@ -12,14 +12,14 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Field is x->f, a field of a STRUCT; NULL when the struct is.
+// Field is x->f, a field of a STRUCT; NULL if the struct is NULL.
 type Field struct {
 	X     Expr
 	Index int
 	T     flow.Type
 }
 
-// NewField binds x->name: exactly first, then without case.
+// NewField binds x->name: by exact name, else ignoring case.
 func NewField(x Expr, name string) (Expr, error) {
 	t, ok := x.Type().(*arrow.StructType)
 	if !ok {
@@ -37,9 +37,16 @@ func NewField(x Expr, name string) (Expr, error) {
 	return &Field{x, i, t.Field(i).Type}, nil
 }
 
-func (f *Field) Type() flow.Type     { return f.T }
-func (f *Field) Inputs() []Expr      { return []Expr{f.X} }
+// Type implements Expr.
+func (f *Field) Type() flow.Type { return f.T }
+
+// Inputs implements Expr.
+func (f *Field) Inputs() []Expr { return []Expr{f.X} }
+
+// With implements Expr.
 func (f *Field) With(in []Expr) Expr { return &Field{in[0], f.Index, f.T} }
+
+// String implements Expr.
 func (f *Field) String() string {
 	return f.X.String() + "->" + f.X.Type().(*arrow.StructType).Field(f.Index).Name
 }
@@ -62,7 +69,8 @@ func (f *Field) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	return b.NewArray()
 }
 
-// Index is x[i]: an ARRAY's element by its number, 1 the first, -1 the last; a MAP's value by its key. NULL when there is none.
+// Index is x[i]: an ARRAY's element by its number (1 is the first, -1 the last), or a MAP's
+// value by its key. NULL if there is none.
 type Index struct {
 	X, I Expr
 	T    flow.Type
@@ -85,10 +93,17 @@ func NewIndex(x, i Expr) (Expr, error) {
 	return nil, fmt.Errorf("[] needs an ARRAY or a MAP, not %s", flow.TypeName(x.Type()))
 }
 
-func (x *Index) Type() flow.Type     { return x.T }
-func (x *Index) Inputs() []Expr      { return []Expr{x.X, x.I} }
+// Type implements Expr.
+func (x *Index) Type() flow.Type { return x.T }
+
+// Inputs implements Expr.
+func (x *Index) Inputs() []Expr { return []Expr{x.X, x.I} }
+
+// With implements Expr.
 func (x *Index) With(in []Expr) Expr { return &Index{in[0], in[1], x.T} }
-func (x *Index) String() string      { return x.X.String() + "[" + x.I.String() + "]" }
+
+// String implements Expr.
+func (x *Index) String() string { return x.X.String() + "[" + x.I.String() + "]" }
 
 // Eval implements Expr.
 func (x *Index) Eval(in *flow.Batch, env udf.Env) arrow.Array {
@@ -131,13 +146,14 @@ func (x *Index) find(col, at arrow.Array, row int) (arrow.Array, int) {
 	return nil, -1
 }
 
-// Make constructs an ARRAY, a MAP (keys and values in turn) or a STRUCT of its parts.
+// Make constructs an ARRAY, a MAP (from alternating keys and values) or a STRUCT from its
+// parts.
 type Make struct {
 	Parts []Expr
 	T     flow.Type
 }
 
-// NewArray binds ARRAY[..]; the elements widen to one type.
+// NewArray binds ARRAY[..]; the elements are widened to one type.
 func NewArray(parts []Expr) (Expr, error) {
 	t, err := commonType(parts)
 	if err != nil {
@@ -184,7 +200,7 @@ func commonType(parts []Expr) (flow.Type, error) {
 		if !ok && t.ID() == arrow.STRING && constructible(p) {
 			c, ok = t, true
 		} else if !ok && p.Type().ID() == arrow.STRING {
-			c, ok = t, true // a text literal is read as the other elements' type, as ksqlDB does
+			c, ok = t, true // a text literal is parsed as the type of the other elements, as in ksqlDB
 		}
 		if !ok {
 			return nil, fmt.Errorf("%s and %s have no common type", flow.TypeName(t), flow.TypeName(p.Type()))
@@ -192,7 +208,7 @@ func commonType(parts []Expr) (flow.Type, error) {
 		t = c
 	}
 	if t.ID() == arrow.NULL {
-		return nil, errors.New("the type cannot be told: CAST one of the values")
+		return nil, errors.New("the type is unknown: CAST one of the values")
 	}
 	return t, nil
 }
@@ -207,9 +223,16 @@ func convertAll(parts []Expr, t flow.Type) []Expr {
 	return out
 }
 
-func (m *Make) Type() flow.Type     { return m.T }
-func (m *Make) Inputs() []Expr      { return m.Parts }
+// Type implements Expr.
+func (m *Make) Type() flow.Type { return m.T }
+
+// Inputs implements Expr.
+func (m *Make) Inputs() []Expr { return m.Parts }
+
+// With implements Expr.
 func (m *Make) With(in []Expr) Expr { return &Make{in, m.T} }
+
+// String implements Expr.
 func (m *Make) String() string {
 	return strings.SplitN(flow.TypeName(m.T), "<", 2)[0] + "(" + list(m.Parts) + ")"
 }
@@ -237,7 +260,7 @@ func (m *Make) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 		if m.T.(*arrow.MapType).KeyType().ID() == arrow.STRING {
 			for i := 0; i < len(parts); i += 2 {
 				if parts[i] == nil {
-					parts[i] = "null" // as ksqlDB writes it
+					parts[i] = "null" // as in ksqlDB
 				}
 			}
 		}
@@ -246,10 +269,11 @@ func (m *Make) Eval(in *flow.Batch, env udf.Env) arrow.Array {
 	return b.NewArray()
 }
 
-// entries pairs keys and values up; of equal keys the last wins. A NULL key is left out, as no MAP can hold one.
+// entries pairs keys and values; of equal keys the last value counts. A NULL key is dropped,
+// because a MAP cannot contain one.
 func entries(parts []any, env udf.Env) []flow.Entry {
 	out := []flow.Entry{}
-	var places map[any]int // of many keys that Go can compare
+	var places map[any]int // used for many keys of comparable types
 next:
 	for i := 0; i < len(parts); i += 2 {
 		if parts[i] == nil {
@@ -267,7 +291,7 @@ next:
 			out = append(out, flow.Entry{Key: parts[i], Value: parts[i+1]})
 			continue
 		}
-		if !env.Account.Work(int64(len(out))) { // the key is compared with all before it
+		if !env.Account.Work(int64(len(out))) { // the key is compared with all previous ones
 			return out
 		}
 		for j := range out {
@@ -283,7 +307,7 @@ next:
 
 const manyParts = 64
 
-// canCompare reports whether Go's == compares values of the type as equalValues does.
+// canCompare reports whether Go's == compares values of the type like equalValues.
 func canCompare(v any) bool {
 	switch v.(type) {
 	case []byte, []any, []flow.Entry:

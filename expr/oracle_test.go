@@ -16,7 +16,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// draw is a value of a type, NULL one time in six, with the extremes well represented.
+// draw returns a value of a type, NULL one time in six, with frequent extreme values.
 func draw(t *rapid.T, of flow.Type) any {
 	if of.ID() == arrow.NULL || rapid.IntRange(0, 5).Draw(t, "null") == 0 {
 		return nil
@@ -78,7 +78,7 @@ func draw(t *rapid.T, of flow.Type) any {
 	panic(of)
 }
 
-// table is a batch with, for each column, the Go values it holds. The columns are slices of longer ones.
+// table is a batch with the Go values of each column. The columns are slices of longer ones.
 type table struct {
 	*flow.Batch
 	values [][]any
@@ -106,7 +106,7 @@ func tableOf(n, from int, types []flow.Type, value func(flow.Type) any) table {
 	return out
 }
 
-// rowsTable is a table of given rows.
+// rowsTable returns a table of given rows.
 func rowsTable(types []flow.Type, rows ...[]any) table {
 	var out table
 	var fields []arrow.Field
@@ -128,10 +128,10 @@ func (t table) col(i int) Expr {
 	return &Column{Index: i, Name: fmt.Sprintf("c%d", i), T: t.Schema.Field(i).Type}
 }
 
-// failed is the value of an oracle for a row that must be reported and NULL.
+// failed is the oracle's value for a row that must be reported and NULL.
 type failed struct{}
 
-// identical is equality of values in which NaN is NaN, and -0 is not 0.
+// identical compares values such that NaN equals NaN, and -0 does not equal 0.
 func identical(a, b any) bool {
 	switch x := a.(type) {
 	case float64:
@@ -171,8 +171,8 @@ type fataler interface {
 	Fatalf(string, ...any)
 }
 
-// check evaluates e over a table and compares every row with what want says of it; a row must be reported if want is failed,
-// and must not be otherwise.
+// check evaluates e over a table and compares every row with want. A row must be reported if
+// want is failed, and only then.
 func check(t fataler, e Expr, in table, want func(row int) any) {
 	t.Helper()
 	reported := map[int]bool{}
@@ -206,8 +206,8 @@ func row(in table, i int) []any {
 	return out
 }
 
-// constant makes a literal of a column's value at row 0 and the same values in every row of the table, so that a literal operand
-// and a column operand can be compared.
+// constant returns a literal of a column's value at row 0 and a table with that value in every
+// row, to compare a literal operand with a column operand.
 func constant(in table, col int) (table, Expr) {
 	out := in
 	out.values = append([][]any(nil), in.values...)
@@ -239,17 +239,33 @@ func must(t fataler) func(Expr, error) Expr {
 
 // operands checks an expression of two columns with each operand as a column and as a literal.
 func operands(t *rapid.T, in table, make func(l, r Expr) (Expr, error), want func(l, r any) any) {
-	check(t, must(t)(make(in.col(0), in.col(1))), in, func(i int) any { return want(in.values[0][i], in.values[1][i]) })
+	check(
+		t,
+		must(t)(make(in.col(0), in.col(1))),
+		in,
+		func(i int) any { return want(in.values[0][i], in.values[1][i]) },
+	)
 	left, ll := constant(in, 0)
-	check(t, must(t)(make(ll, in.col(1))), left, func(i int) any { return want(left.values[0][i], left.values[1][i]) })
+	check(
+		t,
+		must(t)(make(ll, in.col(1))),
+		left,
+		func(i int) any { return want(left.values[0][i], left.values[1][i]) },
+	)
 	right, rl := constant(in, 1)
-	check(t, must(t)(make(in.col(0), rl)), right, func(i int) any { return want(right.values[0][i], right.values[1][i]) })
+	check(
+		t,
+		must(t)(make(in.col(0), rl)),
+		right,
+		func(i int) any { return want(right.values[0][i], right.values[1][i]) },
+	)
 	both, bl := constant(right, 0)
 	check(t, must(t)(make(bl, rl)), both, func(i int) any { return want(both.values[0][i], both.values[1][i]) })
 }
 
 func TestTypesHaveOracles(t *testing.T) {
-	if !identical(math.NaN(), math.NaN()) || identical(0.0, math.Copysign(0, -1)) || identical([]any{1.0}, []any{2.0}) {
+	if !identical(math.NaN(), math.NaN()) || identical(0.0, math.Copysign(0, -1)) ||
+		identical([]any{1.0}, []any{2.0}) {
 		t.Error("the oracle's equality is not exact")
 	}
 }

@@ -14,8 +14,8 @@ var timestampLayouts = []string{
 	"2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02T15", "2006-01-02", "2006-01", "2006",
 }
 
-// ParseTimestamp reads ISO 8601 text, from a year alone to milliseconds and a zone, as ms since the epoch; a blank may stand for T.
-// Without a zone the time is UTC.
+// ParseTimestamp parses ISO 8601 text, from a year alone to milliseconds and a zone, as ms
+// since the epoch. A blank may replace T. Without a zone the time is UTC.
 func ParseTimestamp(s string) (int64, error) {
 	iso := s
 	if len(iso) > 10 && iso[10] == ' ' {

@@ -6,58 +6,63 @@ import (
 	"fmt"
 )
 
-// The ways in which an account ends the work it counts. ErrStopped is deliberately not the context's own error: work that was left
-// half-way must not be taken for work that ended between two batches, which may be committed.
+// The reasons for which an account ends the work that it counts. ErrStopped is deliberately not
+// the context's error: work that was stopped in the middle of a batch must not be confused with
+// work that ended between two batches, which may be committed.
 var (
 	ErrQuota   = errors.New("the memory quota is used up")
-	ErrStopped = errors.New("the work was stopped half-way")
+	ErrStopped = errors.New("the work was stopped in the middle of a batch")
 	ErrWork    = errors.New("the budget of steps is used up")
 )
 
-// lookEvery is how much work is done between two looks at the context, and the coarsest step in which memory is charged: 64 KiB, or
-// 4,096 steps.
+// lookEvery is the amount of work between two checks of the context, and the granularity of
+// memory charges: 64 KiB, or 4,096 steps.
 const (
 	lookEvery = 64 << 10
-	Step      = 16 // what a row, an element or a generated value costs beside its bytes
+	Step      = 16 // the cost of a row, an element or a generated value in addition to its bytes
 )
 
-// Account is what a query or job has taken of its memory, in bytes, and whether it may go on. Code that takes memory which grows with
-// the data charges it, and gives it back when the memory may be collected. The first refusal sticks: from then on Err is not nil, kernels
-// fill up with NULL, and the operator that evaluates them returns the error. An account belongs to one goroutine. A nil account counts
-// nothing and refuses nothing.
+// Account counts the memory, in bytes, and the work of a query or job, and ends it at its
+// limits. Code that allocates memory in proportion to the data charges it, and releases it when
+// the memory may be collected. The first refusal is permanent: from then on Err is not nil,
+// kernels fill their results with NULL, and the operator that evaluates them returns the error.
+// One goroutine owns an account. A nil account counts nothing and refuses nothing.
 type Account struct {
 	quota int64 // 0: none
 	used  int64
 	peak  int64
-	work  int64 // since the last look at the context
+	work  int64 // since the last check of the context
 	done  int64 // before that
-	steps int64 // left, where they are limited
+	steps int64 // remaining, if they are limited
 	ends  bool  // steps are limited
 	ctx   context.Context
 	err   error
 
-	patience int // looks that an ended context still grants
+	patience int // number of checks for which work may continue after the context has ended
 
 	pool *Pool // nil: none
-	held int64 // taken of the pool; not less than used, until it has refused
+	held int64 // taken from the pool; at least used, until the pool has refused
 }
 
-// NewAccount makes an account with a quota in bytes; 0: none.
+// NewAccount returns an account with a quota in bytes; 0: none.
 func NewAccount(quota int64) *Account { return &Account{quota: quota} }
 
-// NewBudget makes an account that also ends after so many steps, where a byte that is worked on counts as one.
+// NewBudget returns an account that also ends after a number of steps, of which every processed
+// byte counts as one.
 func NewBudget(ctx context.Context, quota, steps int64) *Account {
 	return &Account{quota: quota, ctx: ctx, steps: steps, ends: true}
 }
 
-// Watch begins anew: nothing is taken, nothing has been refused, and ctx says when to stop. Work that ctx finds half-way may go on for
-// patience looks more, to come to an end at which it can be committed.
+// Watch resets the account: nothing is taken or refused, and ctx ends the work. Work in the
+// middle of a batch may continue for patience more checks after ctx has ended, so that it can
+// reach a point at which it can be committed.
 func (a *Account) Watch(ctx context.Context, patience int) {
 	a.Close()
 	*a = Account{quota: a.quota, ctx: ctx, patience: patience, pool: a.pool}
 }
 
-// Err is the first refusal: ErrQuota, ErrFull, ErrStopped, ErrWork or what Fail was given, wrapped.
+// Err returns the first refusal: ErrQuota, ErrFull, ErrStopped, ErrWork or the error passed to
+// Fail, wrapped.
 func (a *Account) Err() error {
 	if a == nil {
 		return nil
@@ -72,7 +77,7 @@ func (a *Account) Fail(err error) {
 	}
 }
 
-// Used is what is taken now, Peak the most that ever was.
+// Used returns the memory that is charged now.
 func (a *Account) Used() int64 {
 	if a == nil {
 		return 0
@@ -80,7 +85,7 @@ func (a *Account) Used() int64 {
 	return a.used
 }
 
-// Peak is the most that was taken at one time.
+// Peak returns the maximum of Used.
 func (a *Account) Peak() int64 {
 	if a == nil {
 		return 0
@@ -88,7 +93,7 @@ func (a *Account) Peak() int64 {
 	return a.peak
 }
 
-// Grow charges n bytes, which it takes for worked on too, and reports whether the work may go on.
+// Grow charges n bytes of memory and of work, and reports whether the work may continue.
 func (a *Account) Grow(n int64) bool {
 	if a == nil {
 		return true
@@ -105,7 +110,8 @@ func (a *Account) Grow(n int64) bool {
 	return a.Work(n)
 }
 
-// Fits reports whether n bytes more may be taken; if not, the work has ended. It comes before an allocation that is large at once.
+// Fits reports whether n more bytes may be taken; if not, the work has ended. It is called
+// before a single large allocation.
 func (a *Account) Fits(n int64) bool {
 	if a == nil {
 		return true
@@ -122,7 +128,7 @@ func (a *Account) over(n int64) error {
 	return fmt.Errorf("%d bytes are needed, the quota is %d: %w", max(a.used+n, a.quota+1), a.quota, ErrQuota)
 }
 
-// Release gives n bytes back.
+// Release returns n bytes.
 func (a *Account) Release(n int64) {
 	if a == nil {
 		return
@@ -132,7 +138,8 @@ func (a *Account) Release(n int64) {
 	}
 }
 
-// Settle makes what was taken since Used gave before n bytes: what was needed on the way is garbage now.
+// Settle replaces the memory charged since Used returned before by n bytes: intermediate
+// results have become garbage.
 func (a *Account) Settle(before, n int64) {
 	if a == nil {
 		return
@@ -143,7 +150,8 @@ func (a *Account) Settle(before, n int64) {
 	}
 }
 
-// Work notes n steps or bytes of work, looks at the context when enough have come together, and reports whether the work may go on.
+// Work adds n steps or bytes of work, checks the context from time to time, and reports whether
+// the work may continue.
 func (a *Account) Work(n int64) bool {
 	if a == nil {
 		return true
@@ -154,7 +162,7 @@ func (a *Account) Work(n int64) bool {
 	return a.err == nil
 }
 
-// Steps is how much work has been done.
+// Steps returns the amount of work that has been done.
 func (a *Account) Steps() int64 {
 	if a == nil {
 		return 0

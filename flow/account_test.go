@@ -9,7 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestAccount: the first refusal sticks, what is given back may be taken again, and no account refuses nothing.
+// TestAccount: the first refusal is permanent, released memory can be taken again, and a nil
+// account refuses nothing.
 func TestAccount(t *testing.T) {
 	a := NewAccount(100)
 	if !a.Grow(60) || a.Err() != nil {
@@ -38,7 +39,7 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-// TestAccountLooks: the context is looked at every 4,096 steps, and a budget of steps ends.
+// TestAccountLooks: the context is checked every 4,096 steps, and a budget of steps ends.
 func TestAccountLooks(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	a := NewAccount(0)
@@ -65,7 +66,8 @@ func TestAccountLooks(t *testing.T) {
 	}
 }
 
-// TestSizesAddUp: the sizes of the slices of a column are together the size of the whole, but for the rounding of bits.
+// TestSizesAddUp: the sizes of the slices of a column add up to the size of the whole, except
+// for the rounding of bits.
 func TestSizesAddUp(t *testing.T) {
 	entry := Entry{"k", int32(1)}
 	for _, c := range []arrow.Array{

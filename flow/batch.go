@@ -12,9 +12,11 @@ import (
 // Time is event time: milliseconds since the epoch, UTC.
 type Time int64
 
-// Op is a row's weight: a relation changes by rows that come (positive) and rows that go (negative). An update is the old row with
-// weight Before directly followed by the new one with Insert; a row that only goes is a Retract. What passes one half of an update and
-// not the other must say so: a Before whose Insert is gone is a Retract (Take sees to it).
+// Op is the weight of a row: a relation changes by rows that are inserted (positive) and
+// removed (negative). An update is the old row with weight Before, directly followed by the new
+// one with weight Insert; a row that is only removed is a Retract. Code that drops one half of
+// an update must adjust the other: a Before without its Insert becomes a Retract (Take does
+// that).
 type Op int8
 
 // The weights.
@@ -24,10 +26,11 @@ const (
 	Before  Op = -2
 )
 
-// Gone reports whether the row goes.
+// Gone reports whether the row is removed.
 func (o Op) Gone() bool { return o < 0 }
 
-// The names of the pseudo-columns. A scan appends those a query needs after the declared columns; the first is always there.
+// The names of the pseudo-columns. A scan appends those that a query uses after the declared
+// columns; ROWTIME always exists.
 const (
 	RowTime      = "ROWTIME"      // BIGINT, the row's event time in ms
 	RowPartition = "ROWPARTITION" // INTEGER
@@ -35,15 +38,15 @@ const (
 	Headers      = "HEADERS"      // ARRAY<STRUCT<KEY STRING, VALUE BYTES>>
 	WindowStart  = "WINDOWSTART"  // BIGINT, ms
 	WindowEnd    = "WINDOWEND"    // BIGINT, ms
-	RawHeaders   = "$HEADERS"     // as HEADERS, for a sink that passes them on
-	StreamTime   = "$STREAMTIME"  // BIGINT, the task's running maximum of event time at this row: lateness is decided by it
+	RawHeaders   = "$HEADERS"     // as HEADERS, for a sink that copies them
+	StreamTime   = "$STREAMTIME"  // BIGINT, the task's stream time at this row, which decides lateness
 )
 
-// Schema describes the columns of a batch. Time is the position of the column that holds event time (-1: none), Clock that of
-// the one that holds stream time (-1: none).
+// Schema describes the columns of a batch. Time is the position of the column of event time (-1:
+// none), Clock that of the column of stream time (-1: none).
 //
-// IDs is the identity of each column while a plan is being made: unique within the plan, and kept by every operator that passes
-// the column on. Nil means that a column's position is its identity, as in every plan that runs.
+// IDs are the identities of the columns while a plan is being made: unique within the plan, and kept
+// by every operator that passes a column on. Nil means that the position is the identity.
 type Schema struct {
 	*arrow.Schema
 	Time  int
@@ -79,7 +82,8 @@ func (s *Schema) Named(ids []int) string {
 	return strings.Join(names, ", ")
 }
 
-// NewSchema makes a schema of the fields; Time and Clock are found by the names of the pseudo-columns.
+// NewSchema returns a schema of the fields. It finds Time and Clock by the names of the
+// pseudo-columns.
 func NewSchema(fields []arrow.Field) *Schema {
 	s := &Schema{Schema: arrow.NewSchema(fields, nil), Time: -1, Clock: -1}
 	for i, f := range fields {
@@ -93,23 +97,24 @@ func NewSchema(fields []arrow.Field) *Schema {
 	return s
 }
 
-// Batch is a slice of a changing relation: columns of equal length, and a weight for each row (Ops nil: all inserts).
-// Batches are immutable once emitted and need no release: buffers belong to the garbage collector.
+// Batch is a part of a changing relation: columns of equal length, and a weight for each row
+// (Ops nil: all inserts). Batches are immutable once emitted and need no release: the garbage
+// collector frees the buffers.
 type Batch struct {
 	arrow.Record
 	Schema *Schema
 	Ops    []Op
 }
 
-// NewBatch makes a batch of rows rows. ops may be nil.
+// NewBatch returns a batch with the given number of rows. ops may be nil.
 func NewBatch(schema *Schema, cols []arrow.Array, rows int, ops []Op) *Batch {
 	return &Batch{Record: array.NewRecord(schema.Schema, cols, int64(rows)), Schema: schema, Ops: ops}
 }
 
-// Rows is the number of rows.
+// Rows returns the number of rows.
 func (b *Batch) Rows() int { return int(b.NumRows()) }
 
-// Op is the weight of a row.
+// Op returns the weight of a row.
 func (b *Batch) Op(row int) Op {
 	if b.Ops == nil {
 		return Insert
@@ -117,10 +122,10 @@ func (b *Batch) Op(row int) Op {
 	return b.Ops[row]
 }
 
-// Times is the event-time column.
+// Times returns the event-time column.
 func (b *Batch) Times() []int64 { return b.Column(b.Schema.Time).(*array.Int64).Int64Values() }
 
-// With returns the same rows and weights under other columns.
+// With returns a batch of the same rows and weights with other columns.
 func (b *Batch) With(schema *Schema, cols []arrow.Array) *Batch {
 	return NewBatch(schema, cols, b.Rows(), b.Ops)
 }
@@ -137,7 +142,8 @@ func (b *Batch) Slice(from, to int) *Batch {
 	return out
 }
 
-// Where returns the rows for which keep is true (NULL is not true). All rows: b itself.
+// Where returns the rows for which keep is true (NULL is not true), and b itself if that is all
+// of them.
 func (b *Batch) Where(keep *array.Boolean) *Batch {
 	rows := make([]int32, 0, b.Rows())
 	for i, n := 0, keep.Len(); i < n; i++ {
@@ -148,7 +154,8 @@ func (b *Batch) Where(keep *array.Boolean) *Batch {
 	return b.Take(rows)
 }
 
-// keepPairs makes the first half of an update whose second half was not taken a plain retraction.
+// keepPairs turns the old half of an update into a plain retraction if its new half was not
+// taken.
 func keepPairs(ops []Op, rows []int32) {
 	for i, o := range ops {
 		if o == Before && (i+1 == len(rows) || rows[i+1] != rows[i]+1) {
@@ -157,7 +164,7 @@ func keepPairs(ops []Op, rows []int32) {
 	}
 }
 
-// Take returns the rows named by index, in that order.
+// Take returns the rows with the given indexes, in that order.
 func (b *Batch) Take(rows []int32) *Batch {
 	if len(rows) == b.Rows() && ascending(rows) {
 		return b
@@ -186,7 +193,8 @@ func ascending(rows []int32) bool {
 	return true
 }
 
-// Text prints the batch for tests and debugging: a line per row, weights as + and -.
+// Text returns the batch as text for tests and debugging: a line per row, with weights as + and
+// -.
 func (b *Batch) Text() string {
 	var out strings.Builder
 	for row := 0; row < b.Rows(); row++ {

@@ -13,11 +13,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// every is one of each type, nested ones over others.
+// every contains one of each type, nested ones over others.
 var every = []Type{
 	Boolean, Int, Bigint, Float, Double, Decimal(9, 2), Decimal(38, 10), String, Bytes, Date, TimeOfDay, Timestamp, Null,
 	Array(Int), Array(String), Array(Array(Boolean)), Map(String, Double), Map(Int, Array(Bytes)),
-	Struct(Field("a", Int), Field("b", Array(String)), Field("c", Struct(Field("d", Decimal(4, 1))))), Array(Struct(Field("x", Timestamp))),
+	Struct(
+		Field("a", Int),
+		Field("b", Array(String)),
+		Field("c", Struct(Field("d", Decimal(4, 1)))),
+	), Array(Struct(Field("x", Timestamp))),
 }
 
 // drawValue draws a Go value of a type, NULL one time in five.
@@ -51,7 +55,7 @@ func drawValue(t *rapid.T, of Type) any {
 	case *arrow.MapType:
 		out := []Entry{}
 		for range rapid.IntRange(0, 3).Draw(t, "n") {
-			if k := drawValue(t, of.KeyType()); k != nil { // no MAP has a NULL key
+			if k := drawValue(t, of.KeyType()); k != nil { // a MAP key is never NULL
 				out = append(out, Entry{k, drawValue(t, of.ItemType())})
 			}
 		}
@@ -72,7 +76,7 @@ func drawValue(t *rapid.T, of Type) any {
 	panic(of)
 }
 
-// drawColumn draws a column of n rows that is, at times, a slice of a longer one, with the values it must hold.
+// drawColumn draws a column of n rows, sometimes a slice of a longer one, and its values.
 func drawColumn(t *rapid.T, of Type, n int) (arrow.Array, []any) {
 	before, after := 0, 0
 	if rapid.Bool().Draw(t, "sliced") {
@@ -99,7 +103,8 @@ func same(t interface{ Fatalf(string, ...any) }, what string, got arrow.Array, w
 	}
 }
 
-// What goes into a column comes out of it, out of its slices, and out of what Take and Concat make of them, for every type.
+// TestColumns: the values of a column are those that were appended, also in its slices and in
+// the results of Take and Concat, for every type.
 func TestColumns(t *testing.T) {
 	for _, of := range every {
 		t.Run(TypeName(of), rapid.MakeCheck(func(t *rapid.T) {
@@ -128,12 +133,17 @@ func TestColumns(t *testing.T) {
 			if of.ID() != arrow.NULL && taken.NullN() != nulls {
 				t.Fatalf("Take counts %d NULLs, there are %d", taken.NullN(), nulls)
 			}
-			same(t, "Concat", Concat([]arrow.Array{taken, col, taken}), append(append(append([]any{}, want...), values...), want...))
+			same(
+				t,
+				"Concat",
+				Concat([]arrow.Array{taken, col, taken}),
+				append(append(append([]any{}, want...), values...), want...),
+			)
 		}))
 	}
 }
 
-// sample is a batch of a BIGINT, an ARRAY<STRING> and ROWTIME, with weights.
+// sample returns a batch of a BIGINT, an ARRAY<STRING> and ROWTIME, with weights.
 func sample(ops ...Op) *Batch {
 	s := NewSchema([]arrow.Field{Field("v", Bigint), Field("a", Array(String)), Field(RowTime, Bigint)})
 	cols := []arrow.Array{Repeat(Bigint, nil, len(ops)), Repeat(Array(String), []any{"x", nil}, len(ops)), nil}
@@ -145,7 +155,7 @@ func sample(ops ...Op) *Batch {
 	return NewBatch(s, cols, len(ops), ops)
 }
 
-// opsOf spells weights: + insert, - retract, b before.
+// opsOf returns weights as text: + insert, - retract, b before.
 func opsOf(b *Batch) string {
 	var out strings.Builder
 	for i := range b.Rows() {
@@ -175,7 +185,8 @@ func TestTakeKeepsPairs(t *testing.T) {
 	}
 }
 
-// A selection gives the rows for which the condition is true, and no old row stands in it without its new one behind it.
+// TestWhere: a selection contains the rows for which the condition is true, and every old row
+// in it is followed by its new one.
 func TestWhere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var ops []Op
@@ -205,7 +216,8 @@ func TestWhere(t *testing.T) {
 			if got.Op(i).Gone() != old.Gone() {
 				t.Fatalf("row %d changed its sign", i)
 			}
-			if got.Op(i) == Before && (i+1 == got.Rows() || got.Op(i+1) != Insert || got.Times()[i+1] != got.Times()[i]+1) {
+			if got.Op(i) == Before &&
+				(i+1 == got.Rows() || got.Op(i+1) != Insert || got.Times()[i+1] != got.Times()[i]+1) {
 				t.Fatalf("%s: an old row without its new one", opsOf(got))
 			}
 		}

@@ -7,19 +7,20 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 )
 
-// Concat joins columns of one type end to end.
+// Concat concatenates columns of one type.
 func Concat(cols []arrow.Array) arrow.Array {
 	if len(cols) == 1 {
 		return cols[0]
 	}
 	out, err := array.Concatenate(cols, Mem)
 	if err != nil {
-		panic(fmt.Sprintf("flow: columns of one schema do not join: %v", err)) // a broken invariant: one schema, one type
+		// one schema has one type
+		panic(fmt.Sprintf("flow: columns of one schema cannot be concatenated: %v", err))
 	}
 	return out
 }
 
-// ConcatBatches joins batches of one schema end to end.
+// ConcatBatches concatenates batches of one schema.
 func ConcatBatches(batches []*Batch) *Batch {
 	if len(batches) == 1 {
 		return batches[0]

@@ -5,16 +5,18 @@ import (
 	"sync/atomic"
 )
 
-// ErrFull is what ends the work of an account when others have taken the memory that they share. It is an ErrQuota that passes when they end.
+// ErrFull ends the work of an account if the memory that it shares with others is used up. It
+// is an ErrQuota that passes when other work ends.
 var ErrFull = fmt.Errorf("%w by all queries and jobs together", ErrQuota)
 
-// Pool is memory, in bytes, that the accounts of a process share. It is safe for use by several goroutines. A nil pool refuses nothing.
+// Pool is memory, in bytes, that the accounts of a process share. It is safe for concurrent
+// use. A nil pool refuses nothing.
 type Pool struct {
 	limit int64
 	taken atomic.Int64
 }
 
-// NewPool makes a pool of so many bytes; 0: nil, which refuses nothing.
+// NewPool returns a pool of limit bytes; 0: nil, which refuses nothing.
 func NewPool(limit int64) *Pool {
 	if limit <= 0 {
 		return nil
@@ -22,7 +24,8 @@ func NewPool(limit int64) *Pool {
 	return &Pool{limit: limit}
 }
 
-// Taken is what the accounts hold now. It is what they have charged, rounded up by up to 1.25 MiB each.
+// Taken returns the memory that the accounts hold now: their charges, each rounded up by at
+// most 1.25 MiB.
 func (p *Pool) Taken() int64 {
 	if p == nil {
 		return 0
@@ -39,20 +42,21 @@ func (p *Pool) take(n int64) bool {
 	return false
 }
 
-// An account takes memory of its pool in steps, and gives it back when it holds that much more than it has charged, so that the pool's
-// counter is touched seldom.
+// An account takes memory from its pool in steps of poolStep, and returns it when it holds
+// poolSlack more than it has charged, so that the pool's shared counter is rarely changed.
 const (
 	poolStep  = 256 << 10
 	poolSlack = 1 << 20
 )
 
-// Share makes the account take what it charges of a pool too. It is called before anything is charged; Close gives all back.
+// Share makes the account also charge a pool. It must be called before the first charge. Close
+// returns everything to the pool.
 func (a *Account) Share(p *Pool) *Account {
 	a.pool = p
 	return a
 }
 
-// Close gives back all that the account has taken.
+// Close returns all memory of the account.
 func (a *Account) Close() {
 	if a != nil && a.pool != nil {
 		a.pool.taken.Add(-a.held)
@@ -62,20 +66,27 @@ func (a *Account) Close() {
 	}
 }
 
-// draw takes of the pool what is needed to hold n bytes, and fails if it is not there.
+// draw takes from the pool until the account holds n bytes, or fails.
 func (a *Account) draw(n int64) {
 	more := (n - a.held + poolStep - 1) / poolStep * poolStep
 	if a.err != nil {
-		return // it ends as it is
+		return // the account has failed already
 	}
 	if !a.pool.take(more) {
-		a.Fail(fmt.Errorf("%d bytes are needed, and there are %d for all: %w", n, a.pool.limit, ErrFull))
+		a.Fail(
+			fmt.Errorf(
+				"%d bytes are needed, but the limit for all queries and jobs is %d: %w",
+				n,
+				a.pool.limit,
+				ErrFull,
+			),
+		)
 		return
 	}
 	a.held += more
 }
 
-// shrink gives back what is held beyond what is charged.
+// shrink returns held memory that is not charged.
 func (a *Account) shrink() {
 	spare := a.held - max(a.used, 0) - poolStep
 	a.pool.taken.Add(-spare)

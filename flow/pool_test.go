@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestPool: the account that asks for more than is left fails, what is given back may be taken, and a closed account holds nothing.
+// TestPool: an account that takes more than is left fails, released memory can be taken again,
+// and a closed account holds nothing.
 func TestPool(t *testing.T) {
 	p := NewPool(8 << 20)
 	a, b := NewAccount(0).Share(p), NewAccount(0).Share(p)
@@ -41,7 +42,8 @@ func TestPool(t *testing.T) {
 	none.Close()
 }
 
-// TestPoolSmall: small charges touch the pool seldom, and it never holds more than accounts hold.
+// TestPoolSmall: small charges rarely change the pool, and it never holds more than the
+// accounts.
 func TestPoolSmall(t *testing.T) {
 	p := NewPool(64 << 20)
 	var all sync.WaitGroup

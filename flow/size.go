@@ -5,7 +5,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 )
 
-// Size is the number of bytes that the rows of a column take. Of a slice it counts the slice alone, so that sizes can be added up.
+// Size returns the size of the rows of a column in bytes. For a slice, it counts only the
+// slice, so that sizes of slices can be added.
 func Size(a arrow.Array) int64 { return sizeOf(a, 0, a.Len()) }
 
 func sizeOf(a arrow.Array, from, to int) int64 {
@@ -40,14 +41,14 @@ func sizeOf(a arrow.Array, from, to int) int64 {
 	return 16 * n
 }
 
-// span is where the elements of rows [from, to) are.
+// span returns the range of the elements of rows [from, to).
 func span(a array.ListLike, from, to int) (int, int) {
 	first, _ := a.ValueOffsets(from)
 	_, last := a.ValueOffsets(to - 1)
 	return int(first), int(last)
 }
 
-// Size is the number of bytes that the batch takes.
+// Size returns the size of the batch in bytes.
 func (b *Batch) Size() int64 {
 	if b == nil {
 		return 0
@@ -59,10 +60,10 @@ func (b *Batch) Size() int64 {
 	return size
 }
 
-// RowSize is the number of bytes that one row takes.
+// RowSize returns the size of one row in bytes.
 func (b *Batch) RowSize(row int) int64 { return SizeAt(b.Columns(), row) }
 
-// SizeAt is the number of bytes that a row of columns takes.
+// SizeAt returns the size of a row of columns in bytes.
 func SizeAt(cols []arrow.Array, row int) int64 {
 	size := int64(0)
 	for _, c := range cols {
@@ -71,7 +72,8 @@ func SizeAt(cols []arrow.Array, row int) int64 {
 	return size
 }
 
-// TakenSize is the number of bytes that Take of these rows would take: rows may come several times, so it has no bound in a's own.
+// TakenSize returns the size that Take of these rows would have, in bytes. Rows may repeat, so
+// it can exceed the size of a.
 func TakenSize(a arrow.Array, rows []int32) int64 {
 	switch a.(type) {
 	case *array.String, *array.Binary, *array.Map, *array.List, *array.Struct:
@@ -87,7 +89,8 @@ func TakenSize(a arrow.Array, rows []int32) int64 {
 	return sizeOf(a, 0, 1) * int64(len(rows))
 }
 
-// ValueSize is the number of bytes that a Go value, of the form that Value gives, takes in a column; off the fast path.
+// ValueSize returns the size in a column of a Go value as returned by Value, in bytes. It is
+// not for the fast path.
 func ValueSize(v any) int64 {
 	switch v := v.(type) {
 	case string:

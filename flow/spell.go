@@ -13,8 +13,9 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 )
 
-// Spell is how CAST(x AS STRING) spells a value: doubles as Java's shortest double, DECIMAL with its digits, dates and times in
-// ISO 8601, arrays as [a, b], maps as {k=v}, structs as Struct{F=v}.
+// Spell returns a value as CAST(x AS STRING) does: doubles as Java's shortest representation,
+// DECIMAL with all its digits, dates and times in ISO 8601, arrays as [a, b], maps as {k=v},
+// structs as Struct{F=v}.
 func Spell(t Type, v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -86,7 +87,7 @@ func nestedText(t Type, v any) string {
 	return out.String()
 }
 
-// timeText leaves out the seconds or the fraction when they are zero, as Java's LocalTime does.
+// timeText omits the seconds or the fraction if they are zero, like Java's LocalTime.
 func timeText(ms int64) string {
 	t := time.UnixMilli(ms).UTC()
 	switch {
@@ -98,11 +99,12 @@ func timeText(ms int64) string {
 	return t.Format("15:04:05.000")
 }
 
-// AppendDouble appends a DOUBLE as Java spells it: the shortest decimal that reads back as v, with at least one digit on either side
-// of the point (100.0), and as 1.0E10 outside 0.001 <= |v| < 10,000,000. Also NaN, Infinity and -Infinity.
+// AppendDouble appends a DOUBLE in Java's notation: the shortest decimal that parses to v, with
+// at least one digit on either side of the point (100.0), and as 1.0E10 outside 0.001 <= |v| <
+// 10,000,000. Also NaN, Infinity and -Infinity.
 func AppendDouble(dst []byte, v float64) []byte { return appendJava(dst, v, 64) }
 
-// AppendFloat appends a FLOAT in the same manner.
+// AppendFloat appends a FLOAT in the same notation.
 func AppendFloat(dst []byte, v float32) []byte { return appendJava(dst, float64(v), 32) }
 
 func appendJava(dst []byte, v float64, size int) []byte {
@@ -128,8 +130,8 @@ func appendJava(dst []byte, v float64, size int) []byte {
 	return appendScientific(dst, v, size)
 }
 
-// appendScientific turns Go's 1e-05 into 1.0E-5. Of the subnormal numbers, some need one digit only; Java then gives the nearest of
-// those with two (4.9E-324).
+// appendScientific converts Go's 1e-05 to 1.0E-5. Some subnormal numbers need only one digit;
+// Java then prints the nearest number with two digits (4.9E-324).
 func appendScientific(dst []byte, v float64, size int) []byte {
 	var room [32]byte
 	text := strconv.AppendFloat(room[:0], v, 'e', -1, size)
@@ -137,7 +139,7 @@ func appendScientific(dst []byte, v float64, size int) []byte {
 	for text[e] != 'e' {
 		e--
 	}
-	if e <= 2 && math.Abs(v) < 1e-35 { // one digit, and no point
+	if e <= 2 && math.Abs(v) < 1e-35 { // one digit and no point
 		var more [32]byte
 		two := strconv.AppendFloat(more[:0], v, 'e', 1, size)
 		if back, err := strconv.ParseFloat(string(two), size); err == nil && back == v {

@@ -1,4 +1,5 @@
-// Package flow holds the nouns that travel through the engine: types, schemas, weights, event time and batches.
+// Package flow defines the data that moves through the engine: types, schemas, weights, event
+// time and batches.
 package flow
 
 import (
@@ -8,7 +9,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Type is a column's type. There is one type system, Arrow's; the names below are SQL's names for the members StreamQL uses.
+// Type is the type of a column. The engine uses Arrow's type system; the names below are the
+// SQL names of the types in use.
 type Type = arrow.DataType
 
 // The types without parameters.
@@ -26,27 +28,30 @@ var (
 	Null      Type = arrow.Null
 )
 
-// Decimal is DECIMAL(precision, scale), 1 <= precision <= 38, 0 <= scale <= precision, held in 128 bits.
+// Decimal returns DECIMAL(precision, scale), 1 <= precision <= 38, 0 <= scale <= precision,
+// stored in 128 bits.
 func Decimal(precision, scale int32) Type {
 	return &arrow.Decimal128Type{Precision: precision, Scale: scale}
 }
 
-// Array is ARRAY<elem>.
+// Array returns ARRAY<elem>.
 func Array(elem Type) Type { return arrow.ListOf(elem) }
 
-// Map is MAP<key, value>.
+// Map returns MAP<key, value>.
 func Map(key, value Type) Type { return arrow.MapOf(key, value) }
 
-// Struct is STRUCT<..> with the fields in order.
+// Struct returns STRUCT<..> with the fields in order.
 func Struct(fields ...arrow.Field) Type { return arrow.StructOf(fields...) }
 
-// Field is a nullable column or struct field.
+// Field returns a nullable column or struct field.
 func Field(name string, t Type) arrow.Field { return arrow.Field{Name: name, Type: t, Nullable: true} }
 
-// SameType reports whether a and b are the same type; names of struct fields count, nullability does not.
+// SameType reports whether a and b are the same type. Names of struct fields matter,
+// nullability does not.
 func SameType(a, b Type) bool { return TypeName(a) == TypeName(b) }
 
-// TypeName spells a type as SQL does: "BIGINT", "ARRAY<DECIMAL(4,2)>", "STRUCT<`A` INTEGER>".
+// TypeName returns a type in SQL notation: "BIGINT", "ARRAY<DECIMAL(4,2)>", "STRUCT<`A`
+// INTEGER>".
 func TypeName(t Type) string {
 	switch t := t.(type) {
 	case nil:

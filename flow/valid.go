@@ -7,16 +7,16 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
-// Validity says which of n rows are NULL. Made by Valid or Both, it starts without a bitmap and grows one at the first Clear.
+// Validity records which of n rows are NULL. It has no bitmap until the first Clear.
 type Validity struct {
 	n, nulls int
 	bits     []byte
 }
 
-// Valid is n rows, none NULL.
+// Valid returns the Validity of n rows that are not NULL.
 func Valid(n int) Validity { return Validity{n: n} }
 
-// Both is n rows, NULL where any of the columns is.
+// Both returns the Validity of n rows that are NULL if any of the columns is.
 func Both(n int, cols ...arrow.Array) Validity {
 	v := Valid(n)
 	for _, c := range cols {
@@ -49,7 +49,7 @@ func (v *Validity) Clear(i int) {
 // IsNull reports whether a row is NULL.
 func (v *Validity) IsNull(i int) bool { return v.bits != nil && !bitutil.BitIsSet(v.bits, i) }
 
-// Nulls is the number of NULL rows.
+// Nulls returns the number of NULL rows.
 func (v *Validity) Nulls() int { return v.nulls }
 
 func (v *Validity) buffer() *memory.Buffer {
@@ -59,7 +59,10 @@ func (v *Validity) buffer() *memory.Buffer {
 	return memory.NewBufferBytes(v.bits)
 }
 
-// Bools makes a BOOLEAN column over a bitmap (least significant bit first), without copying it.
+// Bools returns a BOOLEAN column over a bitmap (least significant bit first), without copying
+// it.
 func Bools(n int, bits []byte, v Validity) *array.Boolean {
-	return array.NewBooleanData(array.NewData(Boolean, n, []*memory.Buffer{v.buffer(), memory.NewBufferBytes(bits)}, nil, v.nulls, 0))
+	return array.NewBooleanData(
+		array.NewData(Boolean, n, []*memory.Buffer{v.buffer(), memory.NewBufferBytes(bits)}, nil, v.nulls, 0),
+	)
 }

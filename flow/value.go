@@ -9,22 +9,22 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
-// A single value, off the fast path, is a Go value:
+// Outside the fast path, a single value is represented as a Go value:
 //
 //	BOOLEAN bool · INT int32 · BIGINT int64 · FLOAT float32 · DOUBLE float64 · DECIMAL decimal128.Num (scale: the type's) ·
 //	STRING string · BYTES []byte · DATE arrow.Date32 · TIME arrow.Time32 · TIMESTAMP arrow.Timestamp ·
-//	ARRAY []any · MAP []Entry (order kept) · STRUCT []any (a value per field) · NULL nil
+//	ARRAY []any · MAP []Entry (ordered) · STRUCT []any (a value per field) · NULL nil
 
 // Entry is one pair of a MAP value.
 type Entry struct{ Key, Value any }
 
-// Mem is the allocator of all batches: Go's heap, so that nothing needs a release.
+// Mem is the allocator of all batches: Go's heap, so that nothing must be released.
 var Mem memory.Allocator = memory.NewGoAllocator()
 
-// Builder makes a builder for t.
+// Builder returns a builder for t.
 func Builder(t Type) array.Builder { return array.NewBuilder(Mem, t) }
 
-// Value reads a row of a column as a Go value.
+// Value returns a row of a column as a Go value.
 func Value(a arrow.Array, row int) any {
 	if a.IsNull(row) {
 		return nil
@@ -81,7 +81,7 @@ func Value(a arrow.Array, row int) any {
 	panic(fmt.Sprintf("flow: no values of type %s", a.DataType()))
 }
 
-// Append adds a Go value, of the form that Value gives, to a builder.
+// Append appends a Go value, as returned by Value, to a builder.
 func Append(b array.Builder, v any) {
 	if v == nil {
 		b.AppendNull()
@@ -133,7 +133,7 @@ func Append(b array.Builder, v any) {
 	}
 }
 
-// Repeat is a column of n times the same value.
+// Repeat returns a column that contains the same value n times.
 func Repeat(t Type, v any, n int) arrow.Array {
 	b := Builder(t)
 	b.Reserve(n)
@@ -143,7 +143,7 @@ func Repeat(t Type, v any, n int) arrow.Array {
 	return b.NewArray()
 }
 
-// Column makes a column of Go values.
+// Column returns a column of Go values.
 func Column(t Type, values ...any) arrow.Array {
 	b := Builder(t)
 	for _, v := range values {

@@ -4,8 +4,9 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Widens reports whether a value of type from can stand where to is wanted without a CAST: NULL anywhere, and numbers in the order
-// INT, BIGINT, DECIMAL, (FLOAT,) DOUBLE; arrays, maps and structs when their parts do.
+// Widens reports whether a value of type from is accepted as type to without a CAST: NULL for
+// every type; numbers in the order INT, BIGINT, DECIMAL, (FLOAT,) DOUBLE; arrays, maps and
+// structs if their components are.
 func Widens(from, to Type) bool {
 	if from.ID() == arrow.NULL || SameType(from, to) {
 		return true
@@ -56,7 +57,8 @@ func rank(t Type) int {
 	return 0
 }
 
-// AsDecimal is the DECIMAL type that holds every value of an exact number type; nil for others.
+// AsDecimal returns the DECIMAL type that holds every value of an exact number type; nil for
+// other types.
 func AsDecimal(t Type) *arrow.Decimal128Type {
 	switch t := t.(type) {
 	case *arrow.Int32Type:
@@ -69,7 +71,7 @@ func AsDecimal(t Type) *arrow.Decimal128Type {
 	return nil
 }
 
-// Common is the narrowest type to which both widen; false when there is none.
+// Common returns the narrowest type to which both types widen; false if there is none.
 func Common(a, b Type) (Type, bool) {
 	switch {
 	case Widens(a, b):

@@ -5,12 +5,36 @@ import (
 	"testing"
 )
 
-// byName is the types that the tables below speak of.
+// byName returns the type with a name that the tables below use.
 func byName(t *testing.T, name string) Type {
 	t.Helper()
-	all := append(append([]Type(nil), every...), Decimal(10, 0), Decimal(19, 0), Decimal(12, 2), Decimal(21, 2), Decimal(4, 2), Decimal(3, 0), Decimal(6, 4), Decimal(38, 0),
-		Decimal(7, 4), Decimal(5, 2), Array(Bigint), Array(Null), Array(Double), Map(String, Int), Map(String, Null), Map(Int, Int), Struct(Field("a", Int)), Struct(Field("a", Bigint)),
-		Struct(Field("b", Int)), Struct(Field("a", Int), Field("b", Int)), Struct(Field("a", String)))
+	all := append(
+		append([]Type(nil), every...),
+		Decimal(10, 0),
+		Decimal(19, 0),
+		Decimal(12, 2),
+		Decimal(21, 2),
+		Decimal(4, 2),
+		Decimal(3, 0),
+		Decimal(6, 4),
+		Decimal(38, 0),
+		Decimal(
+			7,
+			4,
+		),
+		Decimal(5, 2),
+		Array(Bigint),
+		Array(Null),
+		Array(Double),
+		Map(String, Int),
+		Map(String, Null),
+		Map(Int, Int),
+		Struct(Field("a", Int)),
+		Struct(Field("a", Bigint)),
+		Struct(Field("b", Int)),
+		Struct(Field("a", Int), Field("b", Int)),
+		Struct(Field("a", String)),
+	)
 	for _, of := range all {
 		if TypeName(of) == name {
 			return of
@@ -43,11 +67,22 @@ func TestCommon(t *testing.T) {
 				}
 				continue
 			}
-			// the fields of a struct keep the order of the first: only their set is the same both ways
-			if !ok || TypeName(got) != c.want && !(strings.HasPrefix(c.want, "STRUCT") && len(TypeName(got)) == len(c.want)) {
-				t.Errorf("%s and %s have %s in common (%v), want %s", TypeName(pair[0]), TypeName(pair[1]), TypeName(got), ok, c.want)
+			// the fields of a struct are in the order of the first type: only their set does
+			// not depend on the order of arguments
+			if !ok ||
+				TypeName(got) != c.want &&
+					!(strings.HasPrefix(c.want, "STRUCT") && len(TypeName(got)) == len(c.want)) {
+				t.Errorf(
+					"%s and %s have %s in common (%v), want %s",
+					TypeName(pair[0]),
+					TypeName(pair[1]),
+					TypeName(got),
+					ok,
+					c.want,
+				)
 			}
-			if ok && c.a != "DECIMAL(38,0)" && !strings.Contains(c.want, "`b`") && (!Widens(a, got) || !Widens(b, got)) {
+			if ok && c.a != "DECIMAL(38,0)" && !strings.Contains(c.want, "`b`") &&
+				(!Widens(a, got) || !Widens(b, got)) {
 				t.Errorf("%s or %s does not widen to their common %s", c.a, c.b, TypeName(got))
 			}
 		}

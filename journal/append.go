@@ -12,18 +12,21 @@ import (
 
 func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 
-// Processes that compete for the log back off, from firstPause doubling to longPause, each at random between half of it and all of it.
+// The backoff of processes that compete for the log: it doubles from firstPause to longPause,
+// and each delay is random between half of it and all of it.
 const (
 	firstPause = 50 * time.Millisecond
 	longPause  = 2 * time.Second
 )
 
-// errMoved says that the catalog has changed since the entry was decided.
+// errMoved reports that the catalog has changed since the entry was decided.
 var errMoved = errors.New("the catalog has changed meanwhile")
 
-// Decide appends the entry that decide returns for the newest snapshot; nil: there is nothing to do. decide runs on the caller's
-// goroutine, without a lock, and may ask the broker. It runs again when another process has changed a definition before the entry was
-// appended. When Decide returns nil, the entry is applied here. An error that passes is waited out as long as ctx and patience last.
+// Decide appends the entry that decide returns for the newest snapshot; nil: nothing is
+// appended. decide runs on the caller's goroutine without a lock and may call the broker. It
+// runs again if another process has changed a definition before the entry was appended. When
+// Decide returns nil, the entry is applied in this process. Temporary errors are retried until
+// ctx ends or Config.Patience has passed.
 func (l *Log) Decide(ctx context.Context, decide func(*catalog.Catalog) (*catalog.Entry, error)) error {
 	pause, began, warned := firstPause, time.Now(), time.Time{}
 	var tried []string
@@ -45,12 +48,13 @@ func (l *Log) Decide(ctx context.Context, decide func(*catalog.Catalog) (*catalo
 	}
 }
 
-// competes reports whether another process was first.
+// competes reports whether the error means that another process appended first.
 func (l *Log) competes(err error) bool {
 	return errors.Is(err, errMoved) || errors.Is(err, topic.ErrFenced) || errors.Is(err, topic.ErrLost)
 }
 
-// try decides and appends once. tried are the ids of the entries of earlier tries: one whose commit was in doubt may be there after all.
+// try decides and appends once. tried contains the ids of the entries of earlier tries, because
+// an entry whose commit was in doubt may have been appended after all.
 func (l *Log) try(ctx context.Context, decide func(*catalog.Catalog) (*catalog.Entry, error), tried *[]string) error {
 	if err := l.CatchUp(ctx); err != nil {
 		return err
@@ -78,8 +82,9 @@ func (l *Log) try(ctx context.Context, decide func(*catalog.Catalog) (*catalog.E
 	return l.append(ctx, e.ID, value, snapshot.Version())
 }
 
-// append writes an entry that was decided at a version of the catalog. Begin fences every process that began before, so nobody's entry
-// can come between the look at the log's end and the commit: a process that begins later makes this commit fail.
+// append writes an entry that was decided at a version of the catalog. Begin fences every
+// process that began before. No other entry can therefore be appended between the read of the
+// log's end and the commit: if another process begins in between, this commit fails.
 func (l *Log) append(ctx context.Context, id string, value []byte, version int64) (err error) {
 	txn, err := l.c.Broker.Begin(ctx, transaction)
 	if err != nil {
@@ -100,7 +105,8 @@ func (l *Log) append(ctx context.Context, id string, value []byte, version int64
 	if errors.Is(err, topic.ErrFenced) {
 		return err
 	}
-	// Whatever the commit says, the log tells whether the entry is there: an answer may have been lost.
+	// Whether the entry was appended is decided by reading the log, because the response to the
+	// commit may have been lost.
 	if caught := l.CatchUp(ctx); caught != nil {
 		return errors.Join(err, caught)
 	}

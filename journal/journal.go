@@ -1,6 +1,7 @@
-// Package journal is the catalog log: the topic that holds every definition of an application, which all its processes follow. A
-// definition is decided against a snapshot, appended in its turn, and applied when it is read back. Nothing is known of a definition's
-// effects here: the next snapshot goes to those who follow it.
+// Package journal implements the catalog log: a topic with all definitions of an application,
+// which all its processes follow. A definition is decided against a snapshot, appended under a
+// fence, and applied when it is read back. The package does not depend on the effects of a
+// definition: it passes the next snapshot to Config.Apply.
 package journal
 
 import (
@@ -16,55 +17,60 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Config is what a log works with.
+// Config is the environment of a log.
 type Config struct {
 	Broker interface {
 		topic.Source
 		topic.Sink
 	}
-	Topic string // one partition
-	By    string // this process, as entries name it
+	Topic string // with one partition
+	By    string // the name of this process in entries
 	Now   func() time.Time
-	// Random spreads the pauses of processes that compete.
+	// Random randomizes the backoff of competing processes.
 	Random func() uint64
-	// Apply is called with each new snapshot and the entries that led to it, in the order of the log, on the follower's goroutine. It must
-	// not wait for anything.
+	// Apply is called with each new snapshot and the entries that led to it, in the order of
+	// the log, on the follower's goroutine. It must not block.
 	Apply func(next *catalog.Catalog, entries []*catalog.Entry)
-	// Warn reports an entry that cannot be applied, and trouble with the topic that is being waited out.
+	// Warn reports an entry that cannot be applied, and errors of the topic that are being
+	// retried.
 	Warn func(error)
-	// Passing reports whether an error heals by itself.
+	// Passing reports whether an error is temporary.
 	Passing func(error) bool
-	// Patience is how long Decide waits out errors that pass; 0: for ever.
+	// Patience is how long Decide retries temporary errors; 0: without a limit.
 	Patience time.Duration
-	// Pause is the wait between two tries to follow the topic, Every the time between two warnings about the same trouble.
+	// Pause is the delay between two tries to follow the topic, Every the interval between two
+	// warnings about the same error.
 	Pause, Every time.Duration
 }
 
-// transaction is the id under which processes fence one another: the newest Begin wins.
+// transaction is the id under which processes fence each other: the newest Begin wins.
 const transaction = "catalog"
 
-// Log is one process's view of the catalog log. Its methods may be called from any goroutine.
+// Log is the catalog log as seen by one process. Any goroutine may call its methods. Only the
+// goroutine of Load and then Follow replaces the snapshot.
 type Log struct {
 	c        Config
 	snapshot atomic.Pointer[catalog.Catalog]
-	turn     chan struct{} // held while an entry is appended: one at a time in a process
+	turn     chan struct{} // a semaphore, held while an entry is appended
 
-	mu     sync.Mutex // guards what follows; never held over I/O
+	mu     sync.Mutex // guards the fields below; never held during I/O
 	next   topic.Offset
-	moved  chan struct{}   // closed and replaced when next or failed moves
-	stuck  error           // why the log could not be followed the last time that it could not, and needs somebody's help
-	failed int             // how often that was
-	found  map[string]bool // ids of entries of this process whose commit was in doubt, and whether they were read back
+	moved  chan struct{} // closed and replaced when next or failed changes
+	stuck  error         // the last error that stopped the following and needs intervention
+	failed int           // number of such errors
+	// ids of this process's entries that may be in the log: true once they were read back
+	found map[string]bool
 }
 
-// New returns a log of which nothing has been read yet. base is the catalog before its first entry.
+// New returns a log that has read nothing yet. base is the catalog before the first entry.
 func New(c Config, base *catalog.Catalog) *Log {
 	l := &Log{c: c, turn: make(chan struct{}, 1), moved: make(chan struct{}), found: map[string]bool{}}
 	l.snapshot.Store(base)
 	return l
 }
 
-// Load reads the log to its present end, before Follow. After an error it may be called again.
+// Load reads the log up to its present end. It must return before Follow is called, and may be
+// called again after an error.
 func (l *Log) Load(ctx context.Context) error {
 	d, err := l.c.Broker.Describe(ctx, l.c.Topic)
 	if err != nil {
@@ -81,10 +87,10 @@ func (l *Log) Load(ctx context.Context) error {
 	return nil
 }
 
-// Snapshot is the catalog as far as the log has been applied here.
+// Snapshot returns the catalog as of the last entry that was applied here. It never blocks.
 func (l *Log) Snapshot() *catalog.Catalog { return l.snapshot.Load() }
 
-// read applies a span to its end.
+// read applies the entries of a span.
 func (l *Log) read(ctx context.Context, span topic.Span) error {
 	var all []topic.Fetch
 	r, err := l.c.Broker.Open(ctx, []topic.Span{span})
@@ -105,8 +111,8 @@ func (l *Log) read(ctx context.Context, span topic.Span) error {
 	}
 }
 
-// Follow applies what is appended, by this process or another, until ctx ends. It runs on one goroutine, which is the only writer of the
-// snapshot from then on.
+// Follow applies the entries that this or another process appends, until ctx ends. Its
+// goroutine is the only writer of the snapshot.
 func (l *Log) Follow(ctx context.Context) {
 	for warned := (time.Time{}); ctx.Err() == nil; {
 		err := l.follow(ctx)
@@ -119,7 +125,7 @@ func (l *Log) Follow(ctx context.Context) {
 	}
 }
 
-// warn reports trouble once an interval.
+// warn reports an error at most once per interval.
 func (l *Log) warn(err error, warned *time.Time) {
 	if now := time.Now(); now.Sub(*warned) >= l.c.Every {
 		*warned = now
@@ -127,7 +133,8 @@ func (l *Log) warn(err error, warned *time.Time) {
 	}
 }
 
-// stick notes that the log cannot be followed. Waits for what was appended end with the error, unless it passes.
+// stick records that the log cannot be followed. Goroutines that wait for an offset return the
+// error, unless it is temporary.
 func (l *Log) stick(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +168,8 @@ func (l *Log) follow(ctx context.Context) error {
 	}
 }
 
-// advance notes that everything below an offset is applied.
+// advance records that all offsets below to are applied, and wakes the goroutines that wait for
+// them.
 func (l *Log) advance(to topic.Offset) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -172,7 +180,7 @@ func (l *Log) advance(to topic.Offset) {
 	}
 }
 
-// apply makes the next snapshot from records.
+// apply builds the next snapshot from records and publishes it.
 func (l *Log) apply(fetches []topic.Fetch) {
 	var changes []catalog.Change
 	var entries []*catalog.Entry
@@ -195,7 +203,7 @@ func (l *Log) apply(fetches []topic.Fetch) {
 		return
 	}
 	next := l.Snapshot()
-	if len(broken) > 0 { // before the changes, which may give them up
+	if len(broken) > 0 { // before the changes, which may skip them
 		next = next.WithBroken(broken...)
 	}
 	next = next.Apply(changes...)
@@ -225,15 +233,23 @@ type BrokenError struct {
 	catalog.Broken
 }
 
+// Error names the entry, the reason and the consequence.
 func (e *BrokenError) Error() string {
-	what := "it defines nothing that could be told"
+	what := "it has no readable definition"
 	if e.Name != "" {
 		what = fmt.Sprintf("%s %s is UNAVAILABLE in this process", e.Kind, e.Name)
 	}
-	return fmt.Sprintf("entry %d of the catalog topic %s cannot be applied: %s; %s", e.Offset, e.Topic, e.Reason, what)
+	return fmt.Sprintf(
+		"entry %d of the catalog topic %s cannot be applied: %s; %s",
+		e.Offset,
+		e.Topic,
+		e.Reason,
+		what,
+	)
 }
 
-// CatchUp returns when everything that had been committed to the log when it was called is applied, or with why that cannot be read.
+// CatchUp returns when all entries that were committed before the call are applied, or with the
+// error that prevents it.
 func (l *Log) CatchUp(ctx context.Context) error {
 	d, err := l.c.Broker.Describe(ctx, l.c.Topic)
 	if err != nil {
@@ -264,10 +280,10 @@ func (l *Log) reach(ctx context.Context, end topic.Offset) error {
 	}
 }
 
-// newID names an entry.
+// newID returns a random id for an entry.
 func newID() string { return rand.Text() }
 
-// sleep waits, or returns early when ctx ends.
+// sleep waits for d, or returns early when ctx ends.
 func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// forbidden is a broker whose catalog can be described and not read once shut is set.
+// forbidden is a broker whose catalog can be described but not read once shut is set.
 type forbidden struct {
 	topic.Source
 	topic.Sink
@@ -24,12 +24,22 @@ func (f *forbidden) Describe(context.Context, string) (topic.Topic, error) {
 
 func (f *forbidden) Open(context.Context, []topic.Span) (topic.Reader, error) { return nil, f.shut }
 
-// TestForbidden has a log that grows and may not be read: a wait for the newest entry ends with the reason.
+// TestForbidden: if the log grows but must not be read, waiting for the newest entry ends with
+// the cause.
 func TestForbidden(t *testing.T) {
 	b := &forbidden{shut: topic.ErrRefused}
 	said := make(chan error, 100)
-	l := New(Config{Broker: b, Topic: "catalog", Warn: func(err error) { said <- err }, Pause: time.Millisecond, Every: time.Hour,
-		Passing: topic.Passing}, catalog.New())
+	l := New(
+		Config{
+			Broker:  b,
+			Topic:   "catalog",
+			Warn:    func(err error) { said <- err },
+			Pause:   time.Millisecond,
+			Every:   time.Hour,
+			Passing: topic.Passing,
+		},
+		catalog.New(),
+	)
 	if err := l.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

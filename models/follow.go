@@ -12,34 +12,41 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// follower reads one model's topic on a goroutine of its own.
+// follower reads one model's topic on its own goroutine.
 type follower struct {
 	r     *Registry
 	model string
 	ctx   context.Context
 	stop  context.CancelFunc
-	kick  chan struct{} // ends a pause early
+	kick  chan struct{} // ends a backoff early
 
 	mu    sync.Mutex
 	now   *snapshot
 	more  chan struct{}  // closed when now is replaced
-	ranks map[string]int // numbers by id; a number once given stays
+	ranks map[string]int // numbers by id; an assigned number never changes
 
-	// The goroutine's own.
-	read   snapshot                  // what has been read; published as a copy
-	raw    map[string][]topic.Record // chunks of versions whose manifest has not come
-	warned bool                      // the trouble of this stretch has been reported
-	news   []Version                 // read and not yet reported
+	// Owned by the goroutine of run.
+	read   snapshot                  // the state as read so far; published as a copy
+	raw    map[string][]topic.Record // chunks of versions whose manifest has not been read yet
+	warned bool                      // the present error has been reported
+	news   []Version                 // read but not yet reported
 }
 
 func newFollower(r *Registry, model string) *follower {
-	f := &follower{r: r, model: model, kick: make(chan struct{}, 1), now: &snapshot{}, more: make(chan struct{}), ranks: map[string]int{},
-		raw: map[string][]topic.Record{}}
+	f := &follower{
+		r:     r,
+		model: model,
+		kick:  make(chan struct{}, 1),
+		now:   &snapshot{},
+		more:  make(chan struct{}),
+		ranks: map[string]int{},
+		raw:   map[string][]topic.Record{},
+	}
 	f.ctx, f.stop = context.WithCancel(r.ctx)
 	return f
 }
 
-// look returns the present snapshot and what is closed when there is another.
+// look returns the present snapshot and a channel that is closed when it is replaced.
 func (f *follower) look() (*snapshot, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -53,7 +60,7 @@ func (f *follower) number(id string) (int, bool) {
 	return n, ok
 }
 
-// show makes what has been read visible. A follower that was ended shows nothing more.
+// show publishes the state that has been read. A follower that has ended publishes nothing.
 func (f *follower) show() {
 	s := f.read
 	s.list = slices.Clone(s.list)
@@ -63,7 +70,7 @@ func (f *follower) show() {
 		return
 	}
 	known := len(f.ranks)
-	if known > len(s.list) || f.now.topic != s.topic { // another topic under the same name
+	if known > len(s.list) || f.now.topic != s.topic { // another topic of the same name
 		f.ranks, known = map[string]int{}, 0
 	}
 	for _, v := range s.list[known:] {
@@ -72,14 +79,15 @@ func (f *follower) show() {
 	f.replace(&s)
 }
 
-// replace needs mu.
+// replace publishes a snapshot. mu is held.
 func (f *follower) replace(s *snapshot) {
 	f.now = s
 	close(f.more)
 	f.more = make(chan struct{})
 }
 
-// end stops the goroutine and lets go of all callers that wait. It does not wait for the goroutine.
+// end ends the goroutine, without waiting for it, and makes all waiting callers return the
+// error.
 func (f *follower) end(why error) {
 	f.stop()
 	f.mu.Lock()
@@ -89,13 +97,14 @@ func (f *follower) end(why error) {
 	f.replace(&s)
 }
 
-// How long a follower waits after an error: little at first, more when it fails again without having read anything.
+// The backoff after an error. It doubles with each error that follows without progress.
 const (
 	firstPause = 50 * time.Millisecond
 	longPause  = 5 * time.Second
 )
 
-// run follows the topic until the follower is ended. A topic that is not there and a broker that is away are asked again and again.
+// run follows the topic until the follower ends. It retries while the topic does not exist or
+// the broker is unreachable.
 func (f *follower) run() {
 	pause := firstPause
 	for {
@@ -119,16 +128,19 @@ func (f *follower) run() {
 	}
 }
 
-// warn reports the first error of a stretch in which nothing is read. That there is no topic, or another, is no trouble.
+// warn reports an error, once until something is read again. A topic that does not exist or has
+// been recreated is not an error.
 func (f *follower) warn(err error) {
-	if f.warned || f.r.config.Warn == nil || errors.Is(err, topic.ErrUnknownTopic) || errors.Is(err, topic.ErrTopicReplaced) {
+	if f.warned || f.r.config.Warn == nil || errors.Is(err, topic.ErrUnknownTopic) ||
+		errors.Is(err, topic.ErrTopicReplaced) {
 		return
 	}
 	f.warned = true
 	f.r.config.Warn(fmt.Errorf("following the versions of model %q: %w", f.model, err))
 }
 
-// follow reads the topic as it grows, from where the last call came to; it returns with an error only.
+// follow reads the topic as it grows, from the offset that the previous call reached. It
+// returns only with an error.
 func (f *follower) follow() error {
 	d, err := f.r.config.Broker.Describe(f.ctx, f.r.config.Topic(f.model))
 	if err != nil {
@@ -147,7 +159,7 @@ func (f *follower) follow() error {
 	if err != nil {
 		return err
 	}
-	defer reader.Close() // nothing depends on how a reader ends
+	defer reader.Close() // nothing depends on the error
 	for {
 		fetches, err := reader.Poll(f.ctx)
 		if err != nil {
@@ -163,7 +175,7 @@ func (f *follower) follow() error {
 	}
 }
 
-// report reports the versions that were read since the last time.
+// report passes the versions that were read since the last call to Config.Seen.
 func (f *follower) report(old bool) {
 	if seen := f.r.config.Seen; seen != nil {
 		for _, v := range f.news {
@@ -192,7 +204,7 @@ func (f *follower) take(fetch *topic.Fetch) {
 	f.read.next = fetch.Next
 }
 
-// dropped notes that a version's chunks are deleted.
+// dropped records that a version's chunks are deleted.
 func (f *follower) dropped(id string) {
 	delete(f.raw, id)
 	if i := f.index(id); i >= 0 {
@@ -204,12 +216,12 @@ func (f *follower) dropped(id string) {
 	}
 }
 
-// index is the place of a version in the list that has been read, -1: it is not there.
+// index returns the index of a version in the list that has been read, or -1.
 func (f *follower) index(id string) int {
 	return slices.IndexFunc(f.read.list, func(v Version) bool { return v.ID == id })
 }
 
-// complete takes a manifest, which completes its version and gives it its number.
+// complete handles a manifest, which completes its version and determines its number.
 func (f *follower) complete(id string, manifest topic.Record) {
 	chunks := f.raw[id]
 	delete(f.raw, id)
@@ -217,13 +229,14 @@ func (f *follower) complete(id string, manifest topic.Record) {
 	v.bundle, v.Manifest, v.Err = ml.Decode(append(chunks, manifest))
 	switch {
 	case v.Err == nil:
-	case len(chunks) == 0 && v.Manifest.Payload.Chunks > 0: // compaction has removed what was dropped
+	case len(chunks) == 0 && v.Manifest.Payload.Chunks > 0:
+		// compaction has removed the chunks of a dropped version
 		v.Status, v.bundle, v.Err = Dropped, nil, nil
 	default:
 		v.Status, v.bundle = Corrupt, nil
 	}
 	at := f.index(id)
-	if at >= 0 { // early programs could write one number twice: the later bytes count
+	if at >= 0 { // early versions of the program could write one number twice: the later bytes count
 		v.Number = f.read.list[at].Number
 	}
 	v.Manifest.ID, v.Manifest.Version, v.Manifest.Parent = id, v.Number, f.parent(&v.Manifest)
@@ -235,7 +248,7 @@ func (f *follower) complete(id string, manifest topic.Record) {
 	f.read.list = append(f.read.list, v)
 }
 
-// parent is the number of the version that a manifest's follows, 0: there is none.
+// parent returns the number of the version that a manifest's version continues, or 0.
 func (f *follower) parent(m *ml.Manifest) int {
 	id := m.ParentID
 	if id == "" && m.Parent > 0 {

@@ -8,21 +8,34 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// FunctionName is the function that the relation streamql.training finds its version numbers with.
+// FunctionName is the function with which the relation streamql.training looks up version
+// numbers.
 const FunctionName = "MODEL_VERSION_NUMBER"
 
-// Function is MODEL_VERSION_NUMBER(model, id): the number of the version with an id, NULL while the registry does not know it. It is
-// volatile, for the same row may give NULL now and a number later.
+// Function returns MODEL_VERSION_NUMBER(model, id): the number of the version with an id, NULL
+// while the registry does not know it. It is volatile, because the same row may be NULL now and
+// have a number later.
 func (r *Registry) Function() udf.Scalar {
-	return udf.Scalar{Name: FunctionName, Doc: "the number of a model's version by its id, as streamql.training has it; NULL if it is not known here",
+	return udf.Scalar{
+		Name: FunctionName,
+		Doc:  "the number of a model's version by its id, as in streamql.training; NULL if it is unknown here",
 		Bind: func(have []flow.Type) (udf.Signature, error) {
 			want := []flow.Type{flow.String, flow.String}
-			return udf.Signature{Args: want, Result: flow.Int, Volatile: true, Kernel: r.numbers}, udf.Accept(FunctionName, have, want...)
+			return udf.Signature{
+					Args:     want,
+					Result:   flow.Int,
+					Volatile: true,
+					Kernel:   r.numbers,
+				}, udf.Accept(
+					FunctionName,
+					have,
+					want...)
 		},
-		Examples: []udf.Example{{SQL: "MODEL_VERSION_NUMBER('none', 'none')", Want: "NULL"}}}
+		Examples: []udf.Example{{SQL: "MODEL_VERSION_NUMBER('none', 'none')", Want: "NULL"}},
+	}
 }
 
-// numbers is the kernel. Rows of one training follow one another: the last answer serves again.
+// numbers is the kernel. Consecutive rows belong to one training, so the last result is cached.
 func (r *Registry) numbers(args []arrow.Array, rows int, _ udf.Env) arrow.Array {
 	model, id := args[0].(*array.String), args[1].(*array.String)
 	b := array.NewInt32Builder(flow.Mem)

@@ -12,7 +12,8 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// TestTrainingLog: rows of the log have a version's id, and the function finds its number.
+// TestTrainingLog: rows of the log contain the id of a version, and the function finds its
+// number.
 func TestTrainingLog(t *testing.T) {
 	b := embedded(t)
 	r := following(t, b, "a")
@@ -31,12 +32,21 @@ func TestTrainingLog(t *testing.T) {
 		rows = append(rows, map[string]any{})
 		return json.Unmarshal(f.Value.At(i), &rows[len(rows)-1])
 	}))
-	if len(rows) != 2 || rows[0]["version_id"] != second || rows[0]["detail"] != "from 1" || rows[1]["version_id"] != first || rows[1]["version"] != nil {
+	if len(rows) != 2 || rows[0]["version_id"] != second || rows[0]["detail"] != "from 1" ||
+		rows[1]["version_id"] != first ||
+		rows[1]["version"] != nil {
 		t.Errorf("the log is %v", rows)
 	}
 	sig, err := r.Function().Bind([]flow.Type{flow.String, flow.String})
 	must(t, err)
-	got := sig.Kernel([]arrow.Array{flow.Column(flow.String, "m", "m", "m", "other", nil, "m"), flow.Column(flow.String, first, second, second, first, first, "none")}, 6, udf.Env{})
+	got := sig.Kernel(
+		[]arrow.Array{
+			flow.Column(flow.String, "m", "m", "m", "other", nil, "m"),
+			flow.Column(flow.String, first, second, second, first, first, "none"),
+		},
+		6,
+		udf.Env{},
+	)
 	for i, want := range []any{int32(1), int32(2), int32(2), nil, nil, nil} {
 		if v := flow.Value(got, i); v != want {
 			t.Errorf("row %d is %v, want %v", i, v, want)
@@ -47,7 +57,7 @@ func TestTrainingLog(t *testing.T) {
 	}
 }
 
-// BenchmarkNumbers finds the numbers of rows of one training, as they follow one another in the log.
+// BenchmarkNumbers looks up the numbers of consecutive rows of one training, as in the log.
 func BenchmarkNumbers(b *testing.B) {
 	broker := embedded(b)
 	r := following(b, broker, "a")

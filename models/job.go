@@ -12,11 +12,11 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// Job is the models as one job sees them: it implements exec.Models. What it publishes appears with its commit. A Job belongs to the
-// goroutine that runs the job's worker.
+// Job implements exec.Models for one job. The versions that it publishes become visible with
+// the job's commit. The goroutine of the job's worker owns it.
 type Job struct {
 	r    *Registry
-	mine map[string][]published // by model, in order, until the registry has them
+	mine map[string][]published // by model, in order, until the registry has read them
 }
 
 // published is a version that the job has written.
@@ -30,12 +30,14 @@ type published struct {
 
 var _ exec.Models = (*Job)(nil)
 
-// ForJob returns the models for one job.
+// ForJob returns the models as one job uses them.
 func (r *Registry) ForJob() *Job { return &Job{r: r, mine: map[string][]published{}} }
 
-// Version implements exec.Models. It never waits: with wait, a model without a version is ErrNoVersion. Without, as a training asks that
-// goes on from the newest version, what the job itself has published last is the newest, committed or not: what is learned must not depend
-// on when commits fall. Its number is what it will be if nobody else publishes.
+// Version implements exec.Models. It never waits: with wait, a model without a version is
+// ErrNoVersion. Without wait, it is used by a training that continues from the newest version.
+// That version is then the last one that the job itself has published, committed or not, so
+// that the result does not depend on when commits happen. Its number is the one that it will
+// have if no other process publishes.
 func (j *Job) Version(model string, number int, wait bool) (any, int, error) {
 	if number == 0 && !wait {
 		known := j.r.Versions(model)
@@ -65,14 +67,20 @@ func (j *Job) Swapped(job, model string, from, to int, out exec.Output) error {
 	return j.Note(out, ev)
 }
 
-// Publish implements exec.Models. The version's number shows when the topic is read back.
+// Publish implements exec.Models. The version's number is known when the topic has been read
+// back.
 func (j *Job) Publish(model string, v any, out exec.Output) (string, error) {
 	version := v.(op.Version)
 	known := j.r.Versions(model)
 	mine := j.unseen(model, known)
 	m := version.Manifest
 	m.ID, m.ParentID, m.Finished = j.r.config.NewID(), parentID(known, mine), j.r.config.Now().UnixMilli()
-	m.Build = map[string]string{"go": runtime.Version(), "goos": runtime.GOOS, "goarch": runtime.GOARCH, "version": j.r.config.Version}
+	m.Build = map[string]string{
+		"go":      runtime.Version(),
+		"goos":    runtime.GOOS,
+		"goarch":  runtime.GOARCH,
+		"version": j.r.config.Version,
+	}
 	records, m, err := ml.Encode(version.Bundle, m)
 	if err != nil {
 		return "", err
@@ -88,7 +96,8 @@ func (j *Job) Publish(model string, v any, out exec.Output) (string, error) {
 	return m.ID, out.Write(topic.Partition{Topic: j.r.config.Topic(model)}, records...)
 }
 
-// unseen are the job's own versions that are not among those known yet: those of this transaction, and those committed just now.
+// unseen returns the job's own versions that are not among known: those of this transaction,
+// and those committed just now.
 func (j *Job) unseen(model string, known []Version) []published {
 	var out []published
 	for _, p := range j.mine[model] {
@@ -99,7 +108,7 @@ func (j *Job) unseen(model string, known []Version) []published {
 	return out
 }
 
-// parentID is the id of the newest good version.
+// parentID returns the id of the newest valid version.
 func parentID(known []Version, mine []published) string {
 	if n := len(mine); n > 0 {
 		return mine[n-1].id
@@ -112,7 +121,8 @@ func parentID(known []Version, mine []published) string {
 	return ""
 }
 
-// surplus is the tombstones of the versions that are older than the newest keep. Their manifests stay.
+// surplus returns the tombstones of the versions older than the newest keep. Their manifests
+// remain.
 func surplus(known []Version, mine []published, keep int) []topic.Record {
 	var out []topic.Record
 	old := len(known) + len(mine) - keep
@@ -130,7 +140,8 @@ func surplus(known []Version, mine []published, keep int) []topic.Record {
 	return out
 }
 
-// trainingRow is a row of streamql.training. Its number is looked up when it is read, see Registry.Function.
+// trainingRow is a row of streamql.training. The number is looked up when the row is read, see
+// Registry.Function.
 type trainingRow struct {
 	Model  string  `json:"model"`
 	ID     string  `json:"version_id,omitempty"`
@@ -145,14 +156,17 @@ type trainingRow struct {
 
 // Note implements exec.Models.
 func (j *Job) Note(out exec.Output, ev exec.TrainingEvent) error {
-	value, err := json.Marshal(trainingRow{ev.Model, ev.ID, ev.Event, ev.Pass, ev.Rows, ev.Metric, ev.Value, ev.Job, ev.Detail})
+	value, err := json.Marshal(
+		trainingRow{ev.Model, ev.ID, ev.Event, ev.Pass, ev.Rows, ev.Metric, ev.Value, ev.Job, ev.Detail},
+	)
 	if err != nil {
 		return err
 	}
 	return out.Write(topic.Partition{Topic: j.r.config.Training}, topic.Record{Value: value, Time: max(ev.Time, 0)})
 }
 
-// Committed notes that what the job has published is in the topic. The registry reads it there, as every other process does.
+// Committed records that the published versions are in the topic. The registry reads them from
+// there, like all other processes.
 func (j *Job) Committed() {
 	for model := range j.mine {
 		list := j.unseen(model, j.r.Versions(model))
@@ -163,13 +177,15 @@ func (j *Job) Committed() {
 	}
 }
 
-// Aborted forgets what was published and not committed.
+// Aborted discards versions that were published but not committed.
 func (j *Job) Aborted() {
 	for model, list := range j.mine {
 		var kept []published
 		for _, p := range list {
 			if p.committed {
-				p.dropped = false // its tombstones may be among what was lost; to write them twice does no harm
+				// its tombstones may have been lost with the transaction; writing them twice is
+				// harmless
+				p.dropped = false
 				kept = append(kept, p)
 			}
 		}

@@ -1,10 +1,12 @@
-// Package models is the registry of models' versions. Each model has a topic, which a goroutine of the registry's own follows. A version
-// that is asked for comes from memory, and one that is not there yet is waited for on a channel. No lock is held while anything is read,
-// written or waited for.
+// Package models is the registry of model versions. Each model has a topic, which a goroutine
+// of the registry follows. Versions are served from memory; callers wait on a channel for one
+// that does not exist yet. No lock is held during I/O or while waiting.
 //
-// A version's records are keyed by its id, text drawn by its writer. Its number is the rank of its manifest among the manifests of the
-// topic, which every follower of the topic computes alike: writers need not know of one another, and none can take another's number.
-// So that ranks stay, a manifest is never removed; a version that is dropped loses its chunks only.
+// The records of a version are keyed by its id, a text that its writer draws at random. Its
+// number is the rank of its manifest among the manifests of the topic, which all followers of
+// the topic compute alike. Writers therefore need no coordination, and no two versions get the
+// same number. To keep ranks stable, manifests are never removed; dropping a version deletes
+// only its chunks.
 package models
 
 import (
@@ -19,54 +21,55 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// Broker is where the topics of models live.
+// Broker stores the topics of models.
 type Broker interface {
 	topic.Broker
 	topic.Admin
 }
 
-// Config is what a Registry is given.
+// Config is the environment of a Registry.
 type Config struct {
 	Broker Broker
-	// Topic names a model's topic, and Training is the topic of the training log.
+	// Topic returns the name of a model's topic, and Training is the topic of the training log.
 	Topic    func(model string) string
 	Training string
-	// NewID draws the id of a version: text without a slash that no other process draws.
+	// NewID returns a new version id: text without a slash that no other process draws.
 	NewID func() string
 	Now   func() time.Time
-	// Warn is called by the registry's goroutines with what they met and try again; may be nil.
+	// Warn is called by the registry's goroutines with errors that they retry; may be nil.
 	Warn func(error)
-	// Seen is called by the registry's goroutines with each version that has come, is corrupt or was dropped. old: it was there when the
-	// following of its model began. May be nil.
+	// Seen is called by the registry's goroutines with each version that was read, is corrupt
+	// or was dropped. old: it existed before the registry began to follow its model. May be
+	// nil.
 	Seen func(model string, v Version, old bool)
-	// Version is the program's, for the manifests it writes.
+	// Version is the version of the program, for manifests.
 	Version string
 }
 
-// Registry has the versions of the models that it follows. Its methods may be called by several goroutines at once.
+// Registry contains the versions of the models that it follows. It is safe for concurrent use.
 type Registry struct {
 	config    Config
 	ctx       context.Context
 	stop      context.CancelFunc
 	following sync.WaitGroup
 
-	mu     sync.Mutex // guards models; nothing is read or waited for under it
+	mu     sync.Mutex // guards models; never held during I/O or while waiting
 	models map[string]*follower
 }
 
-// ErrNoVersion says that a model has no version that could serve, but may get one: Registry.Ready waits for it.
+// ErrNoVersion reports that a model has no valid version yet. Registry.Ready waits for one.
 var ErrNoVersion = errors.New("it has no version yet")
 
 var errClosed = errors.New("the registry of models is closed")
 
-// New makes a Registry that follows no model yet.
+// New returns a Registry that follows no model.
 func New(c Config) *Registry {
 	r := &Registry{config: c, models: map[string]*follower{}}
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
 }
 
-// Close ends all following and all waiting, and returns when the registry's goroutines have ended.
+// Close ends all following and waiting, and returns when the registry's goroutines have ended.
 func (r *Registry) Close() {
 	r.stop()
 	r.mu.Lock()
@@ -77,16 +80,20 @@ func (r *Registry) Close() {
 	r.following.Wait()
 }
 
-// Create makes a model's topic unless it is there.
+// Create creates a model's topic unless it exists.
 func (r *Registry) Create(ctx context.Context, model string) error {
-	err := r.config.Broker.Create(ctx, r.config.Topic(model), topic.Config{Partitions: 1, RetentionMs: -1, Compact: true})
+	err := r.config.Broker.Create(
+		ctx,
+		r.config.Topic(model),
+		topic.Config{Partitions: 1, RetentionMs: -1, Compact: true},
+	)
 	if errors.Is(err, topic.ErrTopicExists) {
 		return nil
 	}
 	return err
 }
 
-// Delete removes a model's topic with all versions; that it is not there is no error.
+// Delete deletes a model's topic with all versions. A missing topic is not an error.
 func (r *Registry) Delete(ctx context.Context, model string) error {
 	err := r.config.Broker.Delete(ctx, r.config.Topic(model))
 	if errors.Is(err, topic.ErrUnknownTopic) {
@@ -95,7 +102,8 @@ func (r *Registry) Delete(ctx context.Context, model string) error {
 	return err
 }
 
-// Follow begins to follow a model's topic, if it is not followed already. It returns at once: Sync and Ready wait.
+// Follow starts following a model's topic unless it is already followed. It does not wait: Sync
+// and Ready do.
 func (r *Registry) Follow(model string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,7 +115,8 @@ func (r *Registry) Follow(model string) {
 	r.following.Go(f.run)
 }
 
-// Forget ends the following of a model. Callers that wait for it get the error that it does not exist.
+// Forget ends the following of a model. Waiting callers get the error that the model does not
+// exist.
 func (r *Registry) Forget(model string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,7 +126,7 @@ func (r *Registry) Forget(model string) {
 	}
 }
 
-// follower is what follows a model.
+// follower returns the follower of a model.
 func (r *Registry) follower(model string) (*follower, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -131,7 +140,8 @@ func noModel(model string) error {
 	return &lang.Error{Code: "SQ6001", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q does not exist", model)}
 }
 
-// Versions lists the versions of a model by number: version n is element n-1. The list is not to be changed.
+// Versions returns the versions of a model by number: version n is element n-1. The caller must
+// not change the list.
 func (r *Registry) Versions(model string) []Version {
 	f, err := r.follower(model)
 	if err != nil {
@@ -141,7 +151,8 @@ func (r *Registry) Versions(model string) []Version {
 	return s.list
 }
 
-// Get returns a version's bundle and its number; number 0 asks for the newest good one, and gives a nil bundle when there is none yet.
+// Get returns a version's bundle and number. Number 0 selects the newest valid version; the
+// bundle is nil if there is none yet.
 func (r *Registry) Get(model string, number int) (*ml.Bundle, int, error) {
 	f, err := r.follower(model)
 	if err != nil {
@@ -155,7 +166,7 @@ func (r *Registry) Get(model string, number int) (*ml.Bundle, int, error) {
 	return v.bundle, v.Number, nil
 }
 
-// Number is the number of the version with an id; ok is false while it is not known here.
+// Number returns the number of the version with an id; ok is false while it is unknown here.
 func (r *Registry) Number(model, id string) (n int, ok bool) {
 	f, err := r.follower(model)
 	if err != nil {

@@ -17,8 +17,9 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// TestTwoWriters trains one model in two processes at once, with transactions that lie across one another and some that are given up: each
-// version gets a number, none gets two, and both processes count alike. It runs on the embedded broker and on Kafka.
+// TestTwoWriters trains one model in two processes at once, with overlapping transactions, some
+// of them aborted. Each version gets a number, no version gets two, and both processes compute
+// the same numbers. It runs on the embedded broker and on Kafka.
 func TestTwoWriters(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) [2]models.Broker{"embedded": func(t *testing.T) [2]models.Broker {
 		b := embedded(t)
@@ -50,7 +51,8 @@ func TestTwoWriters(t *testing.T) {
 	}
 }
 
-// trainings publishes 12 versions, two in every third transaction, and gives every fourth transaction up.
+// trainings publishes 12 versions, two in every third transaction, and aborts every fourth
+// transaction.
 func trainings(t *testing.T, b models.Broker, r *models.Registry, writer string) (ids []string) {
 	j := r.ForJob()
 	for i := range 12 {
@@ -72,13 +74,16 @@ func trainings(t *testing.T, b models.Broker, r *models.Registry, writer string)
 	return ids
 }
 
-// onKafka are two processes' brokers of one cluster.
+// onKafka returns the brokers of two processes on one cluster.
 func onKafka(t *testing.T) (out [2]models.Broker) {
 	fake, err := kfake.NewCluster(kfake.NumBrokers(1))
 	must(t, err)
 	t.Cleanup(fake.Close)
 	for i := range out {
-		b, err := kafka.Open(t.Context(), kafka.Config{Brokers: fake.ListenAddrs(), Name: "test", Instance: fmt.Sprint(i)})
+		b, err := kafka.Open(
+			t.Context(),
+			kafka.Config{Brokers: fake.ListenAddrs(), Name: "test", Instance: fmt.Sprint(i)},
+		)
 		must(t, err)
 		t.Cleanup(func() { must(t, b.Close()) })
 		out[i] = b
@@ -86,7 +91,8 @@ func onKafka(t *testing.T) (out [2]models.Broker) {
 	return out
 }
 
-// TestLaterProcess: who follows a topic from its beginning counts as one who was there all along.
+// TestLaterProcess: a registry that reads a topic from its beginning computes the same numbers
+// as one that followed it from the start.
 func TestLaterProcess(t *testing.T) {
 	b := embedded(t)
 	r := following(t, b, "a")
@@ -104,7 +110,7 @@ func TestLaterProcess(t *testing.T) {
 	}
 }
 
-// TestOldTopics: in the topics of early programs the number was the id.
+// TestOldTopics: in topics of early versions of the program, the number was the id.
 func TestOldTopics(t *testing.T) {
 	b := embedded(t)
 	r := following(t, b, "a")
@@ -114,7 +120,14 @@ func TestOldTopics(t *testing.T) {
 		records, _, err := ml.Encode(v.Bundle, v.Manifest)
 		must(t, err)
 		last := &records[len(records)-1]
-		last.Value = []byte(strings.Replace(string(last.Value), `"id":"0000000`+fmt.Sprint(n)+`"`, fmt.Sprintf(`"parent":%d,"version":%d`, n-1, n), 1))
+		last.Value = []byte(
+			strings.Replace(
+				string(last.Value),
+				`"id":"0000000`+fmt.Sprint(n)+`"`,
+				fmt.Sprintf(`"parent":%d,"version":%d`, n-1, n),
+				1,
+			),
+		)
 		write(t, b, records...)
 	}
 	seen(t, r)
@@ -137,8 +150,15 @@ func TestServing(t *testing.T) {
 	for i := 1; i <= 3; i++ {
 		publish(t, b, j, "job", float64(i), nil)
 	}
-	write(t, b, topic.Record{Key: []byte("v/bad/0000"), Value: []byte("nonsense")},
-		topic.Record{Key: []byte("v/bad/manifest"), Value: []byte(`{"format":1,"type":"mean","payload":{"codec":"zstd","bytes":8,"chunks":1,"sha256":"00"}}`)})
+	write(
+		t,
+		b,
+		topic.Record{Key: []byte("v/bad/0000"), Value: []byte("nonsense")},
+		topic.Record{
+			Key:   []byte("v/bad/manifest"),
+			Value: []byte(`{"format":1,"type":"mean","payload":{"codec":"zstd","bytes":8,"chunks":1,"sha256":"00"}}`),
+		},
+	)
 	seen(t, r)
 	write(t, b, r.Tombstones(r.Versions("m")[2])...)
 	if got, want := seen(t, r), "1 a1 READY after 0\n2 a2 READY after 1\n3 a3 DROPPED after 2\n4 bad CORRUPT after 0"; got != want {
@@ -167,7 +187,8 @@ func TestServing(t *testing.T) {
 	}
 }
 
-// TestWaiting: a model without a version is waited for, until there is one, nobody wants it, or it is gone.
+// TestWaiting: waiting for a model's first version ends when there is one, when the caller
+// cancels, and when the model is dropped.
 func TestWaiting(t *testing.T) {
 	b := embedded(t)
 	r := following(t, b, "a")
@@ -210,7 +231,7 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// TestMadeAgain: a topic that is deleted and made again begins with number 1.
+// TestMadeAgain: a recreated topic starts at number 1.
 func TestMadeAgain(t *testing.T) {
 	b := embedded(t)
 	r := following(t, b, "a")
@@ -230,7 +251,8 @@ func TestMadeAgain(t *testing.T) {
 	}
 }
 
-// TestKeepVersions: the newest are kept, though the registry may not have read the last ones yet.
+// TestKeepVersions: the newest versions are kept even if the registry has not read the last
+// ones yet.
 func TestKeepVersions(t *testing.T) {
 	b := embedded(t)
 	r := following(t, b, "a")
@@ -250,7 +272,8 @@ func TestKeepVersions(t *testing.T) {
 	}
 }
 
-// TestOwnVersions: a training that goes on from the newest version finds its own, before and after the commit, and not what was given up.
+// TestOwnVersions: a training that continues from the newest version finds its own, before and
+// after the commit, but not aborted ones.
 func TestOwnVersions(t *testing.T) {
 	b := embedded(t)
 	r := following(t, b, "a")
@@ -287,7 +310,8 @@ func TestOwnVersions(t *testing.T) {
 	}
 }
 
-// TestFollowBeforeTopic: a topic that is made after its following begins is found, and Close ends everything (TestMain looks for what is left).
+// TestFollowBeforeTopic: a topic that is created after its follower is found, and Close ends
+// all goroutines (TestMain checks that).
 func TestFollowBeforeTopic(t *testing.T) {
 	b := embedded(t)
 	r := registry(t, b, "a", func(err error) { t.Errorf("warning: %v", err) })

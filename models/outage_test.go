@@ -13,9 +13,10 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// moody is a broker of topics with one partition that can be away: then it refuses everything, or with mute never answers.
+// moody is a broker of topics with one partition that can be unreachable: it then refuses all
+// calls, or with mute never responds.
 type moody struct {
-	topic.Broker // what the registry does not use
+	topic.Broker // methods that the registry does not use
 	topic.Admin
 
 	mu      sync.Mutex
@@ -23,7 +24,7 @@ type moody struct {
 	away    error
 	mute    map[string]bool
 	changed chan struct{}
-	asked   int // how often it was asked while it was away
+	asked   int // number of calls while it was unreachable
 }
 
 func newMoody() *moody {
@@ -39,7 +40,7 @@ func (m *moody) set(f func()) {
 	m.changed = make(chan struct{})
 }
 
-// answers waits while the broker is mute about a topic.
+// answers waits while the broker does not respond about a topic.
 func (m *moody) answers(ctx context.Context, name string) error {
 	m.mu.Lock()
 	mute, away := m.mute[name], m.away
@@ -64,7 +65,11 @@ func (m *moody) Describe(ctx context.Context, name string) (topic.Topic, error) 
 	if !ok {
 		return topic.Topic{}, fmt.Errorf("%s: %w", name, topic.ErrUnknownTopic)
 	}
-	return topic.Topic{Name: name, ID: "1", Partitions: []topic.Span{{Partition: topic.Partition{Topic: name}, To: topic.Offset(len(list))}}}, nil
+	return topic.Topic{
+		Name:       name,
+		ID:         "1",
+		Partitions: []topic.Span{{Partition: topic.Partition{Topic: name}, To: topic.Offset(len(list))}},
+	}, nil
 }
 
 func (m *moody) Open(ctx context.Context, spans []topic.Span) (topic.Reader, error) {
@@ -104,7 +109,7 @@ func (r *moodyReader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	}
 }
 
-// encoded is a version's records.
+// encoded returns a version's records.
 func encoded(t *testing.T, id string, mean float64) []topic.Record {
 	t.Helper()
 	v := version(t, mean, nil)
@@ -114,8 +119,9 @@ func encoded(t *testing.T, id string, mean float64) []topic.Record {
 	return records
 }
 
-// TestOutage follows a topic through an hour without a broker: what came meanwhile is there when the broker is, the trouble is reported once,
-// and the versions that were known go on serving.
+// TestOutage follows a topic through an hour without a broker. Versions from that hour are
+// visible afterwards, the outage is reported once, and the known versions are served
+// throughout.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMoody()
@@ -147,7 +153,8 @@ func TestOutage(t *testing.T) {
 	})
 }
 
-// TestNotReadIsNotReady: before the topic has been read to where it ended at first, an older version must not serve as the newest.
+// TestNotReadIsNotReady: an older version must not be served as the newest before the topic has
+// been read up to its initial end.
 func TestNotReadIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMoody()
@@ -167,8 +174,8 @@ func TestNotReadIsNotReady(t *testing.T) {
 	})
 }
 
-// TestNoLockOverIO: a broker that never answers about one model keeps nobody from another, nor from what is known of the first; and nothing
-// of it outlives Close.
+// TestNoLockOverIO: a broker that never responds about one model blocks neither the other
+// models nor the known versions of the first, and no goroutine outlives Close.
 func TestNoLockOverIO(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMoody()
@@ -180,7 +187,7 @@ func TestNoLockOverIO(t *testing.T) {
 		m.set(func() { m.mute[topicOf("m")] = true })
 		sync := make(chan error, 1)
 		go func() { sync <- r.Sync(t.Context(), "m") }()
-		synctest.Wait() // the follower and Sync both wait for an answer
+		synctest.Wait() // the follower and Sync both wait for a response
 		r.Follow("n")
 		must(t, r.Ready(t.Context(), "n", 0))
 		if _, n, err := r.Get("m", 0); n != 1 || err != nil || len(r.Versions("m")) != 1 {

@@ -41,23 +41,32 @@ func embedded(t testing.TB) *local.Broker {
 
 func topicOf(model string) string { return "own.model." + model }
 
-// registry is one process's; its ids begin with its name.
+// registry returns the registry of one process; its ids begin with its name.
 func registry(t testing.TB, b models.Broker, name string, warn func(error)) *models.Registry {
 	t.Helper()
 	var mu sync.Mutex
 	n := 0
-	r := models.New(models.Config{Broker: b, Topic: topicOf, Training: "own.training", Now: func() time.Time { return time.UnixMilli(1000) }, Warn: warn, Version: "test",
-		NewID: func() string {
-			mu.Lock()
-			defer mu.Unlock()
-			n++
-			return fmt.Sprintf("%s%d", name, n)
-		}})
+	r := models.New(
+		models.Config{
+			Broker:   b,
+			Topic:    topicOf,
+			Training: "own.training",
+			Now:      func() time.Time { return time.UnixMilli(1000) },
+			Warn:     warn,
+			Version:  "test",
+			NewID: func() string {
+				mu.Lock()
+				defer mu.Unlock()
+				n++
+				return fmt.Sprintf("%s%d", name, n)
+			},
+		},
+	)
 	t.Cleanup(r.Close)
 	return r
 }
 
-// following is a registry that follows model m.
+// following returns a registry that follows model m.
 func following(t testing.TB, b models.Broker, name string) *models.Registry {
 	t.Helper()
 	r := registry(t, b, name, func(err error) { t.Errorf("warning: %v", err) })
@@ -66,7 +75,7 @@ func following(t testing.TB, b models.Broker, name string) *models.Registry {
 	return r
 }
 
-// version is one that says mean for every row.
+// version returns a version that predicts mean for every row.
 func version(t testing.TB, mean float64, options map[string]any) op.Version {
 	t.Helper()
 	typ, err := ml.Lookup("mean")
@@ -86,8 +95,17 @@ func version(t testing.TB, mean float64, options map[string]any) op.Version {
 	l, err := typ.New(spec)
 	must(t, err)
 	must(t, l.Learn(x, []float64{mean}, nil))
-	b := &ml.Bundle{Spec: spec, Inputs: []ml.Input{{Name: "x", Type: flow.Double}}, Preparation: prep, Model: l.Model(), Target: ml.Input{Name: "y", Type: flow.Double}}
-	return op.Version{Bundle: b, Manifest: ml.Manifest{Model: "m", Rows: map[string]int64{"used": 1}, Metrics: map[string]float64{}}}
+	b := &ml.Bundle{
+		Spec:        spec,
+		Inputs:      []ml.Input{{Name: "x", Type: flow.Double}},
+		Preparation: prep,
+		Model:       l.Model(),
+		Target:      ml.Input{Name: "y", Type: flow.Double},
+	}
+	return op.Version{
+		Bundle:   b,
+		Manifest: ml.Manifest{Model: "m", Rows: map[string]int64{"used": 1}, Metrics: map[string]float64{}},
+	}
 }
 
 // output is a job's transaction.
@@ -106,8 +124,15 @@ func (o output) commit(t testing.TB, j *models.Job) {
 	j.Committed()
 }
 
-// publish makes a version of model m in a transaction of its own.
-func publish(t testing.TB, b models.Broker, j *models.Job, writer string, mean float64, options map[string]any) string {
+// publish publishes a version of model m in its own transaction.
+func publish(
+	t testing.TB,
+	b models.Broker,
+	j *models.Job,
+	writer string,
+	mean float64,
+	options map[string]any,
+) string {
 	t.Helper()
 	out := begin(t, b, writer)
 	id, err := j.Publish("m", version(t, mean, options), out)
@@ -124,7 +149,7 @@ func write(t testing.TB, b models.Broker, records ...topic.Record) {
 	must(t, out.Commit(context.Background(), nil))
 }
 
-// seen spells the versions that a registry has when it has read everything.
+// seen returns the versions of a registry as text, after it has read everything.
 func seen(t testing.TB, r *models.Registry) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -140,7 +165,7 @@ func seen(t testing.TB, r *models.Registry) string {
 	return strings.Join(out, "\n")
 }
 
-// mean is what a version predicts.
+// mean returns the prediction of a version.
 func mean(t testing.TB, b *ml.Bundle) float64 {
 	t.Helper()
 	s := b.NewScoring()
@@ -150,7 +175,7 @@ func mean(t testing.TB, b *ml.Bundle) float64 {
 	return flow.Value(out, 0).(float64)
 }
 
-// code is an error's, or its text.
+// code returns an error's code, or its text.
 func code(err error) string {
 	var e *lang.Error
 	switch {

@@ -8,17 +8,18 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// Status says whether a version can serve.
+// Status is the condition of a version.
 type Status string
 
-// The states of a version.
+// The statuses of a version.
 const (
 	Ready   Status = "READY"
-	Corrupt Status = "CORRUPT" // its records cannot be read: Version.Err says why
-	Dropped Status = "DROPPED" // its manifest remains as a record of what it was
+	Corrupt Status = "CORRUPT" // its records are invalid: Version.Err has the cause
+	Dropped Status = "DROPPED" // only its manifest remains
 )
 
-// Version is a version as the topic has it. It does not change: a version that is dropped is another Version in a later list.
+// Version is a version in the topic. It is immutable: after a drop, later lists contain another
+// Version.
 type Version struct {
 	Number   int
 	ID       string
@@ -26,10 +27,10 @@ type Version struct {
 	Manifest ml.Manifest
 	Err      error // of a corrupt version
 
-	bundle *ml.Bundle // nil unless it is ready
+	bundle *ml.Bundle // nil unless the version is ready
 }
 
-// Tombstones are the records that drop a version: they delete its chunks.
+// Tombstones returns the records that drop a version: they delete its chunks.
 func (r *Registry) Tombstones(v Version) []topic.Record {
 	return tombstones(v.ID, v.Manifest.Payload.Chunks)
 }
@@ -42,16 +43,20 @@ func tombstones(id string, chunks int) []topic.Record {
 	return out
 }
 
-// snapshot is a model as its topic had it up to an offset. It does not change; its follower puts another in its place.
+// snapshot is the state of a model's topic up to an offset. It is immutable; its follower
+// replaces it.
 type snapshot struct {
-	list   []Version // by number
-	topic  string    // the topic's id; "": it was never found
-	next   topic.Offset
-	caught bool  // everything that was there when the topic was found has been read, so that none but new versions are missing
-	ended  error // why it is not followed any more
+	list  []Version // by number
+	topic string    // id of the topic; empty: it was never found
+	next  topic.Offset
+	// everything that existed when the topic was found has been read, so only newer versions
+	// may be missing
+	caught bool
+	ended  error // why it is no longer followed
 }
 
-// serving is the version with a number, or for 0 the newest that is ready. No version and no error: there may be one later.
+// serving returns the version with a number, or for 0 the newest that is ready. If it returns
+// neither a version nor an error, there may be one later.
 func (s *snapshot) serving(model string, number int) (*Version, error) {
 	if number == 0 {
 		return s.newest(model)
@@ -79,7 +84,7 @@ func (s *snapshot) newest(model string) (*Version, error) {
 		case v.Status == Ready:
 			return v, nil
 		case v.Status == Corrupt && corrupt == nil:
-			corrupt = fmt.Errorf("model %q has no good version: %w", model, v.Err)
+			corrupt = fmt.Errorf("model %q has no valid version: %w", model, v.Err)
 		}
 	}
 	return nil, corrupt

@@ -8,8 +8,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Sync returns when everything that was committed to a model's topic when it was called can be seen. A topic that is not there holds
-// nothing.
+// Sync returns when everything that was committed to a model's topic before the call is
+// visible. A missing topic counts as empty.
 func (r *Registry) Sync(ctx context.Context, model string) error {
 	f, err := r.follower(model)
 	if err != nil {
@@ -28,7 +28,7 @@ func (r *Registry) Sync(ctx context.Context, model string) error {
 			return err
 		}
 		f.hurry()
-		// A topic that is deleted and made again meanwhile is looked at anew.
+		// If the topic is recreated meanwhile, it is described again.
 		replaced := false
 		err = f.await(ctx, func(now *snapshot) (bool, error) {
 			replaced = now.topic != d.ID && now.topic != s.topic
@@ -40,15 +40,16 @@ func (r *Registry) Sync(ctx context.Context, model string) error {
 	}
 }
 
-// Ready returns when a version can serve: the one with the number, or for 0 any. While it waits, the model has no version, or its topic
-// has not been read yet. A version that is corrupt or was dropped, and a number beyond the newest, are errors.
+// Ready waits until a version is ready: the one with the number, or for 0 any. It waits while
+// the model has no version or its topic has not been read yet. A version that is corrupt or was
+// dropped, and a number beyond the newest, are errors.
 func (r *Registry) Ready(ctx context.Context, model string, number int) error {
 	f, err := r.follower(model)
 	if err != nil {
 		return err
 	}
 	return f.await(ctx, func(s *snapshot) (bool, error) {
-		if !s.caught { // a newer one than those seen may be there
+		if !s.caught { // there may be a newer version
 			return false, nil
 		}
 		v, err := s.serving(model, number)
@@ -56,7 +57,7 @@ func (r *Registry) Ready(ctx context.Context, model string, number int) error {
 	})
 }
 
-// Waits says what Ready would wait for; nil: nothing.
+// Waits returns the reason for which Ready would wait; nil: it would not.
 func (r *Registry) Waits(model string, number int) error {
 	f, err := r.follower(model)
 	if err != nil {
@@ -72,7 +73,7 @@ func (r *Registry) Waits(model string, number int) error {
 	return nil
 }
 
-// hurry makes a follower that pauses ask again at once.
+// hurry ends a follower's backoff.
 func (f *follower) hurry() {
 	select {
 	case f.kick <- struct{}{}:
@@ -80,7 +81,7 @@ func (f *follower) hurry() {
 	}
 }
 
-// await looks at each snapshot until done says so.
+// await calls done with each snapshot until it returns true.
 func (f *follower) await(ctx context.Context, done func(*snapshot) (bool, error)) error {
 	for {
 		s, more := f.look()

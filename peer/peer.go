@@ -1,5 +1,5 @@
-// Package peer asks another process of the application for rows, over the HTTP interface that server/http answers: a pull query whose
-// rows several processes own is asked of each.
+// Package peer requests rows from another process of the application, over the HTTP interface
+// of server/http. A pull query whose rows are in several processes is sent to each of them.
 package peer
 
 import (
@@ -21,47 +21,55 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// What both ends of the wire write.
+// The headers that both ends of the connection use.
 const (
 	QueryPath   = "/v1/query"
 	ArrowStream = "application/vnd.apache.arrow.stream"
-	Scope       = "Streamql-Scope" // header of a request: its value "local 0,3" asks for the rows of these tasks, which the process must run itself
-	Local       = "local"
+	// request header: its value "local 0,3" requests the rows of these tasks, which the process
+	// must run itself
+	Scope = "Streamql-Scope"
+	Local = "local"
 )
 
 // Request is the body of a query.
 type Request struct {
 	SQL     string `json:"sql"`
-	Args    []any  `json:"args,omitempty"`       // of $1, $2, ..: numbers, texts, true, false, null
-	Limit   *int64 `json:"limit,omitempty"`      // the most rows
+	Args    []any  `json:"args,omitempty"`       // of $1, $2, ..: numbers, strings, true, false, null
+	Limit   *int64 `json:"limit,omitempty"`      // maximum number of rows
 	Timeout int64  `json:"timeout_ms,omitempty"` // 0: none
-	// Properties are set for this request alone, as SET would.
+	// Properties apply to this request only, as if set by SET.
 	Properties map[string]string `json:"properties,omitempty"`
 }
 
-// Client asks. The zero value asks over plain HTTP without a token. It is safe for use by several goroutines.
+// Client sends queries. The zero value uses plain HTTP without a token. It is safe for
+// concurrent use.
 type Client struct {
-	// HTTP is what carries requests; nil is one that gives up on an address after 5 seconds.
+	// HTTP sends the requests; nil: a client with a connection timeout of 5 seconds.
 	HTTP *http.Client
-	// TLS says https.
+	// TLS selects https.
 	TLS bool
-	// Authorize adds what the other process wants to see, e.g. a bearer token; nil adds nothing.
+	// Authorize adds credentials to a request, for example a bearer token; nil: none.
 	Authorize func(*http.Request)
 }
 
 var plain = &http.Client{
-	Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext, TLSHandshakeTimeout: 5 * time.Second,
-		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute, DisableCompression: true},
+	Transport: &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		MaxIdleConnsPerHost: 4,
+		IdleConnTimeout:     time.Minute,
+		DisableCompression:  true,
+	},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// Tasks reads the tasks of a Scope; ok is false when it is none.
+// Tasks parses the tasks of a Scope header; ok is false if the value is invalid.
 func Tasks(scope string) (tasks []int32, ok bool) {
 	list, ok := strings.CutPrefix(scope, Local)
 	if !ok {
 		return nil, false
 	}
-	if list == "" { // of no task: what the process knows of itself
+	if list == "" { // of no task: information about the process itself
 		return []int32{}, true
 	}
 	if list, ok = strings.CutPrefix(list, " "); !ok {
@@ -85,12 +93,14 @@ func scopeOf(tasks []int32) string {
 	return strings.TrimSpace(Local + " " + strings.Join(list, ","))
 }
 
-// Query asks the process at address (host:port) for the rows of a statement; with tasks, for those that it has of them. An error of the other
-// side is its *lang.Error, one of the way there another error. The answer is to be read to its end or closed.
+// Query requests the rows of a statement from the process at address (host:port); with tasks,
+// only the rows of those tasks. An error that the process returns is a *lang.Error, and an
+// error of the connection is another type. The caller must read the answer to its end or close
+// it.
 func (c *Client) Query(ctx context.Context, address, sql string, tasks []int32, args ...any) (*Answer, error) {
 	body, err := json.Marshal(Request{SQL: sql, Args: args})
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", address, err)
+		return nil, fmt.Errorf("query %s: %w", address, err)
 	}
 	scheme := "http"
 	if c.TLS {
@@ -98,7 +108,7 @@ func (c *Client) Query(ctx context.Context, address, sql string, tasks []int32, 
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+address+QueryPath, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", address, err)
+		return nil, fmt.Errorf("query %s: %w", address, err)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", ArrowStream)
@@ -114,7 +124,7 @@ func (c *Client) Query(ctx context.Context, address, sql string, tasks []int32, 
 	}
 	got, err := carrier.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("ask %s: %w", address, err)
+		return nil, fmt.Errorf("query %s: %w", address, err)
 	}
 	if got.StatusCode != http.StatusOK {
 		defer got.Body.Close()
@@ -129,10 +139,10 @@ func (c *Client) Query(ctx context.Context, address, sql string, tasks []int32, 
 	return a, nil
 }
 
-// largestRefusal bounds what is read of an error.
+// largestRefusal limits the size of an error response, in bytes.
 const largestRefusal = 1 << 20
 
-// refusal is the error that a response tells of.
+// refusal returns the error in a response.
 func refusal(address string, got *http.Response) error {
 	var doc struct {
 		Errors []struct {
@@ -147,16 +157,26 @@ func refusal(address string, got *http.Response) error {
 		err = json.Unmarshal(raw, &doc)
 	}
 	if err != nil || len(doc.Errors) == 0 {
-		return fmt.Errorf("ask %s: it answered %s", address, got.Status)
+		return fmt.Errorf("query %s: it responded with %s", address, got.Status)
 	}
 	e := doc.Errors[0]
-	return &lang.Error{Code: e.Code, Stage: e.Stage, Stmt: e.Statement, Pos: lang.Pos{Line: e.Line, Col: e.Column}, Len: e.Length, Msg: e.Message, Label: e.Label,
-		Hint: e.Hint, Notes: []string{"answered by " + address}}
+	return &lang.Error{
+		Code:  e.Code,
+		Stage: e.Stage,
+		Stmt:  e.Statement,
+		Pos:   lang.Pos{Line: e.Line, Col: e.Column},
+		Len:   e.Length,
+		Msg:   e.Message,
+		Label: e.Label,
+		Hint:  e.Hint,
+		Notes: []string{"reported by " + address},
+	}
 }
 
-// Answer is the rows of another process.
+// Answer is the result of a query in another process.
 type Answer struct {
-	// Schema is the columns; a changing result has _op first: upsert or delete with a key, + or - without.
+	// Schema describes the columns. A changing result has the column _op first: upsert or
+	// delete if rows have a key, else + or -.
 	Schema *arrow.Schema
 
 	address string
@@ -164,8 +184,8 @@ type Answer struct {
 	reader  *ipc.Reader
 }
 
-// Batches yields the rows as they come, once. A batch stays valid. An answer that breaks off ends with an error. Ending the loop stops
-// the query over there.
+// Batches yields the rows as they arrive; it can be used once. A batch remains valid. A
+// truncated response ends with an error. Leaving the loop stops the query in the other process.
 func (a *Answer) Batches() iter.Seq2[arrow.Record, error] {
 	return func(yield func(arrow.Record, error) bool) {
 		defer a.Close()
@@ -176,7 +196,7 @@ func (a *Answer) Batches() iter.Seq2[arrow.Record, error] {
 					return a.reader.Err()
 				}
 				record = a.reader.Record()
-				record.Retain() // the reader lets go of it at the next
+				record.Retain() // the reader releases it at its next step
 				return nil
 			})
 			if err != nil {
@@ -190,17 +210,17 @@ func (a *Answer) Batches() iter.Seq2[arrow.Record, error] {
 	}
 }
 
-// Close stops the query over there.
+// Close stops the query in the other process.
 func (a *Answer) Close() error { return a.body.Close() }
 
-// guard names the other side in an error; what cannot be read is an error, never a panic.
+// guard adds the address to an error. Unreadable data is an error, never a panic.
 func (a *Answer) guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)
 		}
 		if err != nil {
-			err = fmt.Errorf("the answer of %s: %w", a.address, err)
+			err = fmt.Errorf("the response of %s: %w", a.address, err)
 		}
 	}()
 	return f()

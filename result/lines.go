@@ -11,7 +11,8 @@ type lines struct {
 	buf    []byte
 }
 
-// Lines writes JSON Lines: one object a row, the columns in order under their shown names. A changing result has a field _op first.
+// Lines returns a writer of JSON Lines: one object per row, with the columns in order under
+// their display names. A changing result has a field _op first.
 func Lines(p *Page) Writer { return newLines(p) }
 
 func newLines(p *Page) *lines {
@@ -22,6 +23,7 @@ func newLines(p *Page) *lines {
 	return l
 }
 
+// Print writes a line per row.
 func (l *lines) Print(b *flow.Batch) error {
 	for _, c := range l.Rows(b) {
 		l.buf = append(l.object(l.buf[:0], b, c), '\n')
@@ -48,9 +50,10 @@ func (l *lines) object(dst []byte, b *flow.Batch, c Change) []byte {
 	return append(dst, '}')
 }
 
+// Close ends the result.
 func (l *lines) Close() error { return l.Flush() }
 
-// Document writes one JSON array of such objects.
+// Document returns a writer of one JSON array with an object per row.
 func Document(p *Page) Writer { return &document{lines: newLines(p)} }
 
 type document struct {
@@ -58,6 +61,7 @@ type document struct {
 	begun bool
 }
 
+// Print writes an element per row.
 func (d *document) Print(b *flow.Batch) error {
 	for _, c := range d.Rows(b) {
 		d.buf = append(d.buf[:0], "[\n  "...)
@@ -72,6 +76,7 @@ func (d *document) Print(b *flow.Batch) error {
 	return d.Flush()
 }
 
+// Close ends the array.
 func (d *document) Close() error {
 	end := "\n]\n"
 	if !d.begun {

@@ -1,4 +1,5 @@
-// Package result writes the rows of a query as text for programs: JSON Lines, a JSON array, CSV. The shell and the HTTP server share it.
+// Package result writes the rows of a query in formats for programs: JSON Lines, a JSON array,
+// CSV. The shell and the HTTP server use it.
 package result
 
 import (
@@ -15,19 +16,20 @@ import (
 	"github.com/streamql/streamql/format"
 )
 
-// Writer writes the result of one query. Print hands whole rows to the writer below it; Close ends the result. Lost is the number of
-// values that were no numbers (NaN or infinite) and are written as null.
+// Writer writes the result of one query. Print writes whole rows; Close ends the result. Lost
+// returns the number of NaN and infinite values, which JSON cannot represent and which are
+// written as null.
 type Writer interface {
 	Print(*flow.Batch) error
 	Close() error
 	Lost() int64
 }
 
-// Page is what all writers share: where they write, and the head of the result.
+// Page is the common part of all writers: the destination and the head of the result.
 type Page struct {
 	*bufio.Writer
 	Columns []catalog.Column
-	Changes bool // rows come and go: each has an _op
+	Changes bool // rows are inserted and removed: each has an _op
 	Style   format.Style
 
 	key   []int
@@ -35,7 +37,8 @@ type Page struct {
 	order []Change
 }
 
-// NewPage makes the page of a result with these columns, those with role Key identifying a row of a changing result.
+// NewPage returns the page of a result with these columns. Columns with role Key identify a row
+// of a changing result.
 func NewPage(w io.Writer, columns []catalog.Column, changes bool, style format.Style) *Page {
 	p := &Page{Writer: bufio.NewWriterSize(w, 64<<10), Columns: columns, Changes: changes, Style: style}
 	for i, c := range columns {
@@ -46,17 +49,17 @@ func NewPage(w io.Writer, columns []catalog.Column, changes bool, style format.S
 	return p
 }
 
-// Lost is the number of values that were no numbers.
+// Lost returns the number of values that were written as null because they are NaN or infinite.
 func (p *Page) Lost() int64 { return p.lost }
 
-// Change is a row of a batch with what it does to the result: nothing to tell when the result only grows.
+// Change is a row of a batch with its effect on the result.
 type Change struct {
 	Row int
-	Op  string // empty, + or -, upsert or delete
+	Op  string // +, -, upsert or delete; empty if the result only grows
 }
 
-// Rows lists the rows of a batch to be shown. Where rows have a key, a change of a row is one upsert: the old row, which comes
-// directly before it, is not shown.
+// Rows returns the rows of a batch to write. If rows have a key, an update is one upsert: the
+// old row, which directly precedes the new one, is omitted.
 func (p *Page) Rows(b *flow.Batch) []Change {
 	p.order = p.order[:0]
 	for i := range b.Rows() {
@@ -90,7 +93,7 @@ func (p *Page) sameKey(b *flow.Batch, i, j int) bool {
 	return true
 }
 
-// notNumbers counts the values in rows [from, to) of a column that JSON has no number for.
+// notNumbers counts the values in rows [from, to) of a column that JSON cannot represent.
 func notNumbers(a arrow.Array, from, to int) int64 {
 	n := int64(0)
 	switch a := a.(type) {
@@ -121,7 +124,8 @@ func notNumbers(a arrow.Array, from, to int) int64 {
 	return n
 }
 
-// AppendText appends a value as plain text: a STRING as it is, everything else as JSON has it but without quotes.
+// AppendText appends a value as plain text: a STRING unchanged, all other values as JSON
+// without quotes.
 func AppendText(dst []byte, a arrow.Array, row int, style format.Style) []byte {
 	if s, ok := a.(*array.String); ok {
 		return append(dst, s.Value(row)...)
@@ -135,7 +139,8 @@ func AppendText(dst []byte, a arrow.Array, row int, style format.Style) []byte {
 	return dst
 }
 
-// Names are the shown names of the columns; equal names are told apart as name, name_2, ...
+// Names returns the display names of the columns. Equal names are distinguished as name,
+// name_2, ...
 func (p *Page) Names() []string {
 	var out []string
 	for _, c := range p.Columns {

@@ -6,7 +6,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Sheet writes CSV as RFC 4180 has it: a line of names, CRLF at the end of each line. NULL is an empty field, an empty text is "".
+// Sheet returns a writer of CSV (RFC 4180): a line of names, and CRLF at the end of each line.
+// NULL is an empty field, an empty text is "".
 func Sheet(p *Page) Writer { return &sheet{Page: p} }
 
 type sheet struct {
@@ -35,6 +36,7 @@ func (s *sheet) begin() error {
 	return err
 }
 
+// Print writes a line per row.
 func (s *sheet) Print(b *flow.Batch) error {
 	if err := s.begin(); err != nil {
 		return err
@@ -51,7 +53,7 @@ func (s *sheet) Print(b *flow.Batch) error {
 				continue
 			}
 			if cell = AppendText(cell[:0], a, c.Row, s.Style); string(cell) == "null" && flow.IsNumber(a.DataType()) {
-				continue // what was no number
+				continue // NaN or infinite
 			}
 			s.buf = appendField(s.buf, cell)
 		}
@@ -62,6 +64,7 @@ func (s *sheet) Print(b *flow.Batch) error {
 	return s.Flush()
 }
 
+// Close ends the result.
 func (s *sheet) Close() error {
 	if err := s.begin(); err != nil {
 		return err
@@ -69,7 +72,7 @@ func (s *sheet) Close() error {
 	return s.Flush()
 }
 
-// appendField quotes a field where its bytes ask for it.
+// appendField quotes a field if its bytes require it.
 func appendField(dst, v []byte) []byte {
 	if len(v) > 0 && !bytes.ContainsAny(v, ",\"\r\n") && v[0] != ' ' && v[len(v)-1] != ' ' {
 		return append(dst, v...)

@@ -4,21 +4,24 @@ import (
 	"encoding/binary"
 )
 
-// arena holds the records of a table in pages of bytes, so that the collector has nothing to walk. A record never moves while its
-// arena lives; a rebuild of the table makes a new one. A record is, each part padded to 8 bytes:
+// arena stores the records of a table in pages of bytes, so that the garbage collector has no
+// pointers to follow. A record never moves while its arena exists; a rebuild of the table
+// creates a new arena. A record consists of these parts, each padded to 8 bytes:
 //
-//	key length u32 | value length u32 | value room u32 | flags u32 | key | value
+//	key length u32 | value length u32 | value capacity u32 | flags u32 | key | value
 type arena struct {
 	pages [][]byte
-	used  int   // bytes taken of the last page
+	used  int   // bytes used of the last page
 	bytes int64 // of all pages
 }
 
-// ref is a record's place: page number and offset in units of 8 bytes. 0 is no record.
+// ref is the location of a record: the page number, and the offset in units of 8 bytes. 0 is no
+// record.
 type ref uint64
 
+// The layout of a ref and of a record's head.
 const (
-	offBits  = 17 // a page has at most 1 MiB, one large record apart, which then begins it
+	offBits  = 17 // a page has at most 1 MiB, unless one large record fills it
 	pageSize = 8 << offBits
 	refBits  = 40
 	refMask  = 1<<refBits - 1
@@ -27,16 +30,18 @@ const (
 
 // The flags of a record.
 const (
-	dirty   uint32 = 1 << iota // changed since the last commit
-	deleted                    // the key has no value; kept because it is dirty, or known to be absent
-	dead                       // another record took its place
-	stored                     // the database may hold the key
-	hot                        // read since the last rebuild
+	dirty uint32 = 1 << iota // changed since the last commit
+	// the key has no value; the record remains while it is dirty or caches the absence
+	deleted
+	dead   // replaced by another record
+	stored // the database may have the key
+	hot    // read since the last rebuild
 )
 
+// pad rounds up to a multiple of 8.
 func pad(n int) int { return (n + 7) &^ 7 }
 
-// add makes a record with room for a value; the value is zero.
+// add creates a record with capacity for a value, which is zero.
 func (a *arena) add(key []byte, length, room int, flags uint32) ref {
 	size := headSize + pad(len(key)) + pad(room)
 	if len(a.pages) == 0 || a.used+size > len(a.pages[len(a.pages)-1]) || a.used >= pageSize {
@@ -54,7 +59,7 @@ func (a *arena) add(key []byte, length, room int, flags uint32) ref {
 	return ref(n)<<offBits | ref(off>>3)
 }
 
-// grow begins a new page. The first pages are small, because most keyspaces are.
+// grow adds a page. The first pages are small, because most keyspaces are small.
 func (a *arena) grow(size int) {
 	page := min(4096<<min(len(a.pages), 8), pageSize)
 	a.used = 0
@@ -66,15 +71,17 @@ func (a *arena) grow(size int) {
 	a.bytes += int64(page)
 }
 
-// at is the record's page from its head on.
+// at returns the record's page from its head on.
 func (a *arena) at(r ref) []byte { return a.pages[r>>offBits][(r&(1<<offBits-1))<<3:] }
 
+// key returns the key of a record. It aliases the page.
 func (a *arena) key(r ref) []byte {
 	b := a.at(r)
 	n := headSize + int(binary.LittleEndian.Uint32(b))
 	return b[headSize:n:n]
 }
 
+// value returns the value of a record. It aliases the page.
 func (a *arena) value(r ref) []byte {
 	b := a.at(r)
 	from := headSize + pad(int(binary.LittleEndian.Uint32(b)))
@@ -82,16 +89,19 @@ func (a *arena) value(r ref) []byte {
 	return b[from:to:to]
 }
 
-func (a *arena) flags(r ref) uint32       { return binary.LittleEndian.Uint32(a.at(r)[12:]) }
+// flags returns the flags of a record.
+func (a *arena) flags(r ref) uint32 { return binary.LittleEndian.Uint32(a.at(r)[12:]) }
+
+// setFlags sets the flags of a record.
 func (a *arena) setFlags(r ref, f uint32) { binary.LittleEndian.PutUint32(a.at(r)[12:], f) }
 
-// size is the number of bytes the record takes.
+// size returns the number of bytes that the record occupies.
 func (a *arena) size(r ref) int {
 	b := a.at(r)
 	return headSize + pad(int(binary.LittleEndian.Uint32(b))) + int(binary.LittleEndian.Uint32(b[8:]))
 }
 
-// set writes a value into a record's room; false when it does not fit.
+// set writes a value into a record, or returns false if its capacity is too small.
 func (a *arena) set(r ref, val []byte) bool {
 	b := a.at(r)
 	if len(val) > int(binary.LittleEndian.Uint32(b[8:])) {

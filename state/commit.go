@@ -25,18 +25,22 @@ func (s *store) Pending(read map[topic.Partition]topic.Offset) []topic.Record {
 		s.sealed = s.spaces[name].seal(s.sealed)
 	}
 	s.seq++
-	s.sealed = append(s.sealed, topic.Record{Key: append(slices.Clone(s.prefix), keyPosition), Value: encodePosition(s.seq, s.next)})
+	s.sealed = append(
+		s.sealed,
+		topic.Record{Key: append(slices.Clone(s.prefix), keyPosition), Value: encodePosition(s.seq, s.next)},
+	)
 	return s.sealed
 }
 
-// seal appends the keyspace's changes in key order. Values are those of the table, keys are made whole in one piece of memory.
+// seal appends the keyspace's changes in key order. Values alias the table; complete keys are
+// built in one allocation.
 func (k *keyspace) seal(out []topic.Record) []topic.Record {
 	items := make([]item, 0, len(k.changed))
 	size := 0
 	for _, r := range k.changed {
 		flags := k.flags(r)
 		if flags&dead != 0 || flags&deleted != 0 && flags&stored == 0 {
-			continue // came and went between two commits
+			continue // inserted and deleted between two commits
 		}
 		key := k.key(r)
 		items = append(items, item{headOf(key), r})
@@ -77,13 +81,14 @@ func (s *store) Commit(applied bool) error {
 		}
 	}
 	fault.Point("state-after-commit")
-	for _, k := range s.spaces { // the order does not matter: keyspaces are independent
+	for _, k := range s.spaces { // in any order: keyspaces are independent
 		k.clean()
 	}
 	s.position, s.next, s.pending, s.sealed = s.next, nil, false, s.sealed[:0]
 	return nil
 }
 
+// dirty reports whether anything has changed since the last commit.
 func (s *store) dirty() bool {
 	for _, k := range s.spaces {
 		if len(k.changed) > 0 {
@@ -93,8 +98,9 @@ func (s *store) dirty() bool {
 	return false
 }
 
-// gaveUp turns a panic of the database, which is how it gives up on the goroutine that writes, into an error.
-func gaveUp(err *error) {
+// recovered converts a panic of the database to an error. That is how the database fails on the
+// goroutine that writes.
+func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = fmt.Errorf("the database failed: %v", r)
 	}
@@ -102,7 +108,7 @@ func gaveUp(err *error) {
 
 // apply writes the sealed records in one batch.
 func (s *store) apply() (err error) {
-	defer gaveUp(&err)
+	defer recovered(&err)
 	b := s.db.NewBatch()
 	for _, r := range s.sealed {
 		if r.Value == nil {
@@ -117,6 +123,7 @@ func (s *store) apply() (err error) {
 	return b.Commit(s.writing())
 }
 
+// writing returns the write options.
 func (s *store) writing() *pebble.WriteOptions {
 	if s.sync {
 		return pebble.Sync
@@ -124,7 +131,7 @@ func (s *store) writing() *pebble.WriteOptions {
 	return pebble.NoSync
 }
 
-// clean makes what changed the committed state.
+// clean marks the changes as committed.
 func (k *keyspace) clean() {
 	for _, r := range k.changed {
 		flags := k.flags(r)
@@ -145,7 +152,8 @@ func (k *keyspace) clean() {
 	}
 }
 
-// Rollback implements Store. A table over a database begins anew; in memory every first change is taken back.
+// Rollback implements Store. A table over a database is emptied; in memory every first change
+// is undone.
 func (s *store) Rollback() error {
 	if s.closed {
 		return errClosed
@@ -166,7 +174,7 @@ func (s *store) Rollback() error {
 		k.changed = k.changed[:0]
 		k.version++
 		if s.db == nil {
-			k.takeBack()
+			k.undoAll()
 			continue
 		}
 		s.held -= k.bytesHeld()
@@ -181,7 +189,8 @@ func (s *store) Rollback() error {
 	return failed
 }
 
-// keep notes what a record was before its first change: key length, key, 0 or 1 + value length, value.
+// keep records the state of a record before its first change: key length, key, then 0, or 1 +
+// value length and value.
 func (k *keyspace) keep(r ref, flags uint32) {
 	key, val := k.key(r), k.value(r)
 	k.undo = binary.AppendUvarint(k.undo, uint64(len(key)))
@@ -194,8 +203,9 @@ func (k *keyspace) keep(r ref, flags uint32) {
 	k.undo = append(k.undo, val...)
 }
 
-// takeBack puts the noted values back. The notes are of this process and sound.
-func (k *keyspace) takeBack() {
+// undoAll restores the recorded values. The records were written by this process, so they need
+// no validation.
+func (k *keyspace) undoAll() {
 	notes := reader{b: k.undo}
 	for len(notes.b) > 0 {
 		key := notes.take(notes.uvarint())
@@ -231,8 +241,9 @@ func (s *store) Drop() error {
 	return nil
 }
 
+// remove deletes the task's keys from the database, durably.
 func (s *store) remove() (err error) {
-	defer gaveUp(&err)
+	defer recovered(&err)
 	return s.db.DeleteRange(s.prefix, successor(s.prefix), s.writing())
 }
 

@@ -12,11 +12,11 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// FS is a file system that state is kept on.
+// FS is a file system that stores state.
 type FS = vfs.FS
 
-// DB is a database for the state of tasks whose changelogs are kept elsewhere: it has no log of its own. After a crash it holds a prefix
-// of the commits.
+// DB is a database for the state of tasks whose changelogs are stored elsewhere. It has no
+// write-ahead log: after a crash it contains a prefix of the commits.
 type DB struct {
 	*pebble.DB
 	fs   vfs.FS
@@ -24,11 +24,12 @@ type DB struct {
 	fail func(error)
 }
 
-// temp is the path of a file for a while, of a task.
+// temp returns the path of a temporary file of a task.
 func (d *DB) temp(what, task string) string {
 	return d.fs.PathJoin(d.dir, fmt.Sprintf("streamql-%s-%x.tmp", what, task))
 }
 
+// readFile opens a file and passes it to use.
 func (d *DB) readFile(path string, use func(io.Reader) (int64, error)) (n int64, err error) {
 	f, err := d.fs.Open(path)
 	if err != nil {
@@ -38,16 +39,18 @@ func (d *DB) readFile(path string, use func(io.Reader) (int64, error)) (n int64,
 	return use(f)
 }
 
-// MemTable is how much of what was committed a crash may lose to the changelog, at most: a full table is flushed.
+// MemTable is the maximum size of committed data that a crash may lose, to be replayed from the
+// changelog. A full memtable is flushed.
 const MemTable = 64 << 20
 
-// blocks is how much of the tables on disk is kept in memory, when no more than two memtables are in use.
+// blocks is the cache size for tables on disk, if no more than two memtables are in use.
 const blocks = 64 << 20
 
-// OpenDB opens or makes the database of a directory on fs (nil: the operating system's); where dir is "" it is in memory. One process at a time may have it. fail is told
-// when the disk has failed for good; the database can then only be left.
+// OpenDB opens or creates the database of a directory on fs (nil: the operating system's); an
+// empty dir is a database in memory. One process at a time may use it. fail is called when the
+// disk has failed for good; the database can then only be abandoned.
 func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
-	defer gaveUp(&err)
+	defer recovered(&err)
 	switch {
 	case dir == "":
 		fs, dir = vfs.NewMem(), "memory"
@@ -55,9 +58,17 @@ func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
 		fs = vfs.Default
 	}
 	d := &DB{fs: fs, dir: dir, fail: fail}
-	o := &pebble.Options{FS: fs, Logger: d, MemTableSize: MemTable, MemTableStopWritesThreshold: 4, MaxOpenFiles: 500, DisableWAL: true,
-		FormatMajorVersion: pebble.FormatNewest}
-	// The memtables are reserved in the cache: in one of their size no block would ever be found again.
+	o := &pebble.Options{
+		FS:                          fs,
+		Logger:                      d,
+		MemTableSize:                MemTable,
+		MemTableStopWritesThreshold: 4,
+		MaxOpenFiles:                500,
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatNewest,
+	}
+	// The memtables are reserved in the cache. A cache of only their size would never retain a
+	// block.
 	o.Cache = pebble.NewCache(2*MemTable + blocks)
 	defer o.Cache.Unref()
 	for i := range o.Levels {
@@ -69,11 +80,11 @@ func OpenDB(dir string, fs vfs.FS, fail func(error)) (db *DB, err error) {
 	return d, nil
 }
 
-// DiskUsage estimates what the state of a task takes on disk, in bytes. What has not been flushed from memory is not in it. Any goroutine
-// may call it.
+// DiskUsage estimates the disk space of a task's state, in bytes, without data that has not
+// been flushed from memory. Any goroutine may call it.
 func (d *DB) DiskUsage(task string) (int64, error) { return DiskUsage(d.DB, task) }
 
-// DiskUsage is DB.DiskUsage of any database that Open is given.
+// DiskUsage is DB.DiskUsage for any database that Open accepts.
 func DiskUsage(db *pebble.DB, task string) (int64, error) {
 	prefix := appendText([]byte{keyState}, []byte(task))
 	n, err := db.EstimateDiskUsage(prefix, successor(prefix))
@@ -89,8 +100,9 @@ func (d *DB) Infof(string, ...any) {}
 // Errorf implements pebble.Logger.
 func (d *DB) Errorf(string, ...any) {}
 
-// Fatalf implements pebble.Logger. The database calls it where it cannot go on and expects not to come back: a commit gets a panic,
-// which its caller turns into an error, any other goroutine ends.
+// Fatalf implements pebble.Logger. The database calls it if it cannot continue, and it must not
+// return: on the goroutine of a commit it panics, and the caller converts the panic to an
+// error; any other goroutine ends.
 func (d *DB) Fatalf(f string, args ...any) {
 	err := fmt.Errorf("state: "+f, args...)
 	if d.fail != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 )
 
-// What a value's key begins with. A list's elements follow one another, each after more, and then comes last.
+// The first byte of an encoded value. List elements are preceded by more and followed by last.
 const (
 	keyNull  = 0x00
 	keyValue = 0x01
@@ -21,12 +21,15 @@ const (
 	keyMore  = 0x01
 )
 
+// errKey reports bytes that AppendKey cannot have written.
 var errKey = errors.New("the key is malformed")
 
-// AppendKey appends the order-preserving form of a value: bytes.Compare of two keys orders as the values do, NULL first, and keys of
-// several columns may follow one another. Doubles order as numbers with NaN last; -0 is written as 0 and every NaN alike, so that
-// equal values have equal keys. Strings and bytes order by bytes, arrays and structs element by element, maps by their entries, which
-// are written sorted by key. A type outside flow's panics.
+// AppendKey appends the order-preserving encoding of a value: bytes.Compare of two keys orders
+// them as their values, NULL first. Keys of several columns may be concatenated. Doubles sort
+// as numbers with NaN last; -0 is encoded as 0, and all NaNs alike, so that equal values have
+// equal keys. Strings and bytes sort by bytes, arrays and structs element by element, and maps
+// by their entries, which are encoded in key order. It panics for a type that package flow does
+// not have.
 func AppendKey(dst []byte, col arrow.Array, row int) []byte {
 	if col.IsNull(row) {
 		return append(dst, keyNull)
@@ -85,15 +88,18 @@ func AppendKey(dst []byte, col arrow.Array, row int) []byte {
 	panic(fmt.Sprintf("state: no keys of type %s", col.DataType()))
 }
 
+// appendInt32 appends a big-endian integer with the sign bit inverted.
 func appendInt32(dst []byte, v int32) []byte {
 	return binary.BigEndian.AppendUint32(append(dst, keyValue), uint32(v)^1<<31)
 }
 
+// appendInt64 appends a big-endian integer with the sign bit inverted.
 func appendInt64(dst []byte, v int64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, keyValue), uint64(v)^1<<63)
 }
 
-// appendFloat64 writes the bits so that they order as the numbers: negative numbers inverted, the others with the sign set.
+// appendFloat64 appends the bits in an order that matches the numbers: all bits of negative
+// numbers are inverted, only the sign of others.
 func appendFloat64(dst []byte, v float64) []byte {
 	if v != v {
 		v = math.NaN()
@@ -102,7 +108,8 @@ func appendFloat64(dst []byte, v float64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, keyValue), bits^(uint64(int64(bits)>>63)|1<<63))
 }
 
-// appendText writes bytes so that no key is a prefix of another: 0x00 becomes 0x00 0xff, and the end is 0x00 0x01.
+// appendText appends bytes so that no key is a prefix of another: 0x00 becomes 0x00 0xff, and
+// the end is 0x00 0x01.
 func appendText(dst, b []byte) []byte {
 	for {
 		i := bytes.IndexByte(b, 0)
@@ -115,6 +122,7 @@ func appendText(dst, b []byte) []byte {
 	return append(append(dst, b...), 0, 1)
 }
 
+// appendString is appendText for a string.
 func appendString(dst []byte, s string) []byte {
 	from := len(dst)
 	dst = append(dst, s...)
@@ -124,6 +132,7 @@ func appendString(dst []byte, s string) []byte {
 	return append(dst, 0, 1)
 }
 
+// appendMapKey appends the entries of a map in key order.
 func appendMapKey(dst []byte, col *array.Map, row int) []byte {
 	from, to := col.ValueOffsets(row)
 	entries := make([][]byte, 0, to-from)
@@ -137,8 +146,9 @@ func appendMapKey(dst []byte, col *array.Map, row int) []byte {
 	return append(dst, keyLast)
 }
 
-// DecodeKey reads one value that AppendKey wrote and appends it to the builder; rest is what follows it. Bytes that AppendKey
-// cannot have written for the builder's type are an error, after which the builder may hold a part of the value and is to be dropped.
+// DecodeKey decodes one value that AppendKey has encoded and appends it to the builder; rest is
+// the remaining input. Input that AppendKey cannot have produced for the builder's type is an
+// error; the builder may then contain part of the value and must be discarded.
 func DecodeKey(src []byte, b array.Builder) (rest []byte, err error) {
 	r := reader{b: src}
 	r.key(b)
@@ -148,6 +158,7 @@ func DecodeKey(src []byte, b array.Builder) (rest []byte, err error) {
 	return r.b, nil
 }
 
+// key decodes one value into a builder.
 func (r *reader) key(b array.Builder) {
 	switch r.byte() {
 	case keyNull:
@@ -207,7 +218,7 @@ func (r *reader) key(b array.Builder) {
 	}
 }
 
-// more reads the mark before an element or at the end.
+// more reads the byte before an element or at the end of a list.
 func (r *reader) more() bool {
 	switch r.byte() {
 	case keyMore:
@@ -219,7 +230,7 @@ func (r *reader) more() bool {
 	return false
 }
 
-// text reads escaped bytes.
+// text decodes escaped bytes.
 func (r *reader) text() []byte {
 	var out []byte
 	for {
@@ -241,12 +252,13 @@ func (r *reader) text() []byte {
 	}
 }
 
-// reader takes bytes apart; after the first that is not there it is bad and gives zeros.
+// reader consumes bytes. After the first missing byte it is bad and returns zeros.
 type reader struct {
 	b   []byte
 	bad bool
 }
 
+// take returns the next n bytes.
 func (r *reader) take(n uint64) []byte {
 	if r.bad || n > uint64(len(r.b)) {
 		r.bad = true
@@ -257,6 +269,7 @@ func (r *reader) take(n uint64) []byte {
 	return out
 }
 
+// byte returns the next byte.
 func (r *reader) byte() byte {
 	if b := r.take(1); b != nil {
 		return b[0]
@@ -264,6 +277,7 @@ func (r *reader) byte() byte {
 	return 0
 }
 
+// uint32 returns the next big-endian integer.
 func (r *reader) uint32() uint32 {
 	if b := r.take(4); b != nil {
 		return binary.BigEndian.Uint32(b)
@@ -271,6 +285,7 @@ func (r *reader) uint32() uint32 {
 	return 0
 }
 
+// uint64 returns the next big-endian integer.
 func (r *reader) uint64() uint64 {
 	if b := r.take(8); b != nil {
 		return binary.BigEndian.Uint64(b)
@@ -278,6 +293,7 @@ func (r *reader) uint64() uint64 {
 	return 0
 }
 
+// uvarint returns the next unsigned varint.
 func (r *reader) uvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
 	if n <= 0 || r.bad {

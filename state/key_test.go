@@ -15,8 +15,20 @@ import (
 
 // anyType draws a type, nested up to depth.
 func anyType(t *rapid.T, depth int) flow.Type {
-	kinds := []flow.Type{flow.Boolean, flow.Int, flow.Bigint, flow.Float, flow.Double, flow.String, flow.Bytes, flow.Date, flow.TimeOfDay,
-		flow.Timestamp, flow.Decimal(38, 4), flow.Null}
+	kinds := []flow.Type{
+		flow.Boolean,
+		flow.Int,
+		flow.Bigint,
+		flow.Float,
+		flow.Double,
+		flow.String,
+		flow.Bytes,
+		flow.Date,
+		flow.TimeOfDay,
+		flow.Timestamp,
+		flow.Decimal(38, 4),
+		flow.Null,
+	}
 	n := len(kinds)
 	if depth > 0 {
 		n += 3
@@ -33,7 +45,8 @@ func anyType(t *rapid.T, depth int) flow.Type {
 	}
 }
 
-// anyValue draws a value of a type, NULL at times, and mostly from small ranges so that equal ones meet.
+// anyValue draws a value of a type, sometimes NULL, and mostly from small ranges so that equal
+// values are frequent.
 func anyValue(t *rapid.T, typ flow.Type, null bool) any {
 	if null && rapid.IntRange(0, 4).Draw(t, "null") == 0 {
 		return nil
@@ -85,7 +98,7 @@ func anyValue(t *rapid.T, typ flow.Type, null bool) any {
 	return nil // NULL
 }
 
-// compare orders two values as SQL does: NULL first, NaN last. Maps are not ordered here.
+// compare orders two values as SQL does: NULL first, NaN last. Maps are not ordered.
 func compare(a, b any) int {
 	if a == nil || b == nil {
 		return cmp.Compare(map[bool]int{true: 0, false: 1}[a == nil], map[bool]int{true: 0, false: 1}[b == nil])
@@ -131,7 +144,8 @@ func compareFloats(a, b float64) int {
 	return cmp.Compare(a, b)
 }
 
-// hasMap reports whether a type holds maps, which have no order, or NULLs, which have no value.
+// hasMap reports whether a type contains maps, which have no order, or NULLs, which have no
+// value.
 func hasMap(t flow.Type) bool {
 	switch t := t.(type) {
 	case *arrow.MapType, *arrow.NullType:
@@ -151,7 +165,7 @@ func TestKeysKeepTheOrder(t *testing.T) {
 		if rapid.IntRange(0, 3).Draw(t, "equal") == 0 {
 			b = a
 		}
-		pad := flow.Column(flow.Int, int32(1)) // what follows must not matter
+		pad := flow.Column(flow.Int, int32(1)) // the following column must not matter
 		col := flow.Column(typ, a, b)
 		ka, kb := AppendKey(AppendKey(nil, col, 0), pad, 0), AppendKey(AppendKey(nil, col, 1), pad, 0)
 		if !hasMap(typ) {
@@ -179,10 +193,15 @@ func TestKeysKeepTheOrder(t *testing.T) {
 
 func TestEqualValuesHaveEqualKeys(t *testing.T) {
 	zero := flow.Column(flow.Double, 0.0, math.Copysign(0, -1), math.NaN(), math.Float64frombits(0x7ff8000000000123))
-	if !bytes.Equal(AppendKey(nil, zero, 0), AppendKey(nil, zero, 1)) || !bytes.Equal(AppendKey(nil, zero, 2), AppendKey(nil, zero, 3)) {
+	if !bytes.Equal(AppendKey(nil, zero, 0), AppendKey(nil, zero, 1)) ||
+		!bytes.Equal(AppendKey(nil, zero, 2), AppendKey(nil, zero, 3)) {
 		t.Error("-0 and 0, or two NaN, differ")
 	}
-	m := flow.Column(flow.Map(flow.String, flow.Int), []flow.Entry{{Key: "a", Value: int32(1)}, {Key: "b", Value: nil}}, []flow.Entry{{Key: "b", Value: nil}, {Key: "a", Value: int32(1)}})
+	m := flow.Column(
+		flow.Map(flow.String, flow.Int),
+		[]flow.Entry{{Key: "a", Value: int32(1)}, {Key: "b", Value: nil}},
+		[]flow.Entry{{Key: "b", Value: nil}, {Key: "a", Value: int32(1)}},
+	)
 	if !bytes.Equal(AppendKey(nil, m, 0), AppendKey(nil, m, 1)) {
 		t.Error("the order of entries counts")
 	}
@@ -217,7 +236,7 @@ func TestRowsRoundTrip(t *testing.T) {
 		for i, b := range builders {
 			got := b.NewArray()
 			for row := range 2 {
-				// Rows are exact, bit by bit: written again, they are the same.
+				// Rows are exact: encoding the decoded row again produces the same bytes.
 				want, again := AppendRow(nil, cols[i:i+1], row), AppendRow(nil, []arrow.Array{got}, row)
 				if !bytes.Equal(want, again) || got.IsNull(row) != cols[i].IsNull(row) {
 					t.Fatalf("row %d of %v comes back as %v", row, cols[i], got)
@@ -227,9 +246,14 @@ func TestRowsRoundTrip(t *testing.T) {
 	})
 }
 
-// What was not written by AppendRow or AppendKey is an error or some row; it never panics and never asks for much memory.
+// FuzzDecode: input that AppendRow or AppendKey has not written is an error or some row. It
+// never causes a panic or a large allocation.
 func FuzzDecode(f *testing.F) {
-	typ := flow.Struct(flow.Field("A", flow.Array(flow.Map(flow.String, flow.Null))), flow.Field("B", flow.Decimal(10, 2)), flow.Field("C", flow.Boolean))
+	typ := flow.Struct(
+		flow.Field("A", flow.Array(flow.Map(flow.String, flow.Null))),
+		flow.Field("B", flow.Decimal(10, 2)),
+		flow.Field("C", flow.Boolean),
+	)
 	col := flow.Column(typ, []any{[]any{[]flow.Entry{{Key: "k"}}, nil}, decimal128.FromI64(7), true}, nil)
 	f.Add(AppendRow(nil, []arrow.Array{col}, 0))
 	f.Add(AppendKey(nil, col, 0))
@@ -257,7 +281,7 @@ func TestDecodeRefuses(t *testing.T) {
 		row []byte
 	}{
 		{flow.Int, nil},
-		{flow.Int, []byte{2}}, // a NULL of a column that is not there
+		{flow.Int, []byte{2}}, // a NULL of a missing column
 		{flow.Int, []byte{0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01}}, // too large
 		{flow.Boolean, []byte{0, 2}},
 		{flow.String, []byte{0, 5, 'a'}},

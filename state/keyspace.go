@@ -10,41 +10,42 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// keyspace is a table of what was read or changed lately, over the keyspace's part of the database.
+// keyspace is a cache table over the keyspace's part of the database. The table contains all
+// changed entries and some of those that were read.
 type keyspace struct {
 	table
 	store  *store
 	prefix []byte // of the keyspace's keys in the database
 
-	whole    bool // the database has no key that the table has not
+	whole    bool // the table has all keys of the database
 	changed  []ref
-	order    *order // nil until the first scan
-	version  uint64 // rises when order changes
-	evictAt  int64  // no eviction below this size: the last one left half of it
-	undo     []byte // memory only: what Rollback brings back
-	weight   int64  // as the account knows it
-	loadFail error  // the database could not say whether it is empty
+	order    *order // nil before the first scan
+	version  uint64 // incremented when order changes
+	evictAt  int64  // no eviction below this size, because the last one retained half of it
+	undo     []byte // memory only: the data that Rollback restores
+	weight   int64  // as charged to the account
+	loadFail error  // the database could not determine whether it is empty
 
-	hashes  []uint64 // scratch of UpdateBatch
+	hashes  []uint64 // scratch space of UpdateBatch
 	probed  []ref
 	touched byte
 	dbKey   []byte
 }
 
-// Larger keys and values are errors.
+// The maximum lengths of keys and values.
 const (
 	maxKey   = 1 << 20
 	maxValue = 1 << 30
 )
 
-// enter is the first thing each call does: it is the moment at which rows given out before may move.
+// enter begins each call. Rows that earlier calls returned may move from here on.
 func (k *keyspace) enter() {
 	if k.store.held > k.store.budget && k.store.db != nil && k.bytesHeld() > k.evictAt {
 		k.rebuild(true)
 	}
 }
 
-// check refuses what cannot be stored.
+// check rejects keys and values that cannot be stored.
 func (k *keyspace) check(key []byte, size int) error {
 	switch {
 	case k.store.closed:
@@ -59,8 +60,8 @@ func (k *keyspace) check(key []byte, size int) error {
 	return nil
 }
 
-// lookup finds the record of key, reading it from the database when the table has none. r is 0: there is none anywhere. The slot is
-// then where it belongs.
+// lookup returns the record of key, which it reads from the database if the table has none. r
+// is 0 if the key does not exist; slot is then the slot in which it belongs.
 func (k *keyspace) lookup(h uint64, key []byte) (slot uint64, r ref, err error) {
 	k.reserve(1)
 	slot, r = k.find(h, key)
@@ -80,7 +81,7 @@ func (k *keyspace) lookup(h uint64, key []byte) (slot uint64, r ref, err error) 
 	return slot, r, closer.Close()
 }
 
-// insert makes a record for a key that has none.
+// insert creates a record for a key that has none.
 func (k *keyspace) insert(slot, h uint64, key []byte, length, room int, flags uint32) ref {
 	before := k.bytes
 	r := k.add(key, length, room, flags)
@@ -94,7 +95,7 @@ func (k *keyspace) insert(slot, h uint64, key []byte, length, room int, flags ui
 	return r
 }
 
-// weigh charges the account for what the table has grown by since the last time.
+// weigh charges the account for the growth of the table since the last call.
 func (k *keyspace) weigh() {
 	if k.store.account == nil {
 		return
@@ -105,7 +106,8 @@ func (k *keyspace) weigh() {
 	}
 }
 
-// mark makes a record count as changed. In memory, the value before the first change is kept for Rollback.
+// mark marks a record as changed. In memory, it saves the value before the first change for
+// Rollback.
 func (k *keyspace) mark(r ref, flags uint32) {
 	if flags&dirty != 0 {
 		return
@@ -150,9 +152,9 @@ func (k *keyspace) Put(key, val []byte) error {
 	h := xxhash.Sum64(key)
 	slot, r := k.find(h, key)
 	if r == 0 {
-		flags := deleted | hot // the value before was none
+		flags := deleted | hot // there was no value before
 		if !k.whole {
-			flags |= stored // it may be there; the write does not need to know
+			flags |= stored // the database may have the key; a write does not need to know
 		}
 		k.gone++
 		r = k.insert(slot, h, key, 0, len(val), flags)
@@ -166,7 +168,7 @@ func (k *keyspace) Put(key, val []byte) error {
 	return k.store.account.Err()
 }
 
-// move gives a dirty record more room, by way of a new record.
+// move copies a dirty record into a new record with more capacity.
 func (k *keyspace) move(slot uint64, old ref, size int) ref {
 	before := k.bytes
 	r := k.add(k.key(old), 0, size+size/4, k.flags(old))
@@ -216,12 +218,15 @@ func (k *keyspace) Update(key []byte, size int) ([]byte, bool, error) {
 	return k.update(xxhash.Sum64(key), key, size)
 }
 
+// update is Update for a key whose hash is known.
 func (k *keyspace) update(h uint64, key []byte, size int) (row []byte, fresh bool, err error) {
 	slot, r := k.find(h, key)
 	if r != 0 {
-		// The common case in one look at the record: it is there, changed before, and has the size.
+		// The common case needs one access to the record: it exists, has been changed before,
+		// and has the size.
 		b := k.at(r)
-		if binary.LittleEndian.Uint32(b[12:])&(dirty|deleted) == dirty && binary.LittleEndian.Uint32(b[4:]) == uint32(size) {
+		if binary.LittleEndian.Uint32(b[12:])&(dirty|deleted) == dirty &&
+			binary.LittleEndian.Uint32(b[4:]) == uint32(size) {
 			from := headSize + pad(len(key))
 			return b[from : from+size : from+size], false, nil
 		}
@@ -229,7 +234,14 @@ func (k *keyspace) update(h uint64, key []byte, size int) (row []byte, fresh boo
 	return k.updateSlow(slot, r, h, key, size)
 }
 
-func (k *keyspace) updateSlow(slot uint64, r ref, h uint64, key []byte, size int) (row []byte, fresh bool, err error) {
+// updateSlow handles all other cases of update.
+func (k *keyspace) updateSlow(
+	slot uint64,
+	r ref,
+	h uint64,
+	key []byte,
+	size int,
+) (row []byte, fresh bool, err error) {
 	if r == 0 {
 		if slot, r, err = k.lookup(h, key); err != nil {
 			return nil, false, err
@@ -255,8 +267,10 @@ func (k *keyspace) updateSlow(slot uint64, r ref, h uint64, key []byte, size int
 	return k.value(r), true, k.store.account.Err()
 }
 
+// zeroRow is the initial content of rows.
 var zeroRow [4096]byte
 
+// zeros returns n zero bytes, which must not be changed.
 func zeros(n int) []byte {
 	if n <= len(zeroRow) {
 		return zeroRow[:n]
@@ -264,7 +278,8 @@ func zeros(n int) []byte {
 	return make([]byte, n)
 }
 
-// stride is how many keys UpdateBatch looks ahead: their slots and records fit the first-level cache.
+// stride is the number of keys that UpdateBatch prefetches: their slots and records fit into
+// the first-level cache.
 const stride = 128
 
 // UpdateBatch implements Keyspace.
@@ -292,7 +307,8 @@ func (k *keyspace) UpdateBatch(keys *topic.Bytes, size int, rows [][]byte, fresh
 			}
 			hashes[i] = xxhash.Sum64(keys.Data[from:to])
 		}
-		// The next two loops have no dependency from step to step, so that the processor fetches many lines at a time.
+		// The iterations of the next two loops are independent, so that the processor can load
+		// many cache lines at the same time.
 		mask := uint64(len(k.slots) - 1)
 		for i, h := range hashes[:count] {
 			s := k.slots[h&mask]
@@ -321,8 +337,9 @@ func (k *keyspace) UpdateBatch(keys *topic.Bytes, size int, rows [][]byte, fresh
 	return nil
 }
 
-// rebuild copies what is needed into a new arena: everything dirty; of the rest, when evict is set, only what was read
-// since the last rebuild, and none of that when it takes more than half of the keyspace's share of the budget.
+// rebuild copies the records to retain into a new arena: all dirty records, and without evict
+// all others. With evict, it retains only records that were read since the last rebuild, and
+// none of them if they exceed half of the keyspace's share of the budget.
 func (k *keyspace) rebuild(evict bool) {
 	old, oldOrder := k.table, k.order
 	room := int64(math.MaxInt64)
@@ -337,7 +354,7 @@ func (k *keyspace) rebuild(evict bool) {
 		flags := old.flags(r)
 		if flags&dirty == 0 {
 			if flags&deleted != 0 {
-				return // the database does not have it either
+				return // the database does not have the key either
 			}
 			if evict && (flags&hot == 0 || k.bytes > room) {
 				dropped = true

@@ -10,20 +10,23 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Log says how far a task's stored state goes in its changelog: it holds what the records below Next say, and nothing else. Cluster and
-// Topic are the ids of the changelog's cluster and topic; Wall is when the store last moved, ms since the epoch. The zero Log is a store
-// without a changelog.
+// Log is the position of a task's stored state in its changelog: the state is the result of the
+// records before Next and of no others. Cluster and Topic are the ids of the changelog's
+// cluster and topic; Wall is the time of the last change, ms since the epoch. The zero Log is a
+// store without a changelog.
 type Log struct {
 	Cluster, Topic string
 	Next           topic.Offset
 	Wall           int64
 }
 
+// The formats of a stored Log.
 const (
 	keyLog    = 0x02
 	logFormat = 1
 )
 
+// encode returns the stored form.
 func (l Log) encode() []byte {
 	b := []byte{logFormat}
 	for _, s := range []string{l.Cluster, l.Topic} {
@@ -34,12 +37,17 @@ func (l Log) encode() []byte {
 	return binary.AppendUvarint(b, uint64(l.Wall))
 }
 
+// decodeLog decodes the result of encode.
 func decodeLog(b []byte) (Log, error) {
 	if len(b) == 0 {
 		return Log{}, errors.New("the stored changelog position is empty")
 	}
 	if b[0] != logFormat {
-		return Log{}, fmt.Errorf("the stored changelog position has format %d, and this version knows %d", b[0], logFormat)
+		return Log{}, fmt.Errorf(
+			"the stored changelog position has format %d, but this version supports format %d",
+			b[0],
+			logFormat,
+		)
 	}
 	r := reader{b: b[1:]}
 	l := Log{Cluster: string(r.take(r.uvarint())), Topic: string(r.take(r.uvarint()))}
@@ -50,13 +58,14 @@ func decodeLog(b []byte) (Log, error) {
 	return l, nil
 }
 
-// Replay brings the stored state of a task up to its changelog, while no Store of the task is open. The changelog's records are those of
-// Store.Pending without the store's prefix; the last of each transaction is the position. A Replay belongs to one goroutine.
+// Replay applies changelog records to the stored state of a task while no Store of the task is
+// open. The records are those of Store.Pending without the store's prefix; the last record of
+// each transaction is the position. One goroutine uses a Replay.
 type Replay struct {
 	db     *pebble.DB
 	prefix []byte
-	batch  *pebble.Batch // records of a transaction whose position has not come
-	key    []byte        // scratch
+	batch  *pebble.Batch // records of an incomplete transaction
+	key    []byte        // scratch space
 	log    Log
 	seq    uint64
 }
@@ -67,6 +76,7 @@ func NewReplay(db *pebble.DB, task string) (*Replay, error) {
 	return r, r.load()
 }
 
+// load reads the position of the stored state.
 func (r *Replay) load() error {
 	get := func(kind byte, use func([]byte) error) error {
 		val, closer, err := r.db.Get(append(slices.Clone(r.prefix), kind))
@@ -83,12 +93,12 @@ func (r *Replay) load() error {
 		get(keyPosition, func(b []byte) (err error) { r.seq, _, err = decodePosition(b); return err }))
 }
 
-// Log is how far the stored state goes.
+// Log returns the changelog position of the stored state.
 func (r *Replay) Log() Log { return r.log }
 
-// Clear forgets all state of the task, which is not fit to be built upon.
+// Clear deletes all stored state of the task.
 func (r *Replay) Clear() (err error) {
-	defer gaveUp(&err)
+	defer recovered(&err)
 	r.drop()
 	b := r.db.NewBatch()
 	if err := b.DeleteRange(r.prefix, successor(r.prefix), nil); err != nil {
@@ -98,20 +108,21 @@ func (r *Replay) Clear() (err error) {
 	return b.Commit(pebble.NoSync)
 }
 
-// ErrFormat says that stored state or a changelog is of a newer version of the program, or no state at all.
+// ErrFormat reports stored state or a changelog record that is invalid or was written by a
+// newer version of the program.
 var ErrFormat = errors.New("the state cannot be read")
 
-// Put takes one record of the changelog. A position ends a transaction: all of it is then applied at once, and the store stands at at,
-// whose Next is the offset behind the record.
+// Put adds one record of the changelog. A position record ends a transaction: all its records
+// are then applied in one batch, together with at, whose Next is the offset after the record.
 func (r *Replay) Put(rec topic.Record, at Log) (err error) {
-	defer gaveUp(&err)
+	defer recovered(&err)
 	if len(rec.Key) == 0 || rec.Key[0] != keySpace && !r.isPosition(rec.Key) {
-		return fmt.Errorf("%w: a record of the changelog has the key %x", ErrFormat, rec.Key)
+		return fmt.Errorf("%w: a changelog record has the key %x", ErrFormat, rec.Key)
 	}
 	if r.batch == nil {
 		r.batch = r.db.NewBatch()
 	}
-	r.key = append(append(r.key[:0], r.prefix...), rec.Key...) // the batch copies it
+	r.key = append(append(r.key[:0], r.prefix...), rec.Key...) // the batch copies the key
 	if rec.Value == nil {
 		return r.batch.Delete(r.key, nil)
 	}
@@ -134,9 +145,10 @@ func (r *Replay) Put(rec topic.Record, at Log) (err error) {
 	return nil
 }
 
+// isPosition reports whether key is the key of a position record.
 func (r *Replay) isPosition(key []byte) bool { return len(key) == 1 && key[0] == keyPosition }
 
-// drop forgets the records of a transaction whose position has not come.
+// drop discards the records of an incomplete transaction.
 func (r *Replay) drop() {
 	if r.batch != nil {
 		_ = r.batch.Close()
@@ -144,7 +156,7 @@ func (r *Replay) drop() {
 	}
 }
 
-// Close forgets what was not applied.
+// Close discards an incomplete transaction.
 func (r *Replay) Close() { r.drop() }
 
 // Log implements Store.

@@ -10,7 +10,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// changelog is what a store's commits write, n changes each, and where each commit ends.
+// changelog returns the records of a store's commits, n changes each, and the end of each
+// commit.
 func changelog(tb testing.TB, commits, n, size int) (records []topic.Record, ends []int) {
 	tb.Helper()
 	db := database(tb, vfs.NewMem())
@@ -35,7 +36,8 @@ func changelog(tb testing.TB, commits, n, size int) (records []topic.Record, end
 	return records, ends
 }
 
-// TestReplayIsWhole: whenever a replay breaks off, what is stored are whole transactions, as many as the stored place says.
+// TestReplayIsWhole: wherever a replay is interrupted, the stored state consists of whole
+// transactions, as many as the stored position indicates.
 func TestReplayIsWhole(t *testing.T) {
 	const commits, n = 7, 40
 	records, ends := changelog(t, commits, n, 100)
@@ -63,8 +65,16 @@ func TestReplayIsWhole(t *testing.T) {
 			for range s.Keyspace("x").Scan(nil, nil) {
 				rows++
 			}
-			if s.Log() != told || int(s.Seq()) != whole || rows != whole*n || whole > 0 && ends[whole-1] != int(told.Next) {
-				t.Fatalf("stopped after %d records: %d rows, commit %d, place %+v, told %+v", stop, rows, s.Seq(), s.Log(), told)
+			if s.Log() != told || int(s.Seq()) != whole || rows != whole*n ||
+				whole > 0 && ends[whole-1] != int(told.Next) {
+				t.Fatalf(
+					"stopped after %d records: %d rows, commit %d, place %+v, told %+v",
+					stop,
+					rows,
+					s.Seq(),
+					s.Log(),
+					told,
+				)
 			}
 			if whole < commits && ends[whole] <= stop {
 				t.Fatalf("stopped after %d records: a whole transaction is not applied; commit %d", stop, s.Seq())
@@ -73,7 +83,7 @@ func TestReplayIsWhole(t *testing.T) {
 	}
 }
 
-// BenchmarkReplay replays transactions of 10 and of 1,000 records of 200 bytes, ns a record.
+// BenchmarkReplay replays transactions of 10 and of 1,000 records of 200 bytes; ns per record.
 func BenchmarkReplay(b *testing.B) {
 	for _, n := range []int{10, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -12,23 +12,25 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// The keys of a database: 's', the task's name, then 0x00 for the position, 0x01, the keyspace's name and the key, or 0x02 for the
-// place in the changelog.
-// Names are escaped so that none is a prefix of another.
+// The keys of a database consist of 's', the task's name, and one of these: 0x00 for the
+// position; 0x01, the keyspace's name and the key; 0x02 for the changelog position. Names are
+// escaped so that none is a prefix of another.
 const (
 	keyState    = 's'
 	keyPosition = 0x00
 	keySpace    = 0x01
 )
 
+// The errors of misuse.
 var (
 	errClosed  = errors.New("state: the store is closed")
 	errBroken  = errors.New("state: the store can only be closed, because a commit failed")
-	errPending = errors.New("state: commit without pending")
+	errPending = errors.New("state: Commit without Pending")
 )
 
-// Open opens the state of a task in a database that may hold many tasks' state, each under its own key prefix. The task's name may be
-// any text; one store per task and database may be open at a time.
+// Open opens the state of a task in a database that may contain the state of many tasks, each
+// under its own key prefix. The name of the task may be any text. Only one store per task and
+// database may be open at a time.
 func Open(db *pebble.DB, task string, opts ...Option) (Store, error) {
 	s := newStore(opts)
 	s.db = db
@@ -52,9 +54,11 @@ func Open(db *pebble.DB, task string, opts ...Option) (Store, error) {
 	return s, nil
 }
 
-// Memory returns an empty store that lives in memory only: for transient queries. Its Pending gives no records, and it has no views.
+// Memory returns an empty store in memory, for transient queries. Its Pending returns no
+// records, and it has no views.
 func Memory() Store { return newStore(nil) }
 
+// newStore returns an empty store with the options applied.
 func newStore(opts []Option) *store {
 	o := settings{budget: 256 << 20, sync: true}
 	for _, opt := range opts {
@@ -63,17 +67,18 @@ func newStore(opts []Option) *store {
 	return &store{settings: o, spaces: map[string]*keyspace{}, position: map[topic.Partition]topic.Offset{}}
 }
 
-// store is the one implementation of Store; db is nil in memory.
+// store implements Store; db is nil in memory. The goroutine of its task owns it; only View is
+// called from others, and uses only the database.
 type store struct {
 	settings
 	db       *pebble.DB
 	prefix   []byte
 	spaces   map[string]*keyspace
 	names    []string // of spaces, sorted
-	held     int64    // bytes of all tables
+	held     int64    // size of all tables in bytes
 	account  *flow.Account
-	weight   int64  // of all tables
-	charged  int64  // to the account
+	weight   int64  // size of all tables as charged
+	charged  int64  // charged to the account
 	seq      uint64 // of the last commit
 	log      Log
 	position map[topic.Partition]topic.Offset
@@ -85,11 +90,12 @@ type store struct {
 	closed  bool
 }
 
-// Count charges an account for what the store holds in memory from now on: all of it where there is no database to move it to, else what
-// goes far beyond the store's budget, as changed entries stay in memory until the next commit. Once the account has refused, writes fail.
+// Count charges an account for the store's memory from now on. Without a database all of it is
+// charged. With one, only the part far above the store's budget is charged, because changed
+// entries stay in memory until the next commit. After the account has refused, writes fail.
 func (s *store) Count(a *flow.Account) { s.account = a }
 
-// charge notes that the tables weigh n bytes more, or less.
+// charge adds n bytes to the size of the tables.
 func (s *store) charge(n int64) {
 	s.weight += n
 	due := s.weight
@@ -123,6 +129,7 @@ func (s *store) Keyspace(name string) Keyspace {
 	return k
 }
 
+// spacePrefix returns the key prefix of a keyspace.
 func (s *store) spacePrefix(name string) []byte {
 	return appendText(append(slices.Clone(s.prefix), keySpace), []byte(name))
 }
@@ -140,7 +147,7 @@ func empty(db *pebble.DB, prefix []byte) (bool, error) {
 	return !found, nil
 }
 
-// successor is the first key behind all keys with the prefix, which ends with 0x01.
+// successor returns the first key after all keys with the prefix, which must end with 0x01.
 func successor(prefix []byte) []byte {
 	end := slices.Clone(prefix)
 	end[len(end)-1]++
@@ -150,9 +157,10 @@ func successor(prefix []byte) []byte {
 // Position implements Store.
 func (s *store) Position() map[topic.Partition]topic.Offset { return maps.Clone(s.position) }
 
-// positionFormat is the first byte of a stored position. Stores refuse newer formats.
+// positionFormat is the first byte of a stored position. Stores reject newer formats.
 const positionFormat = 1
 
+// encodePosition returns the stored form of a position and its commit number.
 func encodePosition(seq uint64, position map[topic.Partition]topic.Offset) []byte {
 	b := binary.BigEndian.AppendUint64([]byte{positionFormat}, seq)
 	parts := slices.SortedFunc(maps.Keys(position), topic.Compare)
@@ -166,13 +174,18 @@ func encodePosition(seq uint64, position map[topic.Partition]topic.Offset) []byt
 	return b
 }
 
+// decodePosition decodes the result of encodePosition.
 func decodePosition(b []byte) (seq uint64, position map[topic.Partition]topic.Offset, err error) {
 	bad := errors.New("the stored position is malformed")
 	if len(b) < 9 {
 		return 0, nil, bad
 	}
 	if b[0] != positionFormat {
-		return 0, nil, fmt.Errorf("the stored position has format %d, and this version knows %d", b[0], positionFormat)
+		return 0, nil, fmt.Errorf(
+			"the stored position has format %d, but this version supports format %d",
+			b[0],
+			positionFormat,
+		)
 	}
 	seq = binary.BigEndian.Uint64(b[1:])
 	r := reader{b: b[9:]}

@@ -7,20 +7,24 @@ import (
 	"slices"
 )
 
-// order lists the records of a table by key, for scans: sorted blocks of a few hundred, found by binary search. An insert moves half a
-// block, a full block is cut in two. It is made by the first scan and kept from then on.
+// order lists the records of a table by key, for scans: sorted blocks of a few hundred entries,
+// found by binary search. An insert moves half a block; a full block is split. The first scan
+// builds it, and it is maintained from then on.
 type order struct {
 	blocks [][]item
 }
 
-// item is a record with the first 8 bytes of its key, which decide most comparisons without a look at the record.
+// item is a record with the first 8 bytes of its key, which decide most comparisons without an
+// access to the record.
 type item struct {
 	head uint64
 	ref
 }
 
+// blockSize is the maximum number of items in a block.
 const blockSize = 256
 
+// headOf returns the first 8 bytes of a key as a big-endian number.
 func headOf(key []byte) uint64 {
 	if len(key) >= 8 {
 		return binary.BigEndian.Uint64(key)
@@ -30,6 +34,7 @@ func headOf(key []byte) uint64 {
 	return binary.BigEndian.Uint64(b[:])
 }
 
+// compare orders an item and a key.
 func (t *table) compare(it item, head uint64, key []byte) int {
 	if it.head != head {
 		return cmp.Compare(it.head, head)
@@ -63,7 +68,8 @@ func newOrder(t *table) *order {
 	return o
 }
 
-// seek finds the first item whose key is not less than key; it may lie behind the last.
+// seek returns the position of the first item whose key is not less than key, which may be
+// after the last item.
 func (o *order) seek(t *table, key []byte) (block, at int) {
 	head := headOf(key)
 	block, _ = slices.BinarySearchFunc(o.blocks, key, func(b []item, key []byte) int {
@@ -72,11 +78,15 @@ func (o *order) seek(t *table, key []byte) (block, at int) {
 	if block == len(o.blocks) {
 		return block, 0
 	}
-	at, _ = slices.BinarySearchFunc(o.blocks[block], key, func(it item, key []byte) int { return t.compare(it, head, key) })
+	at, _ = slices.BinarySearchFunc(
+		o.blocks[block],
+		key,
+		func(it item, key []byte) int { return t.compare(it, head, key) },
+	)
 	return block, at
 }
 
-// insert adds a record whose key is not there.
+// insert adds a record whose key is new.
 func (o *order) insert(t *table, r ref) {
 	key := t.key(r)
 	it := item{headOf(key), r}
@@ -93,7 +103,7 @@ func (o *order) insert(t *table, r ref) {
 	if len(b) == blockSize {
 		cut := blockSize / 2
 		if block == len(o.blocks)-1 && at == blockSize {
-			cut = blockSize - 1 // rising keys: leave full blocks behind
+			cut = blockSize - 1 // ascending keys: leave full blocks
 		}
 		upper := append(make([]item, 0, blockSize), b[cut:]...)
 		b = b[:cut]
@@ -106,7 +116,7 @@ func (o *order) insert(t *table, r ref) {
 	o.blocks[block] = slices.Insert(b, at, it)
 }
 
-// replace gives the key of r, which is there, the record r.
+// replace makes r the record of its key, which must exist.
 func (o *order) replace(t *table, r ref) {
 	block, at := o.seek(t, t.key(r))
 	o.blocks[block][at].ref = r

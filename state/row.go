@@ -11,11 +11,13 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 )
 
+// errRow reports bytes that AppendRow cannot have written.
 var errRow = errors.New("the row is malformed")
 
-// AppendRow appends the compact form of a row of columns: a bitmap of NULLs, then the values that are there. Whole numbers take 1 to 10
-// bytes, strings their length and their bytes. It is not ordered and not self-describing: DecodeRow must be
-// given builders of the same types. A type outside flow's panics.
+// AppendRow appends the compact encoding of a row: a bitmap of NULLs, then the values that are
+// not NULL. Integers take 1 to 10 bytes, strings their length and their bytes. The encoding is
+// neither ordered nor self-describing; DecodeRow needs builders of the same types. It panics
+// for a type that package flow does not have.
 func AppendRow(dst []byte, cols []arrow.Array, row int) []byte {
 	at := len(dst)
 	for range (len(cols) + 7) / 8 {
@@ -31,6 +33,7 @@ func AppendRow(dst []byte, cols []arrow.Array, row int) []byte {
 	return dst
 }
 
+// appendValue appends one value that is not NULL.
 func appendValue(dst []byte, col arrow.Array, row int) []byte {
 	switch col := col.(type) {
 	case *array.Boolean:
@@ -77,7 +80,7 @@ func appendValue(dst []byte, col arrow.Array, row int) []byte {
 	panic(fmt.Sprintf("state: no rows of type %s", col.DataType()))
 }
 
-// appendElements writes a count, a bitmap of NULLs and the values of col[from:to].
+// appendElements appends a count, a bitmap of NULLs and the values of col[from:to].
 func appendElements(dst []byte, col arrow.Array, from, to int64) []byte {
 	n := int(to - from)
 	dst = binary.AppendUvarint(dst, uint64(n))
@@ -96,8 +99,9 @@ func appendElements(dst []byte, col arrow.Array, from, to int64) []byte {
 	return dst
 }
 
-// DecodeRow reads a row that AppendRow wrote and appends a value to each builder; rest is what follows it. Bytes that do not fit the
-// builders' types are an error, after which the builders may hold a part of the row and are to be dropped.
+// DecodeRow decodes a row that AppendRow has encoded and appends a value to each builder; rest
+// is the remaining input. Input that does not fit the builders' types is an error; the builders
+// may then contain part of the row and must be discarded.
 func DecodeRow(src []byte, builders []array.Builder) (rest []byte, err error) {
 	r := reader{b: src}
 	r.row(len(builders), func(i int) array.Builder { return builders[i] })
@@ -107,7 +111,7 @@ func DecodeRow(src []byte, builders []array.Builder) (rest []byte, err error) {
 	return r.b, nil
 }
 
-// row reads n values with their bitmap.
+// row decodes n values with their bitmap.
 func (r *reader) row(n int, builder func(int) array.Builder) {
 	nulls := r.take(uint64(n+7) / 8)
 	if r.bad || n%8 != 0 && nulls[len(nulls)-1]>>(n%8) != 0 {
@@ -123,6 +127,7 @@ func (r *reader) row(n int, builder func(int) array.Builder) {
 	}
 }
 
+// varint returns the next signed varint.
 func (r *reader) varint() int64 {
 	v, n := binary.Varint(r.b)
 	if n <= 0 || r.bad {
@@ -133,12 +138,14 @@ func (r *reader) varint() int64 {
 	return v
 }
 
+// varint32 returns the next signed varint, which must fit into 32 bits.
 func (r *reader) varint32() int32 {
 	v := r.varint()
 	r.bad = r.bad || v != int64(int32(v))
 	return int32(v)
 }
 
+// value decodes one value into a builder.
 func (r *reader) value(b array.Builder) {
 	switch b := b.(type) {
 	case *array.BooleanBuilder:
@@ -185,6 +192,7 @@ func (r *reader) value(b array.Builder) {
 	}
 }
 
+// nonNil returns an empty slice for nil, which builders would take for NULL.
 func nonNil(b []byte) []byte {
 	if b == nil {
 		return []byte{}
@@ -192,7 +200,8 @@ func nonNil(b []byte) []byte {
 	return b
 }
 
-// elements reads what appendElements wrote. The bitmap bounds the count by the bytes that are there.
+// elements decodes the result of appendElements. The size of the bitmap limits the count by the
+// remaining input.
 func (r *reader) elements(b array.Builder) {
 	n := r.uvarint()
 	if n > 8*uint64(len(r.b)) {

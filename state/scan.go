@@ -8,7 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Scan implements Keyspace: it merges the table with the database in key order; where both have a key, the table is newer.
+// Scan implements Keyspace. It merges the table with the database in key order; if both have a
+// key, the table's entry is newer.
 func (k *keyspace) Scan(from, to []byte) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		if err := k.check(nil, 0); err != nil {
@@ -33,19 +34,19 @@ func (k *keyspace) Scan(from, to []byte) iter.Seq2[Entry, error] {
 	}
 }
 
-// scan is a place in the table and one in the database.
+// scan is a position in the table and one in the database.
 type scan struct {
 	k         *keyspace
 	to        []byte
 	version   uint64
 	block, at int
-	db        *pebble.Iterator // nil while the table is whole
-	moveDB    bool             // the entry yielded came from db, which must not move before the next step
+	db        *pebble.Iterator // nil while the table is complete
+	moveDB    bool             // the last entry came from db, whose iterator must not move before the next step
 	entry     Entry
 	err       error
 }
 
-// seek goes to the first key >= key, or > key.
+// seek moves to the first key >= key, or > key with after.
 func (s *scan) seek(key []byte, after bool) {
 	k := s.k
 	s.version = k.version
@@ -54,7 +55,7 @@ func (s *scan) seek(key []byte, after bool) {
 		s.at++
 	}
 	if s.db != nil || k.whole {
-		return // the database's iterator is where it was: changes do not reach the database
+		return // the database's iterator need not move: changes do not reach the database before a commit
 	}
 	lower := append(bytes.Clone(k.prefix), key...)
 	if after {
@@ -69,7 +70,7 @@ func (s *scan) seek(key []byte, after bool) {
 	}
 }
 
-// record is the table's record here.
+// record returns the table's record at the present position.
 func (s *scan) record() (ref, bool) {
 	o := s.k.order
 	for s.block < len(o.blocks) {
@@ -81,7 +82,7 @@ func (s *scan) record() (ref, bool) {
 	return 0, false
 }
 
-// next finds the next entry.
+// next moves to the next entry.
 func (s *scan) next() bool {
 	k := s.k
 	if s.moveDB {
@@ -127,6 +128,7 @@ func (s *scan) next() bool {
 	return false
 }
 
+// close closes the database's iterator.
 func (s *scan) close() {
 	if s.db != nil {
 		if err := s.db.Close(); s.err == nil {

@@ -21,21 +21,22 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Snapshots are copies of tasks' committed state under a prefix of an object store, which spare whoever has lost the disk the whole
-// changelog. A snapshot is a list of tables, sorted pieces of the state stored under their sha256:
+// Snapshots are copies of tasks' committed state under a prefix of an object store. A process
+// that has lost its disk loads a snapshot instead of replaying the whole changelog. A snapshot
+// is a list of tables, sorted parts of the state that are stored under their sha256:
 //
 //	<prefix>/sst/<sha256>      a table
-//	<prefix>/m/<20 digits>     a manifest, by the number of the commit that it shows
+//	<prefix>/m/<20 digits>     a manifest, by the number of its commit
 //
-// Where a table ends depends on its keys only, so that what has not changed since the last snapshot has the same name and is not sent
-// again.
+// Where a table ends depends only on its keys, so that unchanged tables have the same name in
+// the next snapshot and are not sent again.
 type Snapshots struct {
 	Objects Objects
 	Prefix  string // of all tasks
 	Now     func() time.Time
 }
 
-// manifest is what a snapshot consists of.
+// manifest lists the parts of a snapshot.
 type manifest struct {
 	Format int
 	Log    Log
@@ -43,28 +44,32 @@ type manifest struct {
 	Tables []piece
 }
 
+// piece is one table of a snapshot.
 type piece struct {
 	SHA256 string
 	Bytes  int64
 }
 
+// The parameters of snapshots.
 const (
 	manifestFormat = 1
 	keepSnapshots  = 2
-	orphanAge      = 24 * time.Hour // tables younger than that may belong to a snapshot under way
-	tableBytes     = 8 << 20        // a table ends at the first fitting key behind so many bytes
-	tableLimit     = 64 << 20       // .. or here
+	orphanAge      = 24 * time.Hour // younger tables may belong to a snapshot in progress
+	tableBytes     = 8 << 20        // a table ends at the first suitable key after this size
+	tableLimit     = 64 << 20       // and at this size at the latest
 	tableMask      = 1<<10 - 1
 )
 
-// ErrCorrupt says that a snapshot is not what it was when it was made.
+// ErrCorrupt reports a snapshot that has changed since it was made.
 var ErrCorrupt = errors.New("the snapshot is corrupt")
 
+// dir returns the name prefix of a task's objects.
 func (s *Snapshots) dir(task string) string {
 	return s.Prefix + "/" + hex.EncodeToString([]byte(task))
 }
 
-// Save makes a snapshot of a task's committed state as it is now, beside the running task. It returns the bytes that had to be sent.
+// Save makes a snapshot of a task's committed state while the task runs. It returns the number
+// of bytes that were sent.
 func (s *Snapshots) Save(ctx context.Context, db *DB, task string) (sent int64, err error) {
 	snap := db.NewSnapshot()
 	defer func() { err = errors.Join(err, snap.Close()) }()
@@ -98,13 +103,13 @@ func (s *Snapshots) Save(ctx context.Context, db *DB, task string) (sent int64, 
 		return sent, err
 	}
 	err = s.create(ctx, fmt.Sprintf("%s/m/%020d", s.dir(task), seq), text)
-	if err != nil && !errors.Is(err, fs.ErrExist) { // the same commit shows the same state
+	if err != nil && !errors.Is(err, fs.ErrExist) { // the same commit has the same state
 		return sent, err
 	}
 	return sent, s.sweep(ctx, task)
 }
 
-// place reads where the state in a snapshot stands.
+// place reads the changelog position and the commit number of the state in a snapshot.
 func place(snap *pebble.Snapshot, prefix []byte) (log Log, seq uint64, err error) {
 	get := func(kind byte, use func([]byte) error) error {
 		val, closer, err := snap.Get(append(slices.Clone(prefix), kind))
@@ -121,8 +126,15 @@ func place(snap *pebble.Snapshot, prefix []byte) (log Log, seq uint64, err error
 	return log, seq, err
 }
 
-// saveTable writes a table from where the iterator stands and stores it, unless it is there.
-func (s *Snapshots) saveTable(ctx context.Context, db *DB, task string, it *pebble.Iterator, prefix int) (t piece, sent int64, err error) {
+// saveTable writes a table from the iterator's position on, and stores it unless it exists
+// already.
+func (s *Snapshots) saveTable(
+	ctx context.Context,
+	db *DB,
+	task string,
+	it *pebble.Iterator,
+	prefix int,
+) (t piece, sent int64, err error) {
 	path := db.temp("save", task)
 	f, err := db.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -146,7 +158,8 @@ func (s *Snapshots) saveTable(ctx context.Context, db *DB, task string, it *pebb
 	return t, t.Bytes, err
 }
 
-// writeTable ends where the keys say; where the state stands changes with every commit, so that is a table of its own.
+// writeTable ends a table at a key that qualifies. The position record changes with every
+// commit and is therefore a table of its own.
 func writeTable(f vfs.File, it *pebble.Iterator, prefix int, format sstable.TableFormat) error {
 	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), sstable.WriterOptions{TableFormat: format})
 	size := 0
@@ -170,11 +183,13 @@ func writeTable(f vfs.File, it *pebble.Iterator, prefix int, format sstable.Tabl
 	return w.Close()
 }
 
+// create stores an object under the task's prefix.
 func (s *Snapshots) create(ctx context.Context, name string, data []byte) error {
 	return s.Objects.Create(ctx, name, bytes.NewReader(data))
 }
 
-// Load replaces a task's stored state by the newest snapshot that usable accepts and that is sound; false: there is none.
+// Load replaces a task's stored state by the newest valid snapshot that usable accepts; false:
+// there is none.
 func (s *Snapshots) Load(ctx context.Context, db *DB, task string, usable func(Log) bool) (bool, error) {
 	list, err := s.Objects.List(ctx, s.dir(task)+"/m/")
 	if err != nil {
@@ -196,9 +211,10 @@ func (s *Snapshots) Load(ctx context.Context, db *DB, task string, usable func(L
 			return false, ctx.Err()
 		}
 	}
-	return false, nil // an unsound one is as good as none: the older one, or the changelog, has all
+	return false, nil // a corrupt snapshot is ignored: an older one or the changelog has the state
 }
 
+// manifest reads a manifest.
 func (s *Snapshots) manifest(ctx context.Context, name string) (m manifest, err error) {
 	r, err := s.Objects.Get(ctx, name)
 	if err != nil {
@@ -214,10 +230,11 @@ func (s *Snapshots) manifest(ctx context.Context, name string) (m manifest, err 
 	return m, nil
 }
 
+// load copies the tables of a snapshot and ingests them in place of the task's state.
 func (s *Snapshots) load(ctx context.Context, db *DB, task string, m manifest) (err error) {
 	var paths []string
 	defer func() {
-		for _, p := range paths { // those that were taken in are gone already
+		for _, p := range paths { // ingested files are gone already
 			_ = db.fs.Remove(p)
 		}
 	}()
@@ -241,8 +258,9 @@ func (s *Snapshots) load(ctx context.Context, db *DB, task string, m manifest) (
 	return nil
 }
 
-// fetch copies a table into a file of the database's file system and compares its checksum. A table is hashed on its way in, not after it is
-// written: Pebble's files may change the bytes that they are given.
+// fetch copies a table into a file of the database's file system and checks its checksum. The
+// bytes are hashed before they are written, because Pebble's files may modify the buffers that
+// they receive.
 func (s *Snapshots) fetch(ctx context.Context, db *DB, name, path string, t piece) error {
 	r, err := s.Objects.Get(ctx, name)
 	if err != nil {
@@ -264,9 +282,10 @@ func (s *Snapshots) fetch(ctx context.Context, db *DB, name, path string, t piec
 	return nil
 }
 
+// sum returns the hash in hexadecimal.
 func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
-// sweep removes what is older than the snapshots to be kept.
+// sweep deletes the manifests and tables that the retained snapshots do not need.
 func (s *Snapshots) sweep(ctx context.Context, task string) error {
 	list, err := s.Objects.List(ctx, s.dir(task)+"/m/")
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// filled is a database with the state of two tasks as of some commits.
+// filled returns a database with the state of two tasks as of some commits.
 func filled(t *testing.T, dir string, keys, commits int) *DB {
 	t.Helper()
 	db, err := OpenDB(dir, nil, nil)
@@ -68,7 +68,11 @@ func contents(t *testing.T, db *DB, task string) map[string]string {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	out := map[string]string{"seq": fmt.Sprint(s.Seq()), "log": fmt.Sprint(s.Log()), "position": fmt.Sprint(s.Position())}
+	out := map[string]string{
+		"seq":      fmt.Sprint(s.Seq()),
+		"log":      fmt.Sprint(s.Log()),
+		"position": fmt.Sprint(s.Position()),
+	}
 	for e, err := range s.Keyspace("k").Scan(nil, nil) {
 		if err != nil {
 			t.Fatal(err)
@@ -92,8 +96,8 @@ func same(t *testing.T, got, want map[string]string) {
 
 func all(Log) bool { return true }
 
-// What was saved is loaded, into an empty database or over what is there, and the neighbours' state is left alone. A second snapshot
-// sends only what has changed.
+// TestSnapshot: a saved state is loaded into an empty database or over existing state, and the
+// state of other tasks does not change. A second snapshot sends only changed tables.
 func TestSnapshot(t *testing.T) {
 	ctx := context.Background()
 	objects, err := Directory(t.TempDir())
@@ -114,9 +118,10 @@ func TestSnapshot(t *testing.T) {
 		}
 		same(t, contents(t, other, "job.0.1"), want)
 		same(t, contents(t, other, "job.0.10"), neighbour)
-		commit(t, other, "job.0.1", 9, 50) // and it goes on
+		commit(t, other, "job.0.1", 9, 50) // and it continues
 	}
-	if ok, err := s.Load(ctx, filled(t, "", 0, 0), "job.0.1", func(l Log) bool { return l.Next > 15 }); ok || err != nil {
+	if ok, err := s.Load(ctx, filled(t, "", 0, 0), "job.0.1", func(l Log) bool { return l.Next > 15 }); ok ||
+		err != nil {
 		t.Error("a snapshot that is not usable was taken", err)
 	}
 	commit(t, db, "job.0.1", 3, 30)
@@ -129,7 +134,8 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
-// However a stored snapshot is damaged, it is the older one that is loaded, or none: never wrong rows.
+// TestDamagedSnapshot: however a stored snapshot is damaged, the older one is loaded, or none;
+// wrong rows are never loaded.
 func TestDamagedSnapshot(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -151,7 +157,7 @@ func TestDamagedSnapshot(t *testing.T) {
 	if err != nil || len(list) != 8 {
 		t.Fatal(list, err)
 	}
-	newest := []string{list[1].Name} // the second manifest, and the table that the first does not have
+	newest := []string{list[1].Name} // the second manifest, and the table that the first one does not have
 	m, err := s.manifest(ctx, list[1].Name)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +173,7 @@ func TestDamagedSnapshot(t *testing.T) {
 		broken := bytes.Clone(whole)
 		switch at := rng.IntN(len(broken)); i / 2 % 3 {
 		case 0:
-			if i%2 == 0 { // in a manifest a changed digit may be another time; a brace is not
+			if i%2 == 0 { // a changed digit in a manifest may be another valid time; a brace is not
 				at = 0
 			}
 			broken[at] ^= 1 << rng.IntN(8)
@@ -195,7 +201,8 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 }
 
-// Old snapshots and the tables that nobody needs go; young tables stay, they may belong to a snapshot under way.
+// TestSweep: old snapshots and the tables that only they need are deleted; young tables remain,
+// because they may belong to a snapshot in progress.
 func TestSweep(t *testing.T) {
 	ctx := context.Background()
 	objects, err := Directory(t.TempDir())

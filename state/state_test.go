@@ -29,7 +29,7 @@ func database(t interface{ Fatal(...any) }, fs vfs.FS) *pebble.DB {
 	return db
 }
 
-// model is what the store must agree with.
+// model is the expected content of the store.
 type model struct {
 	now, committed map[string]map[string]string
 	position       map[topic.Partition]topic.Offset
@@ -43,7 +43,8 @@ func clone(m map[string]map[string]string) map[string]map[string]string {
 	return out
 }
 
-// Any sequence of calls, commits, rollbacks and reopenings gives what maps would give.
+// TestAgainstModel: any sequence of calls, commits, rollbacks and reopenings has the same
+// results as on maps.
 func TestAgainstModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		memory := rapid.Bool().Draw(t, "memory")
@@ -64,7 +65,10 @@ func TestAgainstModel(t *testing.T) {
 			defer db.Close()
 		}
 		open()
-		m := model{now: map[string]map[string]string{"a": {}, "a\x00": {}}, position: map[topic.Partition]topic.Offset{}}
+		m := model{
+			now:      map[string]map[string]string{"a": {}, "a\x00": {}},
+			position: map[topic.Partition]topic.Offset{},
+		}
 		m.committed = clone(m.now)
 		key := rapid.Custom(func(t *rapid.T) []byte {
 			k := rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 'a', 0xff}), 0, 3).Draw(t, "short")
@@ -112,7 +116,8 @@ func TestAgainstModel(t *testing.T) {
 					return
 				}
 				check(err)
-				if fresh == has || len(row) != size || has && string(row) != old || !has && !bytes.Equal(row, make([]byte, size)) {
+				if fresh == has || len(row) != size || has && string(row) != old ||
+					!has && !bytes.Equal(row, make([]byte, size)) {
 					t.Fatalf("update %q: %x fresh %v, want %x %v", k, row, fresh, old, !has)
 				}
 				row[3]++
@@ -172,7 +177,11 @@ func TestAgainstModel(t *testing.T) {
 				}
 			},
 			"commit": func(t *rapid.T) {
-				read := map[topic.Partition]topic.Offset{{Topic: "in", ID: int32(rapid.IntRange(0, 2).Draw(t, "id"))}: topic.Offset(rapid.IntRange(0, 1000).Draw(t, "at"))}
+				read := map[topic.Partition]topic.Offset{
+					{Topic: "in", ID: int32(rapid.IntRange(0, 2).Draw(t, "id"))}: topic.Offset(
+						rapid.IntRange(0, 1000).Draw(t, "at"),
+					),
+				}
 				records := s.Pending(read)
 				applied := !memory && rapid.Bool().Draw(t, "applied")
 				if applied {
@@ -278,7 +287,7 @@ func put(t testing.TB, s Store, k, v string) {
 	}
 }
 
-// A crash leaves the last commit: state and position agree.
+// TestCrash: after a crash the state and the position are those of the last commit.
 func TestCrash(t *testing.T) {
 	fs := vfs.NewCrashableMem()
 	db := database(t, fs)
@@ -339,7 +348,7 @@ func TestEvictionKeepsTheBudget(t *testing.T) {
 	}
 }
 
-// TestEvictionSharesTheBudget: the budget is that of all keyspaces of a task together.
+// TestEvictionSharesTheBudget: the budget limits all keyspaces of a task together.
 func TestEvictionSharesTheBudget(t *testing.T) {
 	db := database(t, vfs.NewMem())
 	defer db.Close()
@@ -359,7 +368,7 @@ func TestEvictionSharesTheBudget(t *testing.T) {
 			}
 		}
 	}
-	if most > budget*3/2 { // what is dirty must stay
+	if most > budget*3/2 { // dirty entries cannot be evicted
 		t.Errorf("%d bytes were held, the budget is %d", most, budget)
 	}
 }
@@ -495,7 +504,8 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// A join's pattern: put, and scan the keys of one prefix, over a table of many prefixes.
+// BenchmarkScanPrefix has the access pattern of a join: put, and scan the keys of one prefix,
+// in a table of many prefixes.
 func BenchmarkScanPrefix(b *testing.B) {
 	k := Memory().Keyspace("x")
 	key := func(i uint64) []byte {

@@ -7,20 +7,22 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// table is a hash table with open addressing and linear probing over the records of an arena. A slot holds the upper 24 bits of the
-// key's hash and the record's ref, so that a probe rarely looks at a record that is not the one sought. Nothing leaves
-// the table but by rebuild.
+// table is a hash table with open addressing and linear probing over the records of an arena. A
+// slot holds the upper 24 bits of the key's hash and the record's ref, so that a probe rarely
+// accesses a record other than the requested one. Entries leave the table only by a rebuild.
 type table struct {
 	arena
-	slots []uint64 // power of two; 0: empty
-	count int      // slots in use
+	slots []uint64 // length is a power of two; 0: empty
+	count int      // used slots
 	waste int64    // bytes of dead records
-	gone  int      // deleted records that are clean
+	gone  int      // clean deleted records
 }
 
+// reset empties the table.
 func (t *table) reset() { *t = table{} }
 
-// find returns the slot and the record of key; the record is 0 when the key is not there, and the slot the one to put it in.
+// find returns the slot and the record of key. If the key does not exist, the record is 0 and
+// the slot is the one to insert it in.
 func (t *table) find(h uint64, key []byte) (slot uint64, r ref) {
 	mask := uint64(len(t.slots) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
@@ -34,6 +36,7 @@ func (t *table) find(h uint64, key []byte) (slot uint64, r ref) {
 	}
 }
 
+// holds reports whether r is the record of key.
 func (t *table) holds(r ref, key []byte) bool {
 	b := t.at(r)
 	n := int(binary.LittleEndian.Uint32(b))
@@ -57,7 +60,7 @@ func (t *table) reserve(n int) {
 		if s == 0 {
 			continue
 		}
-		// The slot holds only a part of the hash: the rest comes from the key.
+		// The slot contains only part of the hash; the rest is computed from the key.
 		i := xxhash.Sum64(t.key(ref(s&refMask))) & mask
 		for t.slots[i] != 0 {
 			i = (i + 1) & mask
@@ -66,13 +69,13 @@ func (t *table) reserve(n int) {
 	}
 }
 
-// put makes a record for a key that find did not find; reserve comes before find.
+// put creates a record for a key that find did not find. reserve must be called before find.
 func (t *table) put(slot, h uint64, r ref) {
 	t.slots[slot] = h>>refBits<<refBits | uint64(r)
 	t.count++
 }
 
-// replace gives a slot's key another record.
+// replace replaces the record of a slot's key.
 func (t *table) replace(slot uint64, old, r ref) {
 	t.slots[slot] = t.slots[slot]&^refMask | uint64(r)
 	t.setFlags(old, t.flags(old)|dead)
@@ -88,5 +91,5 @@ func (t *table) each(f func(ref)) {
 	}
 }
 
-// bytesHeld is the memory of the table.
+// bytesHeld returns the memory size of the table.
 func (t *table) bytesHeld() int64 { return t.bytes + 8*int64(len(t.slots)) }

@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// View implements Store. It touches nothing that a running task changes.
+// View implements Store. It accesses nothing that a running task changes.
 func (s *store) View() (View, error) {
 	if s.db == nil {
 		return nil, fmt.Errorf("state: a view of a store in memory: %w", errors.ErrUnsupported)
@@ -18,6 +18,7 @@ func (s *store) View() (View, error) {
 	return &view{store: s, snap: s.db.NewSnapshot()}, nil
 }
 
+// view is a View over a snapshot of the database.
 type view struct {
 	store *store
 	snap  *pebble.Snapshot
@@ -28,6 +29,7 @@ func (v *view) Get(keyspace string, key []byte) ([]byte, bool, error) {
 	return v.get(append(v.store.spacePrefix(keyspace), key...))
 }
 
+// get returns a copy of the value of a complete key.
 func (v *view) get(key []byte) ([]byte, bool, error) {
 	val, closer, err := v.snap.Get(key)
 	if err == pebble.ErrNotFound {
@@ -48,7 +50,9 @@ func (v *view) Scan(keyspace string, from, to []byte) iter.Seq2[Entry, error] {
 		if to != nil {
 			upper = append(bytes.Clone(prefix), to...)
 		}
-		it, err := v.snap.NewIter(&pebble.IterOptions{LowerBound: append(bytes.Clone(prefix), from...), UpperBound: upper})
+		it, err := v.snap.NewIter(
+			&pebble.IterOptions{LowerBound: append(bytes.Clone(prefix), from...), UpperBound: upper},
+		)
 		if err != nil {
 			yield(Entry{}, fmt.Errorf("state: scan: %w", err))
 			return

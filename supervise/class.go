@@ -15,37 +15,51 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Class says what becomes of a job that an error has ended.
+// Class is the category of an error that has ended a job. It determines what happens to the
+// job.
 type Class int
 
-// The classes of errors.
+// The classes.
 const (
-	Bug      Class = iota // nobody foresaw it: the job is restarted three times
+	Bug      Class = iota // an unexpected error: the job is restarted three times
 	Heals                 // the job is restarted until it runs
-	Unknown               // a topic is not known: just made, and the broker has not heard of it; or gone
-	Decision              // a person must decide: the job is FAILED
+	Unknown               // an unknown topic: created just now, or deleted
+	Decision              // a user must decide: the job is FAILED
 )
 
+// String returns the name of the class.
 func (c Class) String() string {
 	return [...]string{"bug", "heals", "unknown topic", "needs a decision"}[c]
 }
 
-// maxBugs is how often a job is restarted after an error that nobody foresaw.
+// maxBugs is the number of restarts after unexpected errors.
 const maxBugs = 3
 
-// classes is the table of errors, the first that fits counts.
+// classes maps errors to classes. The first match counts.
 var classes = []struct {
 	err   error
 	class Class
 }{
-	{topic.ErrTopicReplaced, Decision}, {exec.ErrMoved, Decision}, {exec.ErrPartitions, Decision}, {state.ErrFormat, Decision},
-	{topic.ErrRefused, Decision}, {topic.ErrTooLarge, Decision}, {flow.ErrFull, Heals}, {flow.ErrQuota, Decision}, {udf.ErrLimit, Decision},
+	{
+		topic.ErrTopicReplaced,
+		Decision,
+	}, {exec.ErrMoved, Decision}, {exec.ErrPartitions, Decision}, {state.ErrFormat, Decision},
+	{
+		topic.ErrRefused,
+		Decision,
+	}, {topic.ErrTooLarge, Decision}, {flow.ErrFull, Heals}, {flow.ErrQuota, Decision}, {udf.ErrLimit, Decision},
 	{topic.ErrUnknownTopic, Unknown},
-	{models.ErrNoVersion, Heals}, {topic.ErrLost, Heals}, {topic.ErrUnreachable, Heals}, {topic.ErrFenced, Heals}, {context.DeadlineExceeded, Heals},
-	{syscall.ENOSPC, Heals}, {syscall.EDQUOT, Heals}, {syscall.EMFILE, Heals}, {syscall.ENFILE, Heals}, {syscall.ECONNREFUSED, Heals}, {syscall.ECONNRESET, Heals},
+	{
+		models.ErrNoVersion,
+		Heals,
+	}, {topic.ErrLost, Heals}, {topic.ErrUnreachable, Heals}, {topic.ErrFenced, Heals}, {context.DeadlineExceeded, Heals},
+	{
+		syscall.ENOSPC,
+		Heals,
+	}, {syscall.EDQUOT, Heals}, {syscall.EMFILE, Heals}, {syscall.ENFILE, Heals}, {syscall.ECONNREFUSED, Heals}, {syscall.ECONNRESET, Heals},
 }
 
-// Classify says what becomes of a job that an error has ended.
+// Classify returns the class of an error that has ended a job.
 func Classify(err error) Class {
 	for _, c := range classes {
 		if errors.Is(err, c.err) {
@@ -60,13 +74,13 @@ func Classify(err error) Class {
 		return Decision
 	case errors.As(err, &panicked):
 		return Bug
-	case errors.As(err, &told): // a plan or an option that cannot be carried out
+	case errors.As(err, &told): // a plan or an option that cannot be executed
 		return Decision
 	}
 	return Bug
 }
 
-// Passing reports whether a call that failed so may succeed later without anybody's help.
+// Passing reports whether the failed call may succeed later without intervention.
 func Passing(err error) bool {
 	return topic.Passing(err) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -75,12 +89,13 @@ func Passing(err error) bool {
 type trouble struct {
 	pace     Pace
 	random   func() uint64
-	attempts int // restarts at a stretch
+	attempts int // consecutive restarts
 	bugs     int
-	unknown  time.Duration // for how long a topic has been unknown
+	unknown  time.Duration // how long a topic has been unknown
 }
 
-// next says whether a job that has run for some time is restarted after an error, and how long from now.
+// next decides whether a job is restarted after an error, and after which delay. ran is how
+// long the job had been running.
 func (t *trouble) next(err error, ran time.Duration) (wait time.Duration, again bool) {
 	if ran >= t.pace.Settle {
 		t.attempts, t.bugs, t.unknown = 0, 0, 0

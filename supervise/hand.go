@@ -8,10 +8,11 @@ import (
 	"github.com/streamql/streamql/exec"
 )
 
-// ErrCrash is what a hook of Drain returns to crash a job.
+// ErrCrash is returned by a callback of Drain to simulate a crash of the job.
 var ErrCrash = errors.New("crash")
 
-// hold makes a job ready for Drain and keeps it until the catalog changes. What a bounded job reads is found when it is drained.
+// hold prepares a job for Drain and keeps it until the catalog changes. The spans of a bounded
+// job are determined when it is drained.
 func (r *runner) hold(ctx context.Context, j *catalog.Job) error {
 	if j.Bounded {
 		r.set(Status{State: exec.Paused})
@@ -29,8 +30,9 @@ func (r *runner) hold(ctx context.Context, j *catalog.Job) error {
 	return errors.Join(ctx.Err(), run.Close(context.WithoutCancel(ctx)))
 }
 
-// Drain works off what the inputs of all jobs hold now, job by job in the order of creation. after, if not nil, is called after each step,
-// before its commit; ErrCrash from it drops what is uncommitted and goes on from what is durable, as after a kill.
+// Drain processes the present content of the inputs of all jobs, job by job in the order of
+// creation. after, if not nil, is called after each step, before its commit. If it returns
+// ErrCrash, the job drops uncommitted work and continues from its last commit, as after a kill.
 func (s *Supervisor) Drain(ctx context.Context, after func(job string) error) error {
 	for _, r := range s.all() {
 		st, err := s.Settled(ctx, r.status().Job.Name)
@@ -55,7 +57,7 @@ func (r *runner) drain(ctx context.Context, j *catalog.Job, after func(string) e
 	if err := r.s.world.Sync(ctx, j); err != nil {
 		return err
 	}
-	defer func() { _ = r.s.world.Sync(ctx, j) }() // a broker that cannot be read has failed the job already
+	defer func() { _ = r.s.world.Sync(ctx, j) }() // if the broker cannot be read, the job has failed already
 	run := r.running()
 	if run == nil {
 		var err error

@@ -10,32 +10,41 @@ import (
 	"github.com/streamql/streamql/exec"
 )
 
-// runner is the life of one job. Its loop is the only goroutine that starts and stops the job; others read under mu and leave wishes.
+// runner controls one job. Its loop is the only goroutine that starts and stops the job. Other
+// goroutines read its fields, and set job, under mu.
 //
 //	STARTING -> WAITING -> STARTING -> RUNNING -> DONE
 //	    any of them -> RESTARTING -> STARTING, or -> FAILED
-//	    PAUSED, DONE and FAILED last until the catalog says otherwise
+//	    PAUSED, DONE and FAILED last until the catalog changes
 type runner struct {
 	s *Supervisor
 
 	mu      sync.Mutex
-	job     *catalog.Job  // as the catalog has it; nil: it has ended for good
-	last    *catalog.Job  // the newest that was not nil
+	job     *catalog.Job  // from the catalog; nil: it has ended for good
+	last    *catalog.Job  // the last job that was not nil
 	changed chan struct{} // closed and replaced when job changes
 	moved   chan struct{} // closed and replaced when now changes
 	gone    chan struct{} // closed when loop has ended
 	now     Status
-	run     *exec.Job   // while its tasks are in this process
+	run     *exec.Job   // set while its tasks are in this process
 	before  exec.Counts // of earlier runs
-	// restarts is how often the job was RESTARTING.
+	// restarts counts the transitions to RESTARTING.
 	restarts int64
 }
 
 func newRunner(s *Supervisor, j *catalog.Job) *runner {
-	return &runner{s: s, job: j, last: j, changed: make(chan struct{}), moved: make(chan struct{}), gone: make(chan struct{}), now: Status{Job: j, State: exec.Starting, Since: time.Now()}}
+	return &runner{
+		s:       s,
+		job:     j,
+		last:    j,
+		changed: make(chan struct{}),
+		moved:   make(chan struct{}),
+		gone:    make(chan struct{}),
+		now:     Status{Job: j, State: exec.Starting, Since: time.Now()},
+	}
 }
 
-// want says what the catalog has now.
+// want sets the job of the newest catalog.
 func (r *runner) want(j *catalog.Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,8 +53,10 @@ func (r *runner) want(j *catalog.Job) {
 	if j != nil {
 		r.last = j
 	}
-	if j == before || j != nil && before != nil && j.Generation == before.Generation && j.Runs() == before.Runs() && j.Failure == before.Failure {
-		return // nothing that its run depends on
+	if j == before ||
+		j != nil && before != nil && j.Generation == before.Generation && j.Runs() == before.Runs() &&
+			j.Failure == before.Failure {
+		return // nothing that the run depends on has changed
 	}
 	close(r.changed)
 	r.changed = make(chan struct{})
@@ -78,7 +89,7 @@ func (r *runner) loop() {
 	}
 }
 
-// resting is the state of a job that should not run.
+// resting returns the status of a job that should not run.
 func resting(j *catalog.Job) exec.State {
 	switch {
 	case j.Failure != nil:
@@ -103,7 +114,8 @@ func (r *runner) forget(ctx context.Context) {
 	}
 }
 
-// generation runs a job until the catalog says something else about it. Whatever ends the job meanwhile is answered as its class says.
+// generation runs a job until the catalog changes it. An error of the job is handled according
+// to its class.
 func (r *runner) generation(ctx context.Context, j *catalog.Job, changed <-chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -122,7 +134,11 @@ func (r *runner) generation(ctx context.Context, j *catalog.Job, changed <-chan 
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			r.report(ctx, catalog.State{Job: j.Name, State: catalog.Done, Generation: j.Generation}, Status{State: exec.Done})
+			r.report(
+				ctx,
+				catalog.State{Job: j.Name, State: catalog.Done, Generation: j.Generation},
+				Status{State: exec.Done},
+			)
 			continue
 		}
 		wait, again := t.next(err, time.Since(began))
@@ -140,19 +156,20 @@ func (r *runner) generation(ctx context.Context, j *catalog.Job, changed <-chan 
 	}
 }
 
-// report shows a state here at once, puts it into the log, and waits for the catalog to say so.
+// report shows a status here at once, appends it to the log, and waits until the catalog has
+// it.
 func (r *runner) report(ctx context.Context, s catalog.State, here Status) {
 	r.set(here)
 	for pause := r.s.pace.First; ctx.Err() == nil; pause = min(2*pause, r.s.pace.Longest) {
 		if err := r.s.world.Report(ctx, s); err == nil {
-			<-ctx.Done() // the catalog has changed, so this generation is over
+			<-ctx.Done() // the catalog has changed, so this generation ends
 			return
 		}
 		sleep(ctx, pause)
 	}
 }
 
-// attempt starts a job and returns when it has ended: with nil when its bounded input has.
+// attempt starts a job and returns when it has ended; nil: its bounded input has ended.
 func (r *runner) attempt(ctx context.Context, j *catalog.Job) error {
 	r.set(Status{State: exec.Starting})
 	if r.s.policy == Idle {
@@ -179,7 +196,8 @@ func (r *runner) attempt(ctx context.Context, j *catalog.Job) error {
 	return errors.Join(err, ctx.Err())
 }
 
-// enter notes that a job's tasks are in this process; leave that they are no longer.
+// enter records that the tasks of a job are in this process; leave records that they no longer
+// are.
 func (r *runner) enter(run *exec.Job) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -202,7 +220,7 @@ func (r *runner) running() *exec.Job {
 	return r.run
 }
 
-// set notes a new state and tells those who wait for it.
+// set changes the status and notifies World.Changed and the goroutines that wait for it.
 func (r *runner) set(s Status) {
 	r.mu.Lock()
 	s.Job, s.Since = r.last, time.Now()
@@ -229,13 +247,13 @@ func (r *runner) watch() (Status, <-chan struct{}) {
 	return r.status(), moved
 }
 
-// status is the runner's state, or while its tasks run theirs.
+// status returns the runner's status, or that of the job while its tasks run.
 func (r *runner) status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.now
 	switch {
-	case r.job != nil && !r.job.Runs(): // the catalog knows it before the loop does
+	case r.job != nil && !r.job.Runs(): // the catalog has changed before the loop noticed
 		s = Status{State: resting(r.job), Failure: r.job.Failure, Since: s.Since}
 	case s.Job.Generation != r.last.Generation:
 		s = Status{State: exec.Starting, Since: s.Since}
@@ -246,8 +264,9 @@ func (r *runner) status() Status {
 	}
 	state, counts, _ := r.run.Status()
 	s.Counts, s.RunsHere = r.before.Add(counts), true
-	if s.State == exec.Running && state != exec.Starting && state != exec.Done && state != exec.Failed && state != exec.Stopped {
-		s.State = state // RUNNING, RECOVERING: how a run ends is for the runner to say
+	if s.State == exec.Running && state != exec.Starting && state != exec.Done && state != exec.Failed &&
+		state != exec.Stopped {
+		s.State = state // RUNNING or RECOVERING; the runner reports how a run ends
 	}
 	return s
 }

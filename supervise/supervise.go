@@ -1,5 +1,6 @@
-// Package supervise keeps the jobs that should run running. It compares the jobs of the catalog with those that run here, and starts,
-// stops and restarts them. Each job has a goroutine of its own, so a job that fails, waits or hangs fails, waits or hangs alone.
+// Package supervise runs the jobs that should run. It compares the jobs of the catalog with
+// those that run in this process, and starts, stops and restarts them. Each job has its own
+// goroutine, so a job that fails, waits or hangs does not affect the others.
 package supervise
 
 import (
@@ -13,47 +14,56 @@ import (
 	"github.com/streamql/streamql/exec"
 )
 
-// World is what a supervisor asks of the rest of the engine. Its methods are called without a lock, by one goroutine per job.
+// World is the part of the engine that a supervisor uses. Its methods are called without a
+// lock, by one goroutine per job.
 type World interface {
-	// Wait returns when what a job cannot run without is there. It calls waiting with what that is, if it must wait.
+	// Wait returns when the preconditions of a job are met. If it must wait, it calls waiting
+	// with a description of the missing precondition.
 	Wait(ctx context.Context, j *catalog.Job, waiting func(what string)) error
-	// Build plans a job and makes it ready to run. Its topics are there when Build returns.
+	// Build plans a job and creates its topics, so that it is ready to run.
 	Build(ctx context.Context, j *catalog.Job) (*exec.Job, error)
-	// Sync brings the models that a job predicts with or trains up to what is committed; for jobs that are drained by hand.
+	// Sync updates the models that a job predicts with or trains to their committed state, for
+	// jobs that are drained manually.
 	Sync(ctx context.Context, j *catalog.Job) error
-	// Report puts the state of a job into the catalog log, and returns when it is applied here. It waits for a broker that is away.
+	// Report appends the status of a job to the catalog log and returns when it is applied
+	// here. It waits while the broker is unreachable.
 	Report(ctx context.Context, s catalog.State) error
-	// Forget removes what a job that has ended for good keeps on this machine.
+	// Forget deletes the local data of a job that has ended for good.
 	Forget(ctx context.Context, j *catalog.Job) error
-	// Failure gives an error its code, cause and cure.
+	// Failure returns the code, cause and remedy of an error.
 	Failure(err error) *catalog.Failure
-	// Changed hears of each change of a job's state.
+	// Changed receives each change of a job's status.
 	Changed(s Status)
 }
 
-// Policy says who drives the jobs.
+// Policy determines who drives the jobs.
 type Policy int
 
 // The policies.
 const (
-	Live Policy = iota // this process, each job on a goroutine of its own
-	Hand               // Drain, which the caller calls
+	Live Policy = iota // this process, each job on its own goroutine
+	Hand               // the caller, through Drain
 	Idle               // other processes
 )
 
-// Pace is the times between tries.
+// Pace contains the delays of restarts.
 type Pace struct {
-	First, Longest time.Duration // of the pauses between restarts, which double
+	First, Longest time.Duration // the backoff between restarts, which doubles
 	// Settle is how long a job must have run for its next failure to count as the first.
 	Settle time.Duration
-	// Unknown is how long a topic may be unknown before that needs a decision.
+	// Unknown is how long a topic may be unknown before a user must decide.
 	Unknown time.Duration
 }
 
-// DefaultPace is the pace of a process.
-var DefaultPace = Pace{First: 500 * time.Millisecond, Longest: 30 * time.Second, Settle: time.Minute, Unknown: time.Minute}
+// DefaultPace is the pace of production.
+var DefaultPace = Pace{
+	First:   500 * time.Millisecond,
+	Longest: 30 * time.Second,
+	Settle:  time.Minute,
+	Unknown: time.Minute,
+}
 
-// Supervisor keeps the jobs of one process.
+// Supervisor runs the jobs of one process. Any goroutine may call its methods.
 type Supervisor struct {
 	world  World
 	policy Policy
@@ -63,20 +73,20 @@ type Supervisor struct {
 	stop   context.CancelFunc
 	work   sync.WaitGroup
 
-	mu      sync.Mutex // guards runners and order; never held over I/O
+	mu      sync.Mutex // guards runners and order; never held during I/O
 	runners map[string]*runner
 	order   []string
-	leaving []*runner // of jobs that have ended for good, until they have stopped
+	leaving []*runner // of jobs that have ended for good and have not stopped yet
 }
 
-// New makes a supervisor without jobs. random spreads the restarts of several processes.
+// New returns a supervisor without jobs. random randomizes the restarts of several processes.
 func New(ctx context.Context, w World, p Policy, pace Pace, random func() uint64) *Supervisor {
 	s := &Supervisor{world: w, policy: p, pace: pace, random: random, runners: map[string]*runner{}}
 	s.ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	return s
 }
 
-// Set says which jobs should run: those of a catalog. It does not wait for them.
+// Set sets the jobs that should run to those of a catalog. It does not wait for them.
 func (s *Supervisor) Set(c *catalog.Catalog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +116,7 @@ func (s *Supervisor) Set(c *catalog.Catalog) {
 	}
 }
 
-// Close stops all jobs, each after a last commit, and waits for that.
+// Close stops all jobs, each after a final commit, and returns when they have stopped.
 func (s *Supervisor) Close() {
 	s.mu.Lock()
 	s.stop()
@@ -130,7 +140,8 @@ func (s *Supervisor) all() []*runner {
 	return out
 }
 
-// Gone returns when the jobs that have ended for good have stopped here and their state is removed.
+// Gone returns when the jobs that have ended for good have stopped here and their local state
+// is deleted.
 func (s *Supervisor) Gone(ctx context.Context) error {
 	for {
 		s.mu.Lock()
@@ -156,7 +167,7 @@ func (s *Supervisor) Gone(ctx context.Context) error {
 	}
 }
 
-// Status lists the jobs by creation.
+// Status returns the statuses of all jobs, in the order of creation.
 func (s *Supervisor) Status() []Status {
 	var out []Status
 	for _, r := range s.all() {
@@ -165,7 +176,7 @@ func (s *Supervisor) Status() []Status {
 	return out
 }
 
-// Of is the status of one job; false: there is no such job.
+// Of returns the status of one job; false: the job does not exist.
 func (s *Supervisor) Of(job string) (Status, bool) {
 	r := s.runner(job)
 	if r == nil {
@@ -174,7 +185,7 @@ func (s *Supervisor) Of(job string) (Status, bool) {
 	return r.status(), true
 }
 
-// Running is a job's tasks in this process; nil: it does not run here now.
+// Running returns the run of a job in this process; nil: it is not running here.
 func (s *Supervisor) Running(job string) *exec.Job {
 	if r := s.runner(job); r != nil {
 		return r.running()
@@ -182,19 +193,19 @@ func (s *Supervisor) Running(job string) *exec.Job {
 	return nil
 }
 
-// Interrupt asks a training to end with its best pass.
+// Interrupt ends a training with its best pass so far.
 func (s *Supervisor) Interrupt(job string) {
 	if run := s.Running(job); run != nil {
 		run.Interrupt()
 	}
 }
 
-// Settled waits until a job has been started, or waits for something, or has failed.
+// Settled waits until a job has been started, waits for a precondition, or has failed.
 func (s *Supervisor) Settled(ctx context.Context, job string) (Status, error) {
 	return s.until(ctx, job, func(st Status) bool { return st.State != exec.Starting || s.policy == Idle })
 }
 
-// Ended waits until a bounded job has ended, and returns why it failed if it did.
+// Ended waits until a bounded job has ended. If it has failed, the status contains the failure.
 func (s *Supervisor) Ended(ctx context.Context, job string) (Status, error) {
 	return s.until(ctx, job, func(st Status) bool { return st.State == exec.Done || st.State == exec.Failed })
 }
@@ -219,16 +230,16 @@ func (s *Supervisor) until(ctx context.Context, job string, is func(Status) bool
 	}
 }
 
-// Status is what a job is doing in this process.
+// Status is the status of a job in this process.
 type Status struct {
 	Job      *catalog.Job
 	State    exec.State
 	Since    time.Time
 	Failure  *catalog.Failure // of FAILED and RESTARTING
-	Attempt  int              // of RESTARTING: how often it has been tried
-	Next     time.Time        // of RESTARTING: when it is tried again
-	Waits    string           // of WAITING: for what
-	Counts   exec.Counts      // here, since the process was started
-	Restarts int64            // here, since the process was started
+	Attempt  int              // of RESTARTING: the number of restarts
+	Next     time.Time        // of RESTARTING: the time of the next restart
+	Waits    string           // of WAITING: the missing precondition
+	Counts   exec.Counts      // here, since the start of the process
+	Restarts int64            // here, since the start of the process
 	RunsHere bool
 }

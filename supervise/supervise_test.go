@@ -18,7 +18,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestClasses is the table of what becomes of a job.
+// TestClasses holds the table of error classes.
 func TestClasses(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -35,7 +35,8 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// script is a world whose jobs cannot be built, for the reasons that it lists; then they can never be built again.
+// script is a world in which building a job fails with the listed errors, and after those with
+// the last one.
 type script struct {
 	mu     sync.Mutex
 	s      *Supervisor
@@ -44,11 +45,16 @@ type script struct {
 	tries  map[string][]time.Time
 	states map[string][]exec.State
 	forgot []string
-	waits  chan struct{} // nil: nothing is waited for
+	waits  chan struct{} // nil: no precondition
 }
 
 func newScript(t *testing.T, p Policy, jobs ...string) *script {
-	w := &script{fails: map[string][]error{}, tries: map[string][]time.Time{}, states: map[string][]exec.State{}, c: catalog.New()}
+	w := &script{
+		fails:  map[string][]error{},
+		tries:  map[string][]time.Time{},
+		states: map[string][]exec.State{},
+		c:      catalog.New(),
+	}
 	for _, j := range jobs {
 		w.c = w.c.Apply(catalog.Change{Job: &catalog.Job{Name: j}})
 	}
@@ -81,7 +87,7 @@ func (w *script) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 		return nil, list[0]
 	}
 	w.mu.Unlock()
-	<-ctx.Done() // it runs
+	<-ctx.Done() // it is running
 	return nil, ctx.Err()
 }
 
@@ -127,7 +133,9 @@ func (w *script) state(t *testing.T, job string, want exec.State) Status {
 
 func repeat(err error, n int) []error { return slices.Repeat([]error{err}, n) }
 
-// What heals is tried again for ever, with growing pauses; what nobody foresaw three times; what needs a decision not at all. Each job for itself.
+// TestRestarts: temporary errors are retried without a limit and with growing delays,
+// unexpected ones three times, and those that need a decision not at all. Jobs do not affect
+// each other.
 func TestRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newScript(t, Live, "heals", "bug", "decides", "unknown", "runs")
@@ -139,14 +147,15 @@ func TestRestarts(t *testing.T) {
 		w.s.Set(w.c)
 		w.state(t, "decides", exec.Failed)
 		w.state(t, "bug", exec.Restarting)
-		if s := w.state(t, "heals", exec.Restarting); s.Attempt != 1 || s.Failure == nil || !s.Next.After(time.Now()) {
+		if s := w.state(t, "heals", exec.Restarting); s.Attempt != 1 || s.Failure == nil ||
+			!s.Next.After(time.Now()) {
 			t.Errorf("%+v", s)
 		}
 		w.state(t, "runs", exec.Starting)
 		time.Sleep(10 * time.Minute)
 		w.state(t, "bug", exec.Failed)
 		w.state(t, "unknown", exec.Failed)
-		w.state(t, "heals", exec.Starting) // it runs
+		w.state(t, "heals", exec.Starting) // it is running
 		if n := len(w.tries["bug"]); n != 1+maxBugs {
 			t.Errorf("a bug is tried %d times", n)
 		}
@@ -158,7 +167,8 @@ func TestRestarts(t *testing.T) {
 		}
 		tries := w.tries["heals"]
 		for i := 2; i < len(tries); i++ {
-			if now, before := tries[i].Sub(tries[i-1]), tries[i-1].Sub(tries[i-2]); now < before || now > DefaultPace.Longest {
+			if now, before := tries[i].Sub(tries[i-1]), tries[i-1].Sub(tries[i-2]); now < before ||
+				now > DefaultPace.Longest {
 				t.Errorf("pauses %v and %v", before, now)
 			}
 		}
@@ -172,7 +182,8 @@ func TestRestarts(t *testing.T) {
 	})
 }
 
-// Wishes come at any time: a job that waits, is restarted or runs is paused, goes on and ends when the catalog says so.
+// TestWishes: a job that waits, restarts or runs is paused, resumed and ended whenever the
+// catalog changes.
 func TestWishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newScript(t, Live, "a")
@@ -187,7 +198,8 @@ func TestWishes(t *testing.T) {
 		close(w.waits)
 		w.change(catalog.Change{States: []catalog.State{{Job: "a", State: catalog.Running}}})
 		w.state(t, "a", exec.Restarting)
-		w.change(catalog.Change{States: []catalog.State{{Job: "a", State: catalog.Made}}}) // nothing that its run depends on
+		// nothing that the run depends on
+		w.change(catalog.Change{States: []catalog.State{{Job: "a", State: catalog.Made}}})
 		w.state(t, "a", exec.Restarting)
 		time.Sleep(time.Minute)
 		w.state(t, "a", exec.Starting)
@@ -208,7 +220,7 @@ func TestWishes(t *testing.T) {
 	})
 }
 
-// Closing ends whatever a job is doing.
+// TestClose: Close ends jobs in every status.
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newScript(t, Live, "waits", "restarts", "runs", "paused", "failed")
@@ -218,6 +230,6 @@ func TestClose(t *testing.T) {
 		w.s.Set(w.c)
 		time.Sleep(time.Minute)
 		w.s.Close()
-		w.s.Set(w.c) // too late: nothing begins
+		w.s.Set(w.c) // after Close: nothing starts
 	})
 }

@@ -5,24 +5,26 @@ import (
 	"fmt"
 )
 
-// Bad is a part of a partition that its reader passed over because no row can be made of it: a record or a batch that is too large, or a
-// batch that its producer wrote wrongly. Bytes that were damaged later do not stand the checksum of their batch; those are an error of
-// Poll, never a Bad.
+// Bad is a part of a partition that a reader skipped because it cannot be converted to rows: a
+// record or batch that is too large, or a batch that its producer encoded incorrectly. Bytes
+// that were damaged later fail the checksum of their batch; they are an error of Poll, never a
+// Bad.
 type Bad struct {
 	From, To Offset // the offsets [From, To)
-	Time     int64  // of the batch, ms: the newest of its records
-	// Size is in bytes: the record's own for a record, else what its batch holds as far as that was looked at.
+	Time     int64  // of the batch, ms: the maximum timestamp of its records
+	// Size is the size of the record in bytes. For a batch it is the size of the part that was
+	// inspected.
 	Size int64
 	Err  error // wraps ErrOversized or ErrUnreadable
 }
 
-// What can be wrong with a Bad.
+// The reasons of a Bad.
 var (
-	ErrOversized  = errors.New("larger than can be read")
-	ErrUnreadable = errors.New("its producer wrote bytes that are no records")
+	ErrOversized  = errors.New("larger than the limit for reading")
+	ErrUnreadable = errors.New("its producer wrote invalid record data")
 )
 
-// Error names place, size and reason.
+// Error names the offsets, the size and the reason.
 func (b Bad) Error() string {
 	if b.To == b.From+1 {
 		return fmt.Sprintf("offset %d, %d bytes: %s", b.From, b.Size, b.Err)
@@ -30,9 +32,11 @@ func (b Bad) Error() string {
 	return fmt.Sprintf("offsets %d to %d, %d bytes: %s", b.From, b.To-1, b.Size, b.Err)
 }
 
+// Unwrap returns the reason.
 func (b Bad) Unwrap() error { return b.Err }
 
-// Sound is an error if the fetch has passed over anything. Who reads what StreamQL itself has written goes on only over whole data.
+// Sound returns an error if the reader of the fetch skipped anything. Readers of StreamQL's own
+// topics, which must be complete, check it.
 func (f *Fetch) Sound() error {
 	if len(f.Bad) == 0 {
 		return nil
@@ -40,7 +44,8 @@ func (f *Fetch) Sound() error {
 	return fmt.Errorf("%s: %w", f.Partition, f.Bad[0])
 }
 
-// within is the part of bad that lies in [from, to). No row lies within a Bad, so none is cut.
+// within returns the part of bad that lies in [from, to). No row lies within a Bad, so no Bad
+// is divided.
 func within(bad []Bad, from, to Offset) []Bad {
 	first := 0
 	for first < len(bad) && bad[first].From < from {

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Each reads bounded spans to their end and hands every row to visit: row i of f. It ends early with the first error, and
-// at what the reader passes over (Fetch.Bad).
+// Each reads bounded spans to their end and calls visit for every row: row i of f. It returns
+// the first error, and an error at the first part that the reader skipped (Fetch.Bad).
 func Each(ctx context.Context, src Source, spans []Span, visit func(f *Fetch, i int) error) (err error) {
 	r, err := src.Open(ctx, spans)
 	if err != nil {

@@ -11,8 +11,9 @@ func Compare(a, b Partition) int {
 	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
 }
 
-// SafeName makes any text a part of a topic's name: what Kafka does not take in one (and '%', which it does not take either) becomes its
-// bytes in hex behind "-x". Texts that differ give names that differ, but for those that hold "-x" and hex themselves.
+// SafeName encodes any text as a part of a topic's name. Characters that Kafka does not allow,
+// and '%', are replaced by "-x" and the hex code of their bytes. Different texts have different
+// names, except texts that contain "-x" and hex digits themselves.
 func SafeName(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

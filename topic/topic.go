@@ -1,5 +1,6 @@
-// Package topic holds the nouns of everything that is read or written: a Kafka topic, an archive, a directory of files and a
-// generator are all ordered, partitioned and replayable by offset. It has interfaces and no implementation.
+// Package topic defines the terms for everything that is read or written. A Kafka topic, an
+// archive, a directory of files and a generator are all ordered, partitioned and replayable by
+// offset. The package contains interfaces and no implementation of them.
 package topic
 
 import (
@@ -11,18 +12,19 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Offset is a record's place in its partition, from 0.
+// Offset is the number of a record in its partition, from 0.
 type Offset int64
 
-// End as a Span's To means: follow the partition as it grows.
+// End as a Span's To makes a reader follow the partition as it grows.
 const End Offset = math.MaxInt64
 
-// Partition is one ordered log of a topic.
+// Partition identifies one ordered log of a topic.
 type Partition struct {
 	Topic string
 	ID    int32
 }
 
+// String returns the topic and the number, as in "orders[3]".
 func (p Partition) String() string { return fmt.Sprintf("%s[%d]", p.Topic, p.ID) }
 
 // Span is the offsets [From, To) of a partition.
@@ -31,41 +33,43 @@ type Span struct {
 	From, To Offset
 }
 
-// Header is one header of a record; keys may repeat.
+// Header is one header of a record. Keys may repeat.
 type Header struct {
 	Key   string
 	Value []byte
 }
 
-// Record is a record to be written. Key and Value nil are null; Time is event time in ms since the epoch.
+// Record is a record to write. A nil Key or Value is null; Time is the timestamp in ms since
+// the epoch.
 type Record struct {
 	Key, Value []byte
 	Time       int64
 	Headers    []Header
 }
 
-// Bytes is a column of byte strings: row i is Data[Spans[2i]:Spans[2i+1]], null when Spans[2i] is negative. Rows may share bytes.
+// Bytes is a column of byte strings. Row i is Data[Spans[2i]:Spans[2i+1]], and null if
+// Spans[2i] is negative. Rows may share bytes.
 type Bytes struct {
 	Data  []byte
 	Spans []int32
 }
 
-// Len is the number of rows.
+// Len returns the number of rows.
 func (b *Bytes) Len() int { return len(b.Spans) / 2 }
 
-// At is row i; nil is null, an empty value is not.
+// At returns row i; nil is null, and an empty value is not nil.
 func (b *Bytes) At(i int) []byte {
 	from, to := b.Spans[2*i], b.Spans[2*i+1]
 	switch {
 	case from < 0:
 		return nil
-	case from == to: // empty, which is not null, also where Data is nil
+	case from == to: // empty but not null, even if Data is nil
 		return []byte{}
 	}
 	return b.Data[from:to:to]
 }
 
-// Append adds a row, copying v.
+// Append appends a copy of v as a row.
 func (b *Bytes) Append(v []byte) {
 	if v == nil {
 		b.Spans = append(b.Spans, -1, -1)
@@ -76,25 +80,27 @@ func (b *Bytes) Append(v []byte) {
 	b.Spans = append(b.Spans, from, int32(len(b.Data)))
 }
 
-// Fetch is what a reader brought of one partition: all that [From, Next) holds, as columns of equal length. Offsets may have
-// holes (control records, aborted rows, compaction). Either Key and Value hold bytes for a codec, or Decoded the finished columns.
-// A fetch is read-only and stays valid.
+// Fetch is the part [From, Next) of a partition as columns of equal length. Offsets may have
+// holes, left by control records, aborted transactions and compaction. Either Key and Value
+// contain bytes for a codec, or Decoded contains finished columns. A fetch is read-only and
+// remains valid after the next Poll.
 type Fetch struct {
 	Partition
 	From, Next Offset
 	Offsets    []Offset
-	Times      []int64 // record time, ms
+	Times      []int64 // record timestamps, ms
 	Key, Value Bytes
-	Headers    [][]Header   // nil: no row has any
-	Decoded    arrow.Record // columns by name; nil: Key and Value are to be decoded
-	Bad        []Bad        // what was passed over, in order; the rows lie between
+	Headers    [][]Header   // nil: no row has headers
+	Decoded    arrow.Record // columns by name; nil: Key and Value must be decoded
+	Bad        []Bad        // the skipped parts in order; the rows lie between them
 }
 
-// Rows is the number of rows.
+// Rows returns the number of rows.
 func (f *Fetch) Rows() int { return len(f.Offsets) }
 
-// Slice is the rows [from, to) of the fetch, with the part of [From, Next) that belongs to them: the offsets before the first row go to
-// the slice that begins with it, those after the last row to the slice that ends with it. Nothing is copied.
+// Slice returns the rows [from, to) of the fetch with their part of [From, Next): offsets
+// before the first row belong to the slice that begins with it, offsets after the last row to
+// the slice that ends with it. It copies nothing.
 func (f *Fetch) Slice(from, to int) Fetch {
 	s := Fetch{
 		Partition: f.Partition, From: f.From, Next: f.Next, Offsets: f.Offsets[from:to:to], Times: f.Times[from:to:to],
@@ -124,93 +130,105 @@ func (f *Fetch) Slice(from, to int) Fetch {
 	return s
 }
 
+// slice returns the rows [from, to) of the column without copying them.
 func (b *Bytes) slice(from, to int) Bytes {
-	if len(b.Spans) == 0 { // the rows are decoded
+	if len(b.Spans) == 0 { // the rows are decoded, so there are no bytes
 		return Bytes{}
 	}
 	return Bytes{Data: b.Data, Spans: b.Spans[2*from : 2*to : 2*to]}
 }
 
-// Reader brings the rows of its spans.
+// Reader returns the rows of its spans.
 type Reader interface {
-	// Poll returns what has come; it blocks until there is something or ctx ends. io.EOF: all spans are exhausted.
+	// Poll returns the available rows. It blocks until there are some or ctx ends. io.EOF: all
+	// spans are exhausted.
 	Poll(ctx context.Context) ([]Fetch, error)
 	Close() error
 }
 
-// Narrow is a Source that can leave out most of what Describe looks up: a topic of a thousand partitions has a thousand tasks, and each asks
-// about its own.
+// Narrow is an optional interface of a Source that can skip most of the work of Describe. In a
+// topic of a thousand partitions, a thousand tasks each need the offsets of one.
 type Narrow interface {
-	// DescribeOnly is Describe with the offsets of these partitions; those of all others are zero.
+	// DescribeOnly is Describe with the offsets of the given partitions; all other offsets are
+	// zero.
 	DescribeOnly(ctx context.Context, name string, partitions ...int32) (Topic, error)
 }
 
-// Topic is what Describe knows: the offsets each partition holds now, [From, To).
+// Topic is the result of Describe: the range of offsets [From, To) that each partition has now.
 type Topic struct {
 	Name       string
-	ID         string // changes when a topic is deleted and made again under the same name
+	ID         string // changes if a topic is deleted and created again with the same name
 	Partitions []Span
 }
 
 // Source is anything that can be read.
 type Source interface {
-	// Describe returns ErrUnknownTopic (wrapped) when there is no such topic. The end of a partition is behind every record that was
-	// written when it was called; a reader that goes there waits for transactions that are not decided yet.
+	// Describe returns ErrUnknownTopic, wrapped, if the topic does not exist. The end of each
+	// partition is after every record that was written before the call; a reader that reads up
+	// to it waits for undecided transactions.
 	Describe(ctx context.Context, name string) (Topic, error)
 	Open(ctx context.Context, spans []Span) (Reader, error)
 }
 
-// Txn is one atomic change: records written and input positions moved. It is used by one goroutine and ends with Commit or Abort.
+// Txn is one atomic change: written records and moved input positions. One goroutine uses it
+// and ends it with Commit or Abort.
 type Txn interface {
 	Write(p Partition, records ...Record) error
-	// Commit makes everything visible at once. read holds, per input partition, the next offset to be read.
+	// Commit makes all writes visible atomically. read contains the next offset to read of each
+	// input partition.
 	Commit(ctx context.Context, read map[Partition]Offset) error
 	Abort(ctx context.Context) error
 }
 
-// Sink begins transactions. Writers with one id fence one another: the newest wins.
+// Sink begins transactions. A new transaction fences all earlier writers with the same id.
 type Sink interface {
 	Begin(ctx context.Context, id string) (Txn, error)
 }
 
-// Group is what a worker joins. Its tasks stand for themselves as partitions: each task has a partition of a changelog topic, and whoever
-// owns that partition runs the task. So every input, several topics read side by side or a file, is shared out in one way.
+// Group describes the group that a worker joins. Each task is represented by one partition of a
+// changelog topic, and the member that is assigned the partition runs the task. Tasks that read
+// several topics, or files, are therefore assigned in the same way as all others.
 type Group struct {
-	Name  string      // the same in all processes
+	Name  string      // identical in all processes
 	Tasks []Partition // all tasks of the group
 	Reads []string    // topics of this broker whose positions the group commits
-	// Address is where this process answers queries; members tell each other. "": nowhere.
+	// Address is the address at which this process answers queries; the members exchange them.
+	// Empty: it answers none.
 	Address string
-	// Standbys is how many copies of each task's state other members keep.
+	// Standbys is the number of copies of each task's state on members that do not own the
+	// task.
 	Standbys int
-	// Warm says how far this process's copies of tasks' state reach, which decides who takes a task over; may be nil.
+	// Warm returns how far this process's copies of task states extend, as changelog offsets.
+	// The assignor prefers the furthest copy when a task moves. May be nil.
 	Warm func() map[Partition]Offset
-	// AtLeastOnce gives up transactions: records are visible as they are written.
+	// AtLeastOnce disables transactions: records are visible as soon as they are written.
 	AtLeastOnce bool
 }
 
-// Assignment is what a member works on until the next one.
+// Assignment is the work of a member until the next assignment.
 type Assignment struct {
-	Epoch    int64                // rises with every assignment of the group
+	Epoch    int64                // increases with every assignment of the group
 	Tasks    []Partition          // owned
-	Standbys []Partition          // to be kept warm
-	Owners   map[Partition]string // of all tasks that have one: the owner's address
+	Standbys []Partition          // tasks whose state the member copies
+	Owners   map[Partition]string // the addresses of the owners of all tasks that have one
 }
 
-// Member is one worker's place in a group.
+// Member is the membership of one worker in a group.
 type Member interface {
-	// Next blocks until there is an assignment that was not told yet. To call it again says that the tasks which the last one took away
-	// are committed and let go: only then does anybody else get them. ErrLost: the place is gone, join again.
+	// Next blocks until there is an assignment that it has not returned yet. Calling it again
+	// confirms that the revoked tasks of the last assignment are committed and closed; only
+	// then are they assigned to other members. ErrLost: the membership has ended, join again.
 	Next(ctx context.Context) (Assignment, error)
-	// Committed returns the group's positions, where it has any. It waits until no transaction that would move them is undecided, so
-	// that after it no earlier owner of these partitions can commit any more.
+	// Committed returns the committed positions of the group, if there are any. It waits until
+	// no transaction that could move them is undecided. After it returns, no earlier owner of
+	// these partitions can commit.
 	Committed(ctx context.Context, partitions ...Partition) (map[Partition]Offset, error)
-	// Begin begins a transaction that commits only while the member has its place.
+	// Begin begins a transaction that can commit only while the membership lasts.
 	Begin(ctx context.Context) (Txn, error)
 	Close() error
 }
 
-// Broker is a place where topics live.
+// Broker stores topics, runs groups and executes transactions.
 type Broker interface {
 	Source
 	Sink
@@ -218,56 +236,65 @@ type Broker interface {
 	Close() error
 }
 
-// Timed finds offsets by time (optional): the first offset whose record time is >= ms, or the partition's end.
+// Timed finds offsets by timestamp: the first offset whose record timestamp is >= ms, or the
+// partition's end. It is an optional interface of a Source.
 type Timed interface {
 	OffsetAt(ctx context.Context, p Partition, ms int64) (Offset, error)
 }
 
-// Begins is a Source that knows where its partitions begin without knowing where they end (optional): files, which are counted to find
-// their ends. Every To is 0.
+// Begins is an optional interface of a Source that can find the beginnings of its partitions
+// without their ends. Files are an example: finding the end requires counting their rows. Every
+// To is 0.
 type Begins interface {
 	Begins(name string) Topic
 }
 
-// Keeper is a Txn that takes state into its own atomic change (optional; the embedded broker has it, so it needs no changelog).
-// Keys are complete keys of the store the broker shares with state; a nil Value deletes.
+// Keeper is an optional interface of a Txn that stores state in its own atomic change. The
+// embedded broker implements it and therefore needs no changelog. Keys are complete keys of the
+// store that the broker shares with package state; a nil Value deletes.
 type Keeper interface {
 	Txn
 	Keep(state ...Record) error
 }
 
-// Patient is a Broker that waits when parts of it are away (optional): Trouble says what it waits for, nil: nothing.
+// Patient is an optional interface of a Broker that waits for unavailable parts of itself.
+// Trouble describes the part it waits for; nil: none.
 type Patient interface {
 	Trouble() error
 }
 
-// Observer tells who works on what in a group without being its member (optional).
+// Observer is an optional interface of a Broker that can report the owners of a group's tasks
+// to a process that is not a member.
 type Observer interface {
 	Owners(ctx context.Context, group string) (Assignment, error)
 }
 
-// Placer is a Txn that tells where its records went (optional): after Commit, the offset behind the last record per partition.
+// Placer is an optional interface of a Txn that reports where its records are: after Commit,
+// the offset after the last record of each partition.
 type Placer interface {
 	Txn
 	Ends() map[Partition]Offset
 }
 
-// Errors that mean the same everywhere. They are wrapped with the topic's name.
+// The errors that all implementations share. They are wrapped with the name of the topic.
 var (
 	ErrUnknownTopic  = errors.New("no such topic")
 	ErrTopicExists   = errors.New("the topic exists")
-	ErrTopicReplaced = errors.New("the topic was deleted and made again")
+	ErrTopicReplaced = errors.New("the topic was deleted and created again")
 	ErrFenced        = errors.New("a newer writer with the same id has taken over")
-	ErrTooLarge      = errors.New("the record is larger than its topic takes")                  // by Txn.Write, which leaves the record out
-	ErrLost          = errors.New("the outcome or the ownership of what was done is not known") // drop it and go on from what is durable
-	ErrRefused       = errors.New("the cluster does not allow it")
-	ErrUnreachable   = errors.New("the broker cannot be reached")
-	ErrLocked        = errors.New("the directory is in use by another process")
+	// returned by Txn.Write, which skips the record
+	ErrTooLarge = errors.New("the record is larger than its topic allows")
+	// drop uncommitted work and continue from the last commit
+	ErrLost        = errors.New("the outcome of a transaction or the ownership of a task is unknown")
+	ErrRefused     = errors.New("the cluster does not allow it")
+	ErrUnreachable = errors.New("the broker cannot be reached")
+	ErrLocked      = errors.New("the directory is in use by another process")
 )
 
-// ErrGap says that offsets [From, To) of a partition are wanted and no longer there.
+// ErrGap reports that the offsets [From, To) of a partition were requested but no longer exist.
 type ErrGap struct{ Span }
 
+// Error names the missing offsets and the partition.
 func (e ErrGap) Error() string {
-	return fmt.Sprintf("offsets %d to %d of %s are no longer there", e.From, e.To, e.Partition)
+	return fmt.Sprintf("offsets %d to %d of %s no longer exist", e.From, e.To, e.Partition)
 }

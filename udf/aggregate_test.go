@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// fold adds rows to an aggregate and spells its value. Weights default to inserts.
+// fold adds rows to an aggregate and returns its value as text. Weights default to inserts.
 func fold(t interface {
 	Helper()
 	Fatalf(string, ...any)
@@ -103,23 +103,31 @@ func TestAggregates(t *testing.T) {
 		{fold(t, "BOOL_OR", nil, []flow.Op{1, 1, -1}, flow.Column(flow.Boolean, true, false, true)), "false"},
 		{fold(t, "MIN", nil, nil, flow.Column(flow.String, nil, "b", "a")), "a"},
 	} {
-		if got, want := c.got, c.want; got != want && !(strings.HasPrefix(want, "bind:") || strings.HasPrefix(want, "error:")) || !strings.HasPrefix(got, want) {
+		if got, want := c.got, c.want; got != want &&
+			!(strings.HasPrefix(want, "bind:") || strings.HasPrefix(want, "error:")) ||
+			!strings.HasPrefix(got, want) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }
 
-// TestRetract: rows that come and go leave the aggregate as if they had never been.
+// TestRetract: inserting and removing rows leaves the aggregate as if they had never been
+// inserted.
 func TestRetract(t *testing.T) {
 	numbers := func(t *rapid.T, label string, n int) arrow.Array {
 		b := flow.Builder(flow.Double)
 		for range n {
-			flow.Append(b, rapid.OneOf(rapid.Just[any](nil), rapid.Map(rapid.IntRange(-3, 3), func(n int) any { return float64(n) })).Draw(t, label))
+			flow.Append(
+				b,
+				rapid.OneOf(rapid.Just[any](nil), rapid.Map(rapid.IntRange(-3, 3), func(n int) any { return float64(n) })).
+					Draw(t, label),
+			)
 		}
 		return b.NewArray()
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.SampledFrom([]string{"COUNT", "SUM", "AVG", "HISTOGRAM", "ATTR", "VARIANCE", "STDDEV_POP", "CORRELATION"}).Draw(t, "name")
+		name := rapid.SampledFrom([]string{"COUNT", "SUM", "AVG", "HISTOGRAM", "ATTR", "VARIANCE", "STDDEV_POP", "CORRELATION"}).
+			Draw(t, "name")
 		keep, gone := rapid.IntRange(1, 6).Draw(t, "keep"), rapid.IntRange(0, 6).Draw(t, "gone")
 		columns := 1
 		if name == "CORRELATION" {
@@ -128,7 +136,13 @@ func TestRetract(t *testing.T) {
 		var want, got []arrow.Array
 		for range columns {
 			stay, leave := numbers(t, "stay", keep), numbers(t, "leave", gone)
-			want, got = append(want, text(name, stay)), append(got, text(name, flow.Concat([]arrow.Array{stay, leave, leave})))
+			want, got = append(
+				want,
+				text(name, stay),
+			), append(
+				got,
+				text(name, flow.Concat([]arrow.Array{stay, leave, leave})),
+			)
 		}
 		weights := make([]flow.Op, keep+2*gone)
 		for i := range weights {
@@ -208,7 +222,8 @@ func TestQuantileIsClose(t *testing.T) {
 	for _, share := range []float64{0, 0.25, 0.5, 0.99, 1} {
 		want := math.Pow(1.001, math.Floor(share*20_000)-10_000)
 		var got float64
-		if _, err := fmt.Sscan(fold(t, "APPROX_QUANTILE", []any{share}, nil, col, flow.Repeat(flow.Double, share, 20_001)), &got); err != nil || math.Abs(got-want) > 0.0101*want {
+		if _, err := fmt.Sscan(fold(t, "APPROX_QUANTILE", []any{share}, nil, col, flow.Repeat(flow.Double, share, 20_001)), &got); err != nil ||
+			math.Abs(got-want) > 0.0101*want {
 			t.Errorf("%v: %v, want %v (%v)", share, got, want, err)
 		}
 	}
@@ -251,11 +266,29 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-var cellType = flow.Struct(flow.Field("a", flow.Int), flow.Field("b", flow.Array(flow.String)), flow.Field("c", flow.Map(flow.String, flow.Double)),
-	flow.Field("d", flow.Decimal(5, 2)), flow.Field("e", flow.Timestamp), flow.Field("f", flow.Boolean), flow.Field("g", flow.Bytes))
+var cellType = flow.Struct(
+	flow.Field("a", flow.Int),
+	flow.Field("b", flow.Array(flow.String)),
+	flow.Field("c", flow.Map(flow.String, flow.Double)),
+	flow.Field(
+		"d",
+		flow.Decimal(5, 2),
+	),
+	flow.Field("e", flow.Timestamp),
+	flow.Field("f", flow.Boolean),
+	flow.Field("g", flow.Bytes),
+)
 
 func TestCells(t *testing.T) {
-	v := []any{int32(-5), []any{"x", nil, ""}, []flow.Entry{{Key: "b", Value: 1.5}, {Key: "a", Value: nil}}, decimalOf(-123), arrow.Timestamp(7), true, []byte{0}}
+	v := []any{
+		int32(-5),
+		[]any{"x", nil, ""},
+		[]flow.Entry{{Key: "b", Value: 1.5}, {Key: "a", Value: nil}},
+		decimalOf(-123),
+		arrow.Timestamp(7),
+		true,
+		[]byte{0},
+	}
 	col := flow.Column(cellType, v, nil)
 	item := appendCell(appendCell(nil, col, 0), col, 1)
 	b := flow.Builder(cellType)
@@ -266,7 +299,12 @@ func TestCells(t *testing.T) {
 	if rest, err = takeCell(b, rest); err != nil || len(rest) != 0 {
 		t.Fatal(err, rest)
 	}
-	swapped := flow.Column(cellType, append(append([]any{}, v[:2]...), append([]any{[]flow.Entry{{Key: "a", Value: nil}, {Key: "b", Value: 1.5}}}, v[3:]...)...))
+	swapped := flow.Column(
+		cellType,
+		append(
+			append([]any{}, v[:2]...),
+			append([]any{[]flow.Entry{{Key: "a", Value: nil}, {Key: "b", Value: 1.5}}}, v[3:]...)...),
+	)
 	if !sameCell(b.NewArray(), 0, swapped, 0) || !sameCell(col, 0, swapped, 0) {
 		t.Error("the order of a map's entries makes a difference")
 	}
@@ -283,9 +321,21 @@ func FuzzStates(f *testing.F) {
 		in  []arrow.Array
 		out flow.Type
 	}{
-		{collect{true, 10}, []arrow.Array{col}, flow.Array(flow.Int)}, {someByOffset{true, true, 1}, []arrow.Array{col}, flow.Array(flow.Int)},
-		{topK{flow.Int, 1, 2, false}, []arrow.Array{col}, flow.Array(flow.Int)}, {histogram{2}, []arrow.Array{texts}, flow.Map(flow.String, flow.Bigint)},
-		{attr{}, []arrow.Array{col}, flow.Int}, {sketch{}, []arrow.Array{col}, flow.Bigint}, {oneByOffset{true, true}, []arrow.Array{texts}, flow.String}, {quantile{0.5}, []arrow.Array{flow.Column(flow.Double, 1.0)}, flow.Double},
+		{
+			collect{true, 10},
+			[]arrow.Array{col},
+			flow.Array(flow.Int),
+		}, {someByOffset{true, true, 1}, []arrow.Array{col}, flow.Array(flow.Int)},
+		{
+			topK{flow.Int, 1, 2, false},
+			[]arrow.Array{col},
+			flow.Array(flow.Int),
+		}, {histogram{2}, []arrow.Array{texts}, flow.Map(flow.String, flow.Bigint)},
+		{
+			attr{},
+			[]arrow.Array{col},
+			flow.Int,
+		}, {sketch{}, []arrow.Array{col}, flow.Bigint}, {oneByOffset{true, true}, []arrow.Array{texts}, flow.String}, {quantile{0.5}, []arrow.Array{flow.Column(flow.Double, 1.0)}, flow.Double},
 	}
 	f.Fuzz(func(t *testing.T, s []byte) {
 		_, _, _ = readCell(cellType, s)

@@ -12,9 +12,30 @@ import (
 )
 
 var (
-	_ = builtin(Try2("TO_BYTES", "the bytes that a text writes in an encoding: hex, utf8, ascii or base64", toBytes, Example{"FROM_BYTES(TO_BYTES('21', 'hex'), 'utf8')", "!"}))
-	_ = builtin(Try2("FROM_BYTES", "the bytes written as text in an encoding: hex, utf8, ascii or base64", fromBytes, Example{"FROM_BYTES(TO_BYTES('Ko', 'utf8'), 'hex')", "4B6F"}))
-	_ = builtin(Try3("ENCODE", "a text that is written in one encoding, written in another: hex, utf8, ascii or base64", encode, Example{"ENCODE('4578', 'hex', 'utf8')", "Ex"}))
+	_ = builtin(
+		Try2(
+			"TO_BYTES",
+			"the bytes that a text writes in an encoding: hex, utf8, ascii or base64",
+			toBytes,
+			Example{"FROM_BYTES(TO_BYTES('21', 'hex'), 'utf8')", "!"},
+		),
+	)
+	_ = builtin(
+		Try2(
+			"FROM_BYTES",
+			"the bytes written as text in an encoding: hex, utf8, ascii or base64",
+			fromBytes,
+			Example{"FROM_BYTES(TO_BYTES('Ko', 'utf8'), 'hex')", "4B6F"},
+		),
+	)
+	_ = builtin(
+		Try3(
+			"ENCODE",
+			"a text that is written in one encoding, written in another: hex, utf8, ascii or base64",
+			encode,
+			Example{"ENCODE('4578', 'hex', 'utf8')", "Ex"},
+		),
+	)
 	_ = builtin(Func1("MD5", "the MD5 digest of a text, in hexadecimal digits", func(s string) string {
 		sum := md5.Sum([]byte(s))
 		return hex.EncodeToString(sum[:])
@@ -22,12 +43,27 @@ var (
 )
 
 var (
-	_ = builtin(fromOrdered("INT_FROM_BYTES", "the INTEGER in 4 bytes", 4,
-		func(o binary.ByteOrder, b []byte) int32 { return int32(o.Uint32(b)) }, Example{"INT_FROM_BYTES(TO_BYTES('000007e5', 'hex'))", "2021"}))
-	_ = builtin(fromOrdered("BIGINT_FROM_BYTES", "the BIGINT in 8 bytes", 8,
-		func(o binary.ByteOrder, b []byte) int64 { return int64(o.Uint64(b)) }, Example{"BIGINT_FROM_BYTES(TO_BYTES('0200000000000000', 'hex'), 'LITTLE_ENDIAN')", "2"}))
-	_ = builtin(fromOrdered("DOUBLE_FROM_BYTES", "the DOUBLE in 8 bytes", 8,
-		func(o binary.ByteOrder, b []byte) float64 { return math.Float64frombits(o.Uint64(b)) }, Example{"DOUBLE_FROM_BYTES(TO_BYTES('3ff8000000000000', 'hex'))", "1.5"}))
+	_ = builtin(fromOrdered(
+		"INT_FROM_BYTES",
+		"the INTEGER in 4 bytes",
+		4,
+		func(o binary.ByteOrder, b []byte) int32 { return int32(o.Uint32(b)) },
+		Example{"INT_FROM_BYTES(TO_BYTES('000007e5', 'hex'))", "2021"},
+	))
+	_ = builtin(fromOrdered(
+		"BIGINT_FROM_BYTES",
+		"the BIGINT in 8 bytes",
+		8,
+		func(o binary.ByteOrder, b []byte) int64 { return int64(o.Uint64(b)) },
+		Example{"BIGINT_FROM_BYTES(TO_BYTES('0200000000000000', 'hex'), 'LITTLE_ENDIAN')", "2"},
+	))
+	_ = builtin(fromOrdered(
+		"DOUBLE_FROM_BYTES",
+		"the DOUBLE in 8 bytes",
+		8,
+		func(o binary.ByteOrder, b []byte) float64 { return math.Float64frombits(o.Uint64(b)) },
+		Example{"DOUBLE_FROM_BYTES(TO_BYTES('3ff8000000000000', 'hex'))", "1.5"},
+	))
 )
 
 func fromOrdered[R Native](name, doc string, width int, f func(binary.ByteOrder, []byte) R, example Example) Scalar {
@@ -47,8 +83,13 @@ func fromOrdered[R Native](name, doc string, width int, f func(binary.ByteOrder,
 		}
 		return f(o, b), nil
 	}
-	return overload(name, doc+", BIG_ENDIAN or, if the second argument says so, LITTLE_ENDIAN; NULL for another number of bytes", []Example{example},
-		Try1(name, "", func(b []byte) (R, error) { return get(b, "BIG_ENDIAN") }), Try2(name, "", get))
+	return overload(
+		name,
+		doc+", BIG_ENDIAN or, if the second argument says so, LITTLE_ENDIAN; NULL for another number of bytes",
+		[]Example{example},
+		Try1(name, "", func(b []byte) (R, error) { return get(b, "BIG_ENDIAN") }),
+		Try2(name, "", get),
+	)
 }
 
 func toBytes(s, encoding string) ([]byte, error) {
@@ -106,7 +147,8 @@ func fromBytes(b []byte, encoding string) (string, error) {
 	return "", encodingError(encoding)
 }
 
-// encode writes hexadecimal digits small, as ksqlDB's ENCODE does, and reads them with the prefixes 0x and x'..' too.
+// encode writes hexadecimal digits small, as ksqlDB's ENCODE does, and reads them with the
+// prefixes 0x and x'..' too.
 func encode(s, from, to string) (string, error) {
 	if strings.EqualFold(from, "hex") {
 		s = hexDigits(s)

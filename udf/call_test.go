@@ -43,7 +43,8 @@ func arg(v any) typed {
 	return typed{flow.Null, nil}
 }
 
-// call evaluates a function on one row and spells the result as spell does, "error: .." where the row fails. Numbers widen.
+// call evaluates a function on one row and returns the result as text, "error: .." if the row
+// fails. Numbers widen.
 func call(r *Registry, name string, args ...any) string {
 	f, ok := r.Scalar(name)
 	if !ok {
@@ -246,7 +247,10 @@ func TestMath(t *testing.T) {
 
 func TestCollections(t *testing.T) {
 	ints := func(v ...any) typed { return list(flow.Int, v...) }
-	m := typed{flow.Map(flow.String, flow.Int), []flow.Entry{{Key: "b", Value: int32(2)}, {Key: "a", Value: int32(1)}}}
+	m := typed{
+		flow.Map(flow.String, flow.Int),
+		[]flow.Entry{{Key: "b", Value: int32(2)}, {Key: "a", Value: int32(1)}},
+	}
 	none := typed{flow.Array(flow.Int), nil}
 	i := func(n int) any { return int32(n) }
 	check(t, []callCase{

@@ -14,10 +14,12 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// A cell is one value of a known type as bytes, the form in which aggregates keep values in their states: a byte 0 for NULL, else
-// a byte 1 and the value. Integers, dates and times are varints; doubles 8 bytes, decimals 16, little-endian; text and bytes have
-// their length before them; arrays and maps their number of elements; structs are their fields in order. Two values are equal
-// exactly when their cells are: map entries are sorted, -0.0 is 0.0, and there is one NaN.
+// A cell is one value of a known type as bytes. Aggregates store values in their states in this
+// form: a byte 0 for NULL, else a byte 1 and the value. Integers, dates and times are varints;
+// doubles have 8 bytes and decimals 16, little-endian; text and bytes are preceded by their
+// length; arrays and maps by their number of elements; structs are their fields in order. Two
+// values are equal exactly if their cells are: map entries are sorted, -0.0 is 0.0, and there
+// is one NaN.
 
 // appendCell appends the cell of a row of a column.
 func appendCell(dst []byte, a arrow.Array, row int) []byte {
@@ -60,7 +62,8 @@ func appendCell(dst []byte, a arrow.Array, row int) []byte {
 		}
 		return dst
 	}
-	panic(fmt.Sprintf("udf: no cells of type %s", a.DataType())) // a broken invariant: Bind admits only types that have cells
+	// a broken invariant: Bind admits only types that have cells
+	panic(fmt.Sprintf("udf: no cells of type %s", a.DataType()))
 }
 
 func appendDouble(dst []byte, f float64) []byte {
@@ -89,7 +92,8 @@ func appendEntries(dst []byte, a *array.Map, row int) []byte {
 
 var errCell = errors.New("the state of an aggregate is damaged")
 
-// takeCell appends the value of the cell that s begins with to a builder of its type and returns what follows.
+// takeCell appends the value of the cell at the beginning of s to a builder of its type and
+// returns the remaining bytes.
 func takeCell(b array.Builder, s []byte) ([]byte, error) {
 	v, rest, err := readCell(b.Type(), s)
 	if err != nil {
@@ -99,7 +103,8 @@ func takeCell(b array.Builder, s []byte) ([]byte, error) {
 	return rest, nil
 }
 
-// readCell reads the cell that s begins with as a Go value and returns what follows.
+// readCell decodes the cell at the beginning of s to a Go value and returns the remaining
+// bytes.
 func readCell(t flow.Type, s []byte) (any, []byte, error) {
 	if len(s) == 0 || s[0] > 1 {
 		return nil, nil, errCell
@@ -221,7 +226,7 @@ func readMap(t *arrow.MapType, s []byte) (any, []byte, error) {
 	return out, s, nil
 }
 
-// sortable says whether values of a type have an order.
+// sortable reports whether values of a type are ordered.
 func sortable(t flow.Type) bool {
 	switch t.ID() {
 	case arrow.BOOL, arrow.STRING, arrow.BINARY, arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP:
@@ -247,7 +252,7 @@ func compareCells(a arrow.Array, i int, b arrow.Array, j int) int {
 	return compareBits(a.DataType(), lo, hi, lo2, hi2)
 }
 
-// sameCell says whether two values of one type are equal, NULLs being so.
+// sameCell reports whether two values of one type are equal; NULL equals NULL.
 func sameCell(a arrow.Array, i int, b arrow.Array, j int) bool {
 	if sortable(a.DataType()) && a.IsValid(i) && b.IsValid(j) {
 		return compareCells(a, i, b, j) == 0

@@ -23,23 +23,46 @@ var _ = builtin(Scalar{Name: "IFNULL", Doc: "the first argument, or the second w
 	},
 	Examples: []Example{{"IFNULL(CAST(NULL AS STRING), 'none')", "none"}}})
 
-var _ = builtin(Scalar{Name: "NULLIF", Doc: "the first argument, or NULL where it equals the second", Bind: bindNullIf,
-	Examples: []Example{{"NULLIF('a', 'a')", "null"}, {"NULLIF('a', 'b')", "a"}}})
+var _ = builtin(
+	Scalar{Name: "NULLIF", Doc: "the first argument, or NULL where it equals the second", Bind: bindNullIf,
+		Examples: []Example{{"NULLIF('a', 'a')", "null"}, {"NULLIF('a', 'b')", "a"}}},
+)
 
-var _ = builtin(Scalar{Name: "AS_VALUE", Doc: "the argument: a copy of a key column for the value", Bind: func(have []flow.Type) (Signature, error) {
-	if len(have) != 1 {
-		return Signature{}, Mismatch("AS_VALUE", have, "one argument")
-	}
-	return Signature{Args: have, Result: have[0], Kernel: func(args []arrow.Array, _ int, _ Env) arrow.Array { return args[0] }}, nil
-}, Examples: []Example{{"AS_VALUE(5)", "5"}}})
+var _ = builtin(
+	Scalar{
+		Name: "AS_VALUE",
+		Doc:  "the argument: a copy of a key column for the value",
+		Bind: func(have []flow.Type) (Signature, error) {
+			if len(have) != 1 {
+				return Signature{}, Mismatch("AS_VALUE", have, "one argument")
+			}
+			return Signature{
+				Args:   have,
+				Result: have[0],
+				Kernel: func(args []arrow.Array, _ int, _ Env) arrow.Array { return args[0] },
+			}, nil
+		},
+		Examples: []Example{{"AS_VALUE(5)", "5"}},
+	},
+)
 
-var _ = builtin(Scalar{Name: "GREATEST", Doc: "the greatest of the arguments that are not NULL; numbers of different types need a CAST, unless one is a DOUBLE",
-	Bind:     func(have []flow.Type) (Signature, error) { return best("GREATEST", have, +1) },
-	Examples: []Example{{"GREATEST(3, 7, 5)", "7"}, {"GREATEST('apple', NULL, 'banana')", "banana"}}})
+var _ = builtin(
+	Scalar{
+		Name:     "GREATEST",
+		Doc:      "the greatest of the arguments that are not NULL; numbers of different types need a CAST, unless one is a DOUBLE",
+		Bind:     func(have []flow.Type) (Signature, error) { return best("GREATEST", have, +1) },
+		Examples: []Example{{"GREATEST(3, 7, 5)", "7"}, {"GREATEST('apple', NULL, 'banana')", "banana"}},
+	},
+)
 
-var _ = builtin(Scalar{Name: "LEAST", Doc: "the least of the arguments that are not NULL; numbers of different types need a CAST, unless one is a DOUBLE",
-	Bind:     func(have []flow.Type) (Signature, error) { return best("LEAST", have, -1) },
-	Examples: []Example{{"LEAST(3, 7, 5)", "3"}}})
+var _ = builtin(
+	Scalar{
+		Name:     "LEAST",
+		Doc:      "the least of the arguments that are not NULL; numbers of different types need a CAST, unless one is a DOUBLE",
+		Bind:     func(have []flow.Type) (Signature, error) { return best("LEAST", have, -1) },
+		Examples: []Example{{"LEAST(3, 7, 5)", "3"}},
+	},
+)
 
 // commonOf is the type to which all arguments widen.
 func commonOf(name string, have []flow.Type) (flow.Type, error) {
@@ -68,7 +91,8 @@ func repeat(t flow.Type, n int) []flow.Type {
 	return out
 }
 
-// choose builds a column by taking, for each row, the cell of one argument: pick says which.
+// choose builds a column whose rows are cells of the arguments; pick selects the argument of
+// each row.
 func choose(args []arrow.Array, rows int, pick func(row int) int) arrow.Array {
 	index := make([]int32, rows)
 	for i := range index {
@@ -82,19 +106,23 @@ func first(name string, have []flow.Type) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
-	return Signature{Args: repeat(t, len(have)), Result: t, Kernel: func(args []arrow.Array, rows int, _ Env) arrow.Array {
-		if args[0].NullN() == 0 {
-			return args[0]
-		}
-		return choose(args, rows, func(row int) int {
-			for k, a := range args {
-				if a.IsValid(row) {
-					return k
-				}
+	return Signature{
+		Args:   repeat(t, len(have)),
+		Result: t,
+		Kernel: func(args []arrow.Array, rows int, _ Env) arrow.Array {
+			if args[0].NullN() == 0 {
+				return args[0]
 			}
-			return 0
-		})
-	}}, nil
+			return choose(args, rows, func(row int) int {
+				for k, a := range args {
+					if a.IsValid(row) {
+						return k
+					}
+				}
+				return 0
+			})
+		},
+	}, nil
 }
 
 func bindNullIf(have []flow.Type) (Signature, error) {
@@ -123,20 +151,25 @@ func best(name string, have []flow.Type, sign int) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
-	return Signature{Args: repeat(t, len(have)), Result: t, Kernel: func(args []arrow.Array, rows int, _ Env) arrow.Array {
-		return choose(args, rows, func(row int) int {
-			at := -1
-			for k, a := range args {
-				if a.IsValid(row) && (at < 0 || sign*compareCells(a, row, args[at], row) > 0) {
-					at = k
+	return Signature{
+		Args:   repeat(t, len(have)),
+		Result: t,
+		Kernel: func(args []arrow.Array, rows int, _ Env) arrow.Array {
+			return choose(args, rows, func(row int) int {
+				at := -1
+				for k, a := range args {
+					if a.IsValid(row) && (at < 0 || sign*compareCells(a, row, args[at], row) > 0) {
+						at = k
+					}
 				}
-			}
-			return max(at, 0)
-		})
-	}}, nil
+				return max(at, 0)
+			})
+		},
+	}, nil
 }
 
-// comparableType is the one type of GREATEST's and LEAST's arguments. Text stands for a date or time beside one.
+// comparableType returns the common type of the arguments of GREATEST and LEAST. Text is
+// converted to a date or time if another argument is one.
 func comparableType(name string, have []flow.Type) (flow.Type, error) {
 	if len(have) == 0 {
 		return nil, Mismatch(name, have, "one argument or more")
@@ -180,10 +213,16 @@ func isTime(t flow.Type) bool {
 	return t.ID() == arrow.DATE32 || t.ID() == arrow.TIME32 || t.ID() == arrow.TIMESTAMP
 }
 
-// constant is a function without arguments that always gives the same.
+// constant returns a function without arguments that always returns the same value.
 func constant(name, doc string, t flow.Type, v any, examples ...Example) Scalar {
 	return bound(name, doc, func(have []flow.Type) (Signature, error) {
-		return Signature{Result: t, Kernel: func(_ []arrow.Array, rows int, _ Env) arrow.Array { return flow.Repeat(t, v, rows) }}, Accept(name, have)
+		return Signature{
+				Result: t,
+				Kernel: func(_ []arrow.Array, rows int, _ Env) arrow.Array { return flow.Repeat(t, v, rows) },
+			}, Accept(
+				name,
+				have,
+			)
 	}, examples...)
 }
 

@@ -17,18 +17,23 @@ var (
 )
 
 func countsDistinct(name string) Aggregate {
-	return Aggregate{Name: name, Doc: "the number of distinct values that are not NULL: exact up to 256 of them, beyond that within about 2 % (HyperLogLog)",
+	return Aggregate{
+		Name: name,
+		Doc:  "the number of distinct values that are not NULL: exact up to 256 of them, beyond that within about 2 % (HyperLogLog)",
 		Bind: func(args []flow.Type, _ []any) (Bound, error) {
 			if len(args) != 1 || !hasCells(args[0]) {
 				return Bound{}, Mismatch(name, args, "one argument")
 			}
 			return Bound{Args: args, Result: flow.Bigint, New: func() Accumulator { return sketch{} }}, nil
-		}, Examples: []Example{{over(name+"(x)", "ARRAY['a', 'b', 'a']"), "2"}}}
+		},
+		Examples: []Example{{over(name+"(x)", "ARRAY['a', 'b', 'a']"), "2"}},
+	}
 }
 
-// sketch counts distinct values by their 64-bit hashes: the hashes themselves while there are few, 8 bytes each behind a 0 byte;
-// then 4,096 registers behind a 1 byte (Flajolet et al. 2007), read with Ertl's estimator (arXiv:1702.01284), which needs no
-// correction for small or large counts.
+// sketch counts distinct values by their 64-bit hashes. While there are few, the state is a 0
+// byte and the hashes, 8 bytes each; then a 1 byte and 4,096 registers (Flajolet et al. 2007),
+// read with Ertl's estimator (arXiv:1702.01284), which needs no correction for small or large
+// counts.
 type sketch struct{}
 
 const (
@@ -46,7 +51,8 @@ func (x sketch) Add(s []byte, args []arrow.Array, row int, _ flow.Op) ([]byte, e
 	return x.add(s, hash(appendCell(buf[:0], args[0], row)))
 }
 
-// hash is FNV-1a, finished as MurmurHash3 does so that all bits depend on all bytes. It is part of the state's format.
+// hash is FNV-1a, finished as MurmurHash3 does so that all bits depend on all bytes. It is part
+// of the state's format.
 func hash(b []byte) uint64 {
 	h := uint64(14695981039346656037)
 	for _, c := range b {

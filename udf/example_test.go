@@ -17,7 +17,8 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// TestExamples runs every example of the manual: each is a SELECT, and what it gives, cast to text, is what the manual says.
+// TestExamples runs every example of the manual: a SELECT whose result, cast to text, is that
+// of the manual.
 func TestExamples(t *testing.T) {
 	functions := functions()
 	for _, f := range functions.All() {
@@ -34,7 +35,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// functions are the built-ins with a clock that stands still and numbers that are not random.
+// functions returns the built-in functions with a fixed clock and fixed random numbers.
 func functions() *udf.Registry {
 	r := udf.Builtins()
 	r.SetClock(func() int64 { return 1526075913000 })
@@ -43,8 +44,8 @@ func functions() *udf.Registry {
 	return r
 }
 
-// run evaluates SELECT sql: an expression without columns, one table function, or an aggregate over the column x of a subquery
-// that is one EXPLODE.
+// run evaluates SELECT sql: an expression without columns, one table function, or an aggregate
+// over the column x of a subquery that is one EXPLODE.
 func run(functions *udf.Registry, sql string) (string, error) {
 	statements, err := lang.Parse("SELECT " + sql + ";")
 	if err != nil {
@@ -101,7 +102,12 @@ func (v *evaluator) column(e lang.Expr) (arrow.Array, error) {
 	}
 	in := flow.NewBatch(flow.NewSchema(nil), nil, v.rows, nil)
 	if v.x != nil {
-		in = flow.NewBatch(flow.NewSchema([]arrow.Field{flow.Field("x", v.x.DataType())}), []arrow.Array{v.x}, v.rows, nil)
+		in = flow.NewBatch(
+			flow.NewSchema([]arrow.Field{flow.Field("x", v.x.DataType())}),
+			[]arrow.Array{v.x},
+			v.rows,
+			nil,
+		)
 	}
 	col := bound.Eval(in, udf.Env{Fail: func(_ int, e error) { err = e }})
 	return col, err
@@ -234,11 +240,14 @@ func (v *evaluator) explode(f *udf.Table, e *lang.Call) (arrow.Array, error) {
 	}
 	cols := make([]arrow.Array, len(args))
 	for i, a := range args {
-		cols[i] = a.Eval(flow.NewBatch(flow.NewSchema(nil), nil, v.rows, nil), udf.Env{Fail: func(_ int, e error) { err = e }})
+		cols[i] = a.Eval(
+			flow.NewBatch(flow.NewSchema(nil), nil, v.rows, nil),
+			udf.Env{Fail: func(_ int, e error) { err = e }},
+		)
 	}
 	b := flow.Builder(result)
 	n := table.Count(cols, 0)
-	for at := range n { // one by one, as a caller may ask for any piece
+	for at := range n { // one by one, because a caller may request any part
 		table.Append(cols, 0, at, at+1, b)
 	}
 	if n != b.Len() {
@@ -263,7 +272,12 @@ func (v *evaluator) aggregate(f *udf.Aggregate, e *lang.Call) (arrow.Array, erro
 		return nil, err
 	}
 	cols := make([]arrow.Array, len(args))
-	in := flow.NewBatch(flow.NewSchema([]arrow.Field{flow.Field("x", v.x.DataType())}), []arrow.Array{v.x}, v.rows, nil)
+	in := flow.NewBatch(
+		flow.NewSchema([]arrow.Field{flow.Field("x", v.x.DataType())}),
+		[]arrow.Array{v.x},
+		v.rows,
+		nil,
+	)
 	for i, a := range args {
 		cols[i] = expr.Convert(a, bound.Args[i]).Eval(in, udf.Env{Fail: func(_ int, e error) { err = e }})
 	}
@@ -273,7 +287,8 @@ func (v *evaluator) aggregate(f *udf.Aggregate, e *lang.Call) (arrow.Array, erro
 	return whole(bound, cols, v.rows)
 }
 
-// whole adds all rows and also, if the aggregate joins states, adds each half to a state of its own; both must agree.
+// whole adds all rows and also, if the aggregate joins states, adds each half to a state of its
+// own; both must agree.
 func whole(bound udf.Bound, cols []arrow.Array, rows int) (arrow.Array, error) {
 	acc := bound.New()
 	all, err := add(acc, cols, 0, rows)

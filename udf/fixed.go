@@ -13,7 +13,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// The states of the simple aggregates are rows of eight-byte words, little-endian: no pointers, changed in place.
+// The states of the simple aggregates are rows of eight-byte words, little-endian: no pointers,
+// changed in place.
 
 func word(s []byte, i int) uint64       { return binary.LittleEndian.Uint64(s[8*i:]) }
 func setWord(s []byte, i int, v uint64) { binary.LittleEndian.PutUint64(s[8*i:], v) }
@@ -60,7 +61,12 @@ var _ = builtin(Aggregate{
 		case *arrow.Float32Type:
 			in, out = flow.Double, flow.Double
 		}
-		return Bound{Args: []flow.Type{in}, Result: out, Retracts: true, New: func() Accumulator { return sum{t: out} }}, nil
+		return Bound{
+			Args:     []flow.Type{in},
+			Result:   out,
+			Retracts: true,
+			New:      func() Accumulator { return sum{t: out} },
+		}, nil
 	},
 	Examples: []Example{{over("SUM(x)", "ARRAY[1, NULL, 2]"), "3"}},
 })
@@ -71,7 +77,12 @@ var _ = builtin(Aggregate{
 		if len(args) == 1 && args[0].ID() == arrow.LIST {
 			switch t := args[0].(*arrow.ListType).Elem(); t.ID() {
 			case arrow.INT32, arrow.INT64, arrow.FLOAT64, arrow.DECIMAL128:
-				return Bound{Args: args, Result: t, Retracts: true, New: func() Accumulator { return sumList{sum{t: t}} }}, nil
+				return Bound{
+					Args:     args,
+					Result:   t,
+					Retracts: true,
+					New:      func() Accumulator { return sumList{sum{t: t}} },
+				}, nil
 			}
 		}
 		return Bound{}, Mismatch("SUM_LIST", args, "an ARRAY of numbers")
@@ -99,7 +110,8 @@ func (x sumList) Add(s []byte, args []arrow.Array, row int, w flow.Op) ([]byte, 
 	return s, nil
 }
 
-// sum keeps 128 bits: the low and high words of an integer or decimal, or a double in the first.
+// sum stores 128 bits: the low and high words of an integer or decimal, or a double in the
+// first.
 type sum struct{ t flow.Type }
 
 func (sum) Size() int { return 16 }
@@ -162,7 +174,8 @@ func (x sum) Merge(into, from []byte) ([]byte, error) {
 	case arrow.FLOAT64:
 		setNumber(into, 0, number(into, 0)+number(from, 0))
 	case arrow.DECIMAL128:
-		n := decimal128.New(int64(word(into, 1)), word(into, 0)).Add(decimal128.New(int64(word(from, 1)), word(from, 0)))
+		n := decimal128.New(int64(word(into, 1)), word(into, 0)).
+			Add(decimal128.New(int64(word(from, 1)), word(from, 0)))
 		if !n.FitsInPrecision(38) {
 			return into, errOverflow
 		}
@@ -185,7 +198,12 @@ var _ = builtin(Aggregate{
 		if len(args) != 1 || !flow.IsNumber(args[0]) {
 			return Bound{}, Mismatch("AVG", args, "a number")
 		}
-		return Bound{Args: []flow.Type{flow.Double}, Result: flow.Double, Retracts: true, New: func() Accumulator { return avg{} }}, nil
+		return Bound{
+			Args:     []flow.Type{flow.Double},
+			Result:   flow.Double,
+			Retracts: true,
+			New:      func() Accumulator { return avg{} },
+		}, nil
 	},
 	Examples: []Example{{over("AVG(x)", "ARRAY[1, NULL, 2]"), "1.5"}},
 })
@@ -203,7 +221,7 @@ func (avg) Add(s []byte, args []arrow.Array, row int, w flow.Op) ([]byte, error)
 func (avg) Value(s []byte, b array.Builder) error {
 	n := int64(word(s, 1))
 	if n == 0 {
-		b.(*array.Float64Builder).Append(0) // as ksqlDB, which says 0.0 for no rows
+		b.(*array.Float64Builder).Append(0) // as ksqlDB, whose average of no rows is 0.0
 		return nil
 	}
 	b.(*array.Float64Builder).Append(math.Float64frombits(word(s, 0)) / float64(n))
@@ -216,30 +234,47 @@ func (avg) Merge(into, from []byte) ([]byte, error) {
 	return into, nil
 }
 
-var _ = builtin(extreme("MIN", "the least value that is not NULL", -1, Example{over("MIN(x)", "ARRAY[3, 1, 2]"), "1"}))
-var _ = builtin(extreme("MAX", "the greatest value that is not NULL", +1, Example{over("MAX(x)", "ARRAY['a', 'c', 'b']"), "c"}))
+var _ = builtin(
+	extreme("MIN", "the least value that is not NULL", -1, Example{over("MIN(x)", "ARRAY[3, 1, 2]"), "1"}),
+)
+
+var _ = builtin(
+	extreme("MAX", "the greatest value that is not NULL", +1, Example{over("MAX(x)", "ARRAY['a', 'c', 'b']"), "c"}),
+)
 
 // extreme is MIN (sign -1) or MAX (+1).
 func extreme(name, doc string, sign int, example Example) Aggregate {
-	return Aggregate{Name: name, Doc: doc, Examples: []Example{example}, Bind: func(args []flow.Type, _ []any) (Bound, error) {
-		if len(args) != 1 {
-			return Bound{}, Mismatch(name, args, "one argument")
-		}
-		t := args[0]
-		b := Bound{Args: args, Result: t}
-		switch t.ID() {
-		case arrow.INT32, arrow.INT64, arrow.FLOAT32, arrow.FLOAT64, arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP, arrow.DECIMAL128:
-			b.New = func() Accumulator { return extremeFixed{t, sign} }
-		case arrow.STRING, arrow.BINARY:
-			b.New = func() Accumulator { return extremeText{sign} }
-		default:
-			return Bound{}, Mismatch(name, args, "a number, text, bytes, date or time")
-		}
-		return b, nil
-	}}
+	return Aggregate{
+		Name:     name,
+		Doc:      doc,
+		Examples: []Example{example},
+		Bind: func(args []flow.Type, _ []any) (Bound, error) {
+			if len(args) != 1 {
+				return Bound{}, Mismatch(name, args, "one argument")
+			}
+			t := args[0]
+			b := Bound{Args: args, Result: t}
+			switch t.ID() {
+			case arrow.INT32,
+				arrow.INT64,
+				arrow.FLOAT32,
+				arrow.FLOAT64,
+				arrow.DATE32,
+				arrow.TIME32,
+				arrow.TIMESTAMP,
+				arrow.DECIMAL128:
+				b.New = func() Accumulator { return extremeFixed{t, sign} }
+			case arrow.STRING, arrow.BINARY:
+				b.New = func() Accumulator { return extremeText{sign} }
+			default:
+				return Bound{}, Mismatch(name, args, "a number, text, bytes, date or time")
+			}
+			return b, nil
+		},
+	}
 }
 
-// extremeFixed keeps a flag and the value's 128 bits.
+// extremeFixed stores a flag and the 128 bits of the value.
 type extremeFixed struct {
 	t    flow.Type
 	sign int
@@ -301,7 +336,8 @@ func bitsOf(a arrow.Array, row int) (lo, hi uint64) {
 	return 0, 0
 }
 
-// compareBits orders values of a fixed width. NaN is greater than every number and equals itself, so that no order of rows matters.
+// compareBits orders values of a fixed width. NaN is greater than every number and equals
+// itself, so that no order of rows matters.
 func compareBits(t flow.Type, lo, hi, lo2, hi2 uint64) int {
 	switch t.ID() {
 	case arrow.FLOAT32, arrow.FLOAT64:
@@ -341,7 +377,7 @@ func appendBits(b array.Builder, lo, hi uint64) {
 	}
 }
 
-// extremeText keeps the value behind a flag byte.
+// extremeText stores a flag byte and the value.
 type extremeText struct{ sign int }
 
 func (extremeText) Size() int { return -1 }

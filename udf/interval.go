@@ -9,7 +9,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// A unit of time is a word such as DAY or DAYS. Functions take it as their first argument, a bare word or a text.
+// A unit of time is a word such as DAY or DAYS. Functions accept it as their first argument, as
+// a bare word or a text.
 
 const units = "units: MILLISECOND, SECOND, MINUTE, HOUR, DAY, WEEK, MONTH, QUARTER, YEAR"
 
@@ -40,7 +41,8 @@ func unitOf(name string) (unit, error) {
 	return unit{}, fmt.Errorf("%s is not a unit of time; %s", quote(name), units)
 }
 
-// add moves milliseconds by n units. A month keeps the day of the month, or takes the last there is.
+// add adds n units to milliseconds. Adding months preserves the day of the month, or uses the
+// last day of a shorter month.
 func (u unit) add(ms, n int64) (int64, error) {
 	if u.months == 0 {
 		if n != 0 && (n > math.MaxInt64/u.ms || n < -math.MaxInt64/u.ms) {
@@ -56,12 +58,26 @@ func (u unit) add(ms, n int64) (int64, error) {
 		return 0, errWide
 	}
 	t := time.UnixMilli(ms).UTC()
-	first := time.Date(t.Year(), t.Month()+time.Month(n*u.months), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+	first := time.Date(
+		t.Year(),
+		t.Month()+time.Month(n*u.months),
+		1,
+		t.Hour(),
+		t.Minute(),
+		t.Second(),
+		t.Nanosecond(),
+		time.UTC,
+	)
 	last := first.AddDate(0, 1, -1).Day()
 	return first.AddDate(0, 0, min(t.Day(), last)-1).UnixMilli(), nil
 }
 
-func moves[T Native](name, doc string, sign int64, move func(u unit, v T, n int64) (T, error), example Example) Scalar {
+func moves[T Native](
+	name, doc string,
+	sign int64,
+	move func(u unit, v T, n int64) (T, error),
+	example Example,
+) Scalar {
 	s := made3(name, doc+"; "+units, func(Env) func(string, int32, T) (T, error) {
 		find := remember(unitOf)
 		return func(word string, n int32, v T) (T, error) {
@@ -100,35 +116,91 @@ func moveTime(u unit, v arrow.Time32, n int64) (arrow.Time32, error) {
 }
 
 var (
-	_ = builtin(moves("DATEADD", "a DATE some units later: DATEADD(unit, n, date)", 1, moveDate, Example{"DATEADD(DAYS, 10, FROM_DAYS(0))", "1970-01-11"}))
-	_ = builtin(moves("DATESUB", "a DATE some units earlier: DATESUB(unit, n, date)", -1, moveDate, Example{"DATESUB(DAYS, 10, FROM_DAYS(10))", "1970-01-01"}))
-	_ = builtin(moves("TIMEADD", "a TIME some units later, past midnight from the start: TIMEADD(unit, n, time)", 1, moveTime, Example{"TIMEADD(HOURS, 2, CAST('23:30' AS TIME))", "01:30"}))
-	_ = builtin(moves("TIMESUB", "a TIME some units earlier, past midnight from the end: TIMESUB(unit, n, time)", -1, moveTime, Example{"TIMESUB(MINUTES, 30, CAST('01:30' AS TIME))", "01:00"}))
-	_ = builtin(moves("TIMESTAMPADD", "a TIMESTAMP some units later: TIMESTAMPADD(unit, n, time)", 1, moveTimestamp, Example{"TIMESTAMPADD(SECONDS, 5, FROM_UNIXTIME(0))", "1970-01-01T00:00:05.000"}))
-	_ = builtin(moves("TIMESTAMPSUB", "a TIMESTAMP some units earlier: TIMESTAMPSUB(unit, n, time)", -1, moveTimestamp, Example{"TIMESTAMPSUB(MONTHS, 1, FROM_UNIXTIME(0))", "1969-12-01T00:00:00.000"}))
+	_ = builtin(
+		moves(
+			"DATEADD",
+			"a DATE some units later: DATEADD(unit, n, date)",
+			1,
+			moveDate,
+			Example{"DATEADD(DAYS, 10, FROM_DAYS(0))", "1970-01-11"},
+		),
+	)
+	_ = builtin(
+		moves(
+			"DATESUB",
+			"a DATE some units earlier: DATESUB(unit, n, date)",
+			-1,
+			moveDate,
+			Example{"DATESUB(DAYS, 10, FROM_DAYS(10))", "1970-01-01"},
+		),
+	)
+	_ = builtin(
+		moves(
+			"TIMEADD",
+			"a TIME some units later, past midnight from the start: TIMEADD(unit, n, time)",
+			1,
+			moveTime,
+			Example{"TIMEADD(HOURS, 2, CAST('23:30' AS TIME))", "01:30"},
+		),
+	)
+	_ = builtin(
+		moves(
+			"TIMESUB",
+			"a TIME some units earlier, past midnight from the end: TIMESUB(unit, n, time)",
+			-1,
+			moveTime,
+			Example{"TIMESUB(MINUTES, 30, CAST('01:30' AS TIME))", "01:00"},
+		),
+	)
+	_ = builtin(
+		moves(
+			"TIMESTAMPADD",
+			"a TIMESTAMP some units later: TIMESTAMPADD(unit, n, time)",
+			1,
+			moveTimestamp,
+			Example{"TIMESTAMPADD(SECONDS, 5, FROM_UNIXTIME(0))", "1970-01-01T00:00:05.000"},
+		),
+	)
+	_ = builtin(
+		moves(
+			"TIMESTAMPSUB",
+			"a TIMESTAMP some units earlier: TIMESTAMPSUB(unit, n, time)",
+			-1,
+			moveTimestamp,
+			Example{"TIMESTAMPSUB(MONTHS, 1, FROM_UNIXTIME(0))", "1969-12-01T00:00:00.000"},
+		),
+	)
 )
 
-var _ = builtin(words(overload("DATE_TRUNC", "a TIMESTAMP or DATE at the start of its unit: DATE_TRUNC(unit, time[, zone]); a week starts on Monday; "+units,
-	[]Example{{"DATE_TRUNC('hour', " + noon + ")", "2018-05-11T21:00:00.000"}, {"DATE_TRUNC('month', " + noon + ")", "2018-05-01T00:00:00.000"}},
-	Try2("DATE_TRUNC", "", func(word string, d arrow.Date32) (arrow.Date32, error) {
-		t, err := startOf(word, ofDate(d))
-		return arrow.Date32(dayOf(t)), err
-	}),
-	Try2("DATE_TRUNC", "", func(word string, v arrow.Timestamp) (arrow.Timestamp, error) {
-		t, err := startOf(word, ofTimestamp(v))
-		return arrow.Timestamp(t.UnixMilli()), err
-	}),
-	made3("DATE_TRUNC", "", func(Env) func(string, arrow.Timestamp, string) (arrow.Timestamp, error) {
-		zones := remember(Zone)
-		return func(word string, v arrow.Timestamp, zone string) (arrow.Timestamp, error) {
-			z, err := zones(zone)
-			if err != nil {
-				return 0, err
-			}
-			t, err := startOf(word, ofTimestamp(v).In(z))
+var _ = builtin(
+	words(overload(
+		"DATE_TRUNC",
+		"a TIMESTAMP or DATE at the start of its unit: DATE_TRUNC(unit, time[, zone]); a week starts on Monday; "+units,
+		[]Example{
+			{"DATE_TRUNC('hour', " + noon + ")", "2018-05-11T21:00:00.000"},
+			{"DATE_TRUNC('month', " + noon + ")", "2018-05-01T00:00:00.000"},
+		},
+		Try2("DATE_TRUNC", "", func(word string, d arrow.Date32) (arrow.Date32, error) {
+			t, err := startOf(word, ofDate(d))
+			return arrow.Date32(dayOf(t)), err
+		}),
+		Try2("DATE_TRUNC", "", func(word string, v arrow.Timestamp) (arrow.Timestamp, error) {
+			t, err := startOf(word, ofTimestamp(v))
 			return arrow.Timestamp(t.UnixMilli()), err
-		}
-	}))))
+		}),
+		made3("DATE_TRUNC", "", func(Env) func(string, arrow.Timestamp, string) (arrow.Timestamp, error) {
+			zones := remember(Zone)
+			return func(word string, v arrow.Timestamp, zone string) (arrow.Timestamp, error) {
+				z, err := zones(zone)
+				if err != nil {
+					return 0, err
+				}
+				t, err := startOf(word, ofTimestamp(v).In(z))
+				return arrow.Timestamp(t.UnixMilli()), err
+			}
+		}),
+	)),
+)
 
 func words(s Scalar) Scalar {
 	s.Words = true
@@ -163,11 +235,24 @@ func startOf(word string, t time.Time) (time.Time, error) {
 	return time.Date(y, m, d, hour, minute, second, ms, t.Location()), nil
 }
 
-var _ = builtin(words(overload("EXTRACT", "a part of a TIMESTAMP, DATE or TIME as a BIGINT, EXTRACT(part FROM time): YEAR, QUARTER, MONTH, WEEK (ISO), DAY, DOW (Sunday 0), ISODOW (Monday 1), DOY, HOUR, MINUTE, SECOND, MILLISECOND or EPOCH (seconds)",
-	[]Example{{"EXTRACT(YEAR FROM " + noon + ")", "2018"}, {"EXTRACT(DOW FROM " + noon + ")", "5"}},
-	Try2("EXTRACT", "", func(word string, v arrow.Date32) (int64, error) { return extract(word, ofDate(v)) }),
-	Try2("EXTRACT", "", func(word string, v arrow.Time32) (int64, error) { return extract(word, ofTimeOfDay(v)) }),
-	Try2("EXTRACT", "", func(word string, v arrow.Timestamp) (int64, error) { return extract(word, ofTimestamp(v)) }))))
+var _ = builtin(
+	words(overload(
+		"EXTRACT",
+		"a part of a TIMESTAMP, DATE or TIME as a BIGINT, EXTRACT(part FROM time): YEAR, QUARTER, MONTH, WEEK (ISO), DAY, DOW (Sunday 0), ISODOW (Monday 1), DOY, HOUR, MINUTE, SECOND, MILLISECOND or EPOCH (seconds)",
+		[]Example{{"EXTRACT(YEAR FROM " + noon + ")", "2018"}, {"EXTRACT(DOW FROM " + noon + ")", "5"}},
+		Try2("EXTRACT", "", func(word string, v arrow.Date32) (int64, error) { return extract(word, ofDate(v)) }),
+		Try2(
+			"EXTRACT",
+			"",
+			func(word string, v arrow.Time32) (int64, error) { return extract(word, ofTimeOfDay(v)) },
+		),
+		Try2(
+			"EXTRACT",
+			"",
+			func(word string, v arrow.Timestamp) (int64, error) { return extract(word, ofTimestamp(v)) },
+		),
+	)),
+)
 
 func extract(word string, t time.Time) (int64, error) {
 	switch upper(word) {
@@ -204,9 +289,15 @@ func extract(word string, t time.Time) (int64, error) {
 
 func init() {
 	for _, p := range []struct{ name, want string }{{"YEAR", "2018"}, {"MONTH", "5"}, {"DAY", "11"}, {"HOUR", "21"}, {"MINUTE", "58"}, {"SECOND", "33"}} {
-		builtin(overload(p.name, "the "+strings.ToLower(p.name)+" of a TIMESTAMP, DATE or TIME, as a BIGINT", []Example{{p.name + "(" + noon + ")", p.want}},
-			Try1(p.name, "", func(v arrow.Date32) (int64, error) { return extract(p.name, ofDate(v)) }),
-			Try1(p.name, "", func(v arrow.Time32) (int64, error) { return extract(p.name, ofTimeOfDay(v)) }),
-			Try1(p.name, "", func(v arrow.Timestamp) (int64, error) { return extract(p.name, ofTimestamp(v)) })))
+		builtin(
+			overload(
+				p.name,
+				"the "+strings.ToLower(p.name)+" of a TIMESTAMP, DATE or TIME, as a BIGINT",
+				[]Example{{p.name + "(" + noon + ")", p.want}},
+				Try1(p.name, "", func(v arrow.Date32) (int64, error) { return extract(p.name, ofDate(v)) }),
+				Try1(p.name, "", func(v arrow.Time32) (int64, error) { return extract(p.name, ofTimeOfDay(v)) }),
+				Try1(p.name, "", func(v arrow.Timestamp) (int64, error) { return extract(p.name, ofTimestamp(v)) }),
+			),
+		)
 	}
 }

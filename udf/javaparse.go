@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Parse reads a text in the pattern. What the pattern leaves out is that of 1970-01-01T00:00; a zone or offset in the text counts
-// before zone. The whole text must fit, and days and hours must exist.
+// Parse parses a text according to the pattern. Fields that the pattern omits are those of
+// 1970-01-01T00:00; a zone or offset in the text takes precedence over zone. The whole text
+// must match, and days and hours must exist.
 func (p *Pattern) Parse(s string, zone *time.Location) (time.Time, error) {
 	f := fields{year: 1970, month: 1, day: 1, hour12: -1, zone: zone}
 	rest, err := f.read(p.parts, s)
@@ -25,7 +26,7 @@ func (p *Pattern) Parse(s string, zone *time.Location) (time.Time, error) {
 	return t, nil
 }
 
-// fields is what has been read so far. yearDay 0, hour12 -1 and milli 0: not given.
+// fields are the values parsed so far. yearDay 0, hour12 -1 and milli 0: not present.
 type fields struct {
 	year, month, day, yearDay         int
 	hour, hour12, minute, second      int
@@ -40,8 +41,9 @@ func (f *fields) read(parts []part, s string) (rest string, err error) {
 	for i, x := range parts {
 		switch x.letter {
 		case 0:
-			if !strings.HasPrefix(s, x.literal) && !(len(s) >= len(x.literal) && strings.EqualFold(s[:len(x.literal)], x.literal)) {
-				return s, fmt.Errorf("'%s' is wanted before '%s'", x.literal, s)
+			if !strings.HasPrefix(s, x.literal) &&
+				!(len(s) >= len(x.literal) && strings.EqualFold(s[:len(x.literal)], x.literal)) {
+				return s, fmt.Errorf("expected '%s' before '%s'", x.literal, s)
 			}
 			s = s[len(x.literal):]
 		case '[':
@@ -61,9 +63,11 @@ func (f *fields) read(parts []part, s string) (rest string, err error) {
 	return s, nil
 }
 
-// startsWithDigit tells whether numbers lie side by side (yyyyMMdd), so that each takes just its digits.
+// startsWithDigit reports whether the next part is an adjacent number (yyyyMMdd), so that each
+// number has exactly its digits.
 func startsWithDigit(next part) bool {
-	return next.letter != 0 && strings.IndexByte("uydDHhKkmsSAnw", next.letter) >= 0 || strings.IndexByte("MLQ", next.letter) >= 0 && next.letter != 0 && next.n < 3
+	return next.letter != 0 && strings.IndexByte("uydDHhKkmsSAnw", next.letter) >= 0 ||
+		strings.IndexByte("MLQ", next.letter) >= 0 && next.letter != 0 && next.n < 3
 }
 
 func (f *fields) readLetter(x part, s string, tight bool) (string, error) {
@@ -117,7 +121,7 @@ func digits(s string, least, most int) (int, string, error) {
 		i++
 	}
 	if i < least || i == 0 {
-		return 0, s, fmt.Errorf("%d digits are wanted before '%s'", least, s)
+		return 0, s, fmt.Errorf("expected %d digits before '%s'", least, s)
 	}
 	n, _ := strconv.Atoi(s[:i])
 	if sign {
@@ -165,7 +169,7 @@ func (f *fields) set(x part, n int) error {
 	return nil
 }
 
-// bounds is what the number of a letter may be.
+// bounds returns the range of the number of a pattern character.
 func bounds(letter byte) (lo, hi int) {
 	switch letter {
 	case 'Q':
@@ -231,7 +235,7 @@ func (f *fields) time() (time.Time, error) {
 	return t, nil
 }
 
-// oneOf reads the longest of some names, without regard to case, and gives its number, 1 the first.
+// oneOf matches the longest of some names, ignoring case, and sets its number, from 1.
 func oneOf(s string, names []string, at *int) (string, error) {
 	best := -1
 	for i, n := range names {
@@ -240,7 +244,7 @@ func oneOf(s string, names []string, at *int) (string, error) {
 		}
 	}
 	if best < 0 {
-		return s, fmt.Errorf("one of %s is wanted before '%s'", strings.Join(names, ", "), s)
+		return s, fmt.Errorf("expected one of %s before '%s'", strings.Join(names, ", "), s)
 	}
 	if at != nil {
 		*at = best + 1
@@ -297,7 +301,7 @@ func (f *fields) readZone(x part, s string) (string, error) {
 	}
 	z, ok := offsetZone(s[:n])
 	if !ok {
-		return s, fmt.Errorf("an offset like +01:00 is wanted before '%s'", s)
+		return s, fmt.Errorf("expected an offset like +01:00 before '%s'", s)
 	}
 	f.zone = z
 	return s[n:], nil

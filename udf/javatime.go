@@ -8,14 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-// Pattern is a date and time format in the letters of Java's DateTimeFormatter, which ksqlDB's SQL uses:
+// Pattern is a date and time format in the letters of Java's DateTimeFormatter, which ksqlDB's
+// SQL uses:
 //
 //	G era · y u year · Q quarter · M L month · w week · d day of month · D day of year · E day of week · e its number (Sunday 1)
 //	a AM/PM · H 0-23 · h 1-12 · K 0-11 · k 1-24 · m minute · s second · S fraction · A milliseconds of the day · n nanoseconds
 //	VV zone · z zone's name · O GMT+1 · X x Z offset · 'text' · '' a quote · [optional]
 //
-// The number of letters is the least number of digits, or the length of a name (MMM Jan, MMMM January). Names are English and are read
-// without regard to case.
+// Repeating a character sets the minimum number of digits, or the length of a name (MMM Jan,
+// MMMM January). Names are English, and parsing ignores case.
 type Pattern struct {
 	text  string
 	parts []part
@@ -34,7 +35,8 @@ const letters = "GyuQMLwdDEeaHhKkmsSAnVzOXxZ"
 // maxPattern bounds a pattern's length.
 const maxPattern = 512
 
-// ParsePattern compiles a pattern. Letters without a meaning, open quotes and brackets are errors.
+// ParsePattern compiles a pattern. Characters without a meaning and unclosed quotes and
+// brackets are errors.
 func ParsePattern(s string) (*Pattern, error) {
 	if len(s) > maxPattern {
 		return nil, fmt.Errorf("the format is longer than %d bytes", maxPattern)
@@ -86,7 +88,8 @@ func parseParts(s string, depth int) (parts []part, rest string, err error) {
 	return parts, "", nil
 }
 
-// quoted reads text up to its closing quote, after the opening one; two quotes stand for one, also on their own.
+// quoted parses text up to its closing quote, after the opening one; two quotes are one quote
+// character.
 func quoted(s string) (text, rest string, ok bool) {
 	if strings.HasPrefix(s, "'") {
 		return "'", s[1:], true
@@ -159,7 +162,12 @@ func (x part) format(t time.Time) string {
 		return padded(int64(t.Year()), x.n)
 	case 'Q':
 		q := (int(t.Month()) + 2) / 3
-		return pick(x.n, padded(int64(q), min(x.n, 2)), fmt.Sprintf("Q%d", q), [...]string{"1st", "2nd", "3rd", "4th"}[q-1]+" quarter")
+		return pick(
+			x.n,
+			padded(int64(q), min(x.n, 2)),
+			fmt.Sprintf("Q%d", q),
+			[...]string{"1st", "2nd", "3rd", "4th"}[q-1]+" quarter",
+		)
 	case 'M', 'L':
 		if x.n == 5 {
 			return t.Month().String()[:1]
@@ -231,7 +239,15 @@ func zoneName(t time.Time) string {
 }
 
 func (x part) number(t time.Time) int64 {
-	day := time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute + time.Duration(t.Second())*time.Second + time.Duration(t.Nanosecond())
+	day := time.Duration(
+		t.Hour(),
+	)*time.Hour + time.Duration(
+		t.Minute(),
+	)*time.Minute + time.Duration(
+		t.Second(),
+	)*time.Second + time.Duration(
+		t.Nanosecond(),
+	)
 	switch x.letter {
 	case 'w':
 		_, week := t.ISOWeek()
@@ -260,8 +276,8 @@ func (x part) number(t time.Time) int64 {
 	return int64(t.Nanosecond())
 }
 
-// offset writes the difference to UTC: X as Z for none, x never, Z as +0000 or (ZZZZ, O) GMT+1; the number of letters decides on
-// minutes, a colon and seconds.
+// offset formats the difference to UTC: X as Z for none, x never, Z as +0000 or (ZZZZ, O)
+// GMT+1. The repetition count selects minutes, a colon and seconds.
 func (x part) offset(t time.Time) string {
 	_, seconds := t.Zone()
 	sign := "+"

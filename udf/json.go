@@ -10,22 +10,28 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-var _ = builtin(made2("EXTRACTJSONFIELD", "the value at a path in a JSON text, as text: EXTRACTJSONFIELD(json, '$.a.b[0]'); a path has names, ['names'] and positions from 0, no wildcards; NULL if there is none",
-	func(Env) func(string, string) (string, error) {
-		paths := remember(parsePath)
-		return func(s, path string) (string, error) {
-			p, err := paths(path)
-			if err != nil {
-				return "", err
+var _ = builtin(
+	made2(
+		"EXTRACTJSONFIELD",
+		"the value at a path in a JSON text, as text: EXTRACTJSONFIELD(json, '$.a.b[0]'); a path has names, ['names'] and positions from 0, no wildcards; NULL if there is none",
+		func(Env) func(string, string) (string, error) {
+			paths := remember(parsePath)
+			return func(s, path string) (string, error) {
+				p, err := paths(path)
+				if err != nil {
+					return "", err
+				}
+				v, err := jsonValue(s)
+				if err != nil {
+					return "", err
+				}
+				return at(v, p)
 			}
-			v, err := jsonValue(s)
-			if err != nil {
-				return "", err
-			}
-			return at(v, p)
-		}
-	}, Example{`EXTRACTJSONFIELD('{"log": {"cloud": "gcp", "sizes": [1, 2]}}', '$.log.cloud')`, "gcp"},
-	Example{`EXTRACTJSONFIELD('{"log": {"cloud": "gcp", "sizes": [1, 2]}}', '$.log.sizes[1]')`, "2"}))
+		},
+		Example{`EXTRACTJSONFIELD('{"log": {"cloud": "gcp", "sizes": [1, 2]}}', '$.log.cloud')`, "gcp"},
+		Example{`EXTRACTJSONFIELD('{"log": {"cloud": "gcp", "sizes": [1, 2]}}', '$.log.sizes[1]')`, "2"},
+	),
+)
 
 // step is a member's name or, with index >= 0, an element's position.
 type step struct {
@@ -74,7 +80,7 @@ func parsePath(path string) ([]step, error) {
 	return out, nil
 }
 
-// at follows a path through a valid value and gives what it leads to as text.
+// at follows a path through a valid value and returns the value there as text.
 func at(v string, path []step) (string, error) {
 	for _, p := range path {
 		found, i := "", 0
@@ -110,66 +116,141 @@ func at(v string, path []step) (string, error) {
 	return compact(v), nil
 }
 
-// NULL and what is not JSON is not, so it is false.
-var _ = builtin(Scalar{Name: "IS_JSON_STRING", Doc: "whether a text is a JSON value; false of NULL", Bind: func(have []flow.Type) (Signature, error) {
-	return Signature{Args: []flow.Type{flow.String}, Result: flow.Boolean, Kernel: Each(flow.Boolean, true, func(args []any) (any, error) {
-		s, ok := args[0].(string)
-		if ok {
-			_, err := jsonValue(s)
-			ok = err == nil
-		}
-		return ok, nil
-	})}, Accept("IS_JSON_STRING", have, flow.String)
-}, Examples: []Example{{"IS_JSON_STRING('[1, 2, 3]')", "true"}, {"IS_JSON_STRING('abc')", "false"}}})
-
-var _ = builtin(Try1("JSON_ARRAY_LENGTH", "the number of elements of a JSON array; NULL if the text is no JSON array", func(s string) (int32, error) {
-	v, err := jsonValue(s)
-	if err != nil {
-		return 0, err
-	}
-	if v[0] != '[' {
-		return 0, errNull
-	}
-	n := int32(0)
-	members(v, func(_, _ string) { n++ })
-	return n, nil
-}, Example{"JSON_ARRAY_LENGTH('[1, [2], 3]')", "3"}, Example{"JSON_ARRAY_LENGTH('{}')", "null"}))
-
-var (
-	_ = builtin(ofJSON("JSON_KEYS", "the names of a JSON object's members, as an ARRAY; NULL if the text is no JSON object", '{', flow.Array(flow.String), func(v string) (any, error) {
-		out := entryList{}
-		err := fewMembers(v, func(name, _ string) { out.put(name, nil) })
-		return entriesAs(out.entries(), func(e flow.Entry) any { return e.Key }), err
-	}, Example{`JSON_KEYS('{"a": 1, "b": {"c": 2}}')`, "[a, b]"}))
-	_ = builtin(ofJSON("JSON_RECORDS", "a JSON object's members as a MAP of their names to their JSON; NULL if the text is no JSON object", '{', flow.Map(flow.String, flow.String), func(v string) (any, error) {
-		out := entryList{}
-		err := fewMembers(v, func(name, value string) { out.put(name, compact(value)) })
-		return out.entries(), err
-	}, Example{`JSON_RECORDS('{"a": "abc", "b": {"c": 2}}')`, `{a="abc", b={"c":2}}`}))
-	_ = builtin(ofJSON("JSON_ITEMS", "a JSON array's elements as an ARRAY of their JSON; NULL if the text is no JSON array", '[', flow.Array(flow.String), func(v string) (any, error) {
-		out := []any{}
-		err := fewMembers(v, func(_, value string) { out = append(out, compact(value)) })
-		return out, err
-	}, Example{`JSON_ITEMS('[{"a": 1}, 2]')`, `[{"a":1}, 2]`}))
+// NULL and invalid JSON are false.
+var _ = builtin(
+	Scalar{
+		Name: "IS_JSON_STRING",
+		Doc:  "whether a text is a JSON value; false of NULL",
+		Bind: func(have []flow.Type) (Signature, error) {
+			return Signature{
+					Args:   []flow.Type{flow.String},
+					Result: flow.Boolean,
+					Kernel: Each(flow.Boolean, true, func(args []any) (any, error) {
+						s, ok := args[0].(string)
+						if ok {
+							_, err := jsonValue(s)
+							ok = err == nil
+						}
+						return ok, nil
+					}),
+				}, Accept(
+					"IS_JSON_STRING",
+					have,
+					flow.String,
+				)
+		},
+		Examples: []Example{{"IS_JSON_STRING('[1, 2, 3]')", "true"}, {"IS_JSON_STRING('abc')", "false"}},
+	},
 )
 
-// ofJSON makes a function of a JSON object or array. Text that is not JSON fails the row.
+var _ = builtin(
+	Try1(
+		"JSON_ARRAY_LENGTH",
+		"the number of elements of a JSON array; NULL if the text is not a JSON array",
+		func(s string) (int32, error) {
+			v, err := jsonValue(s)
+			if err != nil {
+				return 0, err
+			}
+			if v[0] != '[' {
+				return 0, errNull
+			}
+			n := int32(0)
+			members(v, func(_, _ string) { n++ })
+			return n, nil
+		},
+		Example{"JSON_ARRAY_LENGTH('[1, [2], 3]')", "3"},
+		Example{"JSON_ARRAY_LENGTH('{}')", "null"},
+	),
+)
+
+var (
+	_ = builtin(
+		ofJSON(
+			"JSON_KEYS",
+			"the names of a JSON object's members, as an ARRAY; NULL if the text is not a JSON object",
+			'{',
+			flow.Array(flow.String),
+			func(v string) (any, error) {
+				out := entryList{}
+				err := fewMembers(v, func(name, _ string) { out.put(name, nil) })
+				return entriesAs(out.entries(), func(e flow.Entry) any { return e.Key }), err
+			},
+			Example{`JSON_KEYS('{"a": 1, "b": {"c": 2}}')`, "[a, b]"},
+		),
+	)
+	_ = builtin(
+		ofJSON(
+			"JSON_RECORDS",
+			"a JSON object's members as a MAP of their names to their JSON; NULL if the text is not a JSON object",
+			'{',
+			flow.Map(flow.String, flow.String),
+			func(v string) (any, error) {
+				out := entryList{}
+				err := fewMembers(v, func(name, value string) { out.put(name, compact(value)) })
+				return out.entries(), err
+			},
+			Example{`JSON_RECORDS('{"a": "abc", "b": {"c": 2}}')`, `{a="abc", b={"c":2}}`},
+		),
+	)
+	_ = builtin(
+		ofJSON(
+			"JSON_ITEMS",
+			"a JSON array's elements as an ARRAY of their JSON; NULL if the text is not a JSON array",
+			'[',
+			flow.Array(flow.String),
+			func(v string) (any, error) {
+				out := []any{}
+				err := fewMembers(v, func(_, value string) { out = append(out, compact(value)) })
+				return out, err
+			},
+			Example{`JSON_ITEMS('[{"a": 1}, 2]')`, `[{"a":1}, 2]`},
+		),
+	)
+)
+
+// ofJSON returns a function of a JSON object or array. Invalid JSON fails the row.
 func ofJSON(name, doc string, opening byte, result flow.Type, f func(v string) (any, error), example Example) Scalar {
 	return bound(name, doc, func(have []flow.Type) (Signature, error) {
-		return Signature{Args: []flow.Type{flow.String}, Result: result, Kernel: Each(result, false, func(args []any) (any, error) {
-			v, err := jsonValue(args[0].(string))
-			if err != nil || v[0] != opening {
-				return nil, err
-			}
-			return f(v)
-		})}, Accept(name, have, flow.String)
+		return Signature{
+				Args:   []flow.Type{flow.String},
+				Result: result,
+				Kernel: Each(result, false, func(args []any) (any, error) {
+					v, err := jsonValue(args[0].(string))
+					if err != nil || v[0] != opening {
+						return nil, err
+					}
+					return f(v)
+				}),
+			}, Accept(
+				name,
+				have,
+				flow.String,
+			)
 	}, example)
 }
 
-var _ = builtin(Scalar{Name: "JSON_CONCAT", Doc: "JSON texts joined as PostgreSQL's || does: objects to one with all members (the last of equal names), else arrays and single values to one array; NULL if one is NULL or no JSON", Bind: func(have []flow.Type) (Signature, error) {
-	args := repeat(flow.String, max(1, len(have)))
-	return Signature{Args: args, Result: flow.String, Kernel: Each(flow.String, false, jsonConcat)}, Accept("JSON_CONCAT", have, args...)
-}, Examples: []Example{{`JSON_CONCAT('{"a": 1}', '{"b": 2}')`, `{"a":1,"b":2}`}, {"JSON_CONCAT('[1, 2]', '3')", "[1,2,3]"}}})
+var _ = builtin(
+	Scalar{
+		Name: "JSON_CONCAT",
+		Doc:  "JSON texts joined as PostgreSQL's || does: objects to one with all members (the last of equal names), else arrays and single values to one array; NULL if one is NULL or no JSON",
+		Bind: func(have []flow.Type) (Signature, error) {
+			args := repeat(flow.String, max(1, len(have)))
+			return Signature{
+					Args:   args,
+					Result: flow.String,
+					Kernel: Each(flow.String, false, jsonConcat),
+				}, Accept(
+					"JSON_CONCAT",
+					have,
+					args...)
+		},
+		Examples: []Example{
+			{`JSON_CONCAT('{"a": 1}', '{"b": 2}')`, `{"a":1,"b":2}`},
+			{"JSON_CONCAT('[1, 2]', '3')", "[1,2,3]"},
+		},
+	},
+)
 
 func jsonConcat(args []any) (any, error) {
 	values, objects, size := make([]string, len(args)), true, 0
@@ -203,7 +284,7 @@ func jsonConcat(args []any) (any, error) {
 	return string(append(out, '}')), nil
 }
 
-// fewMembers is members for those who keep them: more than MaxList are an error.
+// fewMembers is members with a limit: more than MaxList members are an error.
 func fewMembers(v string, f func(name, value string)) error {
 	n := 0
 	members(v, func(name, value string) {
@@ -230,25 +311,41 @@ func jsonArray(values []string) string {
 	return "[" + strings.Join(parts, ",") + "]"
 }
 
-var _ = builtin(Scalar{Name: "JSON_ARRAY_CONTAINS", Doc: "whether a JSON array has an element equal to a value, which is text, a number, a BOOLEAN or NULL; false if the text is no JSON array", Bind: func(have []flow.Type) (Signature, error) {
-	if len(have) != 2 || !flow.Widens(have[0], flow.String) || have[1].ID() != arrow.NULL && !(flow.IsNumber(have[1]) || have[1].ID() == arrow.STRING || have[1].ID() == arrow.BOOL) {
-		return Signature{}, Mismatch("JSON_ARRAY_CONTAINS", have, "STRING, STRING, number or BOOLEAN")
-	}
-	t := have[1]
-	return Signature{Args: []flow.Type{flow.String, t}, Result: flow.Boolean, Kernel: Each(flow.Boolean, true, func(args []any) (any, error) {
-		s, ok := args[0].(string)
-		if !ok {
-			return false, nil
-		}
-		v, err := jsonValue(s)
-		if err != nil || v[0] != '[' {
-			return false, nil
-		}
-		found := false
-		members(v, func(_, value string) { found = found || jsonEquals(value, t, args[1]) })
-		return found, nil
-	})}, nil
-}, Examples: []Example{{"JSON_ARRAY_CONTAINS('[1, 2, 3]', 3)", "true"}, {`JSON_ARRAY_CONTAINS('["Red", "Green"]', 'Blue')`, "false"}}})
+var _ = builtin(
+	Scalar{
+		Name: "JSON_ARRAY_CONTAINS",
+		Doc:  "whether a JSON array has an element equal to a value, which is text, a number, a BOOLEAN or NULL; false if the text is not a JSON array",
+		Bind: func(have []flow.Type) (Signature, error) {
+			if len(have) != 2 || !flow.Widens(have[0], flow.String) ||
+				have[1].ID() != arrow.NULL &&
+					!(flow.IsNumber(have[1]) || have[1].ID() == arrow.STRING || have[1].ID() == arrow.BOOL) {
+				return Signature{}, Mismatch("JSON_ARRAY_CONTAINS", have, "STRING, STRING, number or BOOLEAN")
+			}
+			t := have[1]
+			return Signature{
+				Args:   []flow.Type{flow.String, t},
+				Result: flow.Boolean,
+				Kernel: Each(flow.Boolean, true, func(args []any) (any, error) {
+					s, ok := args[0].(string)
+					if !ok {
+						return false, nil
+					}
+					v, err := jsonValue(s)
+					if err != nil || v[0] != '[' {
+						return false, nil
+					}
+					found := false
+					members(v, func(_, value string) { found = found || jsonEquals(value, t, args[1]) })
+					return found, nil
+				}),
+			}, nil
+		},
+		Examples: []Example{
+			{"JSON_ARRAY_CONTAINS('[1, 2, 3]', 3)", "true"},
+			{`JSON_ARRAY_CONTAINS('["Red", "Green"]', 'Blue')`, "false"},
+		},
+	},
+)
 
 func jsonEquals(value string, t flow.Type, v any) bool {
 	switch v := v.(type) {
@@ -270,16 +367,27 @@ func jsonEquals(value string, t flow.Type, v any) bool {
 	return err == nil && have == want
 }
 
-var _ = builtin(Scalar{Name: "TO_JSON_STRING", Doc: "a value of any type as JSON; NULL is null", Bind: func(have []flow.Type) (Signature, error) {
-	if len(have) != 1 {
-		return Signature{}, Mismatch("TO_JSON_STRING", have, "one argument")
-	}
-	return Signature{Args: have, Result: flow.String, Kernel: Each(flow.String, true, func(args []any) (any, error) {
-		return string(appendJSON(nil, have[0], args[0])), nil
-	})}, nil
-}, Examples: []Example{{"TO_JSON_STRING(ARRAY[1, 2])", "[1,2]"}, {"TO_JSON_STRING('a \"b\"')", `"a \"b\""`}}})
+var _ = builtin(
+	Scalar{
+		Name: "TO_JSON_STRING",
+		Doc:  "a value of any type as JSON; NULL is null",
+		Bind: func(have []flow.Type) (Signature, error) {
+			if len(have) != 1 {
+				return Signature{}, Mismatch("TO_JSON_STRING", have, "one argument")
+			}
+			return Signature{
+				Args:   have,
+				Result: flow.String,
+				Kernel: Each(flow.String, true, func(args []any) (any, error) {
+					return string(appendJSON(nil, have[0], args[0])), nil
+				}),
+			}, nil
+		},
+		Examples: []Example{{"TO_JSON_STRING(ARRAY[1, 2])", "[1,2]"}, {"TO_JSON_STRING('a \"b\"')", `"a \"b\""`}},
+	},
+)
 
-// appendJSON writes a value as JSON. Text that is beyond the limit already is not gone on with.
+// appendJSON appends a value as JSON. It stops when the text exceeds the limit.
 func appendJSON(dst []byte, t flow.Type, v any) []byte {
 	if len(dst) > MaxText {
 		return dst

@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// JSON is read where it lies: a value is the piece of text that spells it, so that numbers keep their digits and objects their order.
+// JSON is read in place: a value is its part of the text, so that numbers retain their digits
+// and objects their order.
 
 const jsonDepth = 500
 
@@ -62,8 +63,9 @@ func jsonEnd(s string, i, depth int) (int, error) {
 	return i, jsonError(s, i)
 }
 
-// jsonEach calls f for the members of the object, or elements of the array, that begins at i, until f says to stop. name is the
-// spelling of a member's name, with its quotes. end is set where the value has been read to its end.
+// jsonEach calls f for the members of the object, or elements of the array, that begins at i,
+// until f returns false. name is a member's name in the text, with its quotes. end is set if
+// the value has been read to its end.
 func jsonEach(s string, i, depth int, f func(name, value string, member bool) bool, end *int) error {
 	member, closing := s[i] == '{', s[i]+2
 	i = blanks(s, i+1)
@@ -178,7 +180,8 @@ func jsonNumber(s string, i int) (int, error) {
 	return i, nil
 }
 
-// jsonText is the text that a string, with its quotes, stands for. Half of a surrogate pair becomes U+FFFD.
+// jsonText returns the text of a string literal with its quotes. Half of a surrogate pair
+// becomes U+FFFD.
 func jsonText(s string) string {
 	s = s[1 : len(s)-1]
 	if strings.IndexByte(s, '\\') < 0 {
@@ -224,7 +227,7 @@ func jsonRune(s string) (rune, int) {
 	return rune(hi), 4 // WriteRune makes U+FFFD of a half
 }
 
-// appendJSONString spells a text in JSON.
+// appendJSONString appends a text as a JSON string.
 func appendJSONString(dst []byte, s string) []byte {
 	const hexDigit = "0123456789ABCDEF"
 	dst = append(dst, '"')

@@ -11,13 +11,15 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Native is a Go type that has an SQL type: bool, int32 (INT), int64 (BIGINT), float32 (FLOAT), float64 (DOUBLE), string,
-// []byte (BYTES), arrow.Date32 (DATE), arrow.Time32 (TIME) and arrow.Timestamp (TIMESTAMP).
+// Native is a Go type that has an SQL type: bool, int32 (INT), int64 (BIGINT), float32 (FLOAT),
+// float64 (DOUBLE), string, []byte (BYTES), arrow.Date32 (DATE), arrow.Time32 (TIME) and
+// arrow.Timestamp (TIMESTAMP).
 type Native interface {
 	bool | int32 | int64 | float32 | float64 | string | []byte | arrow.Date32 | arrow.Time32 | arrow.Timestamp
 }
 
-// Func1 lifts a Go function of one argument. NULL in, NULL out; a panic or error does not occur: use Try1 for functions that fail.
+// Func1 lifts a Go function of one argument. NULL in, NULL out; a panic or error does not
+// occur: use Try1 for functions that fail.
 func Func1[A, R Native](name, doc string, f func(A) R, examples ...Example) Scalar {
 	return Try1(name, doc, func(a A) (R, error) { return f(a), nil }, examples...)
 }
@@ -64,8 +66,8 @@ func Try4[A, B, C, D, R Native](name, doc string, f func(A, B, C, D) (R, error),
 	}, typeOf[A](), typeOf[B](), typeOf[C](), typeOf[D]())
 }
 
-// made2 lifts a function that remembers something from row to row (a compiled pattern): prepare is called anew for each batch,
-// because one kernel may serve several tasks at once.
+// made2 lifts a function with a cache across rows (such as a compiled pattern). prepare is
+// called for each batch, because several tasks may use one kernel at once.
 func made2[A, B, R Native](name, doc string, prepare func(Env) func(A, B) (R, error), examples ...Example) Scalar {
 	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
 		f, a, b := prepare(env), reader[A](args[0]), reader[B](args[1])
@@ -74,17 +76,22 @@ func made2[A, B, R Native](name, doc string, prepare func(Env) func(A, B) (R, er
 }
 
 // made3 is made2 for three arguments.
-func made3[A, B, C, R Native](name, doc string, prepare func(Env) func(A, B, C) (R, error), examples ...Example) Scalar {
+func made3[A, B, C, R Native](
+	name, doc string,
+	prepare func(Env) func(A, B, C) (R, error),
+	examples ...Example,
+) Scalar {
 	return lifted(name, doc, examples, typeOf[R](), func(args []arrow.Array, rows int, env Env) arrow.Array {
 		f, a, b, c := prepare(env), reader[A](args[0]), reader[B](args[1]), reader[C](args[2])
 		return each(rows, args, env, func(i int) (R, error) { return f(a(i), b(i), c(i)) })
 	}, typeOf[A](), typeOf[B](), typeOf[C]())
 }
 
-// errNull is what a lifted function returns to give NULL without failing the row.
+// errNull is returned by a lifted function whose result is NULL without an error.
 var errNull = errors.New("NULL")
 
-// remember wraps a costly function of a text so that equal texts in a row are worked out once.
+// remember wraps an expensive function of a text so that consecutive equal texts are computed
+// once.
 func remember[T any](f func(string) (T, error)) func(string) (T, error) {
 	var last string
 	var value T
@@ -99,8 +106,8 @@ func remember[T any](f func(string) (T, error)) func(string) (T, error) {
 	}
 }
 
-// overload is a function with several forms, told apart by the types of the arguments: the first form that accepts them is taken,
-// so narrower types come first.
+// overload returns a function with several forms. The first form that accepts the types of the
+// arguments is used, so narrower types come first.
 func overload(name, doc string, examples []Example, forms ...Scalar) Scalar {
 	return Scalar{Name: name, Doc: doc, Examples: examples, Bind: func(have []flow.Type) (Signature, error) {
 		var wants []string
@@ -133,7 +140,7 @@ func lifted(name, doc string, examples []Example, result flow.Type, k Kernel, ar
 	}}
 }
 
-// Accept checks that argument types widen to the wanted ones, one for one.
+// Accept checks that each argument type widens to the corresponding type in want.
 func Accept(name string, have []flow.Type, want ...flow.Type) error {
 	ok := len(have) == len(want)
 	for i := 0; ok && i < len(have); i++ {
@@ -156,7 +163,7 @@ func (m *mismatch) Error() string {
 	return fmt.Sprintf("function %s takes (%s), not (%s)", m.name, m.want, m.have)
 }
 
-// Names spells a list of types.
+// Names returns a list of types as text.
 func Names(types []flow.Type) string {
 	out := make([]string, len(types))
 	for i, t := range types {
@@ -190,7 +197,7 @@ func typeOf[T Native]() flow.Type {
 	return flow.Bytes
 }
 
-// reader gives typed access to the rows of a column.
+// reader returns a typed accessor of the rows of a column.
 func reader[T Native](col arrow.Array) func(int) T {
 	var f any
 	switch col := col.(type) {
@@ -251,7 +258,8 @@ func each[R Native](rows int, args []arrow.Array, env Env, f func(i int) (R, err
 	return b.NewArray()
 }
 
-// nulled ends a column before its time: the account has refused to go on, so nobody looks at the rest.
+// nulled fills the rest of a column with NULL: the account has refused to continue, so the
+// result is not used.
 func nulled(b array.Builder, rows int) arrow.Array {
 	for b.Len() < rows {
 		b.AppendNull()
@@ -300,8 +308,9 @@ func appender[T Native](b array.Builder) func(T) {
 	return f.(func(T))
 }
 
-// Each makes a kernel of a function over Go values (flow.Value's form), for types that have no Native. With nullIn the function
-// also sees rows with NULL arguments; else they give NULL.
+// Each returns a kernel of a function over Go values (in flow.Value's form), for types that are
+// not Native. With nullIn the function also receives rows with NULL arguments; otherwise their
+// result is NULL.
 func Each(result flow.Type, nullIn bool, f func(args []any) (any, error)) Kernel {
 	return func(args []arrow.Array, rows int, env Env) arrow.Array {
 		b := flow.Builder(result)
@@ -334,7 +343,8 @@ func Each(result flow.Type, nullIn bool, f func(args []any) (any, error)) Kernel
 	}
 }
 
-// boxed is what a value takes as a Go value and in its column: nothing to speak of, unless it is text or nested.
+// boxed returns the size of a value as a Go value and in its column: 0 unless it is text or
+// nested.
 func boxed(v any) int64 {
 	switch v := v.(type) {
 	case string, []byte:
@@ -347,7 +357,7 @@ func boxed(v any) int64 {
 	return 0
 }
 
-// eachMade is Each for a function that remembers something from row to row; prepare is called anew for each batch.
+// eachMade is Each for a function with a cache across rows; prepare is called for each batch.
 func eachMade(result flow.Type, nullIn bool, prepare func(Env) func(args []any) (any, error)) Kernel {
 	return func(args []arrow.Array, rows int, env Env) arrow.Array {
 		return Each(result, nullIn, prepare(env))(args, rows, env)

@@ -7,15 +7,17 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// MaxText bounds the text or bytes that a function makes, in bytes, and MaxList the elements of an ARRAY or MAP: functions multiply, so
-// that a few of them over a small record would else exhaust memory.
+// MaxText limits the text or bytes in a function's result, in bytes, and MaxList the elements
+// of an ARRAY or MAP. Results can grow by factors, so that a few functions over a small record
+// could exhaust memory.
 const (
 	MaxText = 16 << 20
 	MaxList = 1_000_000
 )
 
-// ErrLimit is wrapped by what a function gives for a row whose result is beyond a limit of the engine. Such a row is no row with a bad
-// value: a query that ends must not take it for NULL and go on.
+// ErrLimit is wrapped by the error of a row whose result exceeds a limit of the engine. Such a
+// row does not merely have an invalid value: a query that ends must fail instead of returning
+// NULL for it.
 var ErrLimit = errors.New("a limit of the engine")
 
 // limitError is an error that is ErrLimit without saying so.

@@ -10,8 +10,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// A list is the state of an aggregate that keeps several values: their number in 4 bytes, then each with its length before it. An
-// empty state is an empty list.
+// A list is the state of an aggregate that stores several values: their number in 4 bytes, then
+// each value preceded by its length. An empty state is an empty list.
 
 const listHead = 4
 
@@ -30,7 +30,8 @@ func listAdd(s, item []byte) []byte {
 	return append(binary.AppendUvarint(s, uint64(len(item))), item...)
 }
 
-// cursor walks a list. At is where the present item, its length included, begins and end where it ends.
+// cursor walks a list. At is where the present item, its length included, begins and end where
+// it ends.
 type cursor struct {
 	s       []byte
 	item    []byte
@@ -110,13 +111,23 @@ func literalCount(name string, literals []any, i int) (int, error) {
 
 func hasCells(t flow.Type) bool { return t.ID() != arrow.NULL }
 
-var _ = builtin(Aggregate{Name: "COLLECT_LIST", Doc: "the values, NULLs too, in the order of the rows, as an ARRAY; values beyond the first 1000 are ignored",
-	Within:   func(w *World) func([]flow.Type, []any) (Bound, error) { return collects("COLLECT_LIST", false, w) },
-	Examples: []Example{{over("COLLECT_LIST(x)", "ARRAY[2, 1, 2]"), "[2, 1, 2]"}}})
+var _ = builtin(
+	Aggregate{
+		Name:     "COLLECT_LIST",
+		Doc:      "the values, NULLs too, in the order of the rows, as an ARRAY; values beyond the first 1000 are ignored",
+		Within:   func(w *World) func([]flow.Type, []any) (Bound, error) { return collects("COLLECT_LIST", false, w) },
+		Examples: []Example{{over("COLLECT_LIST(x)", "ARRAY[2, 1, 2]"), "[2, 1, 2]"}},
+	},
+)
 
-var _ = builtin(Aggregate{Name: "COLLECT_SET", Doc: "the distinct values, NULL too, in the order in which they first came, as an ARRAY; values beyond the first 1000 are ignored",
-	Within:   func(w *World) func([]flow.Type, []any) (Bound, error) { return collects("COLLECT_SET", true, w) },
-	Examples: []Example{{over("COLLECT_SET(x)", "ARRAY[2, 1, 2]"), "[2, 1]"}}})
+var _ = builtin(
+	Aggregate{
+		Name:     "COLLECT_SET",
+		Doc:      "the distinct values, NULL too, in the order in which they first came, as an ARRAY; values beyond the first 1000 are ignored",
+		Within:   func(w *World) func([]flow.Type, []any) (Bound, error) { return collects("COLLECT_SET", true, w) },
+		Examples: []Example{{over("COLLECT_SET(x)", "ARRAY[2, 1, 2]"), "[2, 1]"}},
+	},
+)
 
 // over is an example of an aggregate over the elements of an array.
 func over(call, values string) string {
@@ -129,7 +140,12 @@ func collects(name string, distinct bool, w *World) func([]flow.Type, []any) (Bo
 			return Bound{}, Mismatch(name, args, "one argument")
 		}
 		limit := w.limit(name)
-		return Bound{Args: args, Result: flow.Array(args[0]), Retracts: !distinct, New: func() Accumulator { return collect{distinct, limit} }}, nil
+		return Bound{
+			Args:     args,
+			Result:   flow.Array(args[0]),
+			Retracts: !distinct,
+			New:      func() Accumulator { return collect{distinct, limit} },
+		}, nil
 	}
 }
 
@@ -166,7 +182,7 @@ func (c collect) add(s, item []byte) ([]byte, error) {
 	return listAdd(s, item), nil
 }
 
-// removeFirst takes one of the equal items out; which one cannot be told, as they are equal.
+// removeFirst removes one of the items that equal item; they are interchangeable.
 func removeFirst(s, item []byte) ([]byte, error) {
 	at := walk(s)
 	for at.next() {

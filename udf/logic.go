@@ -7,16 +7,45 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-var _ = builtin(boolean("BOOL_AND", "whether all values that are not NULL are true; NULL if there are none", true, Example{over("BOOL_AND(x)", "ARRAY[true, false]"), "false"}))
-var _ = builtin(boolean("BOOL_OR", "whether a value is true; NULL if all are NULL", false, Example{over("BOOL_OR(x)", "ARRAY[true, false]"), "true"}))
+var _ = builtin(
+	boolean(
+		"BOOL_AND",
+		"whether all values that are not NULL are true; NULL if there are none",
+		true,
+		Example{over("BOOL_AND(x)", "ARRAY[true, false]"), "false"},
+	),
+)
+
+var _ = builtin(
+	boolean(
+		"BOOL_OR",
+		"whether a value is true; NULL if all are NULL",
+		false,
+		Example{over("BOOL_OR(x)", "ARRAY[true, false]"), "true"},
+	),
+)
 
 func boolean(name, doc string, and bool, example Example) Aggregate {
-	return Aggregate{Name: name, Doc: doc, Examples: []Example{example}, Bind: func(args []flow.Type, _ []any) (Bound, error) {
-		return Bound{Args: []flow.Type{flow.Boolean}, Result: flow.Boolean, Retracts: true, New: func() Accumulator { return verdict{and} }}, Accept(name, args, flow.Boolean)
-	}}
+	return Aggregate{
+		Name:     name,
+		Doc:      doc,
+		Examples: []Example{example},
+		Bind: func(args []flow.Type, _ []any) (Bound, error) {
+			return Bound{
+					Args:     []flow.Type{flow.Boolean},
+					Result:   flow.Boolean,
+					Retracts: true,
+					New:      func() Accumulator { return verdict{and} },
+				}, Accept(
+					name,
+					args,
+					flow.Boolean,
+				)
+		},
+	}
 }
 
-// verdict counts the values that are false and those that are true.
+// verdict counts the false and the true values.
 type verdict struct{ and bool }
 
 func (verdict) Size() int { return 16 }

@@ -9,22 +9,49 @@ import (
 )
 
 var (
-	_ = builtin(masking("MASK", "the text with capitals, small letters, digits and other characters hidden", false, everywhere,
-		Example{"MASK('My Test $123')", "Xx-Xxxx--nnn"}, Example{"MASK('My Test $123', '*', NULL, '1', NULL)", "*y *est $111"}))
+	_ = builtin(
+		masking(
+			"MASK",
+			"the text with upper-case and lower-case characters, digits and all others replaced",
+			false,
+			everywhere,
+			Example{
+				"MASK('My Test $123')",
+				"Xx-Xxxx--nnn",
+			},
+			Example{"MASK('My Test $123', '*', NULL, '1', NULL)", "*y *est $111"},
+		),
+	)
 	_ = builtin(masking("MASK_LEFT", "the text with its first characters hidden", true,
 		func(n, count int) (int, int) { return 0, count }, Example{"MASK_LEFT('My Test $123', 4)", "Xx-Xest $123"}))
-	_ = builtin(masking("MASK_RIGHT", "the text with its last characters hidden", true,
-		func(n, count int) (int, int) { return n - count, n }, Example{"MASK_RIGHT('My Test $123', 4)", "My Test -nnn"}))
-	_ = builtin(masking("MASK_KEEP_LEFT", "the text hidden but for its first characters", true,
-		func(n, count int) (int, int) { return count, n }, Example{"MASK_KEEP_LEFT('My Test $123', 4)", "My Txxx--nnn"}))
-	_ = builtin(masking("MASK_KEEP_RIGHT", "the text hidden but for its last characters", true,
-		func(n, count int) (int, int) { return 0, n - count }, Example{"MASK_KEEP_RIGHT('My Test $123', 4)", "Xx-Xxxx-$123"}))
+	_ = builtin(masking(
+		"MASK_RIGHT",
+		"the text with its last characters hidden",
+		true,
+		func(n, count int) (int, int) { return n - count, n },
+		Example{"MASK_RIGHT('My Test $123', 4)", "My Test -nnn"},
+	))
+	_ = builtin(masking(
+		"MASK_KEEP_LEFT",
+		"the text hidden but for its first characters",
+		true,
+		func(n, count int) (int, int) { return count, n },
+		Example{"MASK_KEEP_LEFT('My Test $123', 4)", "My Txxx--nnn"},
+	))
+	_ = builtin(masking(
+		"MASK_KEEP_RIGHT",
+		"the text hidden but for its last characters",
+		true,
+		func(n, count int) (int, int) { return 0, n - count },
+		Example{"MASK_KEEP_RIGHT('My Test $123', 4)", "Xx-Xxxx-$123"},
+	))
 )
 
 func everywhere(n, _ int) (int, int) { return 0, n }
 
-// masking makes a function (text[, count], [upper, lower, digit, other]); the last four say what stands for a character of a kind,
-// NULL for itself. where gives the bounds of the hidden part of n characters.
+// masking returns a function (text[, count], [upper, lower, digit, other]). The last four
+// arguments replace the characters of each kind; NULL leaves them. where returns the bounds of
+// the hidden part of n characters.
 func masking(name, doc string, counted bool, where func(n, count int) (from, to int), examples ...Example) Scalar {
 	lead := []flow.Type{flow.String}
 	if counted {
@@ -37,9 +64,13 @@ func masking(name, doc string, counted bool, where func(n, count int) (from, to 
 		if len(have) == len(lead) {
 			args = lead
 		}
-		sig := Signature{Args: args, Result: flow.String, Kernel: Each(flow.String, true, func(args []any) (any, error) {
-			return mask(args, len(lead), where)
-		})}
+		sig := Signature{
+			Args:   args,
+			Result: flow.String,
+			Kernel: Each(flow.String, true, func(args []any) (any, error) {
+				return mask(args, len(lead), where)
+			}),
+		}
 		return sig, Accept(name, have, args...)
 	}, examples...)
 }

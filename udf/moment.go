@@ -9,8 +9,9 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// The spread of numbers is kept as count, mean and sum of squared differences (Welford 1962), which unlike the sum of squares does
-// not cancel; rows go by the same steps backwards, and states join by Chan, Golub and LeVeque 1979.
+// The variance state is count, mean and sum of squared differences (Welford 1962), which does
+// not suffer from cancellation like the sum of squares. Rows are removed by the inverse steps,
+// and states are merged by Chan, Golub and LeVeque 1979.
 
 func init() {
 	zero := func(b *array.Float64Builder) { b.Append(0) }
@@ -22,24 +23,41 @@ func init() {
 		want string
 	}{
 		{"STDDEV_SAMPLE", "the sample standard deviation; 0 of fewer than two values", spread{1, true, zero}, "2.0"},
-		{"STDDEV_SAMP", "the sample variance, as ksqlDB's function of this name gives; STDDEV_SAMPLE is the deviation", spread{1, false, zero}, "4.0"},
+		{"STDDEV_SAMP", "the sample variance, like ksqlDB's function of this name; STDDEV_SAMPLE is the deviation", spread{1, false, zero}, "4.0"},
 		{"STDDEV_POP", "the standard deviation of the whole population; NULL without values", spread{0, true, null}, "1.632993161855452"},
 		{"STDDEV", "the sample standard deviation; NULL of fewer than two values", spread{1, true, null}, "2.0"},
 		{"VARIANCE", "the sample variance; NULL of fewer than two values", spread{1, false, null}, "4.0"},
 		{"VAR_SAMP", "the sample variance; NULL of fewer than two values", spread{1, false, null}, "4.0"},
 		{"VAR_POP", "the variance of the whole population; NULL without values", spread{0, false, null}, "2.6666666666666665"},
 	} {
-		builtin(Aggregate{Name: s.name, Doc: s.doc, Examples: []Example{{x(s.name + "(x)"), s.want}}, Bind: func(args []flow.Type, _ []any) (Bound, error) {
-			return Bound{Args: []flow.Type{flow.Double}, Result: flow.Double, Retracts: true, New: func() Accumulator { return s.spread }}, Accept(s.name, args, flow.Double)
-		}})
+		builtin(
+			Aggregate{
+				Name:     s.name,
+				Doc:      s.doc,
+				Examples: []Example{{x(s.name + "(x)"), s.want}},
+				Bind: func(args []flow.Type, _ []any) (Bound, error) {
+					return Bound{
+							Args:     []flow.Type{flow.Double},
+							Result:   flow.Double,
+							Retracts: true,
+							New:      func() Accumulator { return s.spread },
+						}, Accept(
+							s.name,
+							args,
+							flow.Double,
+						)
+				},
+			},
+		)
 	}
 }
 
 func number(s []byte, i int) float64       { return math.Float64frombits(word(s, i)) }
 func setNumber(s []byte, i int, f float64) { setWord(s, i, math.Float64bits(f)) }
 
-// squares moves a sum of squared differences. What is left of it when a row goes may be nothing but rounding: then it is 0, or equal
-// values would seem to differ.
+// squares updates a sum of squared differences. After the removal of a row, the remainder may
+// be a rounding error; it is then set to 0, because otherwise equal values would have a
+// deviation.
 func squares(sum, by float64) float64 {
 	if next := sum + by; by > 0 || next > -by*1e-12 || next != next {
 		return next
@@ -47,7 +65,7 @@ func squares(sum, by float64) float64 {
 	return 0
 }
 
-// spread keeps count, mean and squares. With less values than fewer + 1 it says none.
+// spread stores count, mean and squares. Its result needs at least fewer + 1 values.
 type spread struct {
 	fewer float64 // degrees of freedom that the mean took
 	root  bool
@@ -96,12 +114,28 @@ func (spread) Merge(into, from []byte) ([]byte, error) {
 	return into, nil
 }
 
-var _ = builtin(Aggregate{Name: "CORRELATION", Doc: "the Pearson correlation of two columns, over the rows in which neither is NULL; NaN where one does not vary",
-	Bind: func(args []flow.Type, _ []any) (Bound, error) {
-		return Bound{Args: repeat(flow.Double, 2), Result: flow.Double, Retracts: true, New: func() Accumulator { return correlation{} }}, Accept("CORRELATION", args, flow.Double, flow.Double)
-	}, Examples: []Example{{over("CORRELATION(x, 2 * x)", "ARRAY[1, 2, 3]"), "1.0"}}})
+var _ = builtin(
+	Aggregate{
+		Name: "CORRELATION",
+		Doc:  "the Pearson correlation of two columns, over the rows in which neither is NULL; NaN where one does not vary",
+		Bind: func(args []flow.Type, _ []any) (Bound, error) {
+			return Bound{
+					Args:     repeat(flow.Double, 2),
+					Result:   flow.Double,
+					Retracts: true,
+					New:      func() Accumulator { return correlation{} },
+				}, Accept(
+					"CORRELATION",
+					args,
+					flow.Double,
+					flow.Double,
+				)
+		},
+		Examples: []Example{{over("CORRELATION(x, 2 * x)", "ARRAY[1, 2, 3]"), "1.0"}},
+	},
+)
 
-// correlation keeps count, means, and the sums of squares and products.
+// correlation stores count, means, and the sums of squares and products.
 type correlation struct{}
 
 func (correlation) Size() int { return 48 }

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestNames: every function of ksqlDB's manual is there, but for those that take lambdas, which are bound elsewhere.
+// TestNames: every function of ksqlDB's manual exists, except those with lambdas, which are
+// bound elsewhere.
 func TestNames(t *testing.T) {
 	r := Builtins()
 	for kind, names := range map[string]string{

@@ -9,32 +9,52 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-var _ = builtin(byOffset("LATEST_BY_OFFSET", "the value of the newest row", true, Example{over("LATEST_BY_OFFSET(x)", "ARRAY[3, 1, 2]"), "2"},
-	Example{over("LATEST_BY_OFFSET(x, 2)", "ARRAY[3, 1, 2]"), "[1, 2]"}))
-var _ = builtin(byOffset("EARLIEST_BY_OFFSET", "the value of the oldest row", false, Example{over("EARLIEST_BY_OFFSET(x)", "ARRAY[3, 1, 2]"), "3"},
-	Example{over("EARLIEST_BY_OFFSET(x, 2)", "ARRAY[3, 1, 2]"), "[3, 1]"}))
+var _ = builtin(
+	byOffset(
+		"LATEST_BY_OFFSET",
+		"the value of the newest row",
+		true,
+		Example{over("LATEST_BY_OFFSET(x)", "ARRAY[3, 1, 2]"), "2"},
+		Example{over("LATEST_BY_OFFSET(x, 2)", "ARRAY[3, 1, 2]"), "[1, 2]"},
+	),
+)
+
+var _ = builtin(
+	byOffset(
+		"EARLIEST_BY_OFFSET",
+		"the value of the oldest row",
+		false,
+		Example{over("EARLIEST_BY_OFFSET(x)", "ARRAY[3, 1, 2]"), "3"},
+		Example{over("EARLIEST_BY_OFFSET(x, 2)", "ARRAY[3, 1, 2]"), "[3, 1]"},
+	),
+)
 
 // byOffset is (x[, n][, ignoreNulls]); n and ignoreNulls are literals.
 func byOffset(name, doc string, latest bool, examples ...Example) Aggregate {
 	doc += " in the order of offsets, or an ARRAY of the values of n of them, oldest first; NULLs are passed over unless the last argument is FALSE"
-	return Aggregate{Name: name, Doc: doc, Examples: examples, Bind: func(args []flow.Type, literals []any) (Bound, error) {
-		if len(args) < 1 || len(args) > 3 || !hasCells(args[0]) {
-			return Bound{}, Mismatch(name, args, "any[, INTEGER][, BOOLEAN]")
-		}
-		skip, n, err := offsetOptions(name, args, literals)
-		if err != nil {
-			return Bound{}, err
-		}
-		b := Bound{Args: args, Result: args[0], New: func() Accumulator { return oneByOffset{latest, skip} }}
-		switch {
-		case n > 0:
-			b.Result = flow.Array(args[0])
-			b.New = func() Accumulator { return someByOffset{latest, skip, n} }
-		case fixedWidth(args[0]):
-			b.New = func() Accumulator { return fixedByOffset{latest, skip} }
-		}
-		return b, nil
-	}}
+	return Aggregate{
+		Name:     name,
+		Doc:      doc,
+		Examples: examples,
+		Bind: func(args []flow.Type, literals []any) (Bound, error) {
+			if len(args) < 1 || len(args) > 3 || !hasCells(args[0]) {
+				return Bound{}, Mismatch(name, args, "any[, INTEGER][, BOOLEAN]")
+			}
+			skip, n, err := offsetOptions(name, args, literals)
+			if err != nil {
+				return Bound{}, err
+			}
+			b := Bound{Args: args, Result: args[0], New: func() Accumulator { return oneByOffset{latest, skip} }}
+			switch {
+			case n > 0:
+				b.Result = flow.Array(args[0])
+				b.New = func() Accumulator { return someByOffset{latest, skip, n} }
+			case fixedWidth(args[0]):
+				b.New = func() Accumulator { return fixedByOffset{latest, skip} }
+			}
+			return b, nil
+		},
+	}
 }
 
 func offsetOptions(name string, args []flow.Type, literals []any) (skip bool, n int, err error) {
@@ -58,7 +78,7 @@ func fixedWidth(t flow.Type) bool {
 	return sortable(t) && t.ID() != arrow.STRING && t.ID() != arrow.BINARY
 }
 
-// fixedByOffset keeps a word, 0 nothing, 1 a value and 2 NULL, and the value's 128 bits.
+// fixedByOffset stores a word (0 nothing, 1 a value, 2 NULL) and the 128 bits of the value.
 type fixedByOffset struct{ latest, skipNulls bool }
 
 func (fixedByOffset) Size() int { return 24 }
@@ -92,7 +112,7 @@ func (x fixedByOffset) Merge(into, from []byte) ([]byte, error) {
 	return into, nil
 }
 
-// oneByOffset keeps a cell, or nothing.
+// oneByOffset stores a cell, or nothing.
 type oneByOffset struct{ latest, skipNulls bool }
 
 func (oneByOffset) Size() int { return -1 }
@@ -117,7 +137,7 @@ func (x oneByOffset) Merge(into, from []byte) ([]byte, error) {
 	return into, nil
 }
 
-// someByOffset keeps a list of cells.
+// someByOffset stores a list of cells.
 type someByOffset struct {
 	latest, skipNulls bool
 	n                 int

@@ -11,20 +11,31 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-var _ = builtin(Aggregate{Name: "APPROX_QUANTILE", Doc: "the value below which a share of the values lies, APPROX_QUANTILE(x, share), the share a literal from 0 to 1; within 1 % of the value; NULL without values",
-	Bind: func(args []flow.Type, literals []any) (Bound, error) {
-		if err := Accept("APPROX_QUANTILE", args, flow.Double, flow.Double); err != nil {
-			return Bound{}, err
-		}
-		share := math.NaN()
-		if literals[1] != nil {
-			share = asDouble(args[1], literals[1])
-		}
-		if !(share >= 0 && share <= 1) {
-			return Bound{}, fmt.Errorf("argument 2 of APPROX_QUANTILE must be a literal number from 0 to 1")
-		}
-		return Bound{Args: repeat(flow.Double, 2), Result: flow.Double, Retracts: true, New: func() Accumulator { return quantile{share} }}, nil
-	}, Examples: []Example{{over("APPROX_QUANTILE(x, 0.5)", "ARRAY[0, 0, 9]"), "0.0"}}})
+var _ = builtin(
+	Aggregate{
+		Name: "APPROX_QUANTILE",
+		Doc:  "the value below which a share of the values lies, APPROX_QUANTILE(x, share), the share a literal from 0 to 1; within 1 % of the value; NULL without values",
+		Bind: func(args []flow.Type, literals []any) (Bound, error) {
+			if err := Accept("APPROX_QUANTILE", args, flow.Double, flow.Double); err != nil {
+				return Bound{}, err
+			}
+			share := math.NaN()
+			if literals[1] != nil {
+				share = asDouble(args[1], literals[1])
+			}
+			if !(share >= 0 && share <= 1) {
+				return Bound{}, fmt.Errorf("argument 2 of APPROX_QUANTILE must be a literal number from 0 to 1")
+			}
+			return Bound{
+				Args:     repeat(flow.Double, 2),
+				Result:   flow.Double,
+				Retracts: true,
+				New:      func() Accumulator { return quantile{share} },
+			}, nil
+		},
+		Examples: []Example{{over("APPROX_QUANTILE(x, 0.5)", "ARRAY[0, 0, 9]"), "0.0"}},
+	},
+)
 
 func asDouble(t flow.Type, v any) float64 {
 	var f float64
@@ -34,8 +45,9 @@ func asDouble(t flow.Type, v any) float64 {
 	return f
 }
 
-// quantile counts values in buckets whose bounds grow by a factor (Masson, Rim and Lee 2019): pairs of words, a bucket and its
-// count, in the order of the buckets. Beyond maxBuckets the lowest ones join, so small values lose precision first.
+// quantile counts values in buckets whose bounds grow by a factor (Masson, Rim and Lee 2019):
+// pairs of words, a bucket and its count, in the order of the buckets. Beyond maxBuckets the
+// lowest ones join, so small values lose precision first.
 type quantile struct{ share float64 }
 
 const (

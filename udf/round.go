@@ -12,8 +12,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// mode says which way a number goes when digits are dropped: up is whether its size grows, given its sign and how the dropped part
-// compares with a half (-1, 0, 1) and whether there was one at all.
+// mode decides the direction of rounding: up means away from zero, given the sign and how the
+// dropped part compares with a half (-1, 0, 1) and whether there is one at all.
 type mode func(negative bool, half int, any bool) (up bool)
 
 func nearest(negative bool, half int, _ bool) bool { return half > 0 || half == 0 && !negative }
@@ -47,7 +47,11 @@ func wholeType(t *arrow.Decimal128Type) flow.Type {
 }
 
 // ofDecimal lifts a function of one DECIMAL.
-func ofDecimal(name string, result func(*arrow.Decimal128Type) flow.Type, f func(x decimal128.Num, from, to *arrow.Decimal128Type) (decimal128.Num, error)) Scalar {
+func ofDecimal(
+	name string,
+	result func(*arrow.Decimal128Type) flow.Type,
+	f func(x decimal128.Num, from, to *arrow.Decimal128Type) (decimal128.Num, error),
+) Scalar {
 	return bound(name, "", func(have []flow.Type) (Signature, error) {
 		if len(have) != 1 || have[0].ID() != arrow.DECIMAL128 {
 			return Signature{}, Mismatch(name, have, "DECIMAL")
@@ -55,12 +59,24 @@ func ofDecimal(name string, result func(*arrow.Decimal128Type) flow.Type, f func
 		from := have[0].(*arrow.Decimal128Type)
 		to := result(from).(*arrow.Decimal128Type)
 		return Signature{Args: have, Result: to, Kernel: func(args []arrow.Array, rows int, env Env) arrow.Array {
-			return decimals(args, rows, env, to, func(x decimal128.Num, _ int) (decimal128.Num, error) { return f(x, from, to) })
+			return decimals(
+				args,
+				rows,
+				env,
+				to,
+				func(x decimal128.Num, _ int) (decimal128.Num, error) { return f(x, from, to) },
+			)
 		}}, nil
 	})
 }
 
-func decimals(args []arrow.Array, rows int, env Env, to *arrow.Decimal128Type, f func(decimal128.Num, int) (decimal128.Num, error)) arrow.Array {
+func decimals(
+	args []arrow.Array,
+	rows int,
+	env Env,
+	to *arrow.Decimal128Type,
+	f func(decimal128.Num, int) (decimal128.Num, error),
+) arrow.Array {
 	x, v := args[0].(*array.Decimal128), flow.Both(rows, args...)
 	out := make([]decimal128.Num, rows)
 	for i := range out {
@@ -95,12 +111,16 @@ func decimalDigits(name string, m mode) Scalar {
 			return Signature{}, Mismatch(name, have, "DECIMAL, INTEGER")
 		}
 		t := have[0].(*arrow.Decimal128Type)
-		return Signature{Args: []flow.Type{t, flow.Int}, Result: t, Kernel: func(args []arrow.Array, rows int, env Env) arrow.Array {
-			digits := args[1].(*array.Int32)
-			return decimals(args, rows, env, t, func(x decimal128.Num, i int) (decimal128.Num, error) {
-				return roundDecimal(x, t.Scale, max(-100, min(100, digits.Value(i))), t.Scale, m)
-			})
-		}}, nil
+		return Signature{
+			Args:   []flow.Type{t, flow.Int},
+			Result: t,
+			Kernel: func(args []arrow.Array, rows int, env Env) arrow.Array {
+				digits := args[1].(*array.Int32)
+				return decimals(args, rows, env, t, func(x decimal128.Num, i int) (decimal128.Num, error) {
+					return roundDecimal(x, t.Scale, max(-100, min(100, digits.Value(i))), t.Scale, m)
+				})
+			},
+		}, nil
 	})
 }
 
@@ -108,7 +128,8 @@ var ten = big.NewInt(10)
 
 func pow10(n int32) *big.Int { return new(big.Int).Exp(ten, big.NewInt(int64(n)), nil) }
 
-// roundDecimal brings x, of scale from, to some digits after the point and writes it with scale to.
+// roundDecimal rounds x, of scale from, to some digits after the point and returns it with
+// scale to.
 func roundDecimal(x decimal128.Num, from, digits, to int32, m mode) (decimal128.Num, error) {
 	n := x.BigInt()
 	if digits < from {
@@ -171,7 +192,8 @@ func wholeDouble(x float64, m mode) (int64, error) {
 	return int64(whole), nil
 }
 
-// roundDouble rounds the decimal number that a DOUBLE prints as, so that 1.005 is the half it looks like.
+// roundDouble rounds the decimal number that a DOUBLE prints as, so that 1.005 is the half it
+// looks like.
 func roundDouble(x float64, digits int, m mode) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) || digits > 400 {
 		return x

@@ -7,9 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Go's regular expressions take time in proportion to text times program, and cannot be interrupted; looking for all matches may even
-// take the square of the text, as each search may run to its end. So matches are found one at a time, and a search that may be long
-// reads its text through a reader, which ends the text when the account refuses to go on.
+// Go's regular expressions take time in proportion to text times program and cannot be
+// interrupted. Finding all matches may even take the square of the text, because each search
+// may run to its end. Matches are therefore found one at a time, and a search that may be long
+// reads its text through a reader that ends the text when the account refuses to continue.
 
 const (
 	maxExpression = 64 << 10
@@ -21,8 +22,8 @@ var errPattern = limit("the regular expression is longer than %d bytes", maxExpr
 // searcher finds matches of a pattern from any place in a text.
 type searcher struct {
 	*regexp.Regexp
-	// inner finds a match that does not begin at the text's first character, whose text begins with the character before: only so
-	// do ^ and \b see what they look back at. nil: the pattern does not look back.
+	// inner finds matches that do not begin at the first character. Its text begins with the
+	// character before, so that ^ and \b see it. nil: the pattern does not look back.
 	inner *regexp.Regexp
 	size  int // of the program, in instructions
 }
@@ -46,9 +47,10 @@ func newSearcher(re *regexp.Regexp, pattern string) (*searcher, error) {
 	return s, err
 }
 
-// find gives the bounds of the first match from pos on, and of its groups; nil: there is none.
+// find returns the bounds of the first match from pos on, and of its groups; nil: there is
+// none.
 func (s *searcher) find(text string, pos int, env Env) []int {
-	if !env.Account.Work(int64(len(text)-pos) * int64(s.size)) { // what it may come to
+	if !env.Account.Work(int64(len(text)-pos) * int64(s.size)) { // the maximum cost
 		return nil
 	}
 	if pos == 0 || s.inner == nil {
@@ -78,7 +80,7 @@ func (s *searcher) search(re *regexp.Regexp, text string, env Env) []int {
 	return re.FindReaderSubmatchIndex(&watched{text: text, env: env, cost: int64(s.size)})
 }
 
-// watched reads a text as long as the account lets it.
+// watched reads a text until the account ends the work.
 type watched struct {
 	text string
 	env  Env
@@ -95,7 +97,8 @@ func (w *watched) ReadRune() (rune, int, error) {
 	return r, n, nil
 }
 
-// all calls f for each match, as regexp's FindAll finds them: an empty match directly after another does not count.
+// all calls f for each match, as regexp's FindAll finds them: an empty match directly after
+// another does not count.
 func (s *searcher) all(text string, env Env, f func(at []int) error) error {
 	for pos, last := 0, -1; pos <= len(text); {
 		at := s.find(text, pos, env)

@@ -13,22 +13,27 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// TestSearcherFindsWhatFindAllFinds: one match at a time, and read from memory or through a reader, the matches are regexp's own.
+// TestSearcherFindsWhatFindAllFinds: one match at a time, and read from memory or through a
+// reader, the matches are regexp's own.
 func TestSearcherFindsWhatFindAllFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		parts := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", ".", `\b`, "^", "$", "(?m)", "(?m:^)", "(?m:$)", `\B`, "x*", "(a|b)", "a+", "(b?)", "|", `\A`, `\z`, "é", "[^a]", "(?s:.)"}), 0, 6).Draw(t, "pattern")
+		parts := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", ".", `\b`, "^", "$", "(?m)", "(?m:^)", "(?m:$)", `\B`, "x*", "(a|b)", "a+", "(b?)", "|", `\A`, `\z`, "é", "[^a]", "(?s:.)"}), 0, 6).
+			Draw(t, "pattern")
 		pattern := strings.Join(parts, "")
 		re, err := regexp.Compile(pattern)
 		if err != nil {
 			t.Skip("no pattern")
 		}
-		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", " ", "\n", "é", "\xff", "x"}), 0, 12).Draw(t, "text"), "")
+		text := strings.Join(
+			rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", " ", "\n", "é", "\xff", "x"}), 0, 12).Draw(t, "text"),
+			"",
+		)
 		s, err := compile(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := re.FindAllStringSubmatchIndex(text, -1)
-		for _, size := range []int{s.size, 10 * longSearch} { // the second makes every search long
+		for _, size := range []int{s.size, 10 * longSearch} { // the second size makes every search long
 			s.size = size
 			var got [][]int
 			if err := s.all(text, Env{}, func(at []int) error { got = append(got, at); return nil }); err != nil {
@@ -58,7 +63,8 @@ func (c *countdown) Err() error {
 	return nil
 }
 
-// TestSearchesStop: neither one search that takes long nor many of them go on when the account refuses.
+// TestSearchesStop: neither a single long search nor many short ones continue after the account
+// has refused.
 func TestSearchesStop(t *testing.T) {
 	for _, c := range []struct{ pattern, text string }{
 		{"((a{1,100}){1,10})b", strings.Repeat("a", 100_000)},

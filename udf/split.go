@@ -9,17 +9,24 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-var _ = builtin(Scalar{Name: "SPLIT", Doc: "the parts of a text or bytes between the occurrences of a delimiter, as an ARRAY; with an empty delimiter every character or byte", Bind: func(have []flow.Type) (Signature, error) {
-	t, ok := textual(have)
-	if !ok || len(have) != 2 {
-		return Signature{}, Mismatch("SPLIT", have, "STRING, STRING) or (BYTES, BYTES")
-	}
-	f := splitText
-	if t.ID() == arrow.BINARY {
-		f = splitBytes
-	}
-	return Signature{Args: repeat(t, 2), Result: flow.Array(t), Kernel: Each(flow.Array(t), false, f)}, nil
-}, Examples: []Example{{"SPLIT('a.b.c', '.')", "[a, b, c]"}, {"SPLIT('ab', '')", "[a, b]"}}})
+var _ = builtin(
+	Scalar{
+		Name: "SPLIT",
+		Doc:  "the parts of a text or bytes between the occurrences of a delimiter, as an ARRAY; with an empty delimiter every character or byte",
+		Bind: func(have []flow.Type) (Signature, error) {
+			t, ok := textual(have)
+			if !ok || len(have) != 2 {
+				return Signature{}, Mismatch("SPLIT", have, "STRING, STRING) or (BYTES, BYTES")
+			}
+			f := splitText
+			if t.ID() == arrow.BINARY {
+				f = splitBytes
+			}
+			return Signature{Args: repeat(t, 2), Result: flow.Array(t), Kernel: Each(flow.Array(t), false, f)}, nil
+		},
+		Examples: []Example{{"SPLIT('a.b.c', '.')", "[a, b, c]"}, {"SPLIT('ab', '')", "[a, b]"}},
+	},
+)
 
 func splitText(args []any) (any, error) {
 	s := args[0].(string)
@@ -58,12 +65,25 @@ func anys[T any](in []T) []any {
 	return out
 }
 
-var _ = builtin(Scalar{Name: "SPLIT_TO_MAP", Doc: "a MAP of the pairs in a text, SPLIT_TO_MAP(text, between pairs, between key and value); of equal keys the last counts, and parts without a value are left out; NULL with an empty delimiter",
-	Bind: func(have []flow.Type) (Signature, error) {
-		t := flow.Map(flow.String, flow.String)
-		args := repeat(flow.String, 3)
-		return Signature{Args: args, Result: t, Kernel: Each(t, false, splitToMap)}, Accept("SPLIT_TO_MAP", have, args...)
-	}, Examples: []Example{{"SPLIT_TO_MAP('apple:green/cherry:red', '/', ':')", "{apple=green, cherry=red}"}}})
+var _ = builtin(
+	Scalar{
+		Name: "SPLIT_TO_MAP",
+		Doc:  "a MAP of the pairs in a text, SPLIT_TO_MAP(text, between pairs, between key and value); of equal keys the last counts, and parts without a value are left out; NULL with an empty delimiter",
+		Bind: func(have []flow.Type) (Signature, error) {
+			t := flow.Map(flow.String, flow.String)
+			args := repeat(flow.String, 3)
+			return Signature{
+					Args:   args,
+					Result: t,
+					Kernel: Each(t, false, splitToMap),
+				}, Accept(
+					"SPLIT_TO_MAP",
+					have,
+					args...)
+		},
+		Examples: []Example{{"SPLIT_TO_MAP('apple:green/cherry:red', '/', ':')", "{apple=green, cherry=red}"}},
+	},
+)
 
 func splitToMap(args []any) (any, error) {
 	text, pairs, middle := args[0].(string), args[1].(string), args[2].(string)
@@ -82,7 +102,8 @@ func splitToMap(args []any) (any, error) {
 	return out.entries(), nil
 }
 
-// entryList collects the entries of a MAP: of equal keys the last value counts, at the place of the first.
+// entryList collects the entries of a MAP: of equal keys the last value counts, at the place of
+// the first.
 type entryList struct {
 	list []flow.Entry
 	at   map[any]int

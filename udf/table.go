@@ -44,7 +44,7 @@ func elements(args []arrow.Array, row, from, to int, b array.Builder) {
 	}
 }
 
-// maxCube bounds the columns of CUBE_EXPLODE, which makes 2^n rows.
+// maxCube limits the columns of CUBE_EXPLODE, which returns 2^n rows.
 const maxCube = 16
 
 var _ = builtin(Table{Name: "CUBE_EXPLODE", Doc: "a row for each way to replace elements of an ARRAY by NULL, as for GROUP BY CUBE; elements that are NULL stay so; none if the array is NULL or has more than 16 elements that are not",
@@ -85,7 +85,7 @@ func cubed(args []arrow.Array, row int) (list []any, set []int) {
 	return list, set
 }
 
-// cube is row r of a cube: the bits of r say which elements stay.
+// cube returns row r of a cube: the bits of r select the elements that remain.
 func cube(list []any, set []int, r int) []any {
 	out := make([]any, len(list))
 	for bit, i := range set {

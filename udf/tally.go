@@ -29,7 +29,8 @@ var _ = builtin(Aggregate{Name: "ATTR", Doc: "the one value that all rows have, 
 
 // A tally is a list whose items are a count of 8 bytes and a cell.
 
-// tallyAdd counts an item n times more. A count of nothing leaves the list; a new item enters it only below the limit.
+// tallyAdd counts an item n times more. A count of nothing leaves the list; a new item enters
+// it only below the limit.
 func tallyAdd(s, item []byte, n int64, limit int) ([]byte, error) {
 	c := walk(s)
 	for c.next() {
@@ -96,7 +97,8 @@ func (h histogram) Merge(into, from []byte) ([]byte, error) { return tallyMerge(
 // attr counts each distinct value, so that rows of a table can go again.
 type attr struct{}
 
-// attrLimit bounds the state; a group with more distinct values has none that all rows share until rows go.
+// attrLimit bounds the state; a group with more distinct values has none that all rows share
+// until rows go.
 const attrLimit = 10_000
 
 func (attr) Size() int { return -1 }

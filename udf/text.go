@@ -71,7 +71,7 @@ var _ = builtin(overload("SUBSTRING", "the part of a text or bytes that starts a
 	Func2("SUBSTRING", "", func(b []byte, pos int32) []byte { return subbytes(b, pos, int32(len(b))) }),
 	Func3("SUBSTRING", "", subbytes)))
 
-// cut gives the bounds [from, to) of a part of n things.
+// cut returns the bounds [from, to) of a part of n elements.
 func cut(n int, pos, length int32) (from, to int) {
 	from = int(pos) - 1
 	if pos < 0 {
@@ -165,7 +165,8 @@ func concatenated(args []arrow.Array, rows int, env Env) arrow.Array {
 	})
 }
 
-// joined makes a column of text or bytes that f writes into a buffer; false from f is NULL.
+// joined returns a column of text or bytes that f writes into a buffer; if f returns false, the
+// row is NULL.
 func joined(args []arrow.Array, rows int, env Env, f func(buf []byte, i int) ([]byte, bool)) arrow.Array {
 	b := flow.Builder(args[0].DataType())
 	b.Reserve(rows)
@@ -197,7 +198,7 @@ func putText(b array.Builder, v []byte) {
 	b.(*array.BinaryBuilder).Append(v)
 }
 
-var _ = builtin(Scalar{Name: "CONCAT_WS", Doc: "the texts, or bytes, after the first, with the first between them; NULLs are left out, and a NULL separator gives NULL", Bind: func(have []flow.Type) (Signature, error) {
+var _ = builtin(Scalar{Name: "CONCAT_WS", Doc: "the texts, or bytes, after the first, with the first between them; NULLs are skipped, and a NULL separator returns NULL", Bind: func(have []flow.Type) (Signature, error) {
 	t, ok := textual(have)
 	if !ok || len(have) < 2 {
 		return Signature{}, Mismatch("CONCAT_WS", have, "STRING, STRING, ..) or (BYTES, BYTES, ..")
@@ -275,7 +276,7 @@ func padBytes(s []byte, n int32, pad []byte, left bool) ([]byte, error) {
 	return append(append([]byte{}, s[:have]...), fill...), nil
 }
 
-var _ = builtin(overload("INSTR", "the position of a text in another, 0 if it is not there: INSTR(text, part[, position[, occurrence]]); a negative position searches backwards from the end",
+var _ = builtin(overload("INSTR", "the position of a text in another, 0 if it is not found: INSTR(text, part[, position[, occurrence]]); a negative position searches backwards from the end",
 	[]Example{{"INSTR('corporate floor', 'or')", "2"}, {"INSTR('corporate floor', 'or', 3, 2)", "14"}, {"INSTR('corporate floor', 'or', -3)", "5"}},
 	Func2("INSTR", "", func(s, part string) int32 { return instr(s, part, 1, 1) }),
 	Func3("INSTR", "", func(s, part string, pos int32) int32 { return instr(s, part, pos, 1) }),

@@ -24,7 +24,8 @@ func floorDiv(a, b int64) int64 {
 
 func dayOf(t time.Time) int64 { return floorDiv(t.Unix(), 86400) }
 
-// formats makes a formatter that compiles a pattern and finds a zone once for all rows that name the same.
+// formats returns a formatter that compiles a pattern and looks up a zone once for consecutive
+// rows with the same.
 func formats() func(t time.Time, pattern, zone string) (string, error) {
 	patterns, zones := remember(ParsePattern), remember(Zone)
 	return func(t time.Time, pattern, zone string) (string, error) {
@@ -55,7 +56,8 @@ func parses() func(s, pattern, zone string) (time.Time, error) {
 	}
 }
 
-// clockTime is the time of day in the text itself: PARSE_TIME asks for no zone, so one in the text moves nothing.
+// clockTime returns the time of day in the text itself: PARSE_TIME has no zone argument, so a
+// zone in the text is ignored.
 func clockTime(t time.Time) arrow.Time32 {
 	return arrow.Time32(t.Hour()*3_600_000 + t.Minute()*60_000 + t.Second()*1000 + t.Nanosecond()/1_000_000)
 }
@@ -64,7 +66,7 @@ func localDay(t time.Time) int64 {
 	return dayOf(time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC))
 }
 
-// formatter makes FORMAT_x(value, pattern), and with a zone FORMAT_x(value, pattern, zone).
+// formatter returns FORMAT_x(value, pattern), and with a zone FORMAT_x(value, pattern, zone).
 func formatter[T Native](name string, at func(T) time.Time, zoned bool) []Scalar {
 	two := made2(name, "", func(Env) func(T, string) (string, error) {
 		f := formats()
@@ -115,7 +117,7 @@ var (
 			{"FORMAT_TIMESTAMP(" + noon + ", 'HH:mm zzz', 'Europe/London')", "22:58 BST"}}, formatter("FORMAT_TIMESTAMP", ofTimestamp, true)...))
 	_ = builtin(overload("TIMESTAMPTOSTRING", "milliseconds since 1970 as text: TIMESTAMPTOSTRING(ms, format[, zone])."+inZone,
 		[]Example{{"TIMESTAMPTOSTRING(1526075913000, 'dd MMM yyyy')", "11 May 2018"}}, formatter("TIMESTAMPTOSTRING", ofMillis, true)...))
-	_ = builtin(overload("DATE_FORMAT", "a TIMESTAMP as text, as FORMAT_TIMESTAMP gives",
+	_ = builtin(overload("DATE_FORMAT", "a TIMESTAMP as text, like FORMAT_TIMESTAMP",
 		[]Example{{"DATE_FORMAT(" + noon + ", 'yyyy-MM-dd')", "2018-05-11"}}, formatter("DATE_FORMAT", ofTimestamp, true)...))
 	_ = builtin(overload("FORMAT_DATE", "a DATE as text, in the letters of Java's DateTimeFormatter",
 		[]Example{{"FORMAT_DATE(FROM_DAYS(17662), 'dd/MM/yyyy')", "11/05/2018"}}, formatter("FORMAT_DATE", ofDate, false)...))
@@ -198,7 +200,7 @@ func sinceEpoch(name string, one Scalar, t flow.Type, of func(ms int64) any) fun
 	}
 }
 
-// present is the time of the batch in which a row is worked on.
+// present returns the time of the batch to which a row belongs.
 func (w *World) present(t flow.Type, of func(ms int64) any) Signature {
 	return Signature{Result: t, Volatile: true, Kernel: func(_ []arrow.Array, rows int, env Env) arrow.Array {
 		if w.now == nil {

@@ -43,7 +43,7 @@ func top(name, doc string, distinct bool, examples ...Example) Aggregate {
 	}}
 }
 
-// topK keeps a list, greatest first, whose items are the cells of the columns one after the other.
+// topK stores a list, greatest first, whose items are the cells of the columns.
 type topK struct {
 	t        flow.Type
 	columns  int
@@ -64,7 +64,7 @@ func (x topK) Add(s []byte, args []arrow.Array, row int, _ flow.Op) ([]byte, err
 	return x.add(s, item)
 }
 
-// add puts an item behind all that are not less.
+// add inserts an item after all items that are not less.
 func (x topK) add(s, item []byte) ([]byte, error) {
 	v, err := x.sortValue(item)
 	if err != nil {
@@ -98,7 +98,7 @@ func (x topK) add(s, item []byte) ([]byte, error) {
 	return listCut(s, last.at, last.end), last.err
 }
 
-// sortValue is the value by which an item is sorted, which is never NULL.
+// sortValue returns the value by which an item is sorted, which is never NULL.
 func (x topK) sortValue(item []byte) (any, error) {
 	v, _, err := readCell(x.t, item)
 	if err == nil && v == nil {
@@ -138,7 +138,8 @@ func (x topK) Merge(into, from []byte) ([]byte, error) {
 	return into, c.err
 }
 
-// compareValues compares two Go values of one sortable type. NaN is greater than every number, as in ORDER BY.
+// compareValues compares two Go values of one sortable type. NaN is greater than every number,
+// as in ORDER BY.
 func compareValues(a, b any) int {
 	switch a := a.(type) {
 	case bool:
@@ -170,7 +171,8 @@ func compareValues(a, b any) int {
 	case arrow.Timestamp:
 		return cmp.Compare(a, b.(arrow.Timestamp))
 	}
-	panic(fmt.Sprintf("udf: values of %T have no order", a)) // a broken invariant: Bind admits sortable types only
+	// a broken invariant: Bind admits sortable types only
+	panic(fmt.Sprintf("udf: values of %T have no order", a))
 }
 
 func compareFloats(a, b float64) int { return -cmp.Compare(-a, -b) }

@@ -1,5 +1,6 @@
-// Package udf holds SQL functions: scalar, aggregate and table functions, each declared once with its manual entry and examples,
-// and the lifting of plain Go functions to them. An Engine clones the built-ins, so nothing global changes after start.
+// Package udf holds SQL functions: scalar, aggregate and table functions, each declared once
+// with its manual entry and examples, and the lifting of plain Go functions to them. An Engine
+// clones the built-ins, so nothing global changes after start.
 package udf
 
 import (
@@ -15,20 +16,24 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Fail reports that a function failed on a row: the row's result is NULL, and the query's errors gain an entry.
+// Fail reports that a function failed on a row: the row's result is NULL, and the query's
+// errors gain an entry.
 type Fail func(row int, err error)
 
-// Env is what a kernel has beside its arguments.
+// Env is the environment of a kernel.
 type Env struct {
-	Fail    Fail          // never nil
-	Account *flow.Account // of the query or job: what grows with the data is charged to it; nil: nothing is counted
+	Fail Fail // never nil
+	// of the query or job, charged for memory that grows with the data; nil: nothing is counted
+	Account *flow.Account
 }
 
-// Kernel computes a result column of rows rows from argument columns of the same length. It reports failed rows and makes them NULL.
-// Once env.Account has refused something the result will not be used, so the rest of the rows may be NULL.
+// Kernel computes a result column of rows rows from argument columns of the same length. It
+// reports failed rows and makes them NULL. Once env.Account has refused a charge, the result is
+// not used, so the remaining rows may be NULL.
 type Kernel func(args []arrow.Array, rows int, env Env) arrow.Array
 
-// Signature is a function bound to the types of its arguments: the engine casts the arguments to Args, then calls the kernel.
+// Signature is a function bound to the types of its arguments: the engine casts the arguments
+// to Args, then calls the kernel.
 type Signature struct {
 	Args   []flow.Type
 	Result flow.Type
@@ -43,31 +48,36 @@ type Example struct{ SQL, Want string }
 // Scalar is a function of one row.
 type Scalar struct {
 	Name, Doc string
-	// Bind chooses the signature for argument types (flow.Null: a NULL literal). Errors say what the function takes.
+	// Bind selects the signature for argument types (flow.Null: a NULL literal). Its errors
+	// describe the accepted types.
 	Bind     func(args []flow.Type) (Signature, error)
 	Examples []Example
-	// Within makes Bind for functions that look at the world: a Registry calls it with its World (optional).
+	// Within returns Bind for functions that use the World: a Registry calls it with its World
+	// (optional).
 	Within func(*World) func(args []flow.Type) (Signature, error)
-	// Words says that the first argument may be a bare word, DATEADD(DAYS, ..); it is bound as the STRING 'DAYS'.
+	// Words means that the first argument may be a bare word, as in DATEADD(DAYS, ..); it is
+	// bound as the STRING 'DAYS'.
 	Words bool
 }
 
-// World is what functions see beside their arguments: the clock and the source of random numbers that the engine hands in, and
-// settings. A registry's functions share one World, so that setting it after binding still counts.
+// World is the environment of functions: the clock and the source of random numbers that the
+// engine sets, and settings. All functions of a registry share one World, so that changes after
+// binding take effect.
 type World struct {
 	now    func() int64
 	random func() uint64
 	limits map[string]int
 }
 
-// SetClock hands in the clock: milliseconds since the epoch. Without one NOW and its like fail on every row.
+// SetClock hands in the clock: milliseconds since the epoch. Without one NOW and its like fail
+// on every row.
 func (r *Registry) SetClock(now func() int64) { r.world.now = now }
 
 // SetRandom hands in the source of random bits. Without one RANDOM and UUID fail on every row.
 func (r *Registry) SetRandom(bits func() uint64) { r.world.random = bits }
 
-// SetLimit caps how many values COLLECT_LIST, COLLECT_SET or HISTOGRAM keeps (1000 when not set); a negative n lifts the cap. It
-// counts for aggregates bound afterwards.
+// SetLimit limits how many values COLLECT_LIST, COLLECT_SET or HISTOGRAM stores (default 1000);
+// a negative n removes the limit. It affects aggregates that are bound afterwards.
 func (r *Registry) SetLimit(function string, n int) {
 	if n < 0 {
 		n = math.MaxInt
@@ -82,56 +92,64 @@ func (w *World) limit(function string) int {
 	return 1000
 }
 
-// Accumulator computes an aggregate over a state of bytes, which the engine keeps in a keyspace and commits with the offsets.
-// Its own fields hold nothing but parameters, so one serves all groups.
+// Accumulator computes an aggregate over a state of bytes, which the engine stores in a
+// keyspace and commits with the offsets. Its own fields contain only parameters, so one
+// accumulator serves all groups.
 type Accumulator interface {
-	// Size is the number of bytes of a state, which starts as zeros and is changed in place; -1: the state starts empty and may
-	// grow, so Add returns it.
+	// Size is the number of bytes of a state, which starts as zeros and is changed in place;
+	// -1: the state starts empty and may grow, so Add returns it.
 	Size() int
-	// Add puts a row of the arguments into the state (weight Insert) or takes it out (Retract) and returns the state.
+	// Add puts a row of the arguments into the state (weight Insert) or takes it out (Retract)
+	// and returns the state.
 	Add(state []byte, args []arrow.Array, row int, weight flow.Op) ([]byte, error)
 	// Value appends the aggregate's present value.
 	Value(state []byte, to array.Builder) error
 }
 
-// Merger is an Accumulator that can combine two states (optional): session windows and panes need it. The rows of from count as
-// later than those of into, which matters to LATEST_BY_OFFSET and the like; into may be changed and is returned, from is not changed.
+// Merger is an optional interface of an Accumulator that can combine two states, which session
+// windows and panes require. The rows of from count as later than those of into, which matters
+// for LATEST_BY_OFFSET and similar aggregates. into may be changed and is returned; from is not
+// changed.
 type Merger interface {
 	Accumulator
 	Merge(into, from []byte) ([]byte, error)
 }
 
-// Bound is an aggregate bound to the types of its arguments. An argument that must be a literal (the n of LATEST_BY_OFFSET) keeps
-// its place in Args; Bind has its value, and Add does not look at its column.
+// Bound is an aggregate bound to the types of its arguments. An argument that must be a literal
+// (the n of LATEST_BY_OFFSET) has its column in Args, but Bind has its value, and Add ignores
+// the column.
 type Bound struct {
 	Args   []flow.Type
 	Result flow.Type
 	New    func() Accumulator
-	// Retracts says whether the aggregate can take rows out again, as an aggregate over a table must.
+	// Retracts reports whether the aggregate can remove rows, which aggregates over a table
+	// require.
 	Retracts bool
 }
 
-// Aggregate is a function of a group of rows. Bind gets the types of all arguments and, where an argument is a literal, its
-// value (else nil).
+// Aggregate is a function of a group of rows. Bind receives the types of all arguments and the
+// values of literal arguments (else nil).
 type Aggregate struct {
 	Name, Doc string
 	Bind      func(args []flow.Type, literals []any) (Bound, error)
 	Examples  []Example
-	// Within makes Bind for aggregates that have settings (optional).
+	// Within returns Bind for aggregates with settings (optional).
 	Within func(*World) func(args []flow.Type, literals []any) (Bound, error)
 }
 
-// TableFunc turns a row of arguments into rows, piece by piece, so that the caller need not hold them all.
+// TableFunc turns a row of arguments into rows, piece by piece, so that the caller need not
+// hold them all.
 type TableFunc struct {
-	// Count is how many rows a row of arguments makes.
+	// Count returns the number of rows that a row of arguments produces.
 	Count func(args []arrow.Array, row int) int
 	// Append appends rows [from, to) of them to the builder.
 	Append func(args []arrow.Array, row, from, to int, b array.Builder)
-	// Wide says that each row made may be as large as the whole row of arguments.
+	// Wide means that each produced row may be as large as the whole row of arguments.
 	Wide bool
 }
 
-// Table is a table function in a SELECT list (EXPLODE): it makes zero or more rows of one column out of a row.
+// Table is a table function in a SELECT list (EXPLODE): it produces zero or more rows of one
+// column from a row.
 type Table struct {
 	Name, Doc string
 	Bind      func(args []flow.Type) (in []flow.Type, result flow.Type, f TableFunc, err error)
@@ -182,7 +200,8 @@ func (r *Registry) aggregateHere(f Aggregate) *Aggregate {
 	return &f
 }
 
-// Add registers a Scalar, Aggregate or Table. A name may be both scalar and aggregate only if the kinds differ.
+// Add registers a Scalar, Aggregate or Table. A name may be both scalar and aggregate only if
+// the kinds differ.
 func (r *Registry) Add(f any) error {
 	switch f := f.(type) {
 	case Scalar:
@@ -204,7 +223,8 @@ func put[T any](m map[string]*T, name string, f *T) error {
 	return nil
 }
 
-// builtin registers a function at start; it panics on a name given twice, which is a mistake of ours.
+// builtin registers a function at start; it panics on a name given twice, which is a mistake of
+// ours.
 func builtin(f any) bool {
 	if err := builtins.Add(f); err != nil {
 		panic(err)
@@ -268,7 +288,8 @@ func (r *Registry) Examples(name string) []Example {
 	return nil
 }
 
-// Limited returns a registry whose COLLECT_LIST and its like keep other numbers of values; r stays as it is.
+// Limited returns a registry whose COLLECT_LIST and its like keep other numbers of values; r
+// stays as it is.
 func (r *Registry) Limited(limits map[string]int) *Registry {
 	if len(limits) == 0 {
 		return r

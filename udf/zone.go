@@ -7,7 +7,8 @@ import (
 	_ "time/tzdata" // the zones are in the binary, as a container may have none
 )
 
-// shortZones are the abbreviations that Java admits as zones, and those of American summer time, which ksqlDB's manual names.
+// shortZones are the abbreviations of zones that Java accepts, and those of American daylight
+// saving time, which ksqlDB's manual names.
 var shortZones = map[string]string{
 	"ACT": "Australia/Darwin", "AET": "Australia/Sydney", "AGT": "America/Argentina/Buenos_Aires", "ART": "Africa/Cairo",
 	"AST": "America/Anchorage", "BET": "America/Sao_Paulo", "BST": "Asia/Dhaka", "CAT": "Africa/Harare", "CNT": "America/St_Johns",
@@ -17,8 +18,8 @@ var shortZones = map[string]string{
 	"PNT": "America/Phoenix", "PRT": "America/Puerto_Rico", "PST": "America/Los_Angeles", "SST": "Pacific/Guadalcanal", "VST": "Asia/Ho_Chi_Minh",
 }
 
-// Zone finds a time zone by its name: UTC, GMT, Z, an offset such as +05:30 or UTC-8, a region such as Europe/Berlin, or an
-// abbreviation such as PST.
+// Zone returns a time zone by its name: UTC, GMT, Z, an offset such as +05:30 or UTC-8, a
+// region such as Europe/Berlin, or an abbreviation such as PST.
 func Zone(name string) (*time.Location, error) {
 	capitals := strings.ToUpper(name)
 	switch capitals {
@@ -36,7 +37,7 @@ func Zone(name string) (*time.Location, error) {
 		name = region
 	}
 	if name == "" || capitals == "LOCAL" {
-		return nil, fmt.Errorf("a time zone is wanted")
+		return nil, fmt.Errorf("a time zone is required")
 	}
 	z, err := time.LoadLocation(name)
 	if err != nil {

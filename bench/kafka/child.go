@@ -24,10 +24,12 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// childMode is the argument that makes the program a child. Its task comes as the first line of its input, and it ends with its input.
+// childMode is the argument that makes the program a child. It reads its task from the first
+// line of its input, and ends with its input.
 const childMode = "-child"
 
-// task is what a child does: run the jobs that SQL defines, or Query, or poll Topic's Rows records as they are.
+// task is the work of a child: run the jobs that SQL defines, or Query, or poll Topic's Rows
+// records without decoding.
 type task struct {
 	Brokers, Name, Dir string
 	Interval           time.Duration
@@ -114,7 +116,8 @@ func (t *task) open(ctx context.Context, more ...streamql.Option) (*streamql.Eng
 	return streamql.Open(ctx, append(opts, more...)...)
 }
 
-// jobs runs an engine until the input ends. Without SQL it takes up what the cluster knows of its name.
+// jobs runs an engine until the input ends. Without SQL it continues the jobs that the cluster
+// has under its name.
 func (t *task) jobs(ctx context.Context) error {
 	e, err := t.open(ctx)
 	if err != nil {

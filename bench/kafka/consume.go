@@ -4,7 +4,8 @@ package main
 
 import "fmt"
 
-// consume compares a query that projects JSON with a loop that polls the same records and looks at none of them.
+// consume compares a query that projects JSON with a loop that polls the same records and looks
+// at none of them.
 func (r *run) consume() error {
 	name, err := r.fillOrders()
 	if err != nil {

@@ -7,7 +7,8 @@ import (
 	"math/rand/v2"
 )
 
-// guarantees runs the same job exactly once and at least once, in turn, over a topic that is full already.
+// guarantees runs the same job exactly once and at least once, in turn, over a topic that is
+// full already.
 func (r *run) guarantees() error {
 	name, err := r.fillOrders()
 	if err != nil {

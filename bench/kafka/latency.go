@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// latency measures from the making of a record to the moment at which a reader of committed records has what a job made of it.
+// latency measures the time from producing a record to the visibility of the job's result for a
+// reader of committed records.
 func (r *run) latency() error {
 	in, err := r.topic("paced")
 	if err != nil {
@@ -50,7 +51,8 @@ func (r *run) latency() error {
 	return nil
 }
 
-// await reads a job's output until ctx ends and returns how old each row was, in ms. The first two seconds do not count.
+// await reads a job's output until ctx ends and returns how old each row was, in ms. The first
+// two seconds do not count.
 func (r *run) await(ctx context.Context, out string) ([]float64, error) {
 	cl, err := r.reader(out, kgo.NewOffset().AtStart())
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// orders is the relation of the first measurements: 15 fields of JSON, about 300 bytes, keyed by account.
+// orders is the relation of the first measurements: 15 fields of JSON, about 300 bytes, keyed
+// by account.
 const orderColumns = `account STRING KEY, id BIGINT, region STRING, product STRING, quantity INT, price DOUBLE, currency STRING, channel STRING,
 	status STRING, coupon STRING, street STRING, city STRING, note STRING, score DOUBLE, version INT, created BIGINT`
 

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command kafka measures the engine on a Kafka cluster and prints what it has found: a JSON line per result, then a table. It judges
-// nothing: on a shared machine only ratios of things that were run in turn mean something, and of times only those of the processor.
+// Command kafka measures the engine on a Kafka cluster and prints the results: a JSON line per
+// result, then a table. It has no pass criteria: on a shared machine only ratios of interleaved
+// runs are meaningful, and only CPU times.
 //
 //	go run ./bench/kafka --brokers 127.0.0.1:9092 all
 //
@@ -10,7 +11,7 @@
 //	recover  kill -9 under load with much state: restart, lost disk with and without a snapshot, standby
 //	latency  from produce to committed output
 //
-// Each engine is a process of its own. Topics begin with bench- and are removed.
+// Each engine is a separate process. Topics begin with bench- and are removed.
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// run is what all measurements share.
+// run is the common state of all measurements.
 type run struct {
 	ctx      context.Context
 	admin    *kafka.Broker
@@ -117,12 +118,12 @@ func (r *run) all(what []string) (err error) {
 	return nil
 }
 
-// sweep removes the topics of this run whose names go on so.
+// sweep removes the topics of this run with this prefix of their names.
 func (r *run) sweep(rest string) {
 	ctx := context.WithoutCancel(r.ctx)
 	topics, err := r.admin.Topics(ctx)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench: topics stay behind:", err)
+		fmt.Fprintln(os.Stderr, "bench: topics were not removed:", err)
 		return
 	}
 	for _, t := range topics {

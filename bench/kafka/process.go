@@ -29,7 +29,7 @@ type process struct {
 	warned  string
 }
 
-// sample is what a child says of itself from time to time.
+// sample is a periodic report of a child.
 type sample struct {
 	Rows    int64         // read by its jobs
 	CPU     time.Duration // of the process so far
@@ -127,8 +127,8 @@ func (p *process) until(r *run, f func(sample) bool) error {
 	}
 }
 
-// between is the rows and the time, of the processor and of the clock, from the first sample with so many rows to the last with fewer
-// than end.
+// between is the rows and the time, of the processor and of the clock, from the first sample
+// with so many rows to the last with fewer than end.
 func (p *process) between(from, end int64) (rows int64, cpu, wall time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,7 +144,7 @@ func (p *process) between(from, end int64) (rows int64, cpu, wall time.Duration)
 	return b.Rows - a.Rows, b.CPU - a.CPU, b.At.Sub(a.At)
 }
 
-// stop asks the child to end and waits for it.
+// stop ends the child and waits for it.
 func (p *process) stop() {
 	_ = p.stdin.Close()
 	select {
@@ -160,7 +160,7 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// memory is what the child has in memory now, and the most it had, in MiB.
+// memory returns the present and the peak memory of the child, in MiB.
 func (p *process) memory() (now, most float64) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	for line := range strings.Lines(string(text)) {

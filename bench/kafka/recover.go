@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// recover builds up a large table, then kills its process under load, in several ways, and measures until it commits again.
+// recover builds up a large table, then kills its process under load, in several ways, and
+// measures until it commits again.
 func (r *run) recover() error {
 	in, err := r.topic("big")
 	if err != nil {
@@ -95,7 +96,8 @@ func (c *crash) build() error {
 	return nil
 }
 
-// logical is what the state holds, in MiB: key and value, as the aggregate's and as the table's row.
+// logical returns the size of the state in MiB: key and value, as the aggregate's and as the table's
+// row.
 func (c *crash) logical() float64 { return float64(c.states) * 2 * float64(c.value+13+8) / (1 << 20) }
 
 // restart kills the process and starts it again in the same directory.
@@ -109,7 +111,8 @@ func (c *crash) restart() error {
 	return nil
 }
 
-// busy kills the process in the middle of as much work as it can do: what it had not flushed is replayed.
+// busy kills the process in the middle of as much work as it can do: what it had not flushed is
+// replayed.
 func (c *crash) busy() error {
 	filled := make(chan error, 1)
 	n := min(c.states/2, 400_000)
@@ -142,7 +145,7 @@ func (c *crash) snapshot() error {
 			return fmt.Errorf("no snapshot comes: %d of %d", c.manifests(), c.partitions)
 		}
 	}
-	time.Sleep(5 * time.Second) // a tail behind the snapshot
+	time.Sleep(5 * time.Second) // a tail after the snapshot
 	err = c.again("disk lost, snapshot", c.lose, nil)
 	c.with.Snapshots, c.with.Every = "", 0
 	return err
@@ -163,7 +166,8 @@ func (c *crash) manifests() int {
 	return n
 }
 
-// lose removes the directory of state, but not the process's name in it, so that its place in the group is its own at once.
+// lose removes the directory of state, but not the process's name in it, so that its place in
+// the group is its own at once.
 func (c *crash) lose() error { return os.RemoveAll(c.with.Dir + "/state") }
 
 // standby has a second process that keeps copies, and kills the first for good.
@@ -180,7 +184,8 @@ func (c *crash) standby() error {
 	if err != nil {
 		return err
 	}
-	// Both share the tasks; each keeps copies of the other's. When the second has as much on disk, it is warm.
+	// Both share the tasks; each keeps copies of the other's. When the second has as much on
+	// disk, it is warm.
 	for deadline := time.Now().Add(10 * time.Minute); size(second.Dir) < size(first.Dir)*2/3; time.Sleep(500 * time.Millisecond) {
 		if c.ctx.Err() != nil || time.Now().After(deadline) {
 			return fmt.Errorf("the standby does not become warm: %.0f of %.0f MiB", size(second.Dir), size(first.Dir))
@@ -190,8 +195,9 @@ func (c *crash) standby() error {
 	return c.again("take-over by a standby", func() error { return nil }, other)
 }
 
-// again kills the process, does between, starts it again unless another is there, and measures from the kill to the first record of each
-// partition that a transaction begun later has committed.
+// again kills the process, does between, starts it again unless another one runs, and measures
+// from the kill to the first record of each partition that a transaction begun later has
+// committed.
 func (c *crash) again(what string, between func() error, other *process) error {
 	cl, err := c.reader(c.out(), kgo.NewOffset().AtEnd())
 	if err != nil {

@@ -20,7 +20,8 @@ type result struct {
 
 type report struct{ results []result }
 
-// add prints a finding as a line of JSON and keeps it for the table. Values come as pairs of a name with its unit, and a number.
+// add prints a finding as a line of JSON and keeps it for the table. Values come as pairs of a
+// name with its unit, and a number.
 func (r *report) add(what, which string, pairs ...any) {
 	res := result{what, which, map[string]float64{}}
 	for i := 0; i < len(pairs); i += 2 {

@@ -9,23 +9,24 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// What time means to the brokers, in ms. What waits longer than these loses its place or is aborted.
+// The timeouts of the brokers, in ms. A member or transaction that exceeds them is removed or
+// aborted.
 const (
 	txnTimeout       = 1000
 	sessionTimeout   = 3000
 	rebalanceTimeout = 6000
-	deletesKept      = 20000 // a deletion stays in a changelog for at least so long
+	deletesKept      = 20000 // minimum time that a deletion stays in a changelog
 )
 
-// cluster is the brokers: topics, transactional ids, groups.
+// cluster is the model of the brokers: topics, transactional ids, groups.
 type cluster struct {
 	w         *world
 	topics    map[string]*log
 	producers map[string]*producer
 	groups    map[string]*group
 	txns      []*txn
-	late      []func()                    // requests that are still on their way
-	owners    map[topic.Partition]*member // who was told a task's positions last
+	late      []func()                    // delayed requests
+	owners    map[topic.Partition]*member // the last member that received a task's positions
 	ids       int
 }
 
@@ -49,7 +50,7 @@ func (c *cluster) partition(p topic.Partition) (*partition, error) {
 	return l.parts[p.ID], nil
 }
 
-// Create implements topic.Admin, for the world's own use.
+// Create implements topic.Admin, for the model itself.
 func (c *cluster) Create(_ context.Context, name string, conf topic.Config) error {
 	if c.topics[name] != nil {
 		return fmt.Errorf("%s: %w", name, topic.ErrTopicExists)
@@ -93,7 +94,7 @@ func (l *log) describe() topic.Topic {
 	return t
 }
 
-// join takes a place in a group.
+// join adds a member to a group.
 func (c *cluster) join(p *process, want topic.Group) *member {
 	g := c.groups[want.Name]
 	if g == nil {
@@ -103,7 +104,7 @@ func (c *cluster) join(p *process, want topic.Group) *member {
 	return g.join(p, c.w.conf.durable)
 }
 
-// tick is what the cluster does by itself as time passes.
+// tick is the brokers' work that depends on time.
 func (c *cluster) tick() {
 	c.timeouts()
 	for _, name := range slices.Sorted(maps.Keys(c.groups)) {
@@ -111,8 +112,8 @@ func (c *cluster) tick() {
 	}
 }
 
-// some does one of the things that happen some time or other: a marker arrives, a late request, a generation becomes known. It returns
-// false when nothing of that is due.
+// some executes one pending event: the arrival of a marker or a delayed request, or a member's
+// notice of a generation. It returns false if there is none.
 func (c *cluster) some() bool {
 	switch {
 	case len(c.late) > 0 && c.w.one(3):
@@ -142,7 +143,7 @@ func (c *cluster) syncOne() bool {
 	return true
 }
 
-// clean compacts every changelog, up to some place that is decided.
+// clean compacts every changelog up to a random decided offset.
 func (c *cluster) clean() {
 	for _, name := range slices.Sorted(maps.Keys(c.topics)) {
 		l := c.topics[name]

@@ -8,15 +8,16 @@ import (
 	"github.com/streamql/streamql/state"
 )
 
-// disk is what a process has stored. It outlives the process as a crash leaves it: what was flushed is there, the rest is not. A crash
-// in the middle of a flush is left out: that it leaves all of it or nothing is the database's promise, and when its goroutines do what
-// cannot be repeated.
+// disk is the storage of a process. It survives the process as a crash leaves it: flushed data
+// exists, the rest does not. Crashes in the middle of a flush are not modelled: the database
+// guarantees that all or nothing of it remains, and the timing of its goroutines is not
+// reproducible.
 type disk struct {
 	fs *vfs.MemFS
 	db *state.DB
 }
 
-// openDisk opens a file system, new where it is nil.
+// openDisk opens a file system, a new one if it is nil.
 func openDisk(fs *vfs.MemFS) (*disk, error) {
 	if fs == nil {
 		fs = vfs.NewCrashableMem()
@@ -31,8 +32,8 @@ func (d *disk) flush() {
 	}
 }
 
-// die returns what a crash leaves. Which of the unsynced data it keeps, a share from none to all, must make no difference, because that
-// goes by the order of maps.
+// die returns the file system after a crash. The share of unsynced data that survives, from
+// none to all, must not matter, because it depends on the order of maps.
 func (d *disk) die(rng *rand.Rand) *vfs.MemFS {
 	percent, random := 10*rng.IntN(11), rand.New(rand.NewPCG(rng.Uint64(), 1))
 	left := d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: random})
@@ -40,4 +41,4 @@ func (d *disk) die(rng *rand.Rand) *vfs.MemFS {
 	return left
 }
 
-func (d *disk) close() { _ = d.db.Close() } // of a process that is dead: what its readers left open is no fault
+func (d *disk) close() { _ = d.db.Close() } // open readers of a dead process are not an error

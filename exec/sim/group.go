@@ -7,8 +7,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// group is a consumer group with the two-phase hand-over of topic.Member: a task that is taken away goes to nobody until its owner has
-// let it go or has lost its place.
+// group is a consumer group with the two-phase revocation of topic.Member: a revoked task is
+// not assigned again before its owner has released it or has lost its membership.
 type group struct {
 	c       *cluster
 	name    string
@@ -18,23 +18,23 @@ type group struct {
 	ids     int
 	offsets map[topic.Partition]topic.Offset
 	wanted  bool // a rebalance is due
-	storm   bool // it moves tasks for no reason
+	storm   bool // it moves tasks without a reason
 }
 
-// member is a place in a group: what the coordinator knows, and what its client knows, which may be older.
+// member is a membership, as known to the coordinator and, possibly outdated, to its client.
 type member struct {
 	g       *group
 	p       *process
 	id      int
-	gone    bool // the coordinator has given its place up
+	gone    bool // removed by the coordinator
 	seen    int64
-	taken   int64            // since when it holds what is not its any more; 0: it does not
-	coming  topic.Assignment // of the group's generation
-	synced  bool             // the client knows of it
-	gen     int64            // the client's
-	now     topic.Assignment // the client's
-	told    topic.Assignment // the worker's
-	began   bool             // the worker has been told anything
+	taken   int64            // since when it holds a revoked task; 0: it holds none
+	coming  topic.Assignment // the assignment of the group's generation
+	synced  bool             // the client has received it
+	gen     int64            // of the client
+	now     topic.Assignment // of the client
+	told    topic.Assignment // of the worker
+	began   bool             // the worker has received an assignment
 	held    map[topic.Partition]bool
 	product *producer
 	open    *turn
@@ -55,7 +55,7 @@ func (g *group) join(p *process, durable bool) *member {
 	return m
 }
 
-// remove gives a member's place up; all that it sends in the name of that place is refused from here on.
+// remove removes a member from its group; all its later requests are refused.
 func (g *group) remove(m *member) {
 	if m.gone {
 		return
@@ -64,13 +64,14 @@ func (g *group) remove(m *member) {
 	g.members = slices.DeleteFunc(g.members, func(o *member) bool { return o == m })
 	g.gen++
 	g.wanted = true
-	g.c.w.note("member %d (worker %d) has lost its place", m.id, m.p.instance)
+	g.c.w.note("member %d (worker %d) has lost its membership", m.id, m.p.instance)
 }
 
-// claims reports whether a member works on a task or may begin to.
+// claims reports whether a member runs a task or may start it.
 func (m *member) claims(t topic.Partition) bool { return m.held[t] || slices.Contains(m.now.Tasks, t) }
 
-// tick is the coordinator's clock: sessions end, what waits for a rebalance gets it.
+// tick is the coordinator's work that depends on time: sessions expire, and due rebalances
+// start.
 func (g *group) tick() {
 	now := g.c.now()
 	for _, m := range slices.Clone(g.members) {
@@ -90,14 +91,14 @@ func (g *group) tick() {
 	}
 }
 
-// unowned reports whether some task could be given to somebody.
+// unowned reports whether some task can be assigned.
 func (g *group) unowned() bool {
 	return len(g.members) > 0 && slices.ContainsFunc(g.tasks, func(t topic.Partition) bool {
 		return !slices.ContainsFunc(g.members, func(m *member) bool { return m.claims(t) || slices.Contains(m.coming.Tasks, t) })
 	})
 }
 
-// rebalance begins a generation. Tasks stay where they are unless that is unfair, or chance has it.
+// rebalance starts a generation. Tasks do not move unless the counts are uneven, or at random.
 func (g *group) rebalance() {
 	g.wanted = false
 	if len(g.members) == 0 {
@@ -113,7 +114,7 @@ func (g *group) rebalance() {
 			given[g.members[i]] = append(given[g.members[i]], t)
 		} else if i < 0 {
 			rest = append(rest, t)
-		} // else it is taken away, and goes to nobody yet
+		} // otherwise it is revoked and not assigned yet
 	}
 	for _, t := range rest {
 		free := slices.DeleteFunc(slices.Clone(g.members), func(m *member) bool { return len(given[m]) >= fair })
@@ -128,7 +129,8 @@ func (g *group) rebalance() {
 	}
 }
 
-// standbys gives a copy of each task's state to some member that does not get the task, if the run has any.
+// standbys assigns a copy of each task's state to some member that does not own the task, if
+// the run has standbys.
 func (g *group) standbys(given map[*member][]topic.Partition) map[*member][]topic.Partition {
 	out := map[*member][]topic.Partition{}
 	if !g.c.w.conf.standbys {
@@ -142,7 +144,7 @@ func (g *group) standbys(given map[*member][]topic.Partition) map[*member][]topi
 	return out
 }
 
-// sync tells a member's client of its generation.
+// sync delivers the generation to a member's client.
 func (m *member) sync() {
 	if m.synced || m.gone {
 		return
@@ -155,7 +157,7 @@ func (m *member) sync() {
 	}
 }
 
-// hold notes what the worker may be working on.
+// hold records the tasks that the worker may be running.
 func (m *member) hold(tasks ...[]topic.Partition) {
 	clear(m.held)
 	m.taken = 0
@@ -164,7 +166,7 @@ func (m *member) hold(tasks ...[]topic.Partition) {
 	}
 }
 
-// unstable returns a transaction that would move one of the positions and is not done, or nil.
+// unstable returns an unfinished transaction that would move one of the positions, or nil.
 func (g *group) unstable(parts []topic.Partition) *txn {
 	for _, t := range g.c.txns {
 		if t.group != g || !t.pending {
@@ -179,7 +181,7 @@ func (g *group) unstable(parts []topic.Partition) *txn {
 	return nil
 }
 
-// expire forgets the group's positions, as a coordinator may after a long silence.
+// expire forgets the group's positions, as a coordinator may do after a long inactivity.
 func (g *group) expire() {
 	if g.unstable(slices.Collect(maps.Keys(g.offsets))) == nil {
 		clear(g.offsets)

@@ -6,23 +6,24 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// entry is a place in a partition: a record, or the marker that ends a transaction there.
+// entry is an element of a partition: a record, or the marker of a transaction.
 type entry struct {
 	offset  topic.Offset
 	txn     *txn // nil: written outside transactions
 	control bool
 	rec     topic.Record
-	cleaned int64 // when the cleaner first met this tombstone; 0: not yet
+	cleaned int64 // when compaction first met this tombstone; 0: not yet
 }
 
-// partition is a log as Kafka keeps it: what is above the last stable offset is not decided, what is aborted stays until it is cleaned.
+// partition is a log with Kafka's semantics: entries above the last stable offset are
+// undecided, and aborted entries remain until compaction.
 type partition struct {
 	topic.Partition
 	entries     []entry
-	gone        []entry // by retention: only the oracle still knows them
+	gone        []entry // removed by retention; only the oracle uses them
 	start, next topic.Offset
 	open        []opened
-	bug         string // of the world
+	bug         string // planted in the model
 }
 
 // opened is a transaction without a marker in a partition, and its first offset there.
@@ -48,13 +49,14 @@ func (p *partition) write(t *txn, r topic.Record) topic.Offset {
 	return at
 }
 
-// mark writes a decided transaction's marker.
+// mark writes the marker of a decided transaction.
 func (p *partition) mark(t *txn) {
 	p.append(entry{txn: t, control: true})
 	p.open = slices.DeleteFunc(p.open, func(o opened) bool { return o.txn == t })
 }
 
-// stable is the last stable offset: all transactions below it are decided, and their markers are here.
+// stable returns the last stable offset: all transactions below it are decided, and their
+// markers exist.
 func (p *partition) stable() topic.Offset {
 	lso := p.next
 	for _, o := range p.open {
@@ -63,7 +65,8 @@ func (p *partition) stable() topic.Offset {
 	return lso
 }
 
-// visible reports whether a reader of committed records sees an entry below the last stable offset.
+// visible reports whether a reader of committed records sees an entry below the last stable
+// offset.
 func (e *entry) visible(bug string) bool {
 	if bug == readUncommitted {
 		return !e.control
@@ -71,7 +74,7 @@ func (e *entry) visible(bug string) bool {
 	return !e.control && (e.txn == nil || e.txn.state == committed)
 }
 
-// readable is how far readers come now.
+// readable returns the offset up to which readers can read now.
 func (p *partition) readable() topic.Offset {
 	if p.bug == readUncommitted {
 		return p.next
@@ -79,7 +82,8 @@ func (p *partition) readable() topic.Offset {
 	return p.stable()
 }
 
-// fetch reads up to n visible records from an offset on, but not beyond limit; the span it covers ends at a place that cut chooses.
+// fetch reads up to n visible records from an offset up to limit; cut chooses the end of the
+// span.
 func (p *partition) fetch(from, limit topic.Offset, n int) topic.Fetch {
 	f := topic.Fetch{Partition: p.Partition, From: from, Next: from}
 	i, _ := slices.BinarySearchFunc(p.entries, from, func(e entry, o topic.Offset) int { return int(e.offset - o) })
@@ -96,12 +100,12 @@ func (p *partition) fetch(from, limit topic.Offset, n int) topic.Fetch {
 		}
 		f.Next = e.offset + 1
 	}
-	f.Next = limit // nothing but holes up to there
+	f.Next = limit // only holes up to there
 	return f
 }
 
-// clean compacts the log up to an offset below the last stable one: of each key the newest record stays, and a deletion goes when it
-// has been there for longer than horizon.
+// clean compacts the log up to an offset below the last stable one: the newest record of each
+// key remains, and a deletion is removed after horizon.
 func (p *partition) clean(upTo topic.Offset, now, horizon int64) {
 	newest := map[string]topic.Offset{}
 	for i := range p.entries {
@@ -114,7 +118,7 @@ func (p *partition) clean(upTo topic.Offset, now, horizon int64) {
 		case e.offset >= upTo:
 			return false
 		case e.control:
-			return true // what it decided is decided for good
+			return true // its decision is final
 		case !e.visible(p.bug) || newest[string(e.rec.Key)] != e.offset:
 			return true
 		}
@@ -127,7 +131,7 @@ func (p *partition) clean(upTo topic.Offset, now, horizon int64) {
 	}
 }
 
-// drop removes what is below an offset, as retention does.
+// drop removes the entries below an offset, as retention does.
 func (p *partition) drop(below topic.Offset) {
 	i, _ := slices.BinarySearchFunc(p.entries, below, func(e entry, o topic.Offset) int { return int(e.offset - o) })
 	p.gone = append(p.gone, p.entries[:i]...)
@@ -135,7 +139,7 @@ func (p *partition) drop(below topic.Offset) {
 	p.start = max(p.start, below)
 }
 
-// committed are all records that were ever committed, for the oracle.
+// committed returns all records that were ever committed, for the oracle.
 func (p *partition) committed() []entry {
 	var out []entry
 	for _, e := range slices.Concat(p.gone, p.entries) {

@@ -25,7 +25,7 @@ func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 			m.hold(m.told.Tasks, m.now.Tasks)
 			m.began, m.told = true, m.now
 			m.sync()
-			m.p.touch("next told")
+			m.p.touch("next returned")
 			return m.told, nil
 		case !m.synced && m.p.w.one(2):
 			m.sync()
@@ -47,14 +47,14 @@ func (m *member) Committed(ctx context.Context, parts ...topic.Partition) (map[t
 			break
 		}
 		if t.state == ongoing && t.producer == m.product {
-			m.p.w.violation("recovery waits for a transaction of the worker's own earlier life")
+			m.p.w.violation("recovery waits for a transaction of the worker's earlier process")
 		}
 		if err := m.p.wait(ctx); err != nil {
 			return nil, err
 		}
 	}
 	if m.gone {
-		return nil, m.lost("it is not known any more")
+		return nil, m.lost("the member is unknown")
 	}
 	out := map[topic.Partition]topic.Offset{}
 	for _, p := range parts {
@@ -65,7 +65,7 @@ func (m *member) Committed(ctx context.Context, parts ...topic.Partition) (map[t
 			m.g.c.owners[p] = m
 		}
 	}
-	m.p.touch("committed told")
+	m.p.touch("committed returned")
 	return out, nil
 }
 
@@ -73,7 +73,7 @@ func (m *member) Committed(ctx context.Context, parts ...topic.Partition) (map[t
 func (m *member) Begin(context.Context) (topic.Txn, error) {
 	m.p.touch("begin")
 	if m.open != nil {
-		return nil, fmt.Errorf("member %d: the transaction before has not ended", m.id)
+		return nil, fmt.Errorf("member %d: the previous transaction has not ended", m.id)
 	}
 	m.open = &turn{m: m, ends: map[topic.Partition]topic.Offset{}}
 	return m.open, nil
@@ -88,14 +88,14 @@ func (m *member) Close() error {
 	return nil
 }
 
-// turn is a transaction: of a member, or of a writer without a group, whose member has none.
+// turn is a transaction of a member, or of a writer without a group, whose member is nil.
 type turn struct {
 	m     *member
 	txn   *txn
 	ends  map[topic.Partition]topic.Offset
-	queue []queued // written and not sent
+	queue []queued // written but not sent
 	ended bool
-	asked bool // the coordinator was asked to commit: what it says is not known before it answers
+	asked bool // a commit was requested; its outcome is unknown until the response
 	err   error
 }
 
@@ -104,7 +104,7 @@ type queued struct {
 	r topic.Record
 }
 
-// Write implements topic.Txn. Records are sent some time before the commit, in order.
+// Write implements topic.Txn. Records are sent in order, some time before the commit.
 func (t *turn) Write(p topic.Partition, records ...topic.Record) error {
 	for _, r := range records {
 		t.queue = append(t.queue, queued{p, clone(r)})
@@ -120,7 +120,7 @@ func clone(r topic.Record) topic.Record {
 	return r
 }
 
-// send brings records to their partitions. An error shows at the commit.
+// send appends records to their partitions. An error is reported by the commit.
 func (t *turn) send(n int) {
 	t.m.p.touch("produce")
 	for _, q := range t.queue[:n] {
@@ -148,14 +148,15 @@ func (t *turn) produce(q queued) error {
 	return nil
 }
 
-// begin enters the transaction at the coordinator. One that was decided must be done before the next begins.
+// begin registers the transaction with the coordinator. A decided predecessor must be finished
+// first.
 func (t *turn) begin() error {
 	c, pr := t.m.p.w.cluster, t.m.product
 	if t.txn == nil {
 		if pr.txn != nil && pr.txn.state != ongoing {
 			c.finish(pr.txn)
 		}
-		t.txn = pr.txn // of an earlier life, where nobody fenced it
+		t.txn = pr.txn // of an earlier process that was not fenced
 		if t.txn == nil || t.txn.state != ongoing {
 			t.txn = c.begin(pr)
 		}
@@ -167,7 +168,7 @@ func (t *turn) begin() error {
 	return nil
 }
 
-// Commit implements topic.Txn. Any error loses the member.
+// Commit implements topic.Txn. Any error ends the membership.
 func (t *turn) Commit(_ context.Context, read map[topic.Partition]topic.Offset) error {
 	if t.ended {
 		return fmt.Errorf("the transaction has ended")
@@ -208,14 +209,14 @@ func (t *turn) commit(read map[topic.Partition]topic.Offset) error {
 	}
 	c.decide(t.txn, committed)
 	if !c.w.calm && c.w.one(60) {
-		c.w.note("the answer to that is lost")
-		return t.m.lost("no answer whether it is committed")
+		c.w.note("the response is lost")
+		return t.m.lost("no response whether it is committed")
 	}
 	t.m.p.touch("ended")
 	return nil
 }
 
-// move sends the positions, which the coordinator takes from the members of its generation only.
+// move sends the positions, which the coordinator accepts only from members of its generation.
 func (t *turn) move(read map[topic.Partition]topic.Offset) error {
 	m := t.m
 	m.p.touch("positions")
@@ -230,19 +231,19 @@ func (t *turn) move(read map[topic.Partition]topic.Offset) error {
 	return nil
 }
 
-// lose loses the request to commit: for good, or it comes late.
+// lose loses the commit request, or delays it.
 func (t *turn) lose() error {
 	c, x := t.m.p.w.cluster, t.txn
 	c.w.note("the request to commit %s/%d is lost", x.producer.id, x.epoch)
 	if c.w.one(2) {
 		c.late = append(c.late, func() {
 			if x.alive() {
-				c.w.note("it comes late")
+				c.w.note("it is delayed")
 				c.decide(x, committed)
 			}
 		})
 	}
-	return t.m.lost("no answer whether it is committed")
+	return t.m.lost("no response whether it is committed")
 }
 
 // Ends implements topic.Placer.
@@ -265,7 +266,8 @@ func (t *turn) end() {
 	}
 }
 
-// abort asks for the end of what was begun; where the request is lost, the next fence or the timeout does it.
+// abort requests the end of the transaction; if the request is lost, the next fence or the
+// timeout aborts it.
 func (t *turn) abort() {
 	c := t.m.p.w.cluster
 	if t.txn != nil && t.txn.alive() && !t.asked && !c.w.one(3) {

@@ -12,7 +12,8 @@ import (
 	"github.com/streamql/streamql/internal/mutant"
 )
 
-// ofModel are the bugs of the client of a broker, whose part the model plays. All others are planted around it.
+// ofModel are the bugs of a Kafka client, which are planted in the model. All others are
+// planted around it.
 var ofModel = []string{
 	replayToStable,
 	noRequireStable,
@@ -22,7 +23,7 @@ var ofModel = []string{
 
 var only = flag.String("mutant", "", "the only planted bug to look for")
 
-// enough seeds find every planted bug.
+// enough is the number of seeds that find every planted bug.
 const enough = 2000
 
 func TestMutants(t *testing.T) {
@@ -44,7 +45,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// runWith runs the world of a seed with a bug in it.
+// runWith runs the simulation of a seed with a planted bug.
 func runWith(seed uint64, bug string) Result {
 	w := newWorld(seed, false)
 	if w.bug = bug; slices.Contains(mutant.All, bug) {

@@ -13,13 +13,13 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// number reads a record's value: a number, and behind a space what is of no interest.
+// number parses a record's value: a number, optionally followed by a space and ignored text.
 func number(value []byte) (int64, error) {
 	text, _, _ := strings.Cut(string(value), " ")
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// scan reads numbers with the place they come from; what is no number is a dead letter.
+// scan decodes numbers with their partition and offset; other values are dead letters.
 type scan struct{ ctx *exec.Context }
 
 var schema = flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field("P", flow.Bigint), flow.Field("O", flow.Bigint),
@@ -57,11 +57,11 @@ type row struct {
 	time           int64
 }
 
-// effect is what an operation does with a row, given the number that is kept for its key: what is kept from then on (ok: anything at
-// all), and the record that is written (none where key is "").
+// effect is the function of an operation: from a row and the stored number of its key, it
+// returns the new stored number (ok: there is one) and the record to write (none if key is "").
 type effect func(r row, kept int64) (keep int64, ok bool, key, value string)
 
-// sum writes the running sum of a key. The number 0 makes it forget the key.
+// sum writes the running sum of a key. The number 0 deletes the key.
 func sum(r row, kept int64) (int64, bool, string, string) {
 	if r.v == 0 {
 		return 0, false, r.key, "0"
@@ -69,7 +69,7 @@ func sum(r row, kept int64) (int64, bool, string, string) {
 	return kept + r.v, true, r.key, strconv.FormatInt(kept+r.v, 10)
 }
 
-// even keeps nothing, and lets even numbers through.
+// even stores nothing and passes even numbers.
 func even(r row, _ int64) (int64, bool, string, string) {
 	if r.v%2 != 0 {
 		return 0, false, "", ""
@@ -77,18 +77,19 @@ func even(r row, _ int64) (int64, bool, string, string) {
 	return 0, false, r.key, strconv.FormatInt(r.v, 10)
 }
 
-// rekey keeps nothing, and gives each row another key.
+// rekey stores nothing and changes the key of each row.
 func rekey(r row, _ int64) (int64, bool, string, string) {
 	return 0, false, fmt.Sprint("r", r.v), strconv.FormatInt(r.v, 10)
 }
 
-// apply runs an effect over its input and writes to a topic, row by row, with the place of the row in the value.
+// apply runs an effect over its input and writes to a topic, row by row, with the origin of the
+// row in the value.
 type apply struct {
 	in     exec.Node
 	effect effect
 	keeps  bool
 	out    string
-	spread int64 // partitions by number; 0: the task's own
+	spread int64 // number of partitions, selected by value; 0: the task's own
 }
 
 func (a *apply) Schema() *flow.Schema { return schema }
@@ -109,7 +110,7 @@ func (a *apply) Open(c *exec.Context) (exec.Operator, error) {
 	return o, nil
 }
 
-// keptSpace is the name of that keyspace: the operator is the first of its task.
+// keptSpace is the name of the keyspace: the operator is the first of its task.
 const keptSpace = "1.kept"
 
 type applying struct {

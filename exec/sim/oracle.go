@@ -14,17 +14,17 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// answer is what a task must have kept and written, by the naive computation.
+// answer is the expected state and output of a task, by the naive computation.
 type answer struct {
 	kept    map[string]int64
-	clock   int64 // the greatest time of a row; 0: there was none
+	clock   int64 // maximum event time; 0: there was no row
 	written map[int64][]string
 	letters []string
 	read    int
 	dropped int // by the effect
 }
 
-// compute works off what a task's inputs hold: the oracle.
+// compute processes a task's inputs naively: the oracle.
 func (w *world) compute(t *task, gaps []topic.Span) answer {
 	a := answer{kept: map[string]int64{}, written: map[int64][]string{}}
 	for _, in := range t.inputs {
@@ -58,9 +58,10 @@ func (a *answer) row(op *apply, r row) {
 	a.written[r.part] = append(a.written[r.part], fmt.Sprintf("%s=%s %d@%d", key, value, r.part, r.place))
 }
 
-// check holds everything against the oracle, first as it is, then after the loss of every disk, and then asks for the impossible.
+// check compares everything with the oracle, first as it is, then after the loss of every disk,
+// and finally tampers with it.
 func (w *world) check() {
-	gaps, letters := w.letters()
+	gaps, letters := w.reported()
 	rows := 0
 	var want []string
 	outputs := map[string]map[int64][]string{}
@@ -107,7 +108,7 @@ func (w *world) checkOutput(name string, want map[int64][]string) {
 			got[id] = append(got[id], string(e.rec.Key)+"="+string(e.rec.Value))
 		}
 	}
-	if w.plan.ops[0].spread > 0 { // one source goes to several partitions: the order is that of each of them
+	if w.plan.ops[0].spread > 0 { // one source is written to several partitions, each of which is in order
 		for _, m := range []map[int64][]string{got, want} {
 			for id := range m {
 				slices.SortStableFunc(m[id], func(a, b string) int { return strings.Compare(a[:strings.Index(a, "=")], b[:strings.Index(b, "=")]) })
@@ -121,12 +122,12 @@ func (w *world) checkOutput(name string, want map[int64][]string) {
 		delete(got, id)
 	}
 	if len(got) > 0 {
-		w.violation("%s has %v, which nothing gives", name, got)
+		w.violation("%s has unexpected records %v", name, got)
 	}
 }
 
-// letters are the places of the dead letters, and the gaps that the job has told of.
-func (w *world) letters() (gaps []topic.Span, letters []string) {
+// reported returns the origins of the dead letters, and the gaps that the job has reported.
+func (w *world) reported() (gaps []topic.Span, letters []string) {
 	for _, e := range w.cluster.topics["errors"].parts[0].committed() {
 		h := map[string]string{}
 		for _, x := range e.rec.Headers {
@@ -137,16 +138,16 @@ func (w *world) letters() (gaps []topic.Span, letters []string) {
 			continue
 		}
 		s := topic.Span{Partition: topic.Partition{Topic: w.plan.in}}
-		format := "offsets %d to %d of " + w.plan.in + "[%d] are no longer there"
+		format := "offsets %d to %d of " + w.plan.in + "[%d] no longer exist"
 		if _, err := fmt.Sscanf(h["streamql.message"], format, &s.From, &s.To, &s.ID); err != nil {
-			w.violation("a gap is told as %q", h["streamql.message"])
+			w.violation("a gap is reported as %q", h["streamql.message"])
 		}
 		gaps = append(gaps, s)
 	}
 	return gaps, letters
 }
 
-// checkState compares what is stored of every task.
+// checkState compares the stored state of every task.
 func (w *world) checkState(gaps []topic.Span, when string) {
 	for i := range w.plan.tasks {
 		t := &w.plan.tasks[i]
@@ -177,7 +178,7 @@ func (w *world) checkState(gaps []topic.Span, when string) {
 	}
 }
 
-// loseDisks ends all workers, and lets one that has nothing restore everything.
+// loseDisks ends all workers and restores everything in a worker without data.
 func (w *world) loseDisks() {
 	w.note("all disks are lost")
 	w.stop()
@@ -194,11 +195,11 @@ func (w *world) stop() {
 	}
 }
 
-// settle lets the first worker take up all tasks.
+// settle lets the first worker own all tasks.
 func (w *world) settle() {
 	for i := 0; w.plan.lag() != ""; i++ {
 		if i > 500 {
-			w.violation("the tasks are not taken up: %s", w.plan.lag())
+			w.violation("the tasks have no owner: %s", w.plan.lag())
 		}
 		w.pass(w.calmStep())
 		w.cluster.some()
@@ -206,7 +207,7 @@ func (w *world) settle() {
 	}
 }
 
-// tamper does what no job can live with, which it must notice when it starts again.
+// tamper makes a change that a job must detect when it starts again.
 func (w *world) tamper() {
 	ctx, c, t := context.Background(), w.cluster, &w.plan.tasks[0]
 	s, err := w.plan.stored(t)

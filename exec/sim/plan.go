@@ -15,17 +15,17 @@ type plan struct {
 	w      *world
 	name   string
 	parts  int32
-	in     string // "file..": a topic whose positions the group does not keep
-	zeros  int    // one number in so many is 0
-	gaps   bool   // retention passes the job, which is to go on
+	in     string // "file..": a topic without committed positions in the group
+	zeros  int    // one of so many numbers is 0
+	gaps   bool   // retention removes unread records, and the job must continue
 	gather bool
-	until  topic.Offset // the job reads its input up to there, and ends; topic.End: it never does
+	until  topic.Offset // the job ends at this offset of its input; topic.End: it does not end
 	ops    []*apply
 	stages []exec.Stage
 	tasks  []task
 }
 
-// task is a task of the plan, as the oracle sees it.
+// task is a task of the plan, for the oracle.
 type task struct {
 	name      string
 	changelog topic.Partition
@@ -50,11 +50,13 @@ func makePlan(w *world) *plan {
 	case 5:
 		p.name, p.gather = "running sums in one task", true
 	case 6:
-		p.name, p.gaps = "running sums behind a retention", true
+		p.name, p.gaps = "running sums with a short retention", true
 	}
 	if len(p.ops) == 1 && w.one(4) {
 		p.name, p.until = p.name+" up to an end", topic.Offset(1+w.pick(20))
-		if p.gather { // it holds rows back and commits only at its end, which must come before a transaction times out
+		if p.gather {
+			// it holds rows back and commits only at its end, which must be before the
+			// transaction timeout
 			p.until = min(p.until, 3)
 		}
 	}
@@ -91,7 +93,8 @@ func (p *plan) stage(i int, op *apply, in string) {
 	p.stages = append(p.stages, st)
 }
 
-// feed writes numbers to the job's input, some in transactions, of which some come to nothing. A key has one partition.
+// feed writes numbers to the job's input, some in transactions, of which some come to nothing.
+// A key has one partition.
 func (p *plan) feed(n int) {
 	w, c := p.w, p.w.cluster
 	var t *txn
@@ -115,7 +118,7 @@ func (p *plan) feed(n int) {
 	}
 }
 
-// fill writes what a bounded job still waits for.
+// fill writes the records that a bounded job still waits for.
 func (p *plan) fill() {
 	for id := range p.parts {
 		part, _ := p.w.cluster.partition(topic.Partition{Topic: p.in, ID: id})
@@ -139,7 +142,8 @@ func (p *plan) retain() {
 func (p *plan) owner(t *task) *process {
 	for _, g := range p.w.cluster.groups {
 		for _, m := range g.members {
-			if !m.p.dead && (slices.Contains(m.told.Tasks, t.changelog) || p.until != topic.End && len(m.told.Tasks) > 0) { // the job goes as a whole
+			if !m.p.dead && (slices.Contains(m.told.Tasks, t.changelog) || p.until != topic.End && len(m.told.Tasks) > 0) {
+				// the job moves as a whole
 				return m.p
 			}
 		}
@@ -147,16 +151,16 @@ func (p *plan) owner(t *task) *process {
 	return nil
 }
 
-// stored opens the stored state of a task, beside whoever works on it.
+// stored opens the stored state of a task, while its owner may be running.
 func (p *plan) stored(t *task) (state.Store, error) {
 	o := p.owner(t)
 	if o == nil {
-		return nil, fmt.Errorf("task %s is nobody's", t.name)
+		return nil, fmt.Errorf("task %s has no owner", t.name)
 	}
 	return state.Open(o.disk.db.DB, t.name)
 }
 
-// lag says what is not done yet; "": all is.
+// lag describes the unfinished work; "": none.
 func (p *plan) lag() string {
 	for i := range p.tasks {
 		t := &p.tasks[i]

@@ -8,24 +8,25 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// process is one life of a worker: its client of the cluster and its disk. It implements topic.Broker. Every call may be its last, before
-// it has an effect or after, and others may run in between.
+// process is one process of a worker, with its client of the cluster and its disk. It
+// implements topic.Broker. Every call may be its last, before or after its effect, and other
+// processes may run during the call.
 type process struct {
 	w        *world
 	instance int
 	disk     *disk
 	dead     bool
-	frozen   bool // it stands still: its sessions are not kept up
+	frozen   bool // suspended: its sessions expire
 	busy     bool // it is in the middle of a step
 }
 
-// killed is the panic that ends a process in the middle of what it does.
+// killed is the panic that ends a process in the middle of a call.
 type killed struct{ p *process }
 
-// silent reports whether the coordinator hears nothing of a process.
+// silent reports whether the coordinator receives nothing from a process.
 func (p *process) silent() bool { return p.dead || p.frozen }
 
-// touch is a moment at which anything may happen to the process or around it.
+// touch is a point at which anything may happen to the process or around it.
 func (p *process) touch(what string) {
 	w := p.w
 	if p.dead {
@@ -39,7 +40,7 @@ func (p *process) touch(what string) {
 	if w.one(15) {
 		w.note("worker %d flushes", p.instance)
 		p.disk.flush()
-		killEvery /= 10 // what has just become durable is what matters
+		killEvery /= 10 // crashes just after a flush are the most important ones
 	}
 	if w.kills > 0 && w.one(killEvery) {
 		w.kill(p, what)
@@ -53,8 +54,8 @@ func (p *process) touch(what string) {
 	}
 }
 
-// wait is what a call does that has to wait. It returns an error when ctx does not let it, which is left to chance, because the answer
-// may also come at once.
+// wait is the end of a call that would block. It returns an error if ctx has ended; whether it
+// does is random, because the result may also be available at once.
 func (p *process) wait(ctx context.Context) error {
 	if p.w.one(2) && ctx.Err() != nil {
 		return ctx.Err()
@@ -118,7 +119,8 @@ func (p *process) Begin(_ context.Context, id string) (topic.Txn, error) {
 // Close implements topic.Broker.
 func (p *process) Close() error { return nil }
 
-// reader is a cursor per span. In a bad client it may stand elsewhere than it should, which it does not hide.
+// reader is a cursor per span. A faulty client may be at a wrong offset, which it reports
+// correctly.
 type reader struct {
 	p     *process
 	lanes []lane
@@ -163,7 +165,7 @@ func (r *reader) lane(l *lane) (topic.Fetch, error) {
 	}
 	if !w.calm && w.conf.badClient && w.one(60) {
 		by := topic.Offset(w.pick(7) - 3)
-		// Not to the very end: that shows only when something comes.
+		// Not up to the end: that would be detectable only when something arrives.
 		if at := l.at + by; at >= l.part.start && at < min(l.part.readable(), l.to) {
 			w.faults++
 			w.note("the client of worker %d is at %d of %s, not at %d", r.p.instance, at, l.part.Partition, l.at)

@@ -5,13 +5,16 @@ import (
 	"testing"
 )
 
-// regress are seeds that have failed once, with what they found. A seed means another world when the model changes, so what is found
-// becomes a test of its own as well, where it can be said in few lines.
+// regress are seeds that have failed, with the faults that they found. A change of the model
+// changes the meaning of a seed, so a fault also has a test of its own if that is possible in a
+// few lines.
 var regress = []uint64{
-	55,    // restore overtaken by others and by compaction: ErrMoved where only the place was lost (exec.TestDisagree)
-	385,   // a skip in the changelog was not noticed (exec.TestReplayTrustsNobody)
-	9370,  // standing still for longer than deletions are kept, the store then counted as new
-	20728, // of the model: a skip to the very end of a partition, which nobody can see
+	// a restore overtaken by other members and by compaction: ErrMoved although only the task
+	// was lost (exec.TestDisagree)
+	55,
+	385,   // a skip in the changelog was not detected (exec.TestReplayTrustsNobody)
+	9370,  // suspended for longer than deletions are retained, after which the store counted as new
+	20728, // of the model: a skip to the end of a partition, which is undetectable
 }
 
 func TestRegress(t *testing.T) {

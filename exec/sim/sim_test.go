@@ -15,7 +15,7 @@ var (
 	from  = flag.Uint64("from", 1, "the first seed")
 )
 
-// Whatever happens to the workers, no row is lost, doubled or overtaken.
+// TestExact: whatever happens to the workers, no row is lost, duplicated or reordered.
 func TestExact(t *testing.T) {
 	var next, kills, rows, steps, faults, recoveries, failed atomic.Int64
 	var running sync.WaitGroup
@@ -53,7 +53,7 @@ func run(t *testing.T, seed uint64, failed *atomic.Int64) Result {
 	return r
 }
 
-// A seed is a run: the same things happen at the same times.
+// TestReplay: a seed determines a run: the same events happen at the same times.
 func TestReplay(t *testing.T) {
 	for seed := range uint64(20) {
 		a, b := Run(seed, true), Run(seed, true)

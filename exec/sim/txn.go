@@ -6,15 +6,16 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// The states of a transaction. Decided is not done: its markers reach partitions later, one by one, in any order.
+// The states of a transaction. Decided is not finished: its markers reach the partitions later,
+// one by one, in any order.
 const (
 	ongoing = iota
 	committed
 	aborted
 )
 
-// producer is what the coordinator knows of a transactional id. Its epoch rises with each fence, timeout and end (KIP-890), so a request
-// that comes late finds another one.
+// producer is the coordinator's state of a transactional id. Its epoch increases with each
+// fence, timeout and end (KIP-890), so a delayed request has an outdated epoch.
 type producer struct {
 	id    string
 	epoch int
@@ -27,21 +28,22 @@ type txn struct {
 	state    int
 	began    int64
 	parts    []*partition // written to
-	marks    []*partition // decided, and the marker is still to come
-	group    *group       // whose positions it moves; nil: none
+	marks    []*partition // decided, with a pending marker
+	group    *group       // the group of the positions that it moves; nil: none
 	member   *member
 	offsets  map[topic.Partition]topic.Offset
-	pending  bool // its positions are not those of the group yet
+	pending  bool // its positions are not applied to the group yet
 }
 
-// begin makes a transaction of a producer, whose last one must be done.
+// begin starts a transaction of a producer, whose previous one must be finished.
 func (c *cluster) begin(p *producer) *txn {
 	p.txn = &txn{producer: p, epoch: p.epoch, began: c.now()}
 	c.txns = append(c.txns, p.txn)
 	return p.txn
 }
 
-// fence takes a transactional id over: what its last holder left open is aborted, and done.
+// fence takes over a transactional id: the open transaction of its previous owner is aborted
+// and finished.
 func (c *cluster) fence(id string) *producer {
 	p := c.producers[id]
 	if p == nil {
@@ -58,10 +60,10 @@ func (c *cluster) fence(id string) *producer {
 	return p
 }
 
-// alive reports whether a transaction is still its producer's, and undecided.
+// alive reports whether a transaction is undecided and belongs to the producer's epoch.
 func (t *txn) alive() bool { return t.state == ongoing && t.epoch == t.producer.epoch }
 
-// decide is the one moment at which a transaction becomes true or void.
+// decide is the single point at which a transaction is committed or aborted.
 func (c *cluster) decide(t *txn, as int) {
 	t.state = as
 	t.producer.epoch++
@@ -72,7 +74,8 @@ func (c *cluster) decide(t *txn, as int) {
 	}
 }
 
-// owned holds a commit against the promise of topic.Member: nobody commits for a task after a later owner was told its positions.
+// owned checks the promise of topic.Member for a commit: a member cannot commit for a task
+// after a later owner has received its positions.
 func (c *cluster) owned(t *txn) {
 	for _, p := range t.parts {
 		if owner := c.owners[p.Partition]; owner != nil && owner != t.member {
@@ -81,7 +84,8 @@ func (c *cluster) owned(t *txn) {
 	}
 }
 
-// outstanding is the number of markers a decided transaction still owes; its group's is one of them.
+// outstanding returns the number of pending markers of a decided transaction, including that of
+// its group.
 func (t *txn) outstanding() int {
 	if t.state == ongoing {
 		return 0
@@ -93,7 +97,7 @@ func (t *txn) outstanding() int {
 	return n
 }
 
-// mark writes one outstanding marker.
+// mark writes one pending marker.
 func (c *cluster) mark(t *txn, i int) {
 	if i < len(t.marks) {
 		p := t.marks[i]
@@ -118,7 +122,7 @@ func (c *cluster) finish(t *txn) {
 	}
 }
 
-// markOne writes some outstanding marker, if there is any.
+// markOne writes some pending marker, if there is one.
 func (c *cluster) markOne() bool {
 	c.txns = slices.DeleteFunc(c.txns, func(t *txn) bool { return t.state != ongoing && t.outstanding() == 0 })
 	var owing []*txn
@@ -135,7 +139,7 @@ func (c *cluster) markOne() bool {
 	return true
 }
 
-// timeouts aborts what was left open for too long.
+// timeouts aborts transactions that were open for too long.
 func (c *cluster) timeouts() {
 	for _, t := range c.txns {
 		if t.state == ongoing && c.now()-t.began > txnTimeout {

@@ -12,16 +12,16 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// worker is a place where processes of the job run, one after the other, and the disk they leave to one another.
+// worker is a sequence of processes of the job on one disk.
 type worker struct {
 	w        *world
 	instance int
-	left     *vfs.MemFS // what the last process left; nil: nothing
-	p        *process   // nil: none runs
+	left     *vfs.MemFS // the disk of the last process; nil: none
+	p        *process   // nil: none is running
 	job      *exec.Job
 }
 
-// step makes some steps of a worker, in a new process if none runs. Each takes one thing further, so one alone would not come far.
+// step makes some steps of a worker, in a new process if none is running.
 func (k *worker) step() {
 	if k.p != nil && k.p.busy {
 		return
@@ -65,7 +65,7 @@ func (k *worker) start() {
 	}
 }
 
-// kill ends a process; its disk stays as the crash leaves it.
+// kill ends a process; its disk remains as the crash leaves it.
 func (w *world) kill(p *process, where string) {
 	w.note("worker %d is killed in %s", p.instance, where)
 	if w.kills > 0 {
@@ -92,7 +92,7 @@ func (w *world) close() {
 	}
 }
 
-// env is a process's world, as a job sees it.
+// env returns a job's environment in a process.
 func (w *world) env(p *process) exec.Env {
 	now := func() time.Time { return time.UnixMilli(w.now) }
 	return exec.Env{
@@ -110,7 +110,7 @@ func (w *world) env(p *process) exec.Env {
 	}
 }
 
-// store is a task's store in which its process may die.
+// store is a task's store in which its process may be killed.
 type store struct {
 	state.Store
 	p *process

@@ -1,10 +1,13 @@
-// Package sim shows that jobs are exact: it runs the real exec.Job, with its state machine, tasks and stores, on one goroutine against a model of
-// Kafka, of a disk that crashes, and of time. A seed decides everything that happens: which worker goes on, which dies where, when
-// markers reach partitions, what a coordinator forgets. The same seed gives the same run. At the end the world becomes calm, the jobs
-// finish, and what they wrote and keep is held against a naive computation over the inputs.
+// Package sim tests that jobs are exact. It runs the real exec.Job, with its state machine,
+// tasks and stores, on one goroutine against models of Kafka, of a disk that crashes, and of
+// time. A seed determines everything that happens: which worker runs next, which is killed
+// where, when markers reach partitions, which positions
+// a coordinator forgets. The same seed results in
+// the same run. At the end the model stops injecting faults, the jobs finish, and their output
+// and state are compared with a naive computation over the inputs.
 //
-// Not modelled: leaders that move and logs that are cut (acknowledged records are kept, which is the brokers' side of the contract),
-// snapshots, guarantees below exactly once.
+// Not modelled: moving leaders and truncated logs (acknowledged records are durable, which is
+// the brokers' side of the contract), snapshots, and guarantees below exactly-once.
 package sim
 
 import (
@@ -17,27 +20,29 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Bugs that can be planted in the model: what a client of brokers might do wrong.
+// Bugs that can be planted in the model: possible faults of a Kafka client.
 const (
-	replayToStable  = "replay to the last stable offset" // Describe tells a partition's last stable offset for its end
-	noRequireStable = "no RequireStable"                 // Committed does not wait for undecided transactions
-	readUncommitted = "read uncommitted"                 // readers see what is aborted or undecided
-	noFence         = "no fence"                         // Join leaves the transaction of an earlier life open
+	// Describe returns a partition's last stable offset as its end
+	replayToStable  = "replay to the last stable offset"
+	noRequireStable = "no RequireStable" // Committed does not wait for undecided transactions
+	readUncommitted = "read uncommitted" // readers see aborted and undecided records
+	// Join does not abort the transaction of an earlier process
+	noFence = "no fence"
 )
 
-// Result is what became of one run.
+// Result is the result of one run.
 type Result struct {
 	Plan       string
 	Steps      int      // of all workers
-	Kills      int      // in the middle of something or between two steps
+	Kills      int      // during a call or between two steps
 	Faults     int      // of the client's cursor
 	Recoveries int64    // from errors, without a kill
-	Rows       int      // that the job had to work off
-	Trace      []string // what happened, if that was asked for
-	Err        error    // what must not be
+	Rows       int      // that the job had to process
+	Trace      []string // the events, if requested
+	Err        error    // the violation, if any
 }
 
-// Run runs the world of a seed. With trace, what happens is noted.
+// Run runs the simulation of a seed. With trace, it records the events.
 func Run(seed uint64, trace bool) Result { return newWorld(seed, trace).run() }
 
 func newWorld(seed uint64, trace bool) *world {
@@ -62,7 +67,7 @@ func (w *world) run() (res Result) {
 	return
 }
 
-// world is everything there is in a run.
+// world is the state of a run.
 type world struct {
 	rng     *rand.Rand
 	conf    conf
@@ -70,12 +75,12 @@ type world struct {
 	now     int64 // ms
 	cluster *cluster
 	workers []*worker
-	calm    bool // nothing bad happens any more
-	depth   int  // workers that stand still while others go on
-	kills   int  // still to come
+	calm    bool // no more faults
+	depth   int  // suspended workers during which others run
+	kills   int  // remaining
 
 	bug    string                                  // planted in the model; "": none
-	around func(env exec.Env, p *process) exec.Env // what is between a job and this world
+	around func(env exec.Env, p *process) exec.Env // wraps a job's environment
 
 	steps, killed, faults, rows int
 	recoveries                  int64
@@ -84,13 +89,13 @@ type world struct {
 	err                         error
 }
 
-// conf is what a seed has chosen once.
+// conf contains the seed's random choices of the configuration.
 type conf struct {
 	standbys  bool
-	durable   bool // members keep their place over a restart
+	durable   bool // members keep their membership across a restart
 	badClient bool
 	killEvery int
-	fetch     int // records at most
+	fetch     int // maximum number of records
 	interval  int64
 	horizon   int64
 }
@@ -114,7 +119,7 @@ func (w *world) pick(n int) int { return w.rng.IntN(n) }
 // one is true once in n times.
 func (w *world) one(n int) bool { return w.rng.IntN(n) == 0 }
 
-// pass lets time go by.
+// pass advances the time.
 func (w *world) pass(ms int64) {
 	w.now += ms
 	w.cluster.tick()
@@ -131,14 +136,14 @@ func (w *world) setUp() {
 	w.note("%s, %d workers, %+v", w.plan.name, len(w.workers), w.conf)
 }
 
-// storm is the time in which everything happens.
+// storm is the phase with faults.
 func (w *world) storm() {
 	for range 60 + w.pick(120) {
 		w.happen()
 	}
 }
 
-// happen is one event.
+// happen executes one random event.
 func (w *world) happen() {
 	k := w.workers[w.pick(len(w.workers))]
 	switch w.pick(24) {
@@ -164,7 +169,7 @@ func (w *world) happen() {
 	}
 }
 
-// rare is what happens once in a while.
+// rare executes a rare event.
 func (w *world) rare(k *worker) {
 	switch w.pick(5) {
 	case 0:
@@ -184,7 +189,7 @@ func (w *world) rare(k *worker) {
 	}
 }
 
-// freeze lets a worker stand still, while others go on, until its session may have ended.
+// freeze suspends a worker, while others run, until its session may have expired.
 func (w *world) freeze(k *worker) {
 	if k.p == nil || k.p.busy {
 		return
@@ -196,7 +201,7 @@ func (w *world) freeze(k *worker) {
 	}
 }
 
-// meanwhile lets others go on while a process is in the middle of a call: slow, or standing still.
+// meanwhile runs other processes during a call of a process that is slow or suspended.
 func (w *world) meanwhile(p *process, what string) {
 	before := p.frozen
 	p.frozen = w.one(2)
@@ -214,10 +219,11 @@ func (w *world) meanwhile(p *process, what string) {
 	}
 	w.depth--
 	p.frozen = before
-	w.note("worker %d goes on", p.instance)
+	w.note("worker %d continues", p.instance)
 }
 
-// calmStep is the time between two rounds of the calm: little where one transaction lasts for many of them.
+// calmStep returns the time between two rounds of the final phase: little if one transaction
+// lasts for many of them.
 func (w *world) calmStep() int64 {
 	if w.plan.gather && w.plan.until != topic.End {
 		return 20
@@ -225,7 +231,7 @@ func (w *world) calmStep() int64 {
 	return 200
 }
 
-// calmDown ends all evil and lets the job finish.
+// calmDown ends all faults and lets the job finish.
 func (w *world) calmDown() {
 	w.note("calm")
 	w.calm = true

@@ -1,7 +1,8 @@
 //go:build faults
 
-// Package fault marks the places where a crash is interesting. In a normal build a point costs nothing; with the build tag "faults"
-// a test can make any of them end the process or run a hook.
+// Package fault marks the places at which a crash is worth testing. In a normal build a point
+// costs nothing; with the build tag "faults", a test can make any of them end the process or
+// call a hook.
 package fault
 
 import (
@@ -12,11 +13,11 @@ import (
 	"sync"
 )
 
-// Env names the environment variable that arms one point of a process: "name:count" ends it with ExitCode when the point is passed
-// for the count-th time (count from 1, default 1).
+// Env is the environment variable that arms one point of a process: "name:count" ends the
+// process with ExitCode when the point is passed for the count-th time (from 1, default 1).
 const Env = "STREAMQL_FAULT"
 
-// ExitCode is the code of a process that a point ended.
+// ExitCode is the exit code of a process that was ended by a point.
 const ExitCode = 86
 
 var armed struct {
@@ -25,7 +26,7 @@ var armed struct {
 	hook func(name string)
 }
 
-// Point is a place where a test may make the process crash.
+// Point is a place where a test may crash the process.
 func Point(name string) {
 	armed.once.Do(func() {
 		if spec := os.Getenv(Env); spec != "" {
@@ -45,7 +46,8 @@ func Point(name string) {
 	}
 }
 
-// Hook sets what every point calls (nil: nothing) and returns what it called before. The hook may panic.
+// Hook sets the function that every point calls (nil: none) and returns the previous one. The
+// hook may panic.
 func Hook(hook func(name string)) (before func(name string)) {
 	armed.Lock()
 	defer armed.Unlock()
@@ -53,14 +55,15 @@ func Hook(hook func(name string)) (before func(name string)) {
 	return before
 }
 
-// parse makes a hook of "name:count" that calls fire once, at the count-th pass of the point.
+// parse returns a hook for "name:count" that calls fire once, at the count-th pass of the
+// point.
 func parse(spec string, fire func(string)) (func(string), error) {
 	name, text, counted := strings.Cut(spec, ":")
 	count := 1
 	if counted {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("%s=%q: want name:count with a count from 1", Env, spec)
+			return nil, fmt.Errorf("%s=%q: the form is name:count, with a count from 1", Env, spec)
 		}
 		count = n
 	}

@@ -11,40 +11,58 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// The bugs that Plant knows.
+// The bugs that Plant supports.
 const (
-	NoGuard           = "no guard"                            // a task takes whatever a reader brings
-	NoGuardInReplay   = "no guard in replay"                  // and so does a restore
-	SkipForRecover    = "skip instead of recover"             // a task takes what a reader brings from further on
-	PositionApart     = "position in a batch of its own"      // a store's position becomes durable before what belongs to it
-	StoreBeforeCommit = "store before commit"                 // stores move before the transaction is committed
-	ApplyUnknown      = "apply after unknown outcome"         // stores move although nobody knows whether it was
-	MemoryKept        = "memory kept after abort"             // what was uncommitted stays in memory
-	ChangelogLeftOut  = "changelog's position left out"       // the group does not learn the number of the commit
-	PositionNotLast   = "position record not last"            // in a transaction's changelog records
-	NullsSkipped      = "null values skipped in replay"       // deletions are not restored
-	KeyNotLogged      = "a key not logged"                    // a change is missing in the changelog
-	HorizonIgnored    = "tombstone horizon ignored"           // a store is used that may lack deletions
-	LetterOutside     = "dead letter outside the transaction" // it stays where that is aborted
+	NoGuard         = "no guard"                // a task accepts every fetch of a reader
+	NoGuardInReplay = "no guard in replay"      // a restore accepts every fetch of a reader
+	SkipForRecover  = "skip instead of recover" // a task accepts a fetch from a later offset
+	// a store's position becomes durable before its data
+	PositionApart = "position in a batch of its own"
+	// stores are updated before the transaction is committed
+	StoreBeforeCommit = "store before commit"
+	// stores are updated although the outcome of the commit is unknown
+	ApplyUnknown = "apply after unknown outcome"
+	MemoryKept   = "memory kept after abort" // uncommitted changes stay in memory
+	// the number of the commit is missing in the group's positions
+	ChangelogLeftOut = "changelog's position left out"
+	PositionNotLast  = "position record not last"            // in a transaction's changelog records
+	NullsSkipped     = "null values skipped in replay"       // deletions are not restored
+	KeyNotLogged     = "a key not logged"                    // a change is missing in the changelog
+	HorizonIgnored   = "tombstone horizon ignored"           // a store is used that may lack deletions
+	LetterOutside    = "dead letter outside the transaction" // it remains after the transaction is aborted
 )
 
-// All are the names of the bugs that Plant knows.
-var All = []string{NoGuard, NoGuardInReplay, SkipForRecover, PositionApart, StoreBeforeCommit, ApplyUnknown, MemoryKept, ChangelogLeftOut, PositionNotLast,
-	NullsSkipped, KeyNotLogged, HorizonIgnored, LetterOutside}
+// All lists the bugs that Plant supports.
+var All = []string{
+	NoGuard,
+	NoGuardInReplay,
+	SkipForRecover,
+	PositionApart,
+	StoreBeforeCommit,
+	ApplyUnknown,
+	MemoryKept,
+	ChangelogLeftOut,
+	PositionNotLast,
+	NullsSkipped,
+	KeyNotLogged,
+	HorizonIgnored,
+	LetterOutside,
+}
 
-// planted is one job's world with a bug in it.
+// planted is one job's environment with a bug in it.
 type planted struct {
 	bug   string
-	env   exec.Env // without it
+	env   exec.Env // without the bug
 	pause func()   // called in the middle of the bug, where a test may end the process
 
 	mu       sync.Mutex
 	stores   map[string]*store
-	aborting bool   // the job is dropping what is uncommitted
-	logging  *store // has been asked for its changelog records, which are written next
+	aborting bool   // the job is dropping uncommitted work
+	logging  *store // the store whose changelog records are written next
 }
 
-// Plant puts a bug between a job and its world; pause may be nil. The world must have a changelog.
+// Plant inserts a bug between a job and its environment; pause may be nil. The environment must
+// have a changelog.
 func Plant(bug string, env exec.Env, pause func()) exec.Env {
 	if env.Log == nil || env.Transient {
 		return env
@@ -88,7 +106,7 @@ func (p *planted) open(task string) (state.Store, error) {
 	return s, nil
 }
 
-// broker is a job's broker: what it reads through it is the changelog.
+// broker is a job's broker. The job reads its changelog through it.
 type broker struct {
 	topic.Broker
 	p *planted

@@ -8,7 +8,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// source is what a job reads.
+// source is an input of a job.
 type source struct {
 	topic.Source
 	p *planted
@@ -27,7 +27,7 @@ func (s source) Open(ctx context.Context, spans []topic.Span) (topic.Reader, err
 	return r, nil
 }
 
-// reader hides where it is: what it brings always seems to begin where the last fetch ended.
+// reader hides its offsets: every fetch seems to begin where the last one ended.
 type reader struct {
 	topic.Reader
 	bug string
@@ -49,7 +49,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	return fetches, err
 }
 
-// values is a fetch without the records that have no value.
+// values returns a fetch without the records that have no value.
 func values(f *topic.Fetch) topic.Fetch {
 	out := topic.Fetch{Partition: f.Partition, From: f.From, Next: f.Next}
 	for i := range f.Rows() {

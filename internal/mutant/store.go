@@ -12,9 +12,9 @@ type store struct {
 	state.Store
 	p         *planted
 	task      string
-	changelog topic.Partition // once something was written there
-	sealed    bool            // Pending was called, and nothing has moved since
-	kept      bool            // it was to be closed
+	changelog topic.Partition // set when something was written to it
+	sealed    bool            // Pending was called, and neither Commit nor Rollback since
+	kept      bool            // Close was suppressed
 }
 
 // Pending implements state.Store.
@@ -48,7 +48,7 @@ func (s *store) CommitLog(at state.Log) error {
 	return s.Store.CommitLog(at)
 }
 
-// position makes the position of a commit durable, and nothing of what belongs to it.
+// position makes the position of a commit durable, but not its data.
 func (s *store) position(at state.Log) error {
 	all := s.Store.Logged()
 	if len(all) == 0 {

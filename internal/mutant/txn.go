@@ -32,7 +32,7 @@ func (t *txn) Write(to topic.Partition, records ...topic.Record) error {
 	return t.Txn.Write(to, records...)
 }
 
-// outside writes in a transaction of its own.
+// outside writes in a separate transaction.
 func (p *planted) outside(to topic.Partition, records []topic.Record) error {
 	ctx := context.Background()
 	t, err := p.env.Broker.Begin(ctx, "letters")
@@ -64,7 +64,7 @@ func (t *txn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset)
 	return err
 }
 
-// apply moves the stores to where the transaction may lead.
+// apply updates the stores as if the transaction were committed.
 func (t *txn) apply(ctx context.Context) {
 	p := t.m.p
 	for _, s := range p.stores {

@@ -49,7 +49,7 @@ func (s *stream) Print(b *flow.Batch) error {
 	return s.Flush()
 }
 
-// Close ends the stream; one without rows has its schema.
+// Close ends the stream; a stream without rows contains its schema.
 func (s *stream) Close() error {
 	if err := s.out.Close(); err != nil {
 		return err
@@ -57,5 +57,5 @@ func (s *stream) Close() error {
 	return s.Flush()
 }
 
-// Lost is 0: nothing is written as null that is not.
+// Lost returns 0: Arrow represents every value.
 func (s *stream) Lost() int64 { return 0 }

@@ -18,7 +18,7 @@ import (
 	"github.com/streamql/streamql/server/http"
 )
 
-// TestHalfSent holds requests to the time in which they must have arrived, wherever they stop.
+// TestHalfSent: a request that does not arrive in time is rejected, wherever it stops.
 func TestHalfSent(t *testing.T) {
 	s, _ := started(t, func(o *http.Options, _ *http.Handler) { o.Arrival = 50 * time.Millisecond })
 	address := strings.TrimPrefix(s.URL(), "http://")
@@ -37,7 +37,8 @@ func TestHalfSent(t *testing.T) {
 			if _, err := io.WriteString(c, sent); err != nil {
 				t.Error(err)
 			}
-			if _, err := io.ReadAll(c); err != nil && !strings.Contains(err.Error(), "reset") { // until the server ends it
+			if _, err := io.ReadAll(c); err != nil && !strings.Contains(err.Error(), "reset") {
+				// until the server closes it
 				t.Errorf("%q: %v", sent, err)
 			}
 		})
@@ -48,7 +49,8 @@ func TestHalfSent(t *testing.T) {
 	}
 }
 
-// TestAnswersTakeTheirTime reads an answer that begins after the time in which its request must have arrived.
+// TestAnswersTakeTheirTime reads a response that starts after the time limit for the arrival of
+// its request.
 func TestAnswersTakeTheirTime(t *testing.T) {
 	s, e := started(t, func(o *http.Options, _ *http.Handler) { o.Arrival = 20 * time.Millisecond })
 	got := ask(t, context.Background(), s, nethttp.MethodPost, "/v1/query", sql("SELECT id FROM s EMIT CHANGES;"))
@@ -68,7 +70,8 @@ func TestAnswersTakeTheirTime(t *testing.T) {
 	}
 }
 
-// TestConnections opens no more connections than there may be; the next waits for one to end.
+// TestConnections: no more connections are open than configured; the next one waits until
+// another is closed.
 func TestConnections(t *testing.T) {
 	s, _ := started(t, func(o *http.Options, _ *http.Handler) { o.Connections = 2 })
 	nethttp.DefaultClient.CloseIdleConnections()
@@ -83,7 +86,9 @@ func TestConnections(t *testing.T) {
 	select {
 	case <-answered:
 		t.Error("a third connection is served beside two")
-	case <-time.After(50 * time.Millisecond): // were it served, this would seldom show it and never fail without reason
+	case <-time.After(50 * time.Millisecond):
+		// if it were served, this test would rarely detect it, but it never fails without a
+		// reason
 	}
 	second.Body.Close()
 	if status := <-answered; status != 200 {
@@ -91,7 +96,8 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestWrongTokens asks with many wrong tokens at once: no more than five, and one a second, are looked at.
+// TestWrongTokens sends many wrong tokens at once: at most five, and one per second, are
+// checked.
 func TestWrongTokens(t *testing.T) {
 	s, _ := started(t, func(o *http.Options, _ *http.Handler) { o.Token = http.Hash(token) })
 	var mu sync.Mutex
@@ -115,7 +121,7 @@ func TestWrongTokens(t *testing.T) {
 	}
 }
 
-// TestTokensOfRoles asks with the token of each role.
+// TestTokensOfRoles sends requests with the token of each role.
 func TestTokensOfRoles(t *testing.T) {
 	s, _ := started(t, func(o *http.Options, _ *http.Handler) {
 		o.Token, o.Writer, o.Reader = http.Hash(token), http.Hash("w"), http.Hash("r")
@@ -139,7 +145,8 @@ func TestTokensOfRoles(t *testing.T) {
 	}
 }
 
-// TestFilesOverHTTP defines files over HTTP: none without directories, and with some only what is under them.
+// TestFilesOverHTTP defines files over HTTP: none without directories, and otherwise only files
+// below them.
 func TestFilesOverHTTP(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	for _, path := range []string{filepath.Join(dir, "f.csv"), filepath.Join(outside, "f.csv")} {
@@ -188,7 +195,7 @@ func TestFilesOverHTTP(t *testing.T) {
 	nethttp.DefaultClient.CloseIdleConnections()
 }
 
-// TestSlowStatements asks for something small while statements that take long run: it is answered before they end.
+// TestSlowStatements: a small request is served while long statements run.
 func TestSlowStatements(t *testing.T) {
 	s, _ := started(t)
 	for _, slow := range []string{

@@ -9,21 +9,24 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// status is an error whose HTTP status its code does not tell.
+// status is an error with an explicit HTTP status, because its code does not determine one.
 type status struct {
 	code int
 	err  error
 }
 
+// Error returns the text of the error.
 func (s *status) Error() string { return s.err.Error() }
+
+// Unwrap returns the error.
 func (s *status) Unwrap() error { return s.err }
 
-// bad is an error of the request itself.
+// bad returns an error about the request itself.
 func bad(text, hint string) error {
 	return &streamql.Error{Code: "SQ1105", Stage: lang.StageParse, Msg: text, Hint: hint}
 }
 
-// refuse answers with an error.
+// refuse responds with an error.
 func refuse(w nethttp.ResponseWriter, err error) {
 	_, code := listed(err)
 	refuseAs(w, code, err)
@@ -37,7 +40,7 @@ func refuseAs(w nethttp.ResponseWriter, code int, err error) {
 	say(w, code, map[string]any{"errors": list})
 }
 
-// listed is an error as the document's list, and its HTTP status.
+// listed returns an error as the document's list, and its HTTP status.
 func listed(err error) (lang.Errors, int) {
 	list := lang.AsErrors(err)
 	if len(list) == 0 {
@@ -50,7 +53,7 @@ func listed(err error) (lang.Errors, int) {
 	return list, statusOf(list[0].Code)
 }
 
-// statusOf is the HTTP status of an error's code.
+// statusOf returns the HTTP status of an error code.
 func statusOf(code string) int {
 	switch code {
 	case "SQ5003":

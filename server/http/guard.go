@@ -13,28 +13,29 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// Token is the hash of a bearer token; the token itself is not kept.
+// Token is the hash of a bearer token; the token itself is not stored.
 type Token [sha256.Size]byte
 
-// Hash is the hash of a token.
+// Hash returns the hash of a token.
 func Hash(token string) Token { return sha256.Sum256([]byte(token)) }
 
-// guard says who may ask, and as what.
+// guard decides which requests are admitted, and with which role.
 type guard struct {
-	tokens map[streamql.Role]Token // none: nobody is asked for one
+	tokens map[streamql.Role]Token // none: no token is required
 	now    func() time.Time
 
 	mu    sync.Mutex
-	wrong map[string]trials // by the client's address; mu guards it
+	wrong map[string]trials // failed attempts by client address; guarded by mu
 }
 
-// trials are the wrong tokens of an address.
+// trials counts the wrong tokens of an address.
 type trials struct {
-	n    int       // in a row
-	next time.Time // when the next token is looked at
+	n    int       // consecutive
+	next time.Time // when the next token is checked
 }
 
-// After five wrong tokens in a row one token a second of that address is looked at. When so many addresses are known all are forgiven.
+// After five consecutive wrong tokens, one token per second of that address is checked. When
+// too many addresses are recorded, all records are cleared.
 const (
 	forgiven  = 5
 	penalty   = time.Second
@@ -51,8 +52,10 @@ func newGuard(o Options) *guard {
 	return g
 }
 
-// admit lets a request in as a role, or says why not. Without a token only loopback is listened to; there, what a web page of another host
-// sends through a browser is refused: it comes from another site, or under a name that is not this machine's.
+// admit returns the role of a request, or the reason for its rejection. Without tokens, the
+// server listens on loopback only. It then rejects requests that a web page of another host
+// sends through a browser: they come from another site, or use a host name that is not this
+// machine's.
 func (g *guard) admit(r *nethttp.Request) (streamql.Role, error) {
 	if g != nil && len(g.tokens) > 0 {
 		return g.known(r)
@@ -71,7 +74,8 @@ func (g *guard) admit(r *nethttp.Request) (streamql.Role, error) {
 	return streamql.Admin, nil
 }
 
-// known finds the role of a token. Where too many were wrong the token is not looked at, so that asking in parallel finds no more.
+// known returns the role of a token. After too many wrong tokens the token is not checked, so
+// that parallel requests cannot try more of them.
 func (g *guard) known(r *nethttp.Request) (role streamql.Role, err error) {
 	address, _, _ := net.SplitHostPort(r.RemoteAddr)
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -99,7 +103,7 @@ func (g *guard) known(r *nethttp.Request) (role streamql.Role, err error) {
 	return 0, &streamql.Error{Code: "SQ7102", Stage: lang.StageRun, Msg: "the bearer token is missing or wrong", Hint: "send Authorization: Bearer TOKEN"}
 }
 
-// looks reports whether a token of an address is looked at now.
+// looks reports whether a token of an address is checked now.
 func (g *guard) looks(address string) bool {
 	t := g.wrong[address]
 	if t.n < forgiven {

@@ -23,7 +23,7 @@ import (
 	"github.com/streamql/streamql/server/http"
 )
 
-// certificate is one for loopback that is its own authority.
+// certificate returns a self-signed certificate for loopback.
 func certificate(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -44,7 +44,7 @@ func certificate(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// TestAddresses holds to loopback without TLS and a token.
+// TestAddresses: without TLS and a token, only loopback is allowed.
 func TestAddresses(t *testing.T) {
 	cert, _ := certificate(t)
 	for _, c := range []struct {
@@ -91,7 +91,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// TestBrowserPages sends what a page of another site makes a browser send.
+// TestBrowserPages sends the requests that a page of another site makes a browser send.
 func TestBrowserPages(t *testing.T) {
 	s, _ := started(t)
 	for _, headers := range [][]string{{"Origin", "https://example.com"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"}, {"Host", "example.com"}, {"Host", "example.com:8088"}} {
@@ -107,7 +107,7 @@ func TestBrowserPages(t *testing.T) {
 	}
 }
 
-// TestStopping closes the server under a push query.
+// TestStopping closes the server during a push query.
 func TestStopping(t *testing.T) {
 	s, _ := started(t)
 	got := ask(t, context.Background(), s, nethttp.MethodPost, "/v1/query", sql("SELECT * FROM s EMIT CHANGES;"))
@@ -124,7 +124,7 @@ func TestStopping(t *testing.T) {
 	}
 }
 
-// TestPeer is one process that asks another, over TLS with a token.
+// TestPeer: one process queries another, over TLS with a token.
 func TestPeer(t *testing.T) {
 	cert, pool := certificate(t)
 	nethttp.DefaultClient.Transport = &nethttp.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
@@ -162,7 +162,7 @@ func TestPeer(t *testing.T) {
 	if _, err := (&peer.Client{HTTP: nethttp.DefaultClient, TLS: true}).Query(context.Background(), address, "SELECT 1;", []int32{0}); !errors.As(err, &e) || e.Code != "SQ7102" {
 		t.Errorf("without a token: %v", err)
 	}
-	if _, err := (&peer.Client{}).Query(context.Background(), "127.0.0.1:1", "SELECT 1;", []int32{0}); err == nil || !strings.Contains(err.Error(), "ask 127.0.0.1:1") {
+	if _, err := (&peer.Client{}).Query(context.Background(), "127.0.0.1:1", "SELECT 1;", []int32{0}); err == nil || !strings.Contains(err.Error(), "query 127.0.0.1:1") {
 		t.Errorf("nobody there: %v", err)
 	}
 	live, err := c.Query(context.Background(), address, "SELECT v FROM s SINCE EARLIEST EMIT CHANGES;", []int32{0})

@@ -1,5 +1,5 @@
-// Package http is the HTTP interface of an engine: queries answered as JSON, JSON Lines, CSV or Arrow, statements, and what an operator
-// asks. docs/http.md is its manual.
+// Package http is the HTTP interface of an engine: queries with results as JSON, JSON Lines,
+// CSV or Arrow, statements, and endpoints for operators. docs/http.md is its manual.
 package http
 
 import (
@@ -19,35 +19,37 @@ import (
 	"github.com/streamql/streamql/peer"
 )
 
-// Handler answers requests. Its functions are the engine; Over makes them of one.
+// Handler serves requests. Its functions are the engine; Over builds them from one.
 type Handler struct {
-	// Query runs one statement that has rows. A context of streamql.Local asks for what this process has itself.
+	// Query runs one statement with rows. A context of streamql.Local requests only the rows of
+	// this process.
 	Query func(ctx context.Context, q peer.Request) (*streamql.Rows, error)
 	// Exec runs statements in order and returns a sentence for each.
 	Exec func(ctx context.Context, q peer.Request) ([]string, error)
-	// Ready says what is missing before the process can be relied on; nil: nothing.
+	// Ready returns the reason for which the process is not ready; nil: it is.
 	Ready func(ctx context.Context) error
-	// Metrics are the figures of /metrics; nil: there are none.
+	// Metrics returns the metrics of /metrics; nil: there are none.
 	Metrics func(ctx context.Context) []streamql.Metric
-	// MaxRows bounds the rows of a query that ends; 0 is a million. Beyond it the query fails with SQ7202.
+	// MaxRows limits the rows of a query that ends; 0 is a million. A query with more rows
+	// fails with SQ7202.
 	MaxRows int64
 
 	guard *guard          // nil before Listen
-	live  context.Context // ends when the server does; nil: never
+	live  context.Context // ends with the server; nil: never
 }
 
-// The bounds of a request.
+// The limits of a request.
 const (
 	largestBody = 1 << 20 // bytes
 	mostRows    = 1_000_000
-	patience    = 30 * time.Second // for a client that does not read
+	patience    = 30 * time.Second // for a client that does not read its response
 )
 
 // roleKey is the key of a request's role in its context.
 type roleKey struct{}
 
-// Over is the handler of an engine in this process. Each request is a session of its own, in the role of its token, and reads files under
-// roots; without any, none.
+// Over returns the handler of an engine in this process. Each request has its own session, with
+// the role of its token, and may read files below roots; without roots, no files.
 func Over(e *streamql.Engine, roots ...string) *Handler {
 	h := &Handler{}
 	h.Query = func(ctx context.Context, q peer.Request) (*streamql.Rows, error) {
@@ -63,7 +65,7 @@ func Over(e *streamql.Engine, roots ...string) *Handler {
 			if err := lang.Planned(st); err != nil {
 				return nil, err
 			}
-			if !st.Traits().Rows { // before it has done anything
+			if !st.Traits().Rows { // checked before it has any effect
 				return nil, &streamql.Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: 1, Msg: "this statement has no rows", Hint: "POST it to /v1/exec"}
 			}
 		}
@@ -98,9 +100,9 @@ func Over(e *streamql.Engine, roots ...string) *Handler {
 	return h
 }
 
-// begin begins a session for one request: nothing that a request sets is another's.
+// begin starts a session for one request, so that settings of a request do not affect others.
 func begin(ctx context.Context, e *streamql.Engine, q peer.Request, roots []string) (*streamql.Session, error) {
-	role, _ := ctx.Value(roleKey{}).(streamql.Role) // without one it may do nothing
+	role, _ := ctx.Value(roleKey{}).(streamql.Role) // without a role nothing is allowed
 	s := e.NewSession(streamql.WithRole(role), streamql.WithRoots(roots...))
 	for _, name := range slices.Sorted(maps.Keys(q.Properties)) {
 		if err := s.Set(name, q.Properties[name]); err != nil {
@@ -110,10 +112,14 @@ func begin(ctx context.Context, e *streamql.Engine, q peer.Request, roots []stri
 	return s, nil
 }
 
-// count reads rows and drops them. They must end: by themselves, or because the statement's text bounds them.
+// count reads and drops rows. They must end: by themselves, or because the text of the statement bounds
+// them.
 func count(rows *streamql.Rows, bounded bool) (string, error) {
 	if !rows.Bounded && !bounded {
-		return "", &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan, Msg: "the query does not end, and its rows would be dropped", Hint: "POST it to /v1/query, or write LIMIT"}
+		return "", &streamql.Error{
+			Code: "SQ3010", Stage: lang.StagePlan, Msg: "the query does not end, and its rows would be dropped",
+			Hint: "POST it to /v1/query, or write LIMIT",
+		}
 	}
 	n := 0
 	for b, err := range rows.Batches() {
@@ -125,10 +131,11 @@ func count(rows *streamql.Rows, bounded bool) (string, error) {
 	return fmt.Sprintf("%d rows", n), nil
 }
 
-// failedJob is the error of jobs that have failed.
+// failedJob returns the error of failed jobs.
 func failedJob(ctx context.Context, e *streamql.Engine) error {
 	var names []string
-	for _, j := range e.Jobs(streamql.Local(ctx, []int32{})) { // of this process: it is this one's readiness
+	for _, j := range e.Jobs(streamql.Local(ctx, []int32{})) {
+		// only of this process, whose readiness is reported
 		if j.State == exec.Failed || j.State == exec.Unavailable {
 			names = append(names, fmt.Sprintf("job %s is %s: %s", j.Name, j.State, j.Failure.Code))
 		}
@@ -139,7 +146,7 @@ func failedJob(ctx context.Context, e *streamql.Engine) error {
 	return errors.New(strings.Join(names, "; "))
 }
 
-// ServeHTTP answers a request.
+// ServeHTTP serves a request.
 func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
@@ -216,7 +223,7 @@ func (h *Handler) exec(w nethttp.ResponseWriter, r *nethttp.Request) {
 	say(w, nethttp.StatusOK, map[string]any{"messages": said})
 }
 
-// ready says whether the process can be relied on.
+// ready reports whether the process is ready.
 func (h *Handler) ready(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if h.Ready != nil {
 		if err := h.Ready(r.Context()); err != nil {
@@ -227,18 +234,18 @@ func (h *Handler) ready(w nethttp.ResponseWriter, r *nethttp.Request) {
 	say(w, nethttp.StatusOK, map[string]any{"ready": true})
 }
 
-// say answers with a small document.
+// say responds with a small document.
 func say(w nethttp.ResponseWriter, status int, doc any) {
 	text, err := json.Marshal(doc)
 	if err != nil {
-		panic(err) // our own documents can be written
+		panic(err) // our own documents can always be encoded
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(text, '\n'))
 }
 
-// within bounds a request in time.
+// within limits the duration of a request.
 func within(ctx context.Context, ms int64) (context.Context, context.CancelFunc) {
 	if ms == 0 {
 		return context.WithCancel(ctx)
@@ -247,7 +254,7 @@ func within(ctx context.Context, ms int64) (context.Context, context.CancelFunc)
 	return context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond, err)
 }
 
-// cause is why a query ended, if its context did.
+// cause returns the reason of a cancelled context, else err.
 func cause(ctx context.Context, err error) error {
 	var e *streamql.Error
 	if ctx.Err() != nil && errors.As(context.Cause(ctx), &e) {

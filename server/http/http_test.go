@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// started is an engine in memory with a stream s and a table sums, and a server over it.
+// started returns an engine in memory with a stream s and a table sums, and a server over it.
 func started(t *testing.T, change ...func(*http.Options, *http.Handler)) (*http.Server, *streamql.Engine) {
 	t.Helper()
 	e, err := streamql.Open(context.Background())
@@ -70,7 +70,7 @@ func settle(t *testing.T, s *http.Server) {
 
 const token = "canary-271828"
 
-// ask sends a request and returns the answer with its body to be read.
+// ask sends a request and returns the response with an unread body.
 func ask(t *testing.T, ctx context.Context, s *http.Server, verb, path, body string, headers ...string) *nethttp.Response {
 	t.Helper()
 	r, err := nethttp.NewRequestWithContext(ctx, verb, s.URL()+path, strings.NewReader(body))
@@ -251,7 +251,7 @@ func TestBadRequests(t *testing.T) {
 	}
 }
 
-// TestStreaming reads changes as they come, and sees that a client that leaves ends its query.
+// TestStreaming reads changes as they arrive, and checks that disconnecting ends the query.
 func TestStreaming(t *testing.T) {
 	var ended sync.WaitGroup
 	ended.Add(1)
@@ -290,7 +290,8 @@ func TestStreaming(t *testing.T) {
 	ended.Wait()
 }
 
-// TestLimits sends too large a body, and asks for too many rows, before and after the first have gone.
+// TestLimits sends too large a body, and requests too many rows, before and after the first
+// ones are sent.
 func TestLimits(t *testing.T) {
 	s, _ := started(t, func(_ *http.Options, h *http.Handler) { h.MaxRows = 1 })
 	status, text, _ := post(t, s, "/v1/query", sql("SELECT 1; --"+strings.Repeat("x", 1<<20)))
@@ -327,7 +328,7 @@ func TestReady(t *testing.T) {
 	}
 }
 
-// TestWatched: figures are for those who show the token, profiles only for this machine.
+// TestWatched: metrics require the token, and profiles are restricted to this machine.
 func TestWatched(t *testing.T) {
 	s, _ := started(t, func(o *http.Options, _ *http.Handler) { o.Token = http.Hash(token) })
 	get := func(path string, headers ...string) (int, string) {

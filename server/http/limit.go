@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// limited is a listener that accepts no connection while as many as it may have are open: the next one waits.
+// limited is a listener with a maximum number of open connections: it accepts the next one when
+// another is closed.
 type limited struct {
 	net.Listener
 	places chan struct{}
@@ -17,6 +18,7 @@ func limit(l net.Listener, connections int) *limited {
 	return &limited{Listener: l, places: make(chan struct{}, connections), ended: make(chan struct{})}
 }
 
+// Accept implements net.Listener.
 func (l *limited) Accept() (net.Conn, error) {
 	select {
 	case l.places <- struct{}{}:
@@ -31,17 +33,19 @@ func (l *limited) Accept() (net.Conn, error) {
 	return &placed{Conn: c, leave: sync.OnceFunc(func() { <-l.places })}, nil
 }
 
+// Close implements net.Listener.
 func (l *limited) Close() error {
 	l.once.Do(func() { close(l.ended) })
 	return l.Listener.Close()
 }
 
-// placed is a connection that has a place until it is closed.
+// placed is a connection that counts as open until it is closed.
 type placed struct {
 	net.Conn
 	leave func()
 }
 
+// Close closes the connection and allows another one.
 func (c *placed) Close() error {
 	defer c.leave()
 	return c.Conn.Close()

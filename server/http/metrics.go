@@ -13,14 +13,16 @@ import (
 	"github.com/streamql/streamql"
 )
 
-// process are the figures of the Go runtime and of the operating system. They are the same for all handlers of a process.
+// process contains the metrics of the Go runtime and of the operating system. All handlers of a
+// process share them.
 var process = func() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }()
 
-// metrics answers with the figures of the engine and of its process, in the text format of Prometheus.
+// metrics responds with the metrics of the engine and of the process, in Prometheus' text
+// format.
 func (h *Handler) metrics(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if h.Metrics == nil {
 		refuseAs(w, nethttp.StatusNotFound, bad("there are no metrics here", ""))
@@ -29,14 +31,15 @@ func (h *Handler) metrics(w nethttp.ResponseWriter, r *nethttp.Request) {
 	now := prometheus.NewRegistry()
 	now.MustRegister(figures(h.Metrics(r.Context())))
 	o := promhttp.HandlerOpts{ErrorLog: log.New(io.Discard, "", 0), DisableCompression: true,
-		ErrorHandling: promhttp.ContinueOnError} // one figure that cannot be shown costs no other
+		ErrorHandling: promhttp.ContinueOnError} // a metric that cannot be shown does not affect the others
 	promhttp.HandlerFor(prometheus.Gatherers{now, process}, o).ServeHTTP(w, r)
 }
 
-// figures are an engine's metrics as a collector. They are what they were when the request came.
+// figures is a collector of an engine's metrics as of the request.
 type figures []streamql.Metric
 
-// Describe implements prometheus.Collector. Which metrics there are depends on the jobs, so none is described.
+// Describe implements prometheus.Collector. The set of metrics depends on the jobs, so none is
+// described.
 func (f figures) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.

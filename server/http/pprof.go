@@ -10,11 +10,11 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// profilePath begins the paths of profiles.
+// profilePath is the prefix of the profile paths.
 const profilePath = "/debug/pprof/"
 
-// profile answers with a profile of the process. A profile shows what is in memory and costs time to make, so beside what every request
-// must show, it is for this machine only.
+// profile responds with a profile of the process. Profiles reveal memory contents and are
+// expensive, so in addition to the checks of all requests they are restricted to this machine.
 func (h *Handler) profile(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if !local(r) {
 		refuse(w, &streamql.Error{Code: "SQ7103", Stage: lang.StageRun, Msg: "profiles are for this machine only", Hint: "listen at 127.0.0.1 and ask from there, e.g. over ssh -L"})
@@ -31,14 +31,14 @@ func (h *Handler) profile(w nethttp.ResponseWriter, r *nethttp.Request) {
 		pprof.Trace(w, r)
 	case "symbol":
 		pprof.Symbol(w, r)
-	case "cmdline": // a definition given with -d may be a secret
+	case "cmdline": // a definition on the command line may be a secret
 		refuseAs(w, nethttp.StatusNotFound, bad("there is no such profile", ""))
 	default:
 		pprof.Index(w, r)
 	}
 }
 
-// local reports whether a request has come from loopback to a listener at loopback.
+// local reports whether a request came from loopback to a loopback listener.
 func local(r *nethttp.Request) bool {
 	at, ok := r.Context().Value(nethttp.LocalAddrContextKey).(net.Addr)
 	if !ok {

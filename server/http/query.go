@@ -16,7 +16,7 @@ import (
 	"github.com/streamql/streamql/result"
 )
 
-// request reads the body of a request.
+// request decodes the body of a request.
 func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err error) {
 	if r.Header.Get("Content-Encoding") != "" {
 		return q, bad("a body is not compressed", "")
@@ -33,7 +33,9 @@ func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err 
 			}
 		}
 	}
-	if err == nil { // All has arrived, and the answer may take as long as it takes. Else the rest, which is read to be dropped, keeps to its time.
+	if err == nil {
+		// The body has arrived, so the response may take any time. Otherwise the rest, which is
+		// read and dropped, is subject to the time limit.
 		_ = nethttp.NewResponseController(w).SetReadDeadline(time.Time{})
 	}
 	var large *nethttp.MaxBytesError
@@ -58,7 +60,7 @@ func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err 
 	return q, nil
 }
 
-// plainJSON is an error of the decoder without names of Go.
+// plainJSON returns an error of the decoder without names of Go.
 func plainJSON(err error) string {
 	var t *json.UnmarshalTypeError
 	switch {
@@ -74,7 +76,8 @@ func plainJSON(err error) string {
 	return text
 }
 
-// argument is a value of JSON as the engine takes it: whole numbers are INTEGER where they fit and else BIGINT, as in SQL, others DOUBLE.
+// argument converts a JSON value to the engine's form: integers are INTEGER if they fit and
+// else BIGINT, as in SQL; other numbers are DOUBLE.
 func argument(v any) (any, error) {
 	switch v := v.(type) {
 	case json.Number:
@@ -95,7 +98,7 @@ func argument(v any) (any, error) {
 	return nil, errors.New("no number, text, true, false or null")
 }
 
-// query answers with rows.
+// query responds with rows.
 func (h *Handler) query(w nethttp.ResponseWriter, r *nethttp.Request) {
 	q, err := request(w, r)
 	if err != nil {
@@ -115,7 +118,7 @@ func (h *Handler) query(w nethttp.ResponseWriter, r *nethttp.Request) {
 	h.answer(ctx, w, r, q.Limit, func(ctx context.Context) (*streamql.Rows, error) { return h.Query(ctx, q) })
 }
 
-// jobs answers with what runs.
+// jobs responds with the jobs.
 func (h *Handler) jobs(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if r.Header.Get("Accept") == "" || r.Header.Get("Accept") == "*/*" {
 		r.Header.Set("Accept", "application/json")
@@ -125,8 +128,9 @@ func (h *Handler) jobs(w nethttp.ResponseWriter, r *nethttp.Request) {
 	})
 }
 
-// answer runs a query and writes its rows. An error before the first byte is an answer of its own; after it the connection is broken
-// off, so that no client takes a part for the whole.
+// answer runs a query and writes its rows. An error before the first byte is a response of its
+// own. After it the connection is aborted, so that no client takes an incomplete result for a
+// complete one.
 func (h *Handler) answer(ctx context.Context, w nethttp.ResponseWriter, r *nethttp.Request, limit *int64,
 	run func(context.Context) (*streamql.Rows, error)) {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -144,7 +148,7 @@ func (h *Handler) answer(ctx context.Context, w nethttp.ResponseWriter, r *netht
 	to := &reply{w: w, control: nethttp.NewResponseController(w), kind: f.kind}
 	out := f.writer(to, rows)
 	if !rows.Bounded {
-		to.flush() // the client learns at once that the query runs
+		to.flush() // reports at once that the query is running
 		if h.live != nil {
 			defer context.AfterFunc(h.live, func() { stop(errStopping) })()
 		}
@@ -166,10 +170,10 @@ func (h *Handler) answer(ctx context.Context, w nethttp.ResponseWriter, r *netht
 	panic(nethttp.ErrAbortHandler)
 }
 
-// errStopping ends push queries when the server does.
+// errStopping ends push queries when the server stops.
 var errStopping = &streamql.Error{Code: "SQ7205", Stage: lang.StageRun, Msg: "the server stops", Hint: "ask again, or another process"}
 
-// copy writes rows until there are limit, or the query ends.
+// copy writes rows up to limit, or until the query ends.
 func (h *Handler) copy(rows *streamql.Rows, limit *int64, out result.Writer) error {
 	most := h.MaxRows
 	if most == 0 {

@@ -17,25 +17,26 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// Options are where and to whom a server answers.
+// Options configure the address and the access of a server.
 type Options struct {
 	Address     string           // host:port; port 0 takes a free one
 	Certificate *tls.Certificate // nil: no TLS
-	Token       Token            // what clients must show to be an admin; the zero value: nobody is asked for a token, and all are admins
-	Writer      Token            // beside Token: what a writer shows; the zero value: nobody is one
-	Reader      Token            // beside Token: what a reader shows; the zero value: nobody is one
-	Connections int              // that may be open at once; 0: 1,024. Further ones wait
-	Arrival     time.Duration    // within which a request must have arrived; 0: 15 s
+	// of an admin; the zero value: no token is required, and all clients are admins
+	Token       Token
+	Writer      Token         // of a writer, in addition to Token; the zero value: there are no writers
+	Reader      Token         // of a reader, in addition to Token; the zero value: there are no readers
+	Connections int           // maximum number of open connections; 0: 1,024. Further ones wait
+	Arrival     time.Duration // time limit for the arrival of a request; 0: 15 s
 }
 
-// The bounds of a server that its options leave out.
+// The defaults of Options.
 const (
 	connections = 1024
 	arrival     = 15 * time.Second
 	headArrival = 5 * time.Second
 )
 
-// Server answers HTTP at one address.
+// Server serves HTTP at one address.
 type Server struct {
 	listener net.Listener
 	server   *nethttp.Server
@@ -46,11 +47,12 @@ type Server struct {
 	end      error
 }
 
-// farewell is how long a stopping server waits for answers under way.
+// farewell is how long a stopping server waits for responses in progress.
 const farewell = 5 * time.Second
 
-// Listen begins to answer; Close ends it. The handler is the server's from now on. Error: SQ7101 for an address beyond loopback without
-// both a certificate and a token, SQ5003 for one that cannot be had.
+// Listen starts serving; Close ends it. The handler belongs to the server from now on. Error:
+// SQ7101 for an address other than loopback without both a certificate and a token, SQ5003 for
+// an address that cannot be used.
 func Listen(o Options, h *Handler) (*Server, error) {
 	host, _, err := net.SplitHostPort(o.Address)
 	if err != nil {
@@ -64,7 +66,8 @@ func Listen(o Options, h *Handler) (*Server, error) {
 	if err != nil {
 		return nil, &streamql.Error{Code: "SQ5003", Stage: lang.StageRun, Msg: fmt.Sprintf("address %s cannot be listened at: %v", o.Address, cut(err)), Err: err}
 	}
-	if at, ok := l.Addr().(*net.TCPAddr); open && (!ok || !at.IP.IsLoopback()) { // localhost may mean anything
+	if at, ok := l.Addr().(*net.TCPAddr); open && (!ok || !at.IP.IsLoopback()) {
+		// localhost may resolve to any address
 		return nil, errors.Join(exposed(o.Address), l.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -92,7 +95,7 @@ func exposed(address string) error {
 		Hint: "listen at 127.0.0.1, or give a certificate, its key and a token"}
 }
 
-// cut is an error of the network without the names of calls.
+// cut returns a network error without the names of system calls.
 func cut(err error) error {
 	var o *net.OpError
 	if errors.As(err, &o) {
@@ -101,7 +104,7 @@ func cut(err error) error {
 	return err
 }
 
-// URL is where the server answers.
+// URL returns the URL of the server.
 func (s *Server) URL() string {
 	if s.tls {
 		return "https://" + s.listener.Addr().String()
@@ -109,7 +112,8 @@ func (s *Server) URL() string {
 	return "http://" + s.listener.Addr().String()
 }
 
-// Close ends push queries at once and waits up to 5 seconds for other answers, then breaks them off. It may be called again.
+// Close ends push queries at once, waits up to 5 seconds for other responses, and then aborts
+// them. It may be called again.
 func (s *Server) Close() error {
 	s.once.Do(func() { s.end = s.close() })
 	return s.end

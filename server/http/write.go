@@ -16,10 +16,10 @@ import (
 	"github.com/streamql/streamql/result"
 )
 
-// form is a way to write rows.
+// form is a format of rows.
 type form struct {
 	kind  string // the media type
-	lines bool   // an error can be a line of its own
+	lines bool   // an error can be written as a line
 	make  func(*result.Page) result.Writer
 }
 
@@ -35,7 +35,8 @@ var forms = map[string]form{
 	"text/csv": asSheet, peer.ArrowStream: asArrow,
 }
 
-// choose is the first form of an Accept header that there is. Whoever takes anything gets a document, or lines if there is no end.
+// choose returns the first supported format of an Accept header. A client that accepts any
+// format gets a document, or lines if the query does not end.
 func choose(accept []string, bounded bool) (form, error) {
 	all := strings.Join(accept, ",")
 	for _, one := range strings.Split(all, ",") {
@@ -63,12 +64,13 @@ func choose(accept []string, bounded bool) (form, error) {
 	return form{}, &status{nethttp.StatusNotAcceptable, bad("none of the formats of Accept is known", "there are application/json, application/x-ndjson, text/csv and "+peer.ArrowStream)}
 }
 
-// writer is the writer of a result.
+// writer returns the writer of a result.
 func (f form) writer(to *reply, rows *streamql.Rows) result.Writer {
 	return f.make(result.NewPage(to, rows.Columns, rows.Changes, format.ISOTimes|format.NaNNull))
 }
 
-// reply is the body of an answer. The head goes out with its first byte; each write is on its way when it returns.
+// reply is the body of a response. The head is sent with its first byte; each write is sent
+// when it returns.
 type reply struct {
 	w       nethttp.ResponseWriter
 	control *nethttp.ResponseController
@@ -84,7 +86,7 @@ func (r *reply) begin() {
 	}
 }
 
-// Write sends bytes. A client that does not take them within 30 s has left.
+// Write sends bytes. A client that does not read them within 30 s counts as disconnected.
 func (r *reply) Write(p []byte) (int, error) {
 	_ = r.control.SetWriteDeadline(time.Now().Add(patience))
 	r.begin()
@@ -102,7 +104,7 @@ func (r *reply) flush() {
 	_ = r.control.Flush()
 }
 
-// tail tells of an error as the last line.
+// tail writes an error as the last line.
 func (r *reply) tail(err error) {
 	list, _ := listed(err)
 	if text, jerr := json.Marshal(map[string]any{"_error": list[0]}); jerr == nil {
@@ -120,7 +122,7 @@ type document struct {
 
 func newDocument(p *result.Page) result.Writer { return &document{Page: p} }
 
-// column is what a document says of a column.
+// column is the description of a column in a document.
 type column struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
@@ -147,7 +149,7 @@ func (d *document) begin() error {
 	return err
 }
 
-// Print writes rows; they leave when the buffer is full.
+// Print writes rows, which are sent when the buffer is full.
 func (d *document) Print(b *flow.Batch) error {
 	if err := d.begin(); err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 
 var codecs = []Codec{None, Gzip, Snappy, Zstd}
 
-// read gives the rows of a fetch as records, with their offsets.
+// read returns the rows of a fetch as records, with their offsets.
 func read(f *topic.Fetch) (records []topic.Record, offsets []topic.Offset) {
 	for i := range f.Rows() {
 		r := topic.Record{Key: f.Key.At(i), Value: f.Value.At(i), Time: f.Times[i]}
@@ -49,9 +49,16 @@ func write(t testing.TB, c Codec, base topic.Offset, records ...topic.Record) []
 func TestRoundTrip(t *testing.T) {
 	bytesOrNil := rapid.OneOf(rapid.Just([]byte(nil)), rapid.SliceOfN(rapid.Byte(), 0, 300))
 	record := rapid.Custom(func(t *rapid.T) topic.Record {
-		r := topic.Record{Key: bytesOrNil.Draw(t, "key"), Value: bytesOrNil.Draw(t, "value"), Time: rapid.Int64().Draw(t, "time")}
+		r := topic.Record{
+			Key:   bytesOrNil.Draw(t, "key"),
+			Value: bytesOrNil.Draw(t, "value"),
+			Time:  rapid.Int64().Draw(t, "time"),
+		}
 		for range rapid.IntRange(-5, 3).Draw(t, "headers") {
-			r.Headers = append(r.Headers, topic.Header{Key: rapid.String().Draw(t, "header"), Value: bytesOrNil.Draw(t, "headerValue")})
+			r.Headers = append(
+				r.Headers,
+				topic.Header{Key: rapid.String().Draw(t, "header"), Value: bytesOrNil.Draw(t, "headerValue")},
+			)
 		}
 		return r
 	})
@@ -97,7 +104,8 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func sameRecord(a, b topic.Record) bool {
-	if !sameBytes(a.Key, b.Key) || !sameBytes(a.Value, b.Value) || a.Time != b.Time || len(a.Headers) != len(b.Headers) {
+	if !sameBytes(a.Key, b.Key) || !sameBytes(a.Value, b.Value) || a.Time != b.Time ||
+		len(a.Headers) != len(b.Headers) {
 		return false
 	}
 	for i := range a.Headers {
@@ -149,9 +157,20 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// Every single changed byte is either found or lies outside what the checksum covers and matters.
+// TestFlippedBytes: every changed byte is detected, or belongs to a field that the checksum
+// does not cover.
 func TestFlippedBytes(t *testing.T) {
-	raw := write(t, None, 5, topic.Record{Key: []byte("k"), Value: []byte("value"), Time: 1000, Headers: []topic.Header{{Key: "h", Value: []byte("v")}}})
+	raw := write(
+		t,
+		None,
+		5,
+		topic.Record{
+			Key:     []byte("k"),
+			Value:   []byte("value"),
+			Time:    1000,
+			Headers: []topic.Header{{Key: "h", Value: []byte("v")}},
+		},
+	)
 	for i := range raw {
 		bad := bytes.Clone(raw)
 		bad[i] ^= 0x41
@@ -159,7 +178,7 @@ func TestFlippedBytes(t *testing.T) {
 		n, err := Walk(&f, bad, all())
 		switch {
 		case i < atLength || i >= 12 && i < atMagic: // base offset, leader epoch
-		case i < 12: // length: longer than the bytes, or an error
+		case i < 12: // the length: longer than the bytes, or an error
 			if n != 0 && err == nil {
 				t.Errorf("byte %d: not noticed", i)
 			}
@@ -169,7 +188,7 @@ func TestFlippedBytes(t *testing.T) {
 	}
 }
 
-// seal gives a hand-made batch its checksum.
+// seal sets the checksum of a batch that was built by hand.
 func seal(b []byte) []byte {
 	binary.BigEndian.PutUint32(b[atLength:], uint32(len(b)-12))
 	binary.BigEndian.PutUint32(b[atCRC:], crc32.Checksum(b[atAttributes:], castagnoli))
@@ -208,7 +227,9 @@ func TestMalformed(t *testing.T) {
 
 func TestBatchesBeforeABrokenOneAreKept(t *testing.T) {
 	for _, c := range codecs {
-		raw := append(write(t, c, 0, topic.Record{Value: []byte("a")}), write(t, c, 1, topic.Record{Value: []byte("b")})...)
+		raw := append(
+			write(t, c, 0, topic.Record{Value: []byte("a")}),
+			write(t, c, 1, topic.Record{Value: []byte("b")})...)
 		raw[len(raw)-1] ^= 1
 		var f topic.Fetch
 		n, err := Walk(&f, raw, all())
@@ -227,7 +248,7 @@ func TestDecompressionIsBounded(t *testing.T) {
 			records = binary.AppendUvarint(nil, 1<<31) // claims 2 GiB
 		default:
 			one, _ := compress(nil, bomb, c)
-			records = bytes.Repeat(one, 5) // members and frames follow one another
+			records = bytes.Repeat(one, 5) // members and frames are concatenated
 		}
 		if _, err := decompress(nil, records, c, 4<<20); !errors.Is(err, errTooLarge) {
 			t.Errorf("%s: %v", c, err)
@@ -238,7 +259,7 @@ func TestDecompressionIsBounded(t *testing.T) {
 	}
 }
 
-// lz4Frame is a frame of one block.
+// lz4Frame returns a frame of one block.
 func lz4Frame(block []byte) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, lz4Magic)
 	b = append(b, 0x60, 0x70, 0)
@@ -248,7 +269,7 @@ func lz4Frame(block []byte) []byte {
 }
 
 func lz4Bomb() []byte {
-	block := []byte{0x1f, 'a', 1, 0} // one literal and a match that goes on and on
+	block := []byte{0x1f, 'a', 1, 0} // one literal and a match of excessive length
 	block = append(block, bytes.Repeat([]byte{255}, 5<<20/255)...)
 	return lz4Frame(append(block, 0))
 }
@@ -291,20 +312,25 @@ func TestControlBatches(t *testing.T) {
 	if _, err := Walk(&f, raw, w); err != nil {
 		t.Fatal(err)
 	}
-	if f.Rows() != 1 || f.Next != 4 || len(seen) != 2 || !seen[1].Control() || !seen[1].Marker || !seen[1].Commit || seen[0].Marker {
+	if f.Rows() != 1 || f.Next != 4 || len(seen) != 2 || !seen[1].Control() || !seen[1].Marker || !seen[1].Commit ||
+		seen[0].Marker {
 		t.Fatalf("rows %d, next %d, seen %+v", f.Rows(), f.Next, seen)
 	}
 }
 
-// A batch as a foreign client wrote it, taken apart field by field from the protocol's definition.
+// TestKnownBytes decodes a batch that another client has written, field by field according to
+// the protocol's definition.
 func TestKnownBytes(t *testing.T) {
-	raw, _ := hex.DecodeString("0000000000000000" + "0000003e" + "ffffffff" + "02" + "00000000" + "0000" + "00000000" +
-		"0000018bcfe56800" + "0000018bcfe56800" + "ffffffffffffffff" + "ffff" + "ffffffff" + "00000001" + "18" + "00" + "00" + "00" + "026b" + "0a68656c6c6f" + "00")
+	raw, _ := hex.DecodeString(
+		"0000000000000000" + "0000003e" + "ffffffff" + "02" + "00000000" + "0000" + "00000000" +
+			"0000018bcfe56800" + "0000018bcfe56800" + "ffffffffffffffff" + "ffff" + "ffffffff" + "00000001" + "18" + "00" + "00" + "00" + "026b" + "0a68656c6c6f" + "00",
+	)
 	var f topic.Fetch
 	if _, err := Walk(&f, seal(raw), all()); err != nil {
 		t.Fatal(err)
 	}
-	if f.Rows() != 1 || string(f.Key.At(0)) != "k" || string(f.Value.At(0)) != "hello" || f.Times[0] != 1700000000000 {
+	if f.Rows() != 1 || string(f.Key.At(0)) != "k" || string(f.Value.At(0)) != "hello" ||
+		f.Times[0] != 1700000000000 {
 		t.Fatalf("%+v", f)
 	}
 	mine := write(t, None, 0, topic.Record{Key: []byte("k"), Value: []byte("hello"), Time: 1700000000000})
@@ -330,12 +356,20 @@ func TestWriterRefuses(t *testing.T) {
 
 func FuzzWalk(f *testing.F) {
 	for _, c := range codecs {
-		f.Add(write(f, c, 7, topic.Record{Key: []byte("k"), Value: []byte("v"), Headers: []topic.Header{{Key: "h"}}}, topic.Record{}))
+		f.Add(
+			write(
+				f,
+				c,
+				7,
+				topic.Record{Key: []byte("k"), Value: []byte("v"), Headers: []topic.Header{{Key: "h"}}},
+				topic.Record{},
+			),
+		)
 	}
 	f.Add(seal(write(f, None, 0, topic.Record{})[:HeaderSize]))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		if len(raw) >= HeaderSize && len(raw) < 1<<16 {
-			seal(raw) // so that what lies behind the checksum is reached
+			seal(raw) // so that the fields after the checksum are reached
 		}
 		var out topic.Fetch
 		n, err := Walk(&out, raw, all())

@@ -14,10 +14,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// Codec is how the records of a batch are compressed; the numbers are Kafka's.
+// Codec is the compression of a batch's records; the values are Kafka's.
 type Codec int8
 
-// The codecs. LZ4 is read, not written.
+// The codecs. LZ4 can be read but not written.
 const (
 	None   Codec = 0
 	Gzip   Codec = 1
@@ -26,6 +26,8 @@ const (
 	Zstd   Codec = 4
 )
 
+// String implements Expr.
+// String returns the name of the codec.
 func (c Codec) String() string {
 	if c < None || c > Zstd {
 		return fmt.Sprintf("codec %d", int8(c))
@@ -33,19 +35,20 @@ func (c Codec) String() string {
 	return [...]string{"none", "gzip", "snappy", "lz4", "zstd"}[c]
 }
 
-// MaxDecoded bounds the bytes that one Walk holds after decompression. MaxBatch bounds what one batch may hold: such a batch is read as a
-// stream, a piece per Walk, and what lies beyond is passed over. MaxWindow bounds the memory a zstd frame may ask for.
+// MaxDecoded limits the bytes that one Walk holds after decompression. MaxBatch limits the size
+// of one batch: a batch larger than MaxDecoded is decompressed as a stream, one part per Walk,
+// and the part beyond MaxBatch is skipped. MaxWindow limits the memory of a zstd frame.
 const (
 	MaxDecoded = 64 << 20
 	MaxBatch   = 1 << 30
 	MaxWindow  = 8 << 20
 )
 
-// caps are the limits of a walk; tests have smaller ones.
+// caps are the limits of a walk; tests use smaller ones.
 type caps struct {
-	whole  int   // bytes of a batch that is decompressed in one piece, without asking its turn
+	whole  int   // bytes of a batch that is decompressed at once and without Window.Gate
 	held   int   // bytes that a walk holds
-	batch  int64 // bytes that are looked at of one batch
+	batch  int64 // bytes that are decompressed of one batch
 	record int   // bytes of one record, if its batch is read as a stream
 }
 
@@ -53,13 +56,23 @@ var standard = caps{whole: 8 << 20, held: MaxDecoded, batch: MaxBatch, record: M
 
 var errTooLarge = errors.New("the batch holds too many bytes")
 
-// zstd's coders are costly to make and safe to share.
+// zstd's coders are expensive to create and safe for concurrent use.
 var (
 	zstdReader = sync.OnceValues(func() (*zstd.Decoder, error) {
-		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(standard.whole)), zstd.WithDecoderMaxWindow(MaxWindow))
+		return zstd.NewReader(
+			nil,
+			zstd.WithDecoderConcurrency(0),
+			zstd.WithDecoderMaxMemory(uint64(standard.whole)),
+			zstd.WithDecoderMaxWindow(MaxWindow),
+		)
 	})
 	zstdWriter = sync.OnceValues(func() (*zstd.Encoder, error) {
-		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
+		return zstd.NewWriter(
+			nil,
+			zstd.WithEncoderConcurrency(1),
+			zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithWindowSize(1<<20),
+		)
 	})
 )
 
@@ -88,7 +101,8 @@ func compress(dst, src []byte, c Codec) ([]byte, error) {
 	return nil, fmt.Errorf("batches are not written with %s", c)
 }
 
-// decompress appends what src holds to dst; more than room bytes are errTooLarge, as soon as that is known.
+// decompress appends the decompressed src to dst. It returns errTooLarge as soon as the result
+// exceeds room bytes.
 func decompress(dst, src []byte, c Codec, room int) ([]byte, error) {
 	switch c {
 	case None:
@@ -108,14 +122,16 @@ func decompress(dst, src []byte, c Codec, room int) ([]byte, error) {
 	return nil, fmt.Errorf("unknown %s", c)
 }
 
-// unzstd decodes what fits the standard limit at once. A frame says how much it holds, or it is stopped on its way.
+// unzstd decodes frames within the standard limit at once. A frame without a content size is
+// stopped when it exceeds room.
 func unzstd(dst, src []byte, room int) ([]byte, error) {
 	r, err := zstdReader()
 	if err != nil {
 		return nil, err
 	}
 	out, err := r.DecodeAll(src, dst)
-	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) || len(out)-len(dst) > room {
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded) ||
+		len(out)-len(dst) > room {
 		err = errTooLarge
 	}
 	if err != nil {
@@ -140,7 +156,8 @@ func gunzip(dst, src []byte, room int) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// xerial is how the stream form of snappy begins, which Java's client writes: blocks with lengths. Others write one bare block.
+// xerial is the beginning of snappy's stream format, which Java's client writes: blocks with
+// lengths. Other clients write a single raw block.
 var xerial = []byte("\x82SNAPPY\x00")
 
 func unsnappy(dst, src []byte, room int) ([]byte, error) {
@@ -148,17 +165,17 @@ func unsnappy(dst, src []byte, room int) ([]byte, error) {
 		return unsnappyBlock(dst, src, room)
 	}
 	if len(src) < 16 {
-		return nil, errors.New("snappy: the stream's head is cut")
+		return nil, errors.New("snappy: the stream header is truncated")
 	}
-	src = src[16:] // magic, version, lowest version that reads it
+	src = src[16:] // magic, version, lowest compatible version
 	start := len(dst)
 	for len(src) > 0 {
 		if len(src) < 4 {
-			return nil, errors.New("snappy: a block's length is cut")
+			return nil, errors.New("snappy: the length of a block is truncated")
 		}
 		n := int64(binary.BigEndian.Uint32(src))
 		if src = src[4:]; n > int64(len(src)) {
-			return nil, errors.New("snappy: a block is cut")
+			return nil, errors.New("snappy: a block is truncated")
 		}
 		var err error
 		if dst, err = unsnappyBlock(dst, src[:n], room-(len(dst)-start)); err != nil {

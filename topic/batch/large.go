@@ -10,9 +10,10 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// large reads a batch that is too large to be decompressed in one piece. Records come out of a stream one by one: those that are too
-// large, and those that the window leaves out, are passed over in it. What is kept is appended to f and to data, until a walk's worth is
-// held: more says that the batch goes on, and the next walk begins it again, at its first offset not read.
+// large reads a batch that is too large to be decompressed at once. It decodes records one by
+// one from a stream, and skips those that are too large or outside the window. Records are
+// appended to f and data until the limit of a walk is reached. more: the batch is not finished,
+// and the next walk starts it again, at its first unread offset.
 func (w *walk) large(h *Header, body []byte) (more bool, err error) {
 	if w.Gate != nil {
 		w.Gate.Lock()
@@ -38,7 +39,13 @@ func (w *walk) large(h *Header, body []byte) (more bool, err error) {
 		case at >= w.To:
 			return false, nil
 		case at >= w.From && r.size > w.record:
-			w.bad(h, at, at+1, int64(r.size), fmt.Errorf("%w: the record has %d bytes, the limit is %d", topic.ErrOversized, r.size, w.record))
+			w.bad(
+				h,
+				at,
+				at+1,
+				int64(r.size),
+				fmt.Errorf("%w: the record has %d bytes, the limit is %d", topic.ErrOversized, r.size, w.record),
+			)
 			next = at + 1
 			fallthrough
 		case at < w.From:
@@ -82,16 +89,17 @@ type stream struct {
 	n int64 // bytes read
 }
 
-// recordHead is what is known of a record before its key: bytes is how it begins, its length included.
+// recordHead is the part of a record before its key; bytes is its encoding, including the
+// length.
 type recordHead struct {
-	size, head int // bytes of the record, and those of its head, both without its length
+	size, head int // sizes of the record and of its head, both without the length field
 	delta      int64
-	bytes      []byte // valid until the stream is read on
+	bytes      []byte // valid until the next read of the stream
 }
 
-// head reads a record up to its offset.
+// head decodes a record up to its offset.
 func (s *stream) head() (r recordHead, err error) {
-	const most = 3*binary.MaxVarintLen64 + 1 // length, attributes, time, offset
+	const most = 3*binary.MaxVarintLen64 + 1 // length, attributes, timestamp, offset
 	b, err := s.r.Peek(most)
 	if len(b) == 0 {
 		return r, err
@@ -114,7 +122,7 @@ func (s *stream) head() (r recordHead, err error) {
 	return r, s.advance(i)
 }
 
-// advance takes bytes that were seen already.
+// advance consumes bytes that have been peeked.
 func (s *stream) advance(n int) error {
 	s.n += int64(n)
 	_, err := s.r.Discard(n)
@@ -133,12 +141,13 @@ func (s *stream) fill(b []byte) error {
 	return err
 }
 
-// bounded ends a stream with errTooLarge after n bytes.
+// bounded is a stream that ends with errTooLarge after n bytes.
 type bounded struct {
 	io.Reader
 	n int64
 }
 
+// Read implements io.Reader.
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.n <= 0 {
 		return 0, errTooLarge

@@ -13,10 +13,10 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// small are limits that a test comes over quickly.
+// small are limits that a test exceeds quickly.
 var small = caps{whole: 1 << 10, held: 64 << 10, batch: 1 << 20, record: 16 << 10}
 
-// packed is a batch whose records are compressed by pack.
+// packed returns a batch whose records are compressed by pack.
 func packed(t testing.TB, c Codec, base topic.Offset, pack func([]byte) []byte, records ...topic.Record) []byte {
 	t.Helper()
 	raw := write(t, None, base, records...)
@@ -26,7 +26,7 @@ func packed(t testing.TB, c Codec, base topic.Offset, pack func([]byte) []byte, 
 	return seal(raw)
 }
 
-// packers are the forms in which producers compress.
+// packers are the compressed formats that producers use.
 var packers = []struct {
 	name string
 	c    Codec
@@ -103,7 +103,7 @@ func lz4Runs(b []byte) (out []byte) {
 	return out
 }
 
-// pieces walks raw to its end, with limits.
+// pieces walks raw to its end with limits.
 func pieces(t *testing.T, raw []byte, c caps, window Window) (got []string, bad []topic.Bad, walks int) {
 	t.Helper()
 	for at := 0; at < len(raw) && window.From < window.To; walks++ {
@@ -131,7 +131,8 @@ func pieces(t *testing.T, raw []byte, c caps, window Window) (got []string, bad 
 	return got, bad, walks
 }
 
-// Of a batch far over the limits every record that fits is read, and every other is named with its place and its own size.
+// TestLargeBatch: of a batch far above the limits, every record within the limits is read, and
+// every other record is reported with its offset and size.
 func TestLargeBatch(t *testing.T) {
 	var records []topic.Record
 	var want []string
@@ -142,17 +143,28 @@ func TestLargeBatch(t *testing.T) {
 		} else {
 			want = append(want, fmt.Sprintf("%d:k%d:%d", 100+i, i, size))
 		}
-		records = append(records, topic.Record{Key: fmt.Appendf(nil, "k%d", i), Value: bytes.Repeat([]byte{'A'}, size), Time: int64(i)})
+		records = append(
+			records,
+			topic.Record{Key: fmt.Appendf(nil, "k%d", i), Value: bytes.Repeat([]byte{'A'}, size), Time: int64(i)},
+		)
 	}
 	for _, p := range packers {
 		t.Run(p.name, func(t *testing.T) {
 			raw := packed(t, p.c, 100, p.pack, records...)
 			raw = append(raw, write(t, None, 140, topic.Record{Key: []byte("after"), Value: []byte("x")})...)
 			got, bad, walks := pieces(t, raw, small, Window{From: 100, To: topic.End, Pass: true})
-			if all := append(want[:len(want):len(want)], "140:after:1"); strings.Join(got, " ") != strings.Join(all, " ") {
+			if all := append(want[:len(want):len(want)], "140:after:1"); strings.Join(
+				got,
+				" ",
+			) != strings.Join(
+				all,
+				" ",
+			) {
 				t.Errorf("read %v", got)
 			}
-			if len(bad) != 2 || bad[0].From != 103 || bad[0].To != 104 || bad[0].Size>>8 != 50_000>>8 || bad[1].From != 120 || bad[1].Size>>8 != 220_000>>8 {
+			if len(bad) != 2 || bad[0].From != 103 || bad[0].To != 104 || bad[0].Size>>8 != 50_000>>8 ||
+				bad[1].From != 120 ||
+				bad[1].Size>>8 != 220_000>>8 {
 				t.Errorf("passed over %v", bad)
 			}
 			for _, b := range bad {
@@ -171,7 +183,7 @@ func TestLargeBatch(t *testing.T) {
 	}
 }
 
-// A batch without an end is given up at the limit, from the record on that lies there.
+// TestBomb: a batch without an end is skipped from the record at the limit on.
 func TestBomb(t *testing.T) {
 	first := topic.Record{Key: []byte("first"), Value: []byte("x")}
 	bomb := topic.Record{Value: bytes.Repeat([]byte{'A'}, 3<<20)}
@@ -179,7 +191,8 @@ func TestBomb(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			raw := append(packed(t, p.c, 7, p.pack, first, bomb, first), write(t, None, 10, first)...)
 			got, bad, _ := pieces(t, raw, small, Window{From: 7, To: topic.End, Pass: true})
-			if strings.Join(got, " ") != "7:first:1 10:first:1" && strings.Join(got, " ") != "10:first:1" { // one frame, one window: all of it
+			if strings.Join(got, " ") != "7:first:1 10:first:1" && strings.Join(got, " ") != "10:first:1" {
+				// one frame and one window: the whole batch
 				t.Errorf("read %v", got)
 			}
 			var at topic.Offset
@@ -193,31 +206,49 @@ func TestBomb(t *testing.T) {
 				t.Errorf("passed over %v", bad)
 			}
 			var f topic.Fetch
-			if n, err := (&walk{Window: all(), caps: small, f: &f}).all(raw); n != 0 || !errors.Is(err, ErrCorrupt) || !errors.Is(err, errTooLarge) {
+			if n, err := (&walk{Window: all(), caps: small, f: &f}).all(raw); n != 0 || !errors.Is(err, ErrCorrupt) ||
+				!errors.Is(err, errTooLarge) {
 				t.Errorf("where nothing may be passed over: %d, %v", n, err)
 			}
 		})
 	}
 }
 
-// One bare block has no stream: it is passed over as a whole, by what it says of itself.
+// TestBareSnappyBlock: a single raw block cannot be streamed and is skipped as a whole,
+// according to its header.
 func TestBareSnappyBlock(t *testing.T) {
-	raw := packed(t, Snappy, 0, func(b []byte) []byte { out, _ := compress(nil, b, Snappy); return out }, topic.Record{Value: make([]byte, 1<<20)})
+	raw := packed(
+		t,
+		Snappy,
+		0,
+		func(b []byte) []byte { out, _ := compress(nil, b, Snappy); return out },
+		topic.Record{Value: make([]byte, 1<<20)},
+	)
 	_, bad, _ := pieces(t, raw, small, Window{To: topic.End, Pass: true})
 	if len(bad) != 1 || bad[0].From != 0 || bad[0].To != 1 || !errors.Is(bad[0], topic.ErrOversized) {
 		t.Errorf("%v", bad)
 	}
 }
 
-// What the checksum calls sound and no reader can read was written so by its producer.
+// TestUnreadableBatch: data with a valid checksum that cannot be decoded was written
+// incorrectly by its producer.
 func TestUnreadableBatch(t *testing.T) {
 	good := topic.Record{Value: []byte("x")}
 	for _, c := range []Codec{None, Gzip, Snappy, LZ4, Zstd, 7} {
-		raw := packed(t, c, 5, func([]byte) []byte { return []byte("this is nothing that anybody could read") }, good, good)
+		raw := packed(
+			t,
+			c,
+			5,
+			func([]byte) []byte { return []byte("this is nothing that anybody could read") },
+			good,
+			good,
+		)
 		raw = append(raw, write(t, None, 7, good)...)
 		var f topic.Fetch
 		n, err := Walk(&f, raw, Window{To: topic.End, Pass: true})
-		if err != nil || n != len(raw) || f.Rows() != 1 || f.Next != 8 || len(f.Bad) != 1 || f.Bad[0].From != 5 || f.Bad[0].To != 7 || !errors.Is(f.Bad[0], topic.ErrUnreadable) {
+		if err != nil || n != len(raw) || f.Rows() != 1 || f.Next != 8 || len(f.Bad) != 1 || f.Bad[0].From != 5 ||
+			f.Bad[0].To != 7 ||
+			!errors.Is(f.Bad[0], topic.ErrUnreadable) {
 			t.Errorf("%s: %d, %v, %+v", c, n, err, f)
 		}
 		raw[len(raw)-1] ^= 1
@@ -227,11 +258,12 @@ func TestUnreadableBatch(t *testing.T) {
 	}
 }
 
-// However much a batch claims, little is held of it.
+// TestBombInLittleMemory: memory does not depend on the size that a batch claims.
 func TestBombInLittleMemory(t *testing.T) {
 	const size = 100 << 20
-	head := append(binary.AppendVarint(nil, size), 0, 0, 0, 1)                // attributes, time, offset, no key
-	one := append(binary.AppendVarint(head, size-9), make([]byte, size-8)...) // the last of them: no headers
+	// attributes, timestamp, offset, no key
+	head := append(binary.AppendVarint(nil, size), 0, 0, 0, 1)
+	one := append(binary.AppendVarint(head, size-9), make([]byte, size-8)...) // no headers
 	for _, p := range packers {
 		raw := packed(t, p.c, 0, func([]byte) []byte { return p.pack(one) }, topic.Record{})
 		var before, after runtime.MemStats

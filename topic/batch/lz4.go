@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// The LZ4 frame format, as far as Kafka's producers use it: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md.
-// Checksums of frames are not compared, because the batch has its own.
+// The LZ4 frame format, as far as Kafka's producers use it:
+// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md. Checksums of frames are not
+// verified, because the batch has its own.
 const lz4Magic = 0x184D2204
 
 var errLZ4 = errors.New("lz4: malformed frame")
@@ -27,13 +28,13 @@ func unlz4(dst, src []byte, room int) ([]byte, error) {
 	return dst, nil
 }
 
-// lz4Head reads the beginning of a frame.
+// lz4Head decodes the header of a frame.
 func lz4Head(src []byte) (flags byte, rest []byte, err error) {
 	if len(src) < 7 || binary.LittleEndian.Uint32(src) != lz4Magic {
 		return 0, nil, errLZ4
 	}
 	flags = src[4]
-	if flags>>6 != 1 || flags&0x01 != 0 { // version 1; dictionaries are not known here
+	if flags>>6 != 1 || flags&0x01 != 0 { // version 1; dictionaries are not supported
 		return 0, nil, fmt.Errorf("lz4: unsupported frame flags %#x", flags)
 	}
 	head := 7
@@ -46,7 +47,8 @@ func lz4Head(src []byte) (flags byte, rest []byte, err error) {
 	return flags, src[head:], nil
 }
 
-// lz4Blocks reads the blocks of one frame and its end. Blocks may refer to bytes of earlier blocks of the frame.
+// lz4Blocks decodes the blocks and the end of one frame. Blocks may refer to bytes of earlier
+// blocks of the frame.
 func lz4Blocks(dst, src []byte, limit int, flags byte) (out, rest []byte, err error) {
 	first := len(dst)
 	for {
@@ -66,14 +68,15 @@ func lz4Blocks(dst, src []byte, limit int, flags byte) (out, rest []byte, err er
 	}
 }
 
-// lz4Next takes the next block of a frame; nil: the frame has ended.
+// lz4Next returns the next block of a frame; nil: the frame has ended.
 func lz4Next(src []byte, flags byte) (block []byte, stored bool, rest []byte, err error) {
 	if len(src) < 4 {
 		return nil, false, nil, errLZ4
 	}
 	size := binary.LittleEndian.Uint32(src)
 	n, sum := int(size&^(1<<31)), 0
-	if size == 0 && flags&0x04 != 0 || size != 0 && flags&0x10 != 0 { // checksum of the content, of the block
+	if size == 0 && flags&0x04 != 0 || size != 0 && flags&0x10 != 0 {
+		// checksum of the content, or of the block
 		sum = 4
 	}
 	if src = src[4:]; n+sum > len(src) {
@@ -85,7 +88,8 @@ func lz4Next(src []byte, flags byte) (block []byte, stored bool, rest []byte, er
 	return src[:n:n], size>>31 != 0, src[n+sum:], nil
 }
 
-// lz4Block reads one compressed block: literals and matches in turn; a match may not reach before dst[first].
+// lz4Block decodes one compressed block: literals and matches alternately. A match must not
+// refer to bytes before dst[first].
 func lz4Block(dst, src []byte, first, limit int) ([]byte, error) {
 	for len(src) > 0 {
 		token := src[0]
@@ -114,7 +118,9 @@ func lz4Block(dst, src []byte, first, limit int) ([]byte, error) {
 		}
 		src = rest
 		from := len(dst) - back
-		for match > 0 { // the source may overlap what is being written: each round doubles what can be copied
+		for match > 0 {
+			// the match may overlap its destination: each iteration doubles the bytes that can
+			// be copied
 			n := min(match, len(dst)-from)
 			dst = append(dst, dst[from:from+n]...)
 			match -= n
@@ -123,7 +129,8 @@ func lz4Block(dst, src []byte, first, limit int) ([]byte, error) {
 	return dst, nil
 }
 
-// lz4Length reads the extension bytes of a length of 15; it stops early when the length is out of bounds anyway.
+// lz4Length decodes the extension bytes of a length of 15. It stops early if the length is out
+// of bounds anyway.
 func lz4Length(n int, src []byte) (int, []byte, bool) {
 	if n < 15 {
 		return n, src, true

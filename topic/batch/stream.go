@@ -12,8 +12,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// inflate reads what src holds as a stream, in little memory whatever src claims: a window, or a block of at most limit bytes. Its errors
-// wrap errTooLarge where more would be needed.
+// inflate returns src decompressed as a stream. It needs little memory whatever src claims: a
+// window, or a block of at most limit bytes. Its errors wrap errTooLarge if more would be
+// needed.
 func inflate(src []byte, c Codec, limit int) (io.ReadCloser, error) {
 	switch c {
 	case None:
@@ -30,7 +31,7 @@ func inflate(src []byte, c Codec, limit int) (io.ReadCloser, error) {
 	return nil, fmt.Errorf("unknown %s", c)
 }
 
-// zstdStream gives a frame of one segment, whose window is all of it, in one piece.
+// zstdStream decodes a frame with a single segment, whose window is the whole frame, at once.
 func zstdStream(src []byte, limit int) (io.ReadCloser, error) {
 	var h zstd.Header
 	if err := h.Decode(src); err != nil {
@@ -40,8 +41,13 @@ func zstdStream(src []byte, limit int) (io.ReadCloser, error) {
 	if h.SingleSegment && h.FrameContentSize <= uint64(limit) {
 		window = max(window, h.FrameContentSize)
 	}
-	r, err := zstd.NewReader(bytes.NewReader(src), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window),
-		zstd.WithDecoderMaxMemory(window))
+	r, err := zstd.NewReader(
+		bytes.NewReader(src),
+		zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(window),
+		zstd.WithDecoderMaxMemory(window),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
@@ -50,6 +56,7 @@ func zstdStream(src []byte, limit int) (io.ReadCloser, error) {
 
 type zstdReadCloser struct{ io.ReadCloser }
 
+// Read implements io.Reader.
 func (z zstdReadCloser) Read(p []byte) (int, error) {
 	n, err := z.ReadCloser.Read(p)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
@@ -58,13 +65,15 @@ func (z zstdReadCloser) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// blocks is a stream of blocks that are decoded one after another; next gets the block before, for its memory.
+// blocks is a stream of blocks that are decoded one after another. next receives the previous
+// block to reuse its memory.
 type blocks struct {
 	next  func(before []byte) (block []byte, err error)
 	block []byte
 	at    int
 }
 
+// Read implements io.Reader.
 func (b *blocks) Read(p []byte) (int, error) {
 	for b.at == len(b.block) {
 		block, err := b.next(b.block)
@@ -78,7 +87,7 @@ func (b *blocks) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// snappyBlocks gives the blocks of the stream form, or the one bare block.
+// snappyBlocks returns the blocks of the stream format, or the single raw block.
 func snappyBlocks(src []byte, limit int) func([]byte) ([]byte, error) {
 	bare := !bytes.HasPrefix(src, xerial)
 	if !bare {
@@ -91,7 +100,7 @@ func snappyBlocks(src []byte, limit int) func([]byte) ([]byte, error) {
 		block := src
 		if !bare {
 			if len(src) < 4 || int64(binary.BigEndian.Uint32(src)) > int64(len(src)-4) {
-				return nil, errors.New("snappy: a block is cut")
+				return nil, errors.New("snappy: a block is truncated")
 			}
 			block = src[4 : 4+binary.BigEndian.Uint32(src)]
 			src = src[4:]
@@ -112,13 +121,13 @@ func snappyBlocks(src []byte, limit int) func([]byte) ([]byte, error) {
 }
 
 const (
-	lz4History = 64 << 10 // how far a match reaches back
-	lz4Most    = 4 << 20  // the largest block of the format
+	lz4History = 64 << 10 // maximum distance of a match
+	lz4Most    = 4 << 20  // maximum block size of the format
 )
 
-// lz4Stream gives the blocks of all frames.
+// lz4Stream returns the blocks of all frames.
 func lz4Stream(src []byte) func([]byte) ([]byte, error) {
-	var buf []byte // the end of what was given out, then the block
+	var buf []byte // the end of the data already returned, then the block
 	var flags byte
 	within := false
 	return func([]byte) ([]byte, error) {

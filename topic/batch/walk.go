@@ -11,11 +11,13 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Window says which records a walk keeps: those with From <= offset < To, of batches for which Visit returns true (nil: of all).
-// Visit sees every batch in order, control batches too; their records are never kept. With its help a reader of Kafka leaves out aborted
-// transactions. Rows bounds the records of one walk, at the end of a batch (0: no bound). Pass: what is too large, and a batch that is as
-// its producer wrote it and yet malformed, becomes a Bad of the fetch; else it is an error. Gate, if not nil, is held while a large batch is
-// decompressed.
+// Window selects the records of a walk: those with From <= offset < To, in batches for which
+// Visit returns true (nil: all batches). Visit is called for every batch in order, including
+// control batches, whose records are never returned. The Kafka reader uses it to leave out
+// aborted transactions. Rows limits the records of one walk, at the end of a batch (0: no
+// limit). With Pass, data that is too large, or malformed although its checksum is valid,
+// becomes a Bad of the fetch; otherwise it is an error. Gate, if not nil, is held while a large
+// batch is decompressed.
 type Window struct {
 	From, To topic.Offset
 	Rows     int
@@ -24,24 +26,28 @@ type Window struct {
 	Gate     sync.Locker
 }
 
-// minRecord is the size of the smallest record: length, attributes, time, offset, no key, no value, no headers.
+// minRecord is the size of the smallest record: length, attributes, timestamp, offset, no key,
+// no value, no headers.
 const minRecord = 7
 
-// Walk reads the whole batches that raw begins with into the columns of f, which it replaces, and returns the number of bytes they
-// take; a batch cut at the end of raw is left. f.Next becomes the offset after the last batch, holes included, but at most w.To; f.From is left
-// alone. Uncompressed records are not copied: f then shares raw. Every batch's checksum is compared. An error (ErrCorrupt, wrapped)
-// belongs to the batch at raw[n:]; f holds the batches before it. A batch that holds more than MaxDecoded comes in pieces: then f.Next
-// lies within the batch at raw[n:], and the next walk begins with that batch and From = f.Next.
+// Walk decodes the complete batches at the beginning of raw into the columns of f, which it
+// replaces, and returns the number of bytes that they occupy. A batch that is truncated at the
+// end of raw is left. f.Next is set to the offset after the last batch, holes included, but at
+// most w.To; f.From does not change. Uncompressed records are not copied, so f may share raw.
+// Every batch's checksum is verified. An error (ErrCorrupt, wrapped) belongs to the batch at
+// raw[n:]; f contains the batches before it. A batch larger than MaxDecoded is decoded in
+// parts: f.Next is then within the batch at raw[n:], and the next walk must begin with that
+// batch and From = f.Next.
 func Walk(f *topic.Fetch, raw []byte, w Window) (n int, err error) {
 	return (&walk{Window: w, caps: standard, f: f}).all(raw)
 }
 
-// walk is one walk under way.
+// walk is the state of one call of Walk.
 type walk struct {
 	Window
 	caps
 	f          *topic.Fetch
-	data       []byte // what the spans of f count in: raw, or what was decompressed
+	data       []byte // the bytes that the spans of f refer to: raw, or decompressed data
 	compressed bool
 }
 
@@ -56,7 +62,7 @@ func (w *walk) all(raw []byte) (n int, err error) {
 	}
 	rows = min(rows, len(raw)/minRecord+1)
 	if w.compressed {
-		rows = min(rows, 1<<16) // what a header claims is not believed before the records are there
+		rows = min(rows, 1<<16) // limits the allocation: the header may claim more records than exist
 	}
 	f := w.f
 	f.Offsets = make([]topic.Offset, 0, rows)
@@ -79,7 +85,7 @@ func (w *walk) all(raw []byte) (n int, err error) {
 		n += h.Size
 		f.Next = min(h.Next(), w.To)
 		if w.compressed && len(w.data) > w.held {
-			return n, nil // the rest comes with the next walk
+			return n, nil // the next walk returns the rest
 		}
 	}
 	if past {
@@ -88,7 +94,8 @@ func (w *walk) all(raw []byte) (n int, err error) {
 	return n, err
 }
 
-// one appends the records of the batch at raw[n:]. more: the walk ends before all of them are read.
+// one appends the records of the batch at raw[n:]. more: the walk ends before all of them are
+// read.
 func (w *walk) one(h *Header, raw []byte, n int) (more bool, err error) {
 	rows, body := len(w.f.Offsets), raw[n+HeaderSize:n+h.Size]
 	if !w.compressed {
@@ -102,7 +109,7 @@ func (w *walk) one(h *Header, raw []byte, n int) (more bool, err error) {
 	data, err := decompress(w.data, body, h.Codec(), w.whole)
 	if errors.Is(err, errTooLarge) {
 		if from > 0 {
-			return true, nil // it has a walk of its own
+			return true, nil // it gets a walk of its own
 		}
 		return w.large(h, body)
 	}
@@ -117,7 +124,8 @@ func (w *walk) one(h *Header, raw []byte, n int) (more bool, err error) {
 	return false, nil
 }
 
-// rest passes over a batch from an offset on, for the error there; if nothing is to be passed over it returns the error.
+// rest skips the remainder of a batch from an offset on because of an error there, or returns
+// the error if w.Pass is not set.
 func (w *walk) rest(h *Header, from topic.Offset, size int64, err error) error {
 	if !w.Pass {
 		return fmt.Errorf("%w at offset %d: %w", ErrCorrupt, from, err)
@@ -129,18 +137,24 @@ func (w *walk) rest(h *Header, from topic.Offset, size int64, err error) error {
 	if errors.Is(err, errTooLarge) {
 		what = topic.ErrOversized
 	}
-	w.bad(h, from, h.Next(), max(size, int64(h.Size)), fmt.Errorf("%w: a batch of %d bytes (%s): %w", what, h.Size, h.Codec(), err))
+	w.bad(
+		h,
+		from,
+		h.Next(),
+		max(size, int64(h.Size)),
+		fmt.Errorf("%w: a batch of %d bytes (%s): %w", what, h.Size, h.Codec(), err),
+	)
 	return nil
 }
 
-// bad notes what is passed over, as far as it lies in the window.
+// bad records a skipped part, as far as it is in the window.
 func (w *walk) bad(h *Header, from, to topic.Offset, size int64, err error) {
 	if from, to = max(from, w.From), min(to, w.To); from < to {
 		w.f.Bad = append(w.f.Bad, topic.Bad{From: from, To: to, Time: h.MaxTime, Size: size, Err: err})
 	}
 }
 
-// cut takes the rows of a broken batch off again.
+// cut removes the rows of an invalid batch.
 func (w *walk) cut(rows int) {
 	f := w.f
 	f.Offsets, f.Times = f.Offsets[:rows], f.Times[:rows]
@@ -155,8 +169,9 @@ type surveyed struct {
 	keep bool
 }
 
-// survey reads and checks the headers of the whole batches in raw; batches before the window are passed over unchecked. past: a batch
-// behind the window was met, so that all of the window is there.
+// survey decodes and checks the headers of the complete batches in raw. Batches before the
+// window are skipped unchecked. past: a batch after the window was found, so the window is
+// complete.
 func survey(raw []byte, w *Window) (plan []surveyed, past bool, err error) {
 	rows := 0
 	for at := 0; at < len(raw) && at < math.MaxInt32/2; {
@@ -194,7 +209,8 @@ func survey(raw []byte, w *Window) (plan []surveyed, past bool, err error) {
 	return plan, false, nil
 }
 
-// marker reads the end of a transaction from a control batch: a key of version and type, 0 abort and 1 commit.
+// marker decodes the end of a transaction from a control batch: a key of version and type, 0
+// for abort and 1 for commit.
 func (h *Header) marker(records []byte) {
 	var f topic.Fetch
 	one := *h
@@ -215,10 +231,11 @@ func recordsOf(f *topic.Fetch, b []byte, h *Header) error {
 
 var (
 	errRecord = errors.New("a record is malformed")
-	errOrder  = errors.New("offsets do not rise")
+	errOrder  = errors.New("offsets do not increase")
 )
 
-// records appends the records in b[i:end] that lie in the window. This is the loop that everything read from a broker goes through.
+// records appends the records in b[i:end] that are in the window. All data from brokers passes
+// through this loop.
 func records(f *topic.Fetch, b []byte, i, end int, h *Header, w *Window) error {
 	if int64(h.Count)*minRecord > int64(end-i) {
 		return fmt.Errorf("%d records in %d bytes", h.Count, end-i)
@@ -232,7 +249,7 @@ func records(f *topic.Fetch, b []byte, i, end int, h *Header, w *Window) error {
 		}
 		stop := i + int(size)
 		r := b[:stop]
-		i++ // attributes: none are in use
+		i++ // attributes, which are unused
 		if time, i = varint(r, i); i < 0 {
 			return errRecord
 		}
@@ -301,7 +318,7 @@ func records(f *topic.Fetch, b []byte, i, end int, h *Header, w *Window) error {
 	return nil
 }
 
-// readHeaders reads n headers; the index is -1 when they are malformed.
+// readHeaders decodes n headers; the index is -1 if they are malformed.
 func readHeaders(b []byte, i int, n int64) ([]topic.Header, int) {
 	if n > int64(len(b)-i)/2 {
 		return nil, -1
@@ -326,7 +343,8 @@ func readHeaders(b []byte, i int, n int64) ([]topic.Header, int) {
 	return list, i
 }
 
-// varint reads a zigzag varint at b[i] and returns the index after it, -1 when it is cut or too long. Most take one byte.
+// varint decodes a zigzag varint at b[i] and returns the index after it, or -1 if it is
+// truncated or too long. Most varints have one byte.
 func varint(b []byte, i int) (int64, int) {
 	if uint(i) < uint(len(b)) && b[i] < 0x80 {
 		c := b[i]

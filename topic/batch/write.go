@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Writer makes one batch after another. The zero value writes uncompressed batches.
+// Writer builds batches. The zero value writes uncompressed batches.
 type Writer struct {
 	Codec Codec
 
@@ -21,13 +21,14 @@ type Writer struct {
 	maxTime   int64
 }
 
-// Count is the number of records appended since the last Flush, Size their bytes before compression.
+// Count returns the number of records since the last Flush.
 func (w *Writer) Count() int { return int(w.count) }
 
-// Size is the number of bytes of the batch to come, before compression.
+// Size returns the size of the batch in progress before compression, in bytes.
 func (w *Writer) Size() int { return HeaderSize + len(w.records) }
 
-// Append adds a record at the next offset. A record of more than MaxRecord bytes is an error and changes nothing.
+// Append adds a record at the next offset. A record of more than MaxRecord bytes is an error
+// and is not added.
 func (w *Writer) Append(r *topic.Record) error {
 	if w.count == 0 {
 		return w.AppendAt(0, r)
@@ -35,7 +36,8 @@ func (w *Writer) Append(r *topic.Record) error {
 	return w.AppendAt(w.lastDelta+1, r)
 }
 
-// AppendAt adds a record at delta offsets behind the batch's first; deltas rise, holes are allowed.
+// AppendAt adds a record at delta offsets after the batch's first. Deltas must increase; holes
+// are allowed.
 func (w *Writer) AppendAt(delta int32, r *topic.Record) error {
 	if delta < 0 || w.count > 0 && delta <= w.lastDelta {
 		return fmt.Errorf("offset delta %d after %d", delta, w.lastDelta)
@@ -43,8 +45,18 @@ func (w *Writer) AppendAt(delta int32, r *topic.Record) error {
 	if w.count == 0 {
 		w.firstTime, w.maxTime = r.Time, r.Time
 	}
-	time := r.Time - w.firstTime // wraps at the ends of int64, and so does reading
-	size := 1 + varintLen(time) + varintLen(int64(delta)) + bytesLen(r.Key) + bytesLen(r.Value) + varintLen(int64(len(r.Headers)))
+	time := r.Time - w.firstTime // overflows at the ends of int64, as does reading
+	size := 1 + varintLen(
+		time,
+	) + varintLen(
+		int64(delta),
+	) + bytesLen(
+		r.Key,
+	) + bytesLen(
+		r.Value,
+	) + varintLen(
+		int64(len(r.Headers)),
+	)
 	for i := range r.Headers {
 		size += varintLen(int64(len(r.Headers[i].Key))) + len(r.Headers[i].Key) + bytesLen(r.Headers[i].Value)
 	}
@@ -74,7 +86,8 @@ func (w *Writer) AppendAt(delta int32, r *topic.Record) error {
 	return nil
 }
 
-// Flush appends the batch to dst with base as its first offset, and begins the next. Without records it appends nothing.
+// Flush appends the batch to dst with base as its first offset, and starts the next batch.
+// Without records it appends nothing.
 func (w *Writer) Flush(dst []byte, base topic.Offset) ([]byte, error) {
 	if w.count == 0 {
 		return dst, nil
@@ -103,7 +116,7 @@ func (w *Writer) Flush(dst []byte, base topic.Offset) ([]byte, error) {
 	return dst, nil
 }
 
-// varintLen is the length of v as a zigzag varint.
+// varintLen returns the length of v as a zigzag varint.
 func varintLen(v int64) int {
 	return (bits.Len64(uint64(v<<1)^uint64(v>>63)|1) + 6) / 7
 }

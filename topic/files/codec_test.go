@@ -15,9 +15,18 @@ import (
 )
 
 func TestTabsThroughTheirCodec(t *testing.T) {
-	s := open(t, Config{Path: filepath.Join(write(t, "a.tsv", "b\ta\n1\t\"x\ty\"\n"), "a.tsv"), Header: true, Fields: []string{"a", "b"}})
-	codec, err := format.New(format.Spec{Name: s.Format(), Fields: []arrow.Field{flow.Field("a", flow.String), flow.Field("b", flow.Int)},
-		Options: map[string]string{"delimiter": s.Delimiter()}})
+	s := open(
+		t,
+		Config{
+			Path:   filepath.Join(write(t, "a.tsv", "b\ta\n1\t\"x\ty\"\n"), "a.tsv"),
+			Header: true,
+			Fields: []string{"a", "b"},
+		},
+	)
+	codec, err := format.New(
+		format.Spec{Name: s.Format(), Fields: []arrow.Field{flow.Field("a", flow.String), flow.Field("b", flow.Int)},
+			Options: map[string]string{"delimiter": s.Delimiter()}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,16 +44,28 @@ func TestTabsThroughTheirCodec(t *testing.T) {
 	}
 }
 
-// TestFilesThroughTheirCodec: files of different layouts become the same columns; a row that does not fit is bad and shifts nothing.
+// TestFilesThroughTheirCodec: files of different layouts are read into the same columns; a row
+// that does not fit is bad and does not shift others.
 func TestFilesThroughTheirCodec(t *testing.T) {
-	dir := write(t, "1.csv", "name,id,more\n\"a,\n\"\"b\"\"\",1,x\n,2,x\nshort\nc,x,y\n\"\",5,z\n", "2.csv", "ID\n7\n")
+	dir := write(
+		t,
+		"1.csv",
+		"name,id,more\n\"a,\n\"\"b\"\"\",1,x\n,2,x\nshort\nc,x,y\n\"\",5,z\n",
+		"2.csv",
+		"ID\n7\n",
+	)
 	list := []arrow.Field{flow.Field("id", flow.Int), flow.Field("NAME", flow.String)}
 	s := open(t, Config{Path: dir, Header: true, Fields: []string{"id", "NAME"}})
-	codec, err := format.New(format.Spec{Name: s.Format(), Fields: list, Options: map[string]string{"delimiter": s.Delimiter()}})
+	codec, err := format.New(
+		format.Spec{Name: s.Format(), Fields: list, Options: map[string]string{"delimiter": s.Delimiter()}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{`1 "a,\n\"b\"" / 2 null / bad: the record has 1 fields, 2 are declared / bad: column id is INTEGER: "x" is not a number / 5 ""`, `7 null`}
+	want := []string{
+		`1 "a,\n\"b\"" / 2 null / bad: the record has 1 fields, 2 are declared / bad: column id is INTEGER: "x" is not a number / 5 ""`,
+		`7 null`,
+	}
 	for part, n := range rows(t, s) {
 		r, err := s.Open(context.Background(), []topic.Span{{Partition: topic.Partition{ID: int32(part)}, To: n}})
 		if err != nil {
@@ -65,7 +86,10 @@ func TestFilesThroughTheirCodec(t *testing.T) {
 				bad = bad[1:]
 				continue
 			}
-			got = append(got, string(format.AppendJSON(append(format.AppendJSON(nil, cols[0], i, 0), ' '), cols[1], i, 0)))
+			got = append(
+				got,
+				string(format.AppendJSON(append(format.AppendJSON(nil, cols[0], i, 0), ' '), cols[1], i, 0)),
+			)
 		}
 		if text := strings.Join(got, " / "); text != want[part] {
 			t.Errorf("%s: %s\nwant %s", filepath.Base(s.files[part].path), text, want[part])

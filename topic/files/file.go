@@ -14,11 +14,11 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// file is one partition. What is known of it is shared by its readers: where every few thousandth row begins.
+// file is one partition. Its readers share the positions of every few thousandth row.
 type file struct {
 	place  Place
-	name   string // below the place; ".": it is the place
-	path   string // to show
+	name   string // relative to the place; ".": the place itself
+	path   string // for messages
 	lines  bool   // every line break ends a record
 	delim  byte
 	header bool
@@ -26,10 +26,10 @@ type file struct {
 
 	mu    sync.Mutex
 	marks []mark // by row; every record before a mark ended with a line break
-	named bool   // the header has been read; what follows is valid
-	body  int64  // where the first record begins
-	width int    // columns in the header
-	order []int  // by declared column: its place in the file, or -1; nil: records stay as they are
+	named bool   // the header has been read, so the fields below are valid
+	body  int64  // position of the first record
+	width int    // number of columns in the header
+	order []int  // by declared column: its index in the file, or -1; nil: records are not reordered
 }
 
 type mark struct {
@@ -37,7 +37,7 @@ type mark struct {
 	at  int64
 }
 
-// check opens the file once, so that what cannot be read is told before anything runs.
+// check opens the file once, so that an unreadable file is reported before anything runs.
 func (f *file) check() error {
 	h, err := f.open()
 	if err != nil {
@@ -56,7 +56,7 @@ func (f *file) check() error {
 
 func (f *file) open() (*os.File, error) { return f.place.open(f.name, false) }
 
-// start learns where the records begin; false: a header is still to be written.
+// start finds the position of the first record; false: the header has not been written yet.
 func (f *file) start(h *os.File) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -85,7 +85,8 @@ func (f *file) start(h *os.File) (bool, error) {
 	return true, nil
 }
 
-// readHeader gives the names in the first record, and where the second begins; nil in an empty file.
+// readHeader returns the names in the first record and the position of the second; nil for an
+// empty file.
 func (f *file) readHeader(h *os.File) ([]string, int64, error) {
 	b, err := io.ReadAll(io.NewSectionReader(h, 0, 1<<20))
 	if err != nil {
@@ -117,8 +118,9 @@ func (f *file) readHeader(h *os.File) ([]string, int64, error) {
 	return names, int64(skip + whole), nil
 }
 
-// match finds the declared columns in the header: by exact name, else without case. Its errors do not quote the header: what is taken for
-// one may be a line of anything, and the error go to someone far away.
+// match finds the declared columns in the header: by exact name, else ignoring case. Its errors
+// do not quote the header: it may be an arbitrary line of a file, and the error may be sent to
+// another machine.
 func (f *file) match(names []string) error {
 	order, found := make([]int, len(f.fields)), 0
 	for i, field := range f.fields {
@@ -130,13 +132,17 @@ func (f *file) match(names []string) error {
 			found++
 			name := names[at]
 			if slices.Contains(names[at+1:], name) {
-				return fmt.Errorf("%s: column %s is in the header twice", f.path, field)
+				return fmt.Errorf("%s: column %s appears in the header twice", f.path, field)
 			}
 		}
 		order[i] = at
 	}
 	if found == 0 && len(f.fields) > 0 {
-		return fmt.Errorf("%s: its first record names none of the declared columns (%s); without a header say header=false", f.path, shorten(f.fields))
+		return fmt.Errorf(
+			"%s: its first record contains none of the declared columns (%s); if the file has no header, set header=false",
+			f.path,
+			shorten(f.fields),
+		)
 	}
 	same := len(order) == len(names)
 	for i, at := range order {
@@ -155,18 +161,22 @@ func shorten(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// near is the last known place at or before a row.
+// near returns the last known position at or before a row.
 func (f *file) near(row topic.Offset) mark {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	i, found := slices.BinarySearchFunc(f.marks, row, func(m mark, row topic.Offset) int { return cmp.Compare(m.row, row) })
+	i, found := slices.BinarySearchFunc(
+		f.marks,
+		row,
+		func(m mark, row topic.Offset) int { return cmp.Compare(m.row, row) },
+	)
 	if !found {
 		i--
 	}
 	return f.marks[i]
 }
 
-// remember keeps a place at least some thousand rows after the last one.
+// remember stores a position if it is at least some thousand rows after the previous one.
 func (f *file) remember(m mark) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -175,7 +185,7 @@ func (f *file) remember(m mark) {
 	}
 }
 
-// count is the number of rows the file holds now.
+// count returns the present number of rows.
 func (f *file) count(ctx context.Context) (topic.Offset, error) {
 	c := cursor{file: f, row: topic.End, to: topic.End, counting: true}
 	defer c.close()

@@ -1,6 +1,7 @@
-// Package files reads a file, or a directory of files, as a topic: a file is a partition, by name, and a row's number from 0 is its
-// offset. Records come as bytes for a codec of package format; a CSV with a header is brought into the order of the declared columns
-// first, so that one codec reads files of different layouts.
+// Package files reads a file, or a directory of files, as a topic. Each file is a partition, in
+// the order of names, and the offset of a row is its number from 0. Records are bytes for a
+// codec of package format. The fields of a CSV file with a header are first reordered to the
+// declared columns, so that one codec reads files of different layouts.
 package files
 
 import (
@@ -15,20 +16,24 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Config says which files are read, and how.
+// Config selects the files and describes their format.
 type Config struct {
-	Root      string   // an absolute path; nothing outside is read. "": Everywhere
-	Path      string   // below Root: a file or a directory (its files by name, but hidden ones; not what lies deeper)
-	Format    string   // JSON (or JSONL), CSV, DELIMITED, ..: the format of a record; "": by the ending of the files' names
-	Header    bool     // CSV, DELIMITED: the first record of each file names its columns
+	Root string // an absolute path; no file outside it is read. "": Everywhere
+	// below Root: a file or a directory (its files by name, without hidden ones and
+	// subdirectories)
+	Path string
+	// JSON (or JSONL), CSV, DELIMITED, ..: the format of a record; "": from the extensions of
+	// the files
+	Format    string
+	Header    bool     // CSV, DELIMITED: the first record of each file is a header
 	Delimiter byte     // CSV, DELIMITED: 0 is a comma, or a tab in files that end in .tsv
-	Fields    []string // with Header: the declared columns, in order; nil: records stay as they are
+	Fields    []string // with Header: the declared columns, in order; nil: records are not reordered
 
-	Time func(record []byte) int64   // record time in ms; nil: 0
-	Wait func(context.Context) error // pauses before a file is looked at again; nil: 200 ms
+	Time func(record []byte) int64   // timestamp of a record in ms; nil: 0
+	Wait func(context.Context) error // the delay between two looks at a file; nil: 200 ms
 }
 
-// Source reads the files that were there when it was opened. It is safe for use by several goroutines.
+// Source reads the files that existed when it was opened. It is safe for concurrent use.
 type Source struct {
 	config Config
 	place  Place
@@ -36,10 +41,16 @@ type Source struct {
 	files  []*file
 }
 
-// Open finds the files, and opens each once. Errors name the path and the cause, never what a file holds: it does not exist, it cannot be
-// read, it is no regular file, a directory holds nothing or files of several formats, an ending says nothing.
+// Open finds the files, and opens each of them once. Errors contain the path and the cause,
+// never the contents of a file. A path is an error if it does not exist or cannot be read, is
+// not a regular file or a directory, or is a directory without files or with files of several
+// formats, or if no extension determines the format.
 func Open(ctx context.Context, c Config) (*Source, error) {
-	s := &Source{config: c, format: strings.ToUpper(strings.TrimSpace(c.Format)), place: Place{cmp.Or(c.Root, Everywhere), c.Path}}
+	s := &Source{
+		config: c,
+		format: strings.ToUpper(strings.TrimSpace(c.Format)),
+		place:  Place{cmp.Or(c.Root, Everywhere), c.Path},
+	}
 	info, err := s.place.stat(".")
 	if err != nil {
 		return nil, err
@@ -75,11 +86,17 @@ func (s *Source) add(name string) error {
 		format, known := endings[ending]
 		switch {
 		case !known:
-			return fmt.Errorf("the ending of %s names no format; give one, such as format='json'", path)
+			return fmt.Errorf("the extension of %s determines no format; set one, such as format='json'", path)
 		case format == "":
 			return fmt.Errorf("%s: files that end in %s are not supported yet", path, ending)
 		case s.format != "" && s.format != format:
-			return fmt.Errorf("%s is %s, but %s is %s: files of one source have one format", path, format, s.files[0].path, s.format)
+			return fmt.Errorf(
+				"%s is %s, but %s is %s: files of one source have one format",
+				path,
+				format,
+				s.files[0].path,
+				s.format,
+			)
 		}
 		s.format = format
 	}
@@ -95,20 +112,35 @@ func (s *Source) add(name string) error {
 			}
 		}
 		if len(s.files) > 0 && s.files[0].delim != f.delim {
-			return fmt.Errorf("%s and %s have different delimiters: files of one source have one", s.files[0].path, path)
+			return fmt.Errorf(
+				"%s and %s have different delimiters: files of one source have one",
+				s.files[0].path,
+				path,
+			)
 		}
 	}
 	s.files = append(s.files, f)
 	return f.check()
 }
 
-var endings = map[string]string{".json": "JSON", ".jsonl": "JSON", ".ndjson": "JSON", ".csv": "CSV", ".tsv": "CSV", ".parquet": "", ".arrow": "", ".arrows": ""}
+var endings = map[string]string{
+	".json":    "JSON",
+	".jsonl":   "JSON",
+	".ndjson":  "JSON",
+	".csv":     "CSV",
+	".tsv":     "CSV",
+	".parquet": "",
+	".arrow":   "",
+	".arrows":  "",
+}
 
-// Format is the name of the format of the records: what was configured, or what the endings say.
+// Format returns the name of the format of the records, from the configuration or the
+// extensions.
 func (s *Source) Format() string { return s.format }
 
-// Delimiter is what separates the fields of a record, spelled as the delimiter option of a codec: TAB, SPACE or the character itself;
-// "" where the format has none. A codec for the records must be given the same.
+// Delimiter returns the separator of the fields of a record in the notation of a codec's
+// delimiter option: TAB, SPACE or the character itself; "" if the format has none. The codec of
+// the records must use the same.
 func (s *Source) Delimiter() string {
 	switch d := s.files[0].delim; d {
 	case 0:
@@ -122,7 +154,7 @@ func (s *Source) Delimiter() string {
 	}
 }
 
-// Header is the names of the columns of the first file; nil without a header.
+// Header returns the column names of the first file; nil without a header.
 func (s *Source) Header() ([]string, error) {
 	if !s.files[0].header {
 		return nil, nil
@@ -145,8 +177,8 @@ func (s *Source) Begins(name string) topic.Topic {
 	return t
 }
 
-// Describe counts the rows that are there now, reading what it has not yet read. A last line without a line break is a row. Every
-// name is the topic's.
+// Describe counts the present rows and reads the parts of files that were not read yet. A last
+// line without a line break is a row. Every name is accepted as the topic's.
 func (s *Source) Describe(ctx context.Context, name string) (topic.Topic, error) {
 	t := s.Begins(name)
 	for i, f := range s.files {
@@ -170,5 +202,5 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// Files is the number of files, which is the number of partitions; nothing is read for it.
+// Files returns the number of files, which is the number of partitions. It reads nothing.
 func (s *Source) Files() int { return len(s.files) }

@@ -15,7 +15,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// write makes files of name and content pairs in a directory and returns it.
+// write creates files from pairs of names and contents in a directory, and returns the
+// directory.
 func write(t testing.TB, pairs ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,10 +37,13 @@ func open(t testing.TB, c Config) *Source {
 	return s
 }
 
-// read brings all rows of one partition's span, each as offset:record.
+// read returns the rows of one partition's span as offset:record.
 func read(t testing.TB, s *Source, part int32, from, to topic.Offset) []string {
 	t.Helper()
-	r, err := s.Open(context.Background(), []topic.Span{{Partition: topic.Partition{Topic: "t", ID: part}, From: from, To: to}})
+	r, err := s.Open(
+		context.Background(),
+		[]topic.Span{{Partition: topic.Partition{Topic: "t", ID: part}, From: from, To: to}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +59,9 @@ func read(t testing.TB, s *Source, part int32, from, to topic.Offset) []string {
 			t.Fatal(err)
 		}
 		for _, f := range fetches {
-			if f.From != next || f.Rows() != int(f.Next-f.From) || f.Value.Len() != f.Rows() || f.Key.Len() != f.Rows() || len(f.Times) != f.Rows() {
+			if f.From != next || f.Rows() != int(f.Next-f.From) || f.Value.Len() != f.Rows() ||
+				f.Key.Len() != f.Rows() ||
+				len(f.Times) != f.Rows() {
 				t.Fatalf("fetch [%d, %d) of %d rows after %d", f.From, f.Next, f.Rows(), next)
 			}
 			next = f.Next
@@ -98,20 +104,68 @@ func TestRecords(t *testing.T) {
 		{"blank lines are no rows", "a.json", "\n1\n \t\n\r\n2\n\n", Config{}, `1 | 2`},
 		{"carriage returns", "a.csv", "a,b\r\n1,2\r\n", Config{}, `a,b | 1,2`},
 		{"byte order mark", "a.csv", "\xEF\xBB\xBFa\n1\n", Config{}, `a | 1`},
-		{"byte order mark before a header", "a.csv", "\xEF\xBB\xBFa,b\n1,2\n", Config{Header: true, Fields: []string{"B", "A"}}, `2,1`},
+		{
+			"byte order mark before a header",
+			"a.csv",
+			"\xEF\xBB\xBFa,b\n1,2\n",
+			Config{Header: true, Fields: []string{"B", "A"}},
+			`2,1`,
+		},
 		{"quoted line break", "a.csv", "1,\"x\ny\"\n2,z\n", Config{}, "1,\"x\ny\" | 2,z"},
 		{"quoted quote", "a.csv", "\"a\"\"\n,\"\nb\n", Config{}, "\"a\"\"\n,\" | b"},
-		{"a quote inside a field opens nothing", "a.csv", "5\" pipe,1\n6\" pipe,2\n", Config{}, "5\" pipe,1 | 6\" pipe,2"},
+		{
+			"a quote inside a field opens nothing",
+			"a.csv",
+			"5\" pipe,1\n6\" pipe,2\n",
+			Config{},
+			"5\" pipe,1 | 6\" pipe,2",
+		},
 		{"header in order", "a.csv", "id,name\n1,x\n", Config{Header: true, Fields: []string{"ID", "NAME"}}, `1,x`},
-		{"header in another order", "a.csv", "name,more,\"id\"\n\"x,y\",z,1\n", Config{Header: true, Fields: []string{"id", "name"}}, `1,"x,y"`},
-		{"a column the file lacks", "a.csv", "id\n1\n2\n", Config{Header: true, Fields: []string{"name", "id"}}, `,1 | ,2`},
-		{"exact name before another case", "a.csv", "ID,id\n1,2\n", Config{Header: true, Fields: []string{"id"}}, `2`},
+		{
+			"header in another order",
+			"a.csv",
+			"name,more,\"id\"\n\"x,y\",z,1\n",
+			Config{Header: true, Fields: []string{"id", "name"}},
+			`1,"x,y"`,
+		},
+		{
+			"a column the file lacks",
+			"a.csv",
+			"id\n1\n2\n",
+			Config{Header: true, Fields: []string{"name", "id"}},
+			`,1 | ,2`,
+		},
+		{
+			"exact name before another case",
+			"a.csv",
+			"ID,id\n1,2\n",
+			Config{Header: true, Fields: []string{"id"}},
+			`2`,
+		},
 		{"one column for two", "a.csv", "x,y\n1,2\n", Config{Header: true, Fields: []string{"x", "X"}}, `1,1`},
-		{"too few fields stay as they are", "a.csv", "b,a,c\n1,2,3\n1\n", Config{Header: true, Fields: []string{"a", "b", "c"}}, `2,1,3 | 1`},
-		{"too few fields, by chance as many as declared", "a.csv", "b,c,a\n1,2\n", Config{Header: true, Fields: []string{"a", "b"}}, `1,2,`},
+		{
+			"too few fields stay as they are",
+			"a.csv",
+			"b,a,c\n1,2,3\n1\n",
+			Config{Header: true, Fields: []string{"a", "b", "c"}},
+			`2,1,3 | 1`,
+		},
+		{
+			"too few fields, by chance as many as declared",
+			"a.csv",
+			"b,c,a\n1,2\n",
+			Config{Header: true, Fields: []string{"a", "b"}},
+			`1,2,`,
+		},
 		{"too many fields", "a.csv", "b,a\n1,2,3\n", Config{Header: true, Fields: []string{"a", "b"}}, `1,2,3`},
 		{"tabs", "a.tsv", "b\ta\n1\t2\n\t\n", Config{Header: true, Fields: []string{"a", "b"}}, "2\t1 | \t"},
-		{"delimiter", "a.csv", "b;a\n1;2,5\n", Config{Header: true, Delimiter: ';', Fields: []string{"a", "b"}}, "2,5;1"},
+		{
+			"delimiter",
+			"a.csv",
+			"b;a\n1;2,5\n",
+			Config{Header: true, Delimiter: ';', Fields: []string{"a", "b"}},
+			"2,5;1",
+		},
 		{"header only", "a.csv", "a,b\n", Config{Header: true, Fields: []string{"a"}}, ""},
 		{"empty", "a.csv", "", Config{Header: true, Fields: []string{"a"}}, ""},
 		{"given format", "a.dat", "1\n", Config{Format: "kafka"}, "1"},
@@ -159,12 +213,30 @@ func TestOpenErrorsNamePathAndCause(t *testing.T) {
 		want   []string
 	}{
 		{"missing", nil, "nope.csv", Config{}, []string{"nope.csv", "no such file"}},
-		{"empty directory", nil, ".", Config{}, []string{"holds no files"}},
+		{"empty directory", nil, ".", Config{}, []string{"contains no files"}},
 		{"unknown ending", []string{"a.dat", ""}, ".", Config{}, []string{"a.dat", "ending", "format"}},
-		{"two formats", []string{"a.csv", "", "b.json", ""}, ".", Config{}, []string{"b.json is JSON", "a.csv is CSV"}},
+		{
+			"two formats",
+			[]string{"a.csv", "", "b.json", ""},
+			".",
+			Config{},
+			[]string{"b.json is JSON", "a.csv is CSV"},
+		},
 		{"parquet", []string{"a.parquet", ""}, ".", Config{}, []string{"a.parquet", "not supported yet"}},
-		{"header without the columns", []string{"a.csv", "1,2\n"}, ".", Config{Header: true, Fields: []string{"a", "b"}}, []string{"a.csv", "(a, b)", "header=false"}},
-		{"column twice", []string{"a.csv", "a,a\n1,2\n"}, ".", Config{Header: true, Fields: []string{"a"}}, []string{"a.csv", "in the header twice"}},
+		{
+			"header without the columns",
+			[]string{"a.csv", "1,2\n"},
+			".",
+			Config{Header: true, Fields: []string{"a", "b"}},
+			[]string{"a.csv", "(a, b)", "header=false"},
+		},
+		{
+			"column twice",
+			[]string{"a.csv", "a,a\n1,2\n"},
+			".",
+			Config{Header: true, Fields: []string{"a"}},
+			[]string{"a.csv", "in the header twice"},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -192,7 +264,7 @@ func TestSeekFindsEveryRow(t *testing.T) {
 		fmt.Fprintf(&text, "%d,\"%s\n%d\"\n", i, strings.Repeat("x", i%50), i)
 	}
 	s := open(t, Config{Path: filepath.Join(write(t, "a.csv", text.String()), "a.csv")})
-	all := read(t, s, 0, 0, n) // makes marks
+	all := read(t, s, 0, 0, n) // creates marks
 	if len(all) != n || len(s.files[0].marks) < 4 {
 		t.Fatal(len(all), len(s.files[0].marks))
 	}
@@ -227,12 +299,16 @@ func TestPastTheEndIsAGap(t *testing.T) {
 	if _, err := r.Poll(context.Background()); !errors.As(err, &gap) || gap.From != 2 || gap.To != 7 {
 		t.Error(err)
 	}
-	if _, err := s.Open(context.Background(), []topic.Span{{Partition: topic.Partition{ID: 3}}}); !errors.Is(err, topic.ErrUnknownTopic) {
+	if _, err := s.Open(context.Background(), []topic.Span{{Partition: topic.Partition{ID: 3}}}); !errors.Is(
+		err,
+		topic.ErrUnknownTopic,
+	) {
 		t.Error(err)
 	}
 }
 
-// TestFollow: a live span waits, takes rows once they are complete, and stops with its context.
+// TestFollow: a live span waits, returns rows once they are complete, and stops with its
+// context.
 func TestFollow(t *testing.T) {
 	path := filepath.Join(write(t, "a.csv", ""), "a.csv")
 	steps := []string{"b,a\n", "1,2\n3", ",4\n", "\n5,6\n"}
@@ -302,12 +378,13 @@ func TestShrunkFileIsReplaced(t *testing.T) {
 	if _, err := r.Poll(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Poll(context.Background()); !errors.Is(err, topic.ErrTopicReplaced) || !strings.Contains(err.Error(), "a.json") {
+	if _, err := r.Poll(context.Background()); !errors.Is(err, topic.ErrTopicReplaced) ||
+		!strings.Contains(err.Error(), "a.json") {
 		t.Error(err)
 	}
 }
 
-// TestHugeRecords: neither a line without end nor a quote that nobody closes takes the rows behind it along.
+// TestHugeRecords: neither an endless line nor an unclosed quote affects the rows after it.
 func TestHugeRecords(t *testing.T) {
 	long := strings.Repeat("x", maxRecord+10)
 	s := open(t, Config{Path: filepath.Join(write(t, "a.json", "1\n"+long+"\n2\n"), "a.json")})
@@ -325,7 +402,8 @@ func TestHugeRecords(t *testing.T) {
 	}
 }
 
-// TestChunksDoNotMatter: rows are the same whatever the place of a read's end, found by quoting and joining fields that hold anything.
+// TestChunksDoNotMatter: rows do not depend on the boundaries of reads. The test quotes and
+// joins arbitrary fields.
 func TestChunksDoNotMatter(t *testing.T) {
 	dir := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
@@ -402,7 +480,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// TestBegins reads no rows to say where they begin.
+// TestBegins: the beginnings are found without reading rows.
 func TestBegins(t *testing.T) {
 	s := open(t, Config{Path: write(t, "a.csv", "1\n2\n", "b.csv", "3\n")})
 	d := s.Begins("t")

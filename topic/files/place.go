@@ -10,18 +10,19 @@ import (
 	"syscall"
 )
 
-// Everywhere is the root of one who may read all that the process may.
+// Everywhere is the root that allows all files that the process may read.
 const Everywhere = "/"
 
-// ErrOutside says that a path is under none of the roots, or leaves its root by a link.
-var ErrOutside = errors.New("it is under no directory that may be read here")
+// ErrOutside reports a path that is below none of the roots, or a link that leaves its root.
+var ErrOutside = errors.New("it is below no directory that may be read here")
 
-// Place is where a file or directory is: Path counts from Root, an absolute path, and nothing that is opened leaves it. Under Everywhere
-// Path is absolute too.
+// Place is the location of a file or directory. Path is relative to Root, an absolute path, and
+// nothing outside Root is opened. Under Everywhere, Path is absolute too.
 type Place struct{ Root, Path string }
 
-// Admit finds the place of a path under one of the roots. A path that is not absolute counts from the working directory, and from each root.
-// What exists comes first, so that an error names the path where one would look for it. Error: ErrOutside, wrapped.
+// Admit returns the place of a path below one of the roots. A path that is not absolute is
+// relative to the working directory and to each root. Existing files take precedence, so that
+// an error contains the path that a user expects. Error: ErrOutside, wrapped.
 func Admit(roots []string, path string) (Place, error) {
 	var places []Place
 	abs, err := filepath.Abs(path)
@@ -54,7 +55,7 @@ func Admit(roots []string, path string) (Place, error) {
 	return places[0], nil
 }
 
-// String is the path to show.
+// String returns the path for messages.
 func (p Place) String() string { return p.below(".") }
 
 func (p Place) below(name string) string {
@@ -64,7 +65,8 @@ func (p Place) below(name string) string {
 	return filepath.Join(p.Root, p.Path, name)
 }
 
-// within calls f with the root held open. The root itself may be a link: whoever named it may say where it leads.
+// within calls f while the root is open. The root itself may be a link, because its owner
+// decides where it leads.
 func (p Place) within(name string, f func(root *os.Root, path string) error) error {
 	root, err := os.OpenRoot(p.Root)
 	if err != nil {
@@ -77,7 +79,7 @@ func (p Place) within(name string, f func(root *os.Root, path string) error) err
 	return nil
 }
 
-// stat looks at the place, or at a file of it.
+// stat returns information about the place, or about a file in it.
 func (p Place) stat(name string) (info fs.FileInfo, err error) {
 	if p.Root == Everywhere {
 		if info, err = os.Stat(p.below(name)); err != nil {
@@ -92,8 +94,9 @@ func (p Place) stat(name string) (info fs.FileInfo, err error) {
 	return info, err
 }
 
-// open opens the place, or a file of it, of the kind that is wanted: a directory or a regular file. Nothing else is opened, since that
-// could wait for a writer or move a device; and as it may have been exchanged meanwhile, it is opened without waiting and looked at again.
+// open opens the place, or a file in it, as a directory or a regular file. Other kinds are not
+// opened, because that could block on a writer or affect a device. As the file may be replaced
+// meanwhile, it is opened without blocking and checked again.
 func (p Place) open(name string, dir bool) (h *os.File, err error) {
 	info, err := p.stat(name)
 	if err == nil {
@@ -117,7 +120,7 @@ func (p Place) open(name string, dir bool) (h *os.File, err error) {
 		err = p.wanted(name, info, dir)
 	}
 	if err == nil && synthetic(h) {
-		err = fmt.Errorf("cannot read %s: it is no file on a disk", p.below(name))
+		err = fmt.Errorf("cannot read %s: it is not a file on a disk", p.below(name))
 	}
 	if err != nil {
 		return nil, errors.Join(err, h.Close())
@@ -127,12 +130,16 @@ func (p Place) open(name string, dir bool) (h *os.File, err error) {
 
 func (p Place) wanted(name string, info fs.FileInfo, dir bool) error {
 	if dir != info.IsDir() || !dir && !info.Mode().IsRegular() {
-		return fmt.Errorf("cannot read %s: it is no %s", p.below(name), map[bool]string{true: "directory", false: "regular file"}[dir])
+		return fmt.Errorf(
+			"cannot read %s: it is not a %s",
+			p.below(name),
+			map[bool]string{true: "directory", false: "regular file"}[dir],
+		)
 	}
 	return nil
 }
 
-// list is the names of the files of a directory, but hidden ones, by name.
+// list returns the names of the files of a directory in order, without hidden ones.
 func (p Place) list() (names []string, err error) {
 	h, err := p.open(".", true)
 	if err != nil {
@@ -149,19 +156,19 @@ func (p Place) list() (names []string, err error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("directory %s holds no files", p)
+		return nil, fmt.Errorf("directory %s contains no files", p)
 	}
 	return names, nil
 }
 
-// unreadable is an error of the system, with the path named once.
+// unreadable returns an error of the system that contains the path once.
 func unreadable(path string, err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	if err.Error() == "path escapes from parent" { // os has no name for it
-		err = fmt.Errorf("a link leads elsewhere: %w", ErrOutside)
+	if err.Error() == "path escapes from parent" { // package os exports no error value for it
+		err = fmt.Errorf("a link leaves the directory: %w", ErrOutside)
 	}
 	return fmt.Errorf("cannot read %s: %w", path, err)
 }

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestNoRegularFile refuses pipes, devices, sockets and what the kernel makes up, and waits for none of them.
+// TestNoRegularFile: pipes, devices, sockets and kernel file systems are rejected without
+// blocking.
 func TestNoRegularFile(t *testing.T) {
 	dir := write(t)
 	pipe := filepath.Join(dir, "pipe.csv")
@@ -16,11 +17,11 @@ func TestNoRegularFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, root := range []string{Everywhere, "/dev", "/proc", dir} {
-		for path, why := range map[string]string{pipe: "no regular file", dir: "no regular file", "/dev/null": "no regular file", "/dev/zero": "no regular file",
-			"/proc/self/environ": "no file on a disk"} {
+		for path, why := range map[string]string{pipe: "not a regular file", dir: "not a regular file", "/dev/null": "not a regular file", "/dev/zero": "not a regular file",
+			"/proc/self/environ": "not a file on a disk"} {
 			p, err := Admit([]string{root}, path)
 			if err != nil {
-				continue // it is not under this root
+				continue // it is not below this root
 			}
 			_, err = Open(context.Background(), Config{Root: p.Root, Path: p.Path, Format: "csv", Header: true})
 			if err == nil || !strings.Contains(err.Error(), why) {

@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// TestAdmit finds files below roots, and nothing else.
+// TestAdmit finds files below roots, and no others.
 func TestAdmit(t *testing.T) {
 	root, other := write(t, "a.csv", "x\n1\n", "b.csv", "x\n2\n"), write(t, "b.csv", "x\n3\n", "c.csv", "x\n4\n")
 	t.Chdir(root)
 	for _, c := range []struct {
 		path  string
 		roots []string
-		want  string // shown; "": it is outside
+		want  string // the path in messages; "": outside
 	}{
 		{"a.csv", []string{root}, filepath.Join(root, "a.csv")},
 		{"./x/../a.csv", []string{root}, filepath.Join(root, "a.csv")},
@@ -42,7 +42,8 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// TestLinks follows links that stay, and none that leave; not even one that was put there after the files had been looked at.
+// TestLinks: links within the root are followed and links that leave it are not, even if they
+// are created after the files were checked.
 func TestLinks(t *testing.T) {
 	root, outside := write(t, "a.csv", "x\n1\n"), write(t, "secret.csv", "x\ncanary\n")
 	link := func(to, name string) {
@@ -66,7 +67,8 @@ func TestLinks(t *testing.T) {
 	}
 	s := open(t, Config{Root: root, Path: "in.csv", Header: true})
 	link(filepath.Join(outside, "secret.csv"), "in.csv")
-	if _, err := s.Describe(context.Background(), "t"); !errors.Is(err, ErrOutside) || strings.Contains(err.Error(), "canary") {
+	if _, err := s.Describe(context.Background(), "t"); !errors.Is(err, ErrOutside) ||
+		strings.Contains(err.Error(), "canary") {
 		t.Errorf("a link that was exchanged: %v", err)
 	}
 }

@@ -11,13 +11,20 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Open reads the spans. A span that ends at topic.End follows its file: a line that is added counts once its line break is there,
-// while the last line that is there at first counts without one. A file that has become shorter is topic.ErrTopicReplaced.
+// Open reads the spans. A span that ends at topic.End follows its file: an appended line counts
+// once its line break has been written, while a last line that exists at the start counts
+// without one. A file that has been truncated is topic.ErrTopicReplaced.
 func (s *Source) Open(ctx context.Context, spans []topic.Span) (topic.Reader, error) {
 	r := &reader{source: s}
 	for _, span := range spans {
 		if span.ID < 0 || int(span.ID) >= len(s.files) {
-			return nil, fmt.Errorf("%w: %s; %s has %d files", topic.ErrUnknownTopic, span.Partition, s.place, len(s.files))
+			return nil, fmt.Errorf(
+				"%w: %s; %s has %d files",
+				topic.ErrUnknownTopic,
+				span.Partition,
+				s.place,
+				len(s.files),
+			)
 		}
 		c := &cursor{file: s.files[span.ID], partition: span.Partition, to: span.To, time: s.config.Time}
 		r.cursors = append(r.cursors, c)
@@ -34,6 +41,7 @@ type reader struct {
 	cursors []*cursor
 }
 
+// Poll implements topic.Reader.
 func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -53,7 +61,11 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 			case got:
 				out = append(out, f)
 			case c.to != topic.End:
-				return nil, fmt.Errorf("%s: %w", c.file.path, topic.ErrGap{Span: topic.Span{Partition: c.partition, From: c.row, To: c.to}})
+				return nil, fmt.Errorf(
+					"%s: %w",
+					c.file.path,
+					topic.ErrGap{Span: topic.Span{Partition: c.partition, From: c.row, To: c.to}},
+				)
 			default:
 				open = true
 			}
@@ -70,6 +82,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	}
 }
 
+// Close implements topic.Reader.
 func (r *reader) Close() error {
 	for _, c := range r.cursors {
 		c.close()
@@ -77,21 +90,21 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// cursor is a place in a file.
+// cursor is a position in a file.
 type cursor struct {
 	file      *file
 	partition topic.Partition
 	time      func([]byte) int64
-	counting  bool // rows are counted, not brought
+	counting  bool // rows are counted but not returned
 
 	row, to topic.Offset
 	at      int64
 	handle  *os.File
-	first   int64 // the file's size when it was opened
+	first   int64 // size of the file when it was opened
 	started bool
-	torn    bool // the row before had no line break
-	long    bool // what is left of the line belongs to a row that was cut
-	chunk   int  // bytes to read at once
+	torn    bool // the previous row had no line break
+	long    bool // the rest of the line belongs to a truncated row
+	chunk   int  // number of bytes to read at once
 	spans   []int
 }
 
@@ -102,7 +115,7 @@ func (c *cursor) close() {
 	}
 }
 
-// begin opens the file; false: its header is not there yet.
+// begin opens the file; false: it has no header yet.
 func (c *cursor) begin() (bool, error) {
 	if c.started {
 		return true, nil
@@ -128,7 +141,7 @@ func (c *cursor) begin() (bool, error) {
 	return true, nil
 }
 
-// seek moves to a row, reading from the nearest known place.
+// seek moves to a row, reading from the nearest known position.
 func (c *cursor) seek(ctx context.Context, row topic.Offset) error {
 	c.row = row
 	ok, err := c.begin()
@@ -157,7 +170,7 @@ func (c *cursor) seek(ctx context.Context, row topic.Offset) error {
 	return nil
 }
 
-// next brings the rows of one read; false: there are none now.
+// next returns the rows of one read; false: there are none at present.
 func (c *cursor) next(out *topic.Fetch) (bool, error) {
 	if ok, err := c.begin(); err != nil || !ok {
 		return false, err
@@ -197,12 +210,13 @@ func (c *cursor) ended() error {
 		return unreadable(c.file.path, err)
 	}
 	if info.Size() < c.at {
-		return fmt.Errorf("%s has become shorter: %w", c.file.path, topic.ErrTopicReplaced)
+		return fmt.Errorf("%s has been truncated: %w", c.file.path, topic.ErrTopicReplaced)
 	}
 	return nil
 }
 
-// take splits what was read into rows and moves behind them. last: the file ends with b; longest: there is no reading more at once.
+// take splits data into rows and advances past them. last: the file ends with b; longest: b has
+// the maximum size of a read.
 func (c *cursor) take(b []byte, last, longest bool, out *topic.Fetch) {
 	done, rows := 0, 0
 	var spans []int32
@@ -248,8 +262,9 @@ func (c *cursor) take(b []byte, last, longest bool, out *topic.Fetch) {
 	}
 }
 
-// cut ends a record that is too long: where its first line ends, because then a quote that nobody closed is to blame, else here, and
-// the rest of the line is passed over.
+// cut ends a record that is too long. It ends at the first line break, if there is one, because
+// an unclosed quote is then the likely cause. Otherwise it ends here, and the rest of the line
+// is skipped.
 func (c *cursor) cut(b []byte) (body, whole int) {
 	if end := bytes.IndexByte(b, '\n'); end >= 0 {
 		return end, end + 1
@@ -258,7 +273,7 @@ func (c *cursor) cut(b []byte) (body, whole int) {
 	return len(b), len(b)
 }
 
-// complete fills in the rest of a fetch.
+// complete sets the remaining fields of a fetch.
 func (c *cursor) complete(out *topic.Fetch, from topic.Offset) {
 	rows := out.Value.Len()
 	out.Partition, out.From, out.Next = c.partition, from, c.row

@@ -2,16 +2,17 @@ package files
 
 import "bytes"
 
-// The sizes of a read: what is asked for at first, and the longest record. A longer one is cut there, which its codec refuses, so
-// that it becomes one dead letter.
+// The initial size of a read, and the maximum size of a record. A longer record is truncated;
+// its codec rejects it, so that it becomes one dead letter.
 const (
 	chunkBytes = 256 << 10
 	maxRecord  = 16<<20 + 1
 	maxRows    = 4096
 )
 
-// record finds the end of the record at the start of b: its length without the line break and the length with it. ok is false when b
-// ends before the record does. A line break inside quotes ends no record; a quote opens only at the start of a field.
+// record finds the end of the record at the start of b: its length without and with the line
+// break. ok is false if b ends before the record. A line break in quotes does not end a record;
+// a quote opens only at the start of a field.
 func (f *file) record(b []byte) (body, whole int, ok bool) {
 	end := bytes.IndexByte(b, '\n')
 	if !f.lines {
@@ -33,7 +34,8 @@ func (f *file) record(b []byte) (body, whole int, ok bool) {
 	return body, end + 1, true
 }
 
-// quotedEnd is the place of the line break that ends a record with quotes in it; < 0: it is not there yet.
+// quotedEnd returns the position of the line break that ends a record with quotes; < 0: b does
+// not contain it.
 func (f *file) quotedEnd(b []byte) int {
 	for i := 0; i < len(b); i++ { // i is at the start of a field
 		_, next, end := f.field(b, i)
@@ -48,8 +50,9 @@ func (f *file) quotedEnd(b []byte) int {
 	return -1
 }
 
-// field finds the end of the field at i: the place of the delimiter or, when end is true, of the line break or of the end of b. Text
-// after a closing quote belongs to the field: that it should not be there is for the codec to say.
+// field finds the end of the field at i: the position of the delimiter, or, if end is true, of
+// the line break or the end of b. Text after a closing quote belongs to the field; the codec
+// reports it.
 func (f *file) field(b []byte, i int) (from, next int, end bool) {
 	from = i
 	if i < len(b) && b[i] == '"' {
@@ -80,11 +83,11 @@ func (f *file) field(b []byte, i int) (from, next int, end bool) {
 	return from, len(b), true
 }
 
-// fieldsOf lists the places of the fields of a whole record: pairs of from and to.
+// fieldsOf returns the positions of the fields of a complete record: pairs of from and to.
 func (f *file) fieldsOf(spans []int, record []byte) []int {
 	for i := 0; ; i++ {
 		from, next, end := f.field(record, i)
-		for end && next < len(record) { // a line break that is not the record's end: the codec will refuse it
+		for end && next < len(record) { // a line break within the record: the codec will reject it
 			_, next, end = f.field(record, next+1)
 		}
 		spans = append(spans, from, next)
@@ -95,14 +98,15 @@ func (f *file) fieldsOf(spans []int, record []byte) []int {
 	}
 }
 
-// reorder appends a record with its fields in declared order. A column the file does not have is empty, one that is not declared is
-// left out.
+// reorder appends a record with its fields in declared order. Columns that the file does not
+// have are empty; fields that are not declared are dropped.
 func (c *cursor) reorder(dst, record []byte) []byte {
 	f := c.file
 	c.spans = f.fieldsOf(c.spans[:0], record)
 	if count := len(c.spans) / 2; count != f.width {
-		// Not as many fields as the header has: the record stays as it is, and is refused for its number of fields. Should the number be
-		// right by chance, a delimiter more sees to it.
+		// The record has another number of fields than the header. It is not reordered, and is
+		// rejected because of its number of fields; if that number happens to be the declared
+		// one, an additional delimiter makes sure of it.
 		dst = append(dst, record...)
 		if count == len(f.order) {
 			dst = append(dst, f.delim)
@@ -120,7 +124,7 @@ func (c *cursor) reorder(dst, record []byte) []byte {
 	return dst
 }
 
-// blank reports whether a line is no row: an empty one, and in JSON one of blanks.
+// blank reports whether a line is not a row: an empty one, or in JSON one of white space.
 func (f *file) blank(line []byte) bool {
 	if f.lines {
 		line = bytes.TrimSpace(line)

@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// File systems that are not on a disk: what looks like a file is what the kernel tells of processes and devices, environments included.
+// File systems without a disk: their files show kernel data about processes and devices,
+// including environment variables.
 const (
 	procfs = 0x9fa0
 	sysfs  = 0x62656572

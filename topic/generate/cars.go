@@ -22,8 +22,9 @@ var _ = builtin(Kind{
 	open: openCars,
 })
 
-// reading is one reading of a car as a linear rule: a base, then a factor for each hidden quantity, all of which are in [0, 1], and
-// for the class of the firmware, 0 or 1. Noise is in per cent of span.
+// reading is one reading of a car as a linear rule: a base, then a factor for each hidden
+// quantity, all in [0, 1], and for the class of the firmware, 0 or 1. Noise is in per cent of
+// span.
 type reading struct {
 	name   string
 	whole  bool
@@ -82,8 +83,14 @@ type cars struct {
 }
 
 func openCars(s *setup) (maker, error) {
-	c := &cars{seed: s.Seed, share: s.number("failing", 0, 1), episode: s.int("episode", 1, 1<<40), failing: s.Failing,
-		start: s.Start, step: s.Step.Milliseconds()}
+	c := &cars{
+		seed:    s.Seed,
+		share:   s.number("failing", 0, 1),
+		episode: s.int("episode", 1, 1<<40),
+		failing: s.Failing,
+		start:   s.Start,
+		step:    s.Step.Milliseconds(),
+	}
 	for i := range s.int("cars", 1, 1_000_000) {
 		c.names = append(c.names, fmt.Sprintf("car-%04d", i))
 	}
@@ -102,7 +109,7 @@ func openCars(s *setup) (maker, error) {
 func (c *cars) fields() []arrow.Field { return c.list }
 func (c *cars) together() int64       { return int64(len(c.names)) }
 
-// fails says whether a car is failing at its nth reading.
+// fails reports whether a car is failing at its nth reading.
 func (c *cars) fails(car int, n int64) bool {
 	if c.failing != nil {
 		return c.failing(car, c.start+flow.Time(n*c.step))
@@ -110,8 +117,9 @@ func (c *cars) fails(car int, n int64) bool {
 	return unit(mix(mix(c.seed^0xfa11)+uint64(car)<<32+uint64(n/c.episode))) < c.share
 }
 
-// state fills in the hidden quantities of a car at its nth reading. They do not depend on those of the reading before, so that odd
-// healthy readings do not come in a row: two in a row mean a failure.
+// state computes the hidden quantities of a car at its nth reading. They are independent of the
+// previous reading, so that unusual healthy readings are not consecutive: two in a row mean a
+// failure.
 func (c *cars) state(car int, n int64, q *[hidden + 1]float64) {
 	from := mix(c.seed + uint64(car)*0x9e3779b97f4a7c15)
 	for k := range hidden {
@@ -121,7 +129,7 @@ func (c *cars) state(car int, n int64, q *[hidden + 1]float64) {
 }
 
 func (c *cars) columns(row int64, n int, want []int) []arrow.Array {
-	values := make([][]float64, len(readings)) // only those wanted are filled
+	values := make([][]float64, len(readings)) // only requested columns are computed
 	for _, w := range want {
 		if w > 0 && w < failureColumn {
 			values[w-1] = make([]float64, n)
@@ -141,7 +149,8 @@ func (c *cars) columns(row int64, n int, want []int) []arrow.Array {
 			if k%4 == 0 {
 				bits = d.Uint64()
 			}
-			noise := (float64(bits&0xffff) - 32767.5) * (0.01 * 1.7320508 / 32768) // uniform, standard deviation 1 %
+			// uniform, standard deviation 1 %
+			noise := (float64(bits&0xffff) - 32767.5) * (0.01 * 1.7320508 / 32768)
 			bits >>= 16
 			if values[k] == nil {
 				continue

@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// features are the 18 readings of n rows as numbers, and which rows are of a failing car.
+// features returns the 18 readings of n rows as numbers, and which rows are of a failing car.
 func features(t *testing.T, c Config, n int) (x [][]float64, failing []bool) {
 	r, _ := open(t, c).Make(0, n)
 	x, failing = make([][]float64, n), make([]bool, n)
@@ -31,8 +31,9 @@ func features(t *testing.T, c Config, n int) (x [][]float64, failing []bool) {
 	return x, failing
 }
 
-// TestCarsFitThroughSeven is the generator's promise: seven numbers hold a healthy car, so that the error of a reconstruction through
-// seven tells failing rows from healthy ones. The reconstruction is the best linear one (principal components of healthy rows).
+// TestCarsFitThroughSeven: seven numbers describe a healthy car, so that the error of a
+// reconstruction from seven numbers separates failing rows from healthy ones. The
+// reconstruction is the best linear one (principal components of healthy rows).
 func TestCarsFitThroughSeven(t *testing.T) {
 	const n = 40_000
 	x, failing := features(t, Config{Kind: "cars", Seed: 314}, n)
@@ -89,7 +90,12 @@ func TestCarsFitThroughSeven(t *testing.T) {
 		}
 	}
 	auc, found, alarms := judge(scores, failing, 0.999)
-	t.Logf("AUC %.4f; at the 0.999 quantile %.1f %% of the failing rows, %.2f %% of the healthy ones", auc, 100*found, 100*alarms)
+	t.Logf(
+		"AUC %.4f; at the 0.999 quantile %.1f %% of the failing rows, %.2f %% of the healthy ones",
+		auc,
+		100*found,
+		100*alarms,
+	)
 	if auc < 0.99 {
 		t.Errorf("AUC %.4f", auc)
 	}
@@ -98,7 +104,7 @@ func TestCarsFitThroughSeven(t *testing.T) {
 	}
 }
 
-// principal finds the first axes of a covariance by power iteration with deflation.
+// principal returns the first axes of a covariance by power iteration with deflation.
 func principal(c [][]float64, count int) (axes [][]float64) {
 	for range count {
 		v := make([]float64, len(c))
@@ -130,7 +136,8 @@ func principal(c [][]float64, count int) (axes [][]float64) {
 	return axes
 }
 
-// judge gives the area under the ROC curve, and the shares of positives and negatives above a quantile of the negatives.
+// judge returns the area under the ROC curve, and the shares of positives and negatives above a
+// quantile of the negatives.
 func judge(scores []float64, positive []bool, quantile float64) (auc, found, alarms float64) {
 	order := make([]int, len(scores))
 	for i := range order {
@@ -160,7 +167,15 @@ func judge(scores []float64, positive []bool, quantile float64) (auc, found, ala
 }
 
 func TestFailingCarVibrates(t *testing.T) {
-	s := open(t, Config{Kind: "cars", Options: map[string]string{"cars": "3"}, Start: 10, Failing: func(car int, at flow.Time) bool { return car == 1 && at >= 60 }})
+	s := open(
+		t,
+		Config{
+			Kind:    "cars",
+			Options: map[string]string{"cars": "3"},
+			Start:   10,
+			Failing: func(car int, at flow.Time) bool { return car == 1 && at >= 60 },
+		},
+	)
 	r, times := s.Make(0, 300)
 	for i := range 300 {
 		ratio := flow.Value(r.Column(vibrationColumn), i).(float64) / flow.Value(r.Column(7), i).(float64)
@@ -168,8 +183,14 @@ func TestFailingCarVibrates(t *testing.T) {
 		if want := map[bool]float64{false: 100, true: 150}[fails]; math.Abs(ratio-want) > 25 {
 			t.Errorf("row %d: vibration is %.1f times the speed, not %v", i, ratio, want)
 		}
-		if flow.Value(r.Column(0), i) != fmt.Sprintf("car-%04d", i%3) || flow.Value(r.Column(failureColumn), i) != fmt.Sprint(fails) {
-			t.Errorf("row %d is of %v, failing %v", i, flow.Value(r.Column(0), i), flow.Value(r.Column(failureColumn), i))
+		if flow.Value(r.Column(0), i) != fmt.Sprintf("car-%04d", i%3) ||
+			flow.Value(r.Column(failureColumn), i) != fmt.Sprint(fails) {
+			t.Errorf(
+				"row %d is of %v, failing %v",
+				i,
+				flow.Value(r.Column(0), i),
+				flow.Value(r.Column(failureColumn), i),
+			)
 		}
 		if times[i] != int64(10+i/3) {
 			t.Errorf("row %d is at %d", i, times[i])

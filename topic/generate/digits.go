@@ -42,7 +42,8 @@ func (g *digits) columns(row int64, n int, want []int) []arrow.Array {
 	return out
 }
 
-// draw paints one digit: for each pixel, the place in the glyph it shows, and the brightness there between the four nearest dots.
+// draw paints one digit: for each pixel, the position in the glyph, and the brightness there,
+// interpolated between the four nearest dots.
 func (g *digits) draw(row int64, to []byte) {
 	d := roll(g.seed, row)
 	glyph := &glyphs[d.below(10)]
@@ -65,7 +66,8 @@ func (g *digits) draw(row int64, to []byte) {
 	}
 }
 
-// dots is a glyph of 5 x 7 dots with a border of two, so that between any four dots lies a value.
+// dots is a glyph of 5 x 7 dots with a border of two, so that every position is between four
+// dots.
 type dots [11][9]float64
 
 func (g *dots) at(u, v float64) float64 {

@@ -12,7 +12,7 @@ import (
 var _ = builtin(Kind{
 	Name: "fraud",
 	Doc: "Card payments, some of them fraudulent. Fraud is larger, at night, abroad and for things that are easily sold, each only more " +
-		"often than not, so that no single column tells it.",
+		"often than not, so that no single column identifies it.",
 	Options: []Option{
 		{"cards", "1000", "how many cards there are"},
 		{"share", "0.02", "the share of fraudulent payments"},
@@ -30,9 +30,28 @@ type fraud struct {
 
 var (
 	countries  = []string{"DE", "FR", "GB", "US", "BR", "IN", "JP", "ZA"}
-	categories = []string{"grocery", "restaurant", "fuel", "clothing", "travel", "electronics", "jewellery", "gift card"}
-	fraudList  = []arrow.Field{flow.Field("card", flow.String), flow.Field("amount", flow.Double), flow.Field("merchant_category", flow.String),
-		flow.Field("hour", flow.Int), flow.Field("country", flow.String), flow.Field("home_country", flow.String), flow.Field("is_fraud", flow.String)}
+	categories = []string{
+		"grocery",
+		"restaurant",
+		"fuel",
+		"clothing",
+		"travel",
+		"electronics",
+		"jewellery",
+		"gift card",
+	}
+	fraudList = []arrow.Field{
+		flow.Field("card", flow.String),
+		flow.Field("amount", flow.Double),
+		flow.Field("merchant_category", flow.String),
+		flow.Field(
+			"hour",
+			flow.Int,
+		),
+		flow.Field("country", flow.String),
+		flow.Field("home_country", flow.String),
+		flow.Field("is_fraud", flow.String),
+	}
 )
 
 func (f *fraud) fields() []arrow.Field { return fraudList }

@@ -1,5 +1,6 @@
-// Package generate makes rows by rule: a topic of one partition whose offset is the row's number, from 0. The same kind, seed and
-// options give the same rows for ever, and any row can be made alone, so a generator is replayed and resumed like any topic.
+// Package generate generates rows by rule: a topic of one partition whose offset is the row's
+// number, from 0. The same kind, seed and options always produce the same rows, and any row can
+// be computed by itself, so a generator is replayed and resumed like any topic.
 package generate
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Config says what is made. The zero values of all but Kind are the defaults.
+// Config configures a generator. All fields except Kind have useful zero values.
 type Config struct {
 	Kind    string
 	Fields  []arrow.Field // the declared columns, any of the kind's in any order; nil: all of them
@@ -25,10 +26,11 @@ type Config struct {
 	Seed    uint64
 	Start   flow.Time         // event time of row 0
 	Step    time.Duration     // event time between rows (cars: between two readings of a car); 0 is 1 ms
-	Rate    float64           // rows a second of real time; 0: as fast as they are read
-	Options map[string]string // the kind's own, by name
+	Rate    float64           // rows per second of real time; 0: as fast as they are read
+	Options map[string]string // options of the kind, by name
 
-	Failing func(car int, at flow.Time) bool // cars: which are failing when; nil: the options' share, in episodes
+	// cars: whether a car is failing; nil: the share in Options, in episodes
+	Failing func(car int, at flow.Time) bool
 
 	Now  func() time.Time                           // nil: the real clock
 	Wait func(context.Context, time.Duration) error // nil: real time
@@ -45,15 +47,16 @@ type Kind struct {
 // Option is one option of a kind.
 type Option struct{ Name, Default, Doc string }
 
-// maker makes rows. Implementations are one file each.
+// maker generates rows. Each implementation has its own file.
 type maker interface {
-	// fields are the columns it makes, in order.
+	// fields returns the columns that it generates, in order.
 	fields() []arrow.Field
-	// columns makes n rows from row on, one column for each wanted index into fields. It is used by several goroutines at once.
+	// columns generates n rows starting at row, one column for each index in want. Several
+	// goroutines may call it concurrently.
 	columns(row int64, n int, want []int) []arrow.Array
 }
 
-// grouped makers have several rows at one event time.
+// grouped is a maker with several rows per event time.
 type grouped interface{ together() int64 }
 
 var kinds = map[string]Kind{}
@@ -63,7 +66,7 @@ func builtin(k Kind) bool {
 	return true
 }
 
-// Kinds lists the kinds by name.
+// Kinds returns the kinds by name.
 func Kinds() []Kind {
 	list := make([]Kind, 0, len(kinds))
 	for _, k := range kinds {
@@ -73,7 +76,7 @@ func Kinds() []Kind {
 	return list
 }
 
-// Source is an opened generator. It is safe for use by several goroutines.
+// Source is an opened generator. It is safe for concurrent use.
 type Source struct {
 	config Config
 	maker  maker
@@ -83,7 +86,8 @@ type Source struct {
 	opened time.Time
 }
 
-// Open checks the configuration. Errors: an unknown kind, option or column, a column declared with another type, a value out of range.
+// Open checks the configuration. Errors: an unknown kind, option or column, a column declared
+// with another type, a value out of range.
 func Open(c Config) (*Source, error) {
 	name := strings.ToLower(strings.TrimSpace(c.Kind))
 	kind, ok := kinds[name]
@@ -126,7 +130,8 @@ func Open(c Config) (*Source, error) {
 	return s, s.declare(name)
 }
 
-// declare finds the declared columns among the maker's: by exact name, else without case.
+// declare finds the declared columns among those of the maker: by exact name, else ignoring
+// case.
 func (s *Source) declare(kind string) error {
 	made := s.maker.fields()
 	declared := s.config.Fields
@@ -143,10 +148,16 @@ func (s *Source) declare(kind string) error {
 			for _, m := range made {
 				names = append(names, m.Name)
 			}
-			return fmt.Errorf("generator %s makes no column %s; it makes %s", kind, f.Name, strings.Join(names, ", "))
+			return fmt.Errorf("generator %s has no column %s; it has %s", kind, f.Name, strings.Join(names, ", "))
 		}
 		if !flow.SameType(f.Type, made[at].Type) {
-			return fmt.Errorf("generator %s makes column %s as %s, not %s", kind, f.Name, flow.TypeName(made[at].Type), flow.TypeName(f.Type))
+			return fmt.Errorf(
+				"generator %s generates column %s as %s, not %s",
+				kind,
+				f.Name,
+				flow.TypeName(made[at].Type),
+				flow.TypeName(f.Type),
+			)
 		}
 		s.want = append(s.want, at)
 	}
@@ -154,10 +165,10 @@ func (s *Source) declare(kind string) error {
 	return nil
 }
 
-// Fields are the columns of the rows: the declared ones, or all that the kind makes.
+// Fields returns the columns of the rows: the declared ones, or all of the kind.
 func (s *Source) Fields() []arrow.Field { return s.schema.Fields() }
 
-// Make gives n rows from row on, whatever Rows says, with their event times.
+// Make returns n rows starting at row, independent of Rows, with their event times.
 func (s *Source) Make(row int64, n int) (arrow.Record, []int64) {
 	times := make([]int64, n)
 	for i := range times {

@@ -32,7 +32,7 @@ func span(from, to topic.Offset) []topic.Span {
 	return []topic.Span{{Partition: topic.Partition{Topic: "t"}, From: from, To: to}}
 }
 
-// text prints rows [from, to) of a fetch's columns and times.
+// text returns rows [from, to) of a fetch's columns and times as text.
 func text(r arrow.Record, times []int64) (rows []string) {
 	for i := range int(r.NumRows()) {
 		line := fmt.Sprint(times[i])
@@ -44,21 +44,35 @@ func text(r arrow.Record, times []int64) (rows []string) {
 	return rows
 }
 
-// every is a configuration of each kind.
+// every returns a configuration of each kind.
 func every() map[string]Config {
-	nested := flow.Struct(flow.Field("a", flow.Array(flow.Int)), flow.Field("m", flow.Map(flow.String, flow.Decimal(6, 2))))
+	nested := flow.Struct(
+		flow.Field("a", flow.Array(flow.Int)),
+		flow.Field("m", flow.Map(flow.String, flow.Decimal(6, 2))),
+	)
 	return map[string]Config{
 		"cars":   {Kind: "cars", Options: map[string]string{"cars": "7"}},
 		"fraud":  {Kind: "fraud"},
 		"digits": {Kind: "digits"},
 		"sea":    {Kind: "moa.sea"},
-		"random": {Kind: "random", Options: map[string]string{"NULLS": "0.3"}, Fields: []arrow.Field{flow.Field("a", flow.Boolean),
-			flow.Field("b", flow.Bigint), flow.Field("c", flow.Float), flow.Field("d", flow.Bytes), flow.Field("e", flow.Date),
-			flow.Field("f", flow.TimeOfDay), flow.Field("g", flow.Timestamp), flow.Field("h", nested), flow.Field("i", flow.String)}},
+		"random": {
+			Kind:    "random",
+			Options: map[string]string{"NULLS": "0.3"},
+			Fields: []arrow.Field{flow.Field("a", flow.Boolean),
+				flow.Field(
+					"b",
+					flow.Bigint,
+				), flow.Field("c", flow.Float), flow.Field("d", flow.Bytes), flow.Field("e", flow.Date),
+				flow.Field(
+					"f",
+					flow.TimeOfDay,
+				), flow.Field("g", flow.Timestamp), flow.Field("h", nested), flow.Field("i", flow.String)},
+		},
 	}
 }
 
-// TestEveryRowAlone: how rows are fetched and where reading begins change nothing; the seed changes all.
+// TestEveryRowAlone: rows do not depend on how they are fetched and where reading begins; they
+// depend on the seed.
 func TestEveryRowAlone(t *testing.T) {
 	if len(every()) != len(Kinds()) {
 		t.Fatalf("%d kinds are tested, there are %d", len(every()), len(Kinds()))
@@ -108,7 +122,8 @@ func TestReadWholeAndSpans(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f[0].From != next || f[0].Rows() != int(f[0].Next-next) || f[0].Offsets[0] != next || f[0].Times[0] != 1000+2*int64(next) {
+		if f[0].From != next || f[0].Rows() != int(f[0].Next-next) || f[0].Offsets[0] != next ||
+			f[0].Times[0] != 1000+2*int64(next) {
 			t.Fatalf("fetch [%d, %d), first offset %d at %d", f[0].From, f[0].Next, f[0].Offsets[0], f[0].Times[0])
 		}
 		next = f[0].Next
@@ -130,7 +145,7 @@ func TestOffsetAt(t *testing.T) {
 	}
 }
 
-// TestRate: rows come when they are due by the clock, and not before.
+// TestRate: rows arrive when they are due by the clock, and not before.
 func TestRate(t *testing.T) {
 	now := time.Unix(100, 0)
 	waited := 0
@@ -175,9 +190,20 @@ func TestLiveWaitsBehindTheLastRow(t *testing.T) {
 }
 
 func TestDeclaredColumns(t *testing.T) {
-	s := open(t, Config{Kind: "cars", Fields: []arrow.Field{flow.Field("FAILURE_OCCURRED", flow.String), flow.Field("Speed", flow.Double), flow.Field("car", flow.String)}})
+	s := open(
+		t,
+		Config{
+			Kind: "cars",
+			Fields: []arrow.Field{
+				flow.Field("FAILURE_OCCURRED", flow.String),
+				flow.Field("Speed", flow.Double),
+				flow.Field("car", flow.String),
+			},
+		},
+	)
 	r, _ := s.Make(117, 1)
-	if r.ColumnName(0) != "FAILURE_OCCURRED" || r.ColumnName(1) != "Speed" || flow.Value(r.Column(2), 0) != "car-0017" {
+	if r.ColumnName(0) != "FAILURE_OCCURRED" || r.ColumnName(1) != "Speed" ||
+		flow.Value(r.Column(2), 0) != "car-0017" {
 		t.Error(r)
 	}
 }
@@ -191,13 +217,28 @@ func TestErrors(t *testing.T) {
 		{Config{Kind: "cars", Rows: -1}, "rows is -1"},
 		{Config{Kind: "cars", Step: time.Microsecond}, "whole milliseconds"},
 		{Config{Kind: "cars", Rate: -1}, "rate is -1"},
-		{Config{Kind: "cars", Options: map[string]string{"wheels": "4"}}, "no option wheels; it has cars, failing, episode"},
-		{Config{Kind: "cars", Options: map[string]string{"cars": "0"}}, `option cars is "0", it must be a whole number from 1 to 1000000`},
+		{
+			Config{Kind: "cars", Options: map[string]string{"wheels": "4"}},
+			"no option wheels; it has cars, failing, episode",
+		},
+		{
+			Config{Kind: "cars", Options: map[string]string{"cars": "0"}},
+			`option cars is "0", but must be an integer from 1 to 1000000`,
+		},
 		{Config{Kind: "cars", Options: map[string]string{"failing": "NaN"}}, "from 0 to 1"},
-		{Config{Kind: "cars", Fields: []arrow.Field{flow.Field("wings", flow.Int)}}, "makes no column wings; it makes car, coolant_temp"},
-		{Config{Kind: "cars", Fields: []arrow.Field{flow.Field("speed", flow.Int)}}, "column speed as DOUBLE, not INTEGER"},
-		{Config{Kind: "random"}, "columns must be declared"},
-		{Config{Kind: "random", Fields: []arrow.Field{flow.Field("m", flow.Map(flow.Int, flow.Int))}}, "MAP<INTEGER, INTEGER>, which it cannot make"},
+		{
+			Config{Kind: "cars", Fields: []arrow.Field{flow.Field("wings", flow.Int)}},
+			"has no column wings; it has car, coolant_temp",
+		},
+		{
+			Config{Kind: "cars", Fields: []arrow.Field{flow.Field("speed", flow.Int)}},
+			"column speed as DOUBLE, not INTEGER",
+		},
+		{Config{Kind: "random"}, "needs declared columns"},
+		{
+			Config{Kind: "random", Fields: []arrow.Field{flow.Field("m", flow.Map(flow.Int, flow.Int))}},
+			"MAP<INTEGER, INTEGER>, which the generator does not support",
+		},
 	}
 	for _, c := range cases {
 		if _, err := Open(c.config); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -205,7 +246,10 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	s := open(t, Config{Kind: "cars", Rows: 10})
-	if _, err := s.Open(context.Background(), []topic.Span{{Partition: topic.Partition{ID: 1}}}); !errors.Is(err, topic.ErrUnknownTopic) {
+	if _, err := s.Open(context.Background(), []topic.Span{{Partition: topic.Partition{ID: 1}}}); !errors.Is(
+		err,
+		topic.ErrUnknownTopic,
+	) {
 		t.Error(err)
 	}
 	var gap topic.ErrGap
@@ -214,7 +258,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestSEAIsMOAs: the digest of 100,000 rows that MOA itself made.
+// TestSEAIsMOAs compares the digest of 100,000 rows with that of MOA's own rows.
 func TestSEAIsMOAs(t *testing.T) {
 	s := open(t, Config{Kind: "moa.sea", Seed: 1})
 	h := sha256.New()
@@ -260,7 +304,8 @@ func TestFraudHasStructure(t *testing.T) {
 	}
 }
 
-// TestDigitsAreLearnable: the nearest of the mean pictures, the plainest of classifiers, is right far more often than one in ten.
+// TestDigitsAreLearnable: the nearest mean picture, one of the simplest classifiers, is right
+// far more often than one time in ten.
 func TestDigitsAreLearnable(t *testing.T) {
 	const train, n = 3000, 4000
 	r, _ := open(t, Config{Kind: "digits"}).Make(0, n)

@@ -18,11 +18,15 @@ var _ = builtin(Kind{
 	Options: []Option{{"nulls", "0", "the share of NULLs"}},
 	open: func(s *setup) (maker, error) {
 		if len(s.Fields) == 0 {
-			return nil, errors.New("it makes what is declared, so columns must be declared")
+			return nil, errors.New("the generator needs declared columns, because it generates any columns")
 		}
 		for _, f := range s.Fields {
 			if !makeable(f.Type) {
-				return nil, fmt.Errorf("column %s has type %s, which it cannot make", f.Name, flow.TypeName(f.Type))
+				return nil, fmt.Errorf(
+					"column %s has type %s, which the generator does not support",
+					f.Name,
+					flow.TypeName(f.Type),
+				)
 			}
 		}
 		return &random{s.Seed, s.Fields, s.number("nulls", 0, 1)}, nil
@@ -66,14 +70,23 @@ func makeable(t flow.Type) bool {
 		return true
 	}
 	switch t.ID() {
-	case arrow.BOOL, arrow.INT32, arrow.INT64, arrow.FLOAT32, arrow.FLOAT64, arrow.DECIMAL128, arrow.STRING, arrow.BINARY, arrow.DATE32,
-		arrow.TIME32, arrow.TIMESTAMP:
+	case arrow.BOOL,
+		arrow.INT32,
+		arrow.INT64,
+		arrow.FLOAT32,
+		arrow.FLOAT64,
+		arrow.DECIMAL128,
+		arrow.STRING,
+		arrow.BINARY,
+		arrow.DATE32,
+		arrow.TIME32,
+		arrow.TIMESTAMP:
 		return true
 	}
 	return false
 }
 
-// value makes one value in the form that flow.Append takes.
+// value returns a value in the form that flow.Append accepts.
 func (r *random) value(d *dice, t flow.Type) any {
 	if r.nulls > 0 && d.unit() < r.nulls {
 		return nil
@@ -81,7 +94,7 @@ func (r *random) value(d *dice, t flow.Type) any {
 	switch t := t.(type) {
 	case *arrow.MapType:
 		var out []flow.Entry
-		for i := range d.below(4) { // keys begin differently, so they differ
+		for i := range d.below(4) { // the keys begin differently, so they are distinct
 			out = append(out, flow.Entry{Key: string(rune('a'+i)) + letters(d), Value: r.value(d, t.ItemType())})
 		}
 		return out

@@ -10,11 +10,11 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// maxRows is how many rows a fetch brings at most.
+// maxRows is the maximum number of rows of a fetch.
 const maxRows = 4096
 
-// Describe gives the one partition: with Rate the rows that are due by now, else all of them. A generator without end that is not
-// paced ends at topic.End. Every name is the topic's.
+// Describe returns the single partition: with Rate the rows that are due now, else all rows. An
+// endless generator without a rate ends at topic.End. Every name is accepted as the topic's.
 func (s *Source) Describe(_ context.Context, name string) (topic.Topic, error) {
 	span := topic.Span{Partition: topic.Partition{Topic: name}, To: s.end()}
 	if s.config.Rate > 0 {
@@ -23,7 +23,7 @@ func (s *Source) Describe(_ context.Context, name string) (topic.Topic, error) {
 	return topic.Topic{Name: name, ID: s.config.Kind, Partitions: []topic.Span{span}}, nil
 }
 
-// end is the number of rows there will ever be.
+// end returns the total number of rows.
 func (s *Source) end() topic.Offset {
 	if s.config.Rows == 0 {
 		return topic.End
@@ -31,7 +31,7 @@ func (s *Source) end() topic.Offset {
 	return topic.Offset(s.config.Rows)
 }
 
-// due is the first row that is not due yet for a reader that began at a row and an instant.
+// due returns the first row that is not due yet for a reader that began at a row and a time.
 func (s *Source) due(since time.Time, from topic.Offset) topic.Offset {
 	rows := s.config.Now().Sub(since).Seconds() * s.config.Rate
 	if rows >= float64(math.MaxInt64-from) {
@@ -40,7 +40,7 @@ func (s *Source) due(since time.Time, from topic.Offset) topic.Offset {
 	return from + topic.Offset(rows)
 }
 
-// OffsetAt finds the first row whose event time is ms or later.
+// OffsetAt returns the first row with an event time of ms or later.
 func (s *Source) OffsetAt(_ context.Context, _ topic.Partition, ms int64) (topic.Offset, error) {
 	if ms <= int64(s.config.Start) {
 		return 0, nil
@@ -53,7 +53,8 @@ func (s *Source) OffsetAt(_ context.Context, _ topic.Partition, ms int64) (topic
 	return min(topic.Offset(groups*s.per), s.end()), nil
 }
 
-// Open reads the spans. One that ends at topic.End waits for ever behind the last row.
+// Open reads the spans. A span that ends at topic.End waits after the last row until its
+// context ends.
 func (s *Source) Open(_ context.Context, spans []topic.Span) (topic.Reader, error) {
 	r := &reader{source: s, since: s.config.Now()}
 	for _, span := range spans {
@@ -61,7 +62,7 @@ func (s *Source) Open(_ context.Context, spans []topic.Span) (topic.Reader, erro
 			return nil, fmt.Errorf("%w: %s; a generator has one partition", topic.ErrUnknownTopic, span.Partition)
 		}
 		if end := s.end(); span.From > end || span.To != topic.End && span.To > end {
-			return nil, fmt.Errorf("the generator makes %d rows: %w", end, topic.ErrGap{Span: span})
+			return nil, fmt.Errorf("the generator has %d rows: %w", end, topic.ErrGap{Span: span})
 		}
 		r.spans = append(r.spans, span)
 		r.began = append(r.began, span.From)
@@ -71,11 +72,12 @@ func (s *Source) Open(_ context.Context, spans []topic.Span) (topic.Reader, erro
 
 type reader struct {
 	source *Source
-	spans  []topic.Span // what is left of them
+	spans  []topic.Span // the remaining parts
 	began  []topic.Offset
 	since  time.Time
 }
 
+// Poll implements topic.Reader.
 func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -104,7 +106,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 			return out, nil
 		case !open:
 			return nil, io.EOF
-		case paused: // no row will come
+		case paused: // no row will follow
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -114,7 +116,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	}
 }
 
-// next is how long the next row is away.
+// next returns the time until the next row is due.
 func (r *reader) next() time.Duration {
 	s, least := r.source, time.Duration(math.MaxInt64)
 	for i, span := range r.spans {
@@ -126,10 +128,16 @@ func (r *reader) next() time.Duration {
 	return max(least, time.Microsecond)
 }
 
+// Close implements topic.Reader.
 func (r *reader) Close() error { return nil }
 
 func (s *Source) fetch(span topic.Span, n int) topic.Fetch {
-	f := topic.Fetch{Partition: span.Partition, From: span.From, Next: span.From + topic.Offset(n), Offsets: make([]topic.Offset, n)}
+	f := topic.Fetch{
+		Partition: span.Partition,
+		From:      span.From,
+		Next:      span.From + topic.Offset(n),
+		Offsets:   make([]topic.Offset, n),
+	}
 	for i := range f.Offsets {
 		f.Offsets[i] = span.From + topic.Offset(i)
 	}

@@ -31,21 +31,26 @@ type sea struct {
 	over    float64
 
 	mu     sync.Mutex
-	states []seaState // before every seaStride-th row, as far as rows have been made
-	end    int64      // the row behind those made last
-	last   seaState   // and the state before it
+	states []seaState // before every seaStride-th row, as far as rows have been generated
+	end    int64      // the row after the last generated one
+	last   seaState   // the state before that row
 }
 
-// seaState is what the rest of the rows depend on: MOA's rows are one sequence of draws.
+// seaState is the state of the generator before a row: MOA's rows are one sequence of draws.
 type seaState struct {
 	random javaRandom
 	next   bool // balance: the class of the next row
 }
 
-// seaStride is how many rows are made again at most to reach a row.
+// seaStride is the maximum number of rows that are generated again to reach a row.
 const seaStride = 65_536
 
-var seaList = []arrow.Field{flow.Field("attrib1", flow.Double), flow.Field("attrib2", flow.Double), flow.Field("attrib3", flow.Double), flow.Field("class", flow.String)}
+var seaList = []arrow.Field{
+	flow.Field("attrib1", flow.Double),
+	flow.Field("attrib2", flow.Double),
+	flow.Field("attrib3", flow.Double),
+	flow.Field("class", flow.String),
+}
 
 func (g *sea) fields() []arrow.Field { return seaList }
 
@@ -65,18 +70,18 @@ func (g *sea) row(s *seaState) (a [3]float64, class bool) {
 	return a, class
 }
 
-// at is the state before a row, found from the nearest one that is known.
+// at returns the state before a row, computed from the nearest known state.
 func (g *sea) at(row int64) seaState {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for int64(len(g.states)) <= row/seaStride { // MOA's order of draws leaves no other way to a row
+	for int64(len(g.states)) <= row/seaStride { // MOA's order of draws allows no direct access to a row
 		s := g.states[len(g.states)-1]
 		for range seaStride {
 			g.row(&s)
 		}
 		g.states = append(g.states, s)
 	}
-	if row == g.end && row > 0 { // reading goes on where it was
+	if row == g.end && row > 0 { // sequential reading continues
 		return g.last
 	}
 	s := g.states[row/seaStride]
@@ -115,7 +120,8 @@ func (g *sea) columns(row int64, n int, want []int) []arrow.Array {
 	return out
 }
 
-// javaRandom is the generator that the documentation of java.util.Random specifies, so that streams of Java programs can be made again.
+// javaRandom is the generator in the documentation of java.util.Random, so that streams of Java
+// programs can be reproduced.
 type javaRandom struct{ state int64 }
 
 func newJavaRandom(seed int64) javaRandom {

@@ -13,7 +13,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// setup hands a kind its options. The first value that is wrong is reported by check.
+// setup passes the options to a kind. check reports the first invalid value.
 type setup struct {
 	Config
 	kind Kind
@@ -33,7 +33,7 @@ func (s *setup) text(name string) string {
 func (s *setup) number(name string, from, to float64) float64 {
 	v, err := strconv.ParseFloat(s.text(name), 64)
 	if (err != nil || !(v >= from && v <= to)) && s.err == nil {
-		s.err = fmt.Errorf("option %s is %q, it must be a number from %v to %v", name, s.text(name), from, to)
+		s.err = fmt.Errorf("option %s is %q, but must be a number from %v to %v", name, s.text(name), from, to)
 	}
 	return v
 }
@@ -41,7 +41,7 @@ func (s *setup) number(name string, from, to float64) float64 {
 func (s *setup) int(name string, from, to int64) int64 {
 	v, err := strconv.ParseInt(s.text(name), 10, 64)
 	if (err != nil || v < from || v > to) && s.err == nil {
-		s.err = fmt.Errorf("option %s is %q, it must be a whole number from %d to %d", name, s.text(name), from, to)
+		s.err = fmt.Errorf("option %s is %q, but must be an integer from %d to %d", name, s.text(name), from, to)
 		return from
 	}
 	return v
@@ -50,7 +50,7 @@ func (s *setup) int(name string, from, to int64) int64 {
 func (s *setup) bool(name string) bool {
 	v, err := strconv.ParseBool(s.text(name))
 	if err != nil && s.err == nil {
-		s.err = fmt.Errorf("option %s is %q, it must be true or false", name, s.text(name))
+		s.err = fmt.Errorf("option %s is %q, but must be true or false", name, s.text(name))
 	}
 	return v
 }
@@ -60,7 +60,7 @@ func (s *setup) check() error {
 	for key := range s.Config.Options {
 		given = append(given, key)
 	}
-	slices.Sort(given) // the same complaint whatever the order of the map
+	slices.Sort(given) // the message must not depend on the order of the map
 	for _, key := range given {
 		if !slices.ContainsFunc(s.kind.Options, func(o Option) bool { return strings.EqualFold(o.Name, key) }) {
 			var names []string
@@ -76,17 +76,17 @@ func (s *setup) check() error {
 	return s.err
 }
 
-// mix is SplitMix64's finalizer: every bit of z reaches every bit of the result.
+// mix is the finalizer of SplitMix64: every bit of z affects every bit of the result.
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
 }
 
-// unit makes a number in [0, 1) of 64 random bits.
+// unit converts 64 random bits to a number in [0, 1).
 func unit(bits uint64) float64 { return float64(bits>>11) * (1.0 / (1 << 53)) }
 
-// dice is the randomness of one row: a PCG begun by seed and row number.
+// dice is the randomness of one row: a PCG seeded with the seed and the row number.
 type dice struct{ rand.PCG }
 
 func roll(seed uint64, row int64) (d dice) {
@@ -98,7 +98,8 @@ func (d *dice) unit() float64           { return unit(d.Uint64()) }
 func (d *dice) below(n int) int         { return int(d.Uint64() >> 32 * uint64(n) >> 32) }
 func (d *dice) pick(of []string) string { return of[d.below(len(of))] }
 
-// bell is normal within half a per mille, bounded, and needs no logarithm: the sum of twelve uniform numbers less 6.
+// bell returns an approximately normal number (within half a per mille), bounded and without a
+// logarithm: the sum of twelve uniform numbers less 6.
 func (d *dice) bell() float64 {
 	sum := 0.0
 	for range 3 {
@@ -119,7 +120,7 @@ func ints(v []int32) arrow.Array {
 	return flow.Fixed(flow.Int, v, arrow.Int32Traits.CastToBytes, flow.Validity{})
 }
 
-// texts makes a STRING column of n values.
+// texts returns a STRING column of n values.
 func texts(n int, value func(i int) string) arrow.Array {
 	offsets, bytes := make([]int32, 1, n+1), make([]byte, 0, 8*n)
 	for i := range n {

@@ -7,20 +7,22 @@ import (
 	"github.com/streamql/streamql/topic/batch"
 )
 
-// aborted is a transaction whose rows are not to be seen: those of producer in [from, to).
+// aborted is an aborted transaction: rows of producer in [from, to) are invisible.
 type aborted struct {
 	producer int64
 	from, to topic.Offset
 }
 
-// endAborted finds where the aborted transactions of a response end: at the first abort marker of the producer behind their beginning.
-// A node tells only where they begin, in any order; the end of one that goes on behind the response stays open. Every batch is passed
-// over once before any is read, so that leaving rows out depends on offsets alone, not on the order in which batches are walked.
+// endAborted finds the ends of the aborted transactions of a response: the producer's first
+// abort marker after the transaction's beginning. A node reports only the beginnings, in any
+// order. The end of a transaction that extends past the response stays open. All headers are
+// scanned before any batch is read, so the visibility of a row depends on offsets alone and not
+// on the order in which batches are walked.
 func endAborted(r *response, limit topic.Offset) error {
 	if len(r.aborted) == 0 {
 		return nil
 	}
-	r.aborted = slices.Clone(r.aborted) // readers at the same place share the response
+	r.aborted = slices.Clone(r.aborted) // readers at the same position share the response
 	for i := range r.aborted {
 		r.aborted[i].to = topic.End
 	}
@@ -38,7 +40,7 @@ func endAborted(r *response, limit topic.Offset) error {
 	return err
 }
 
-// visible reports whether a batch's rows are to be seen.
+// visible reports whether the rows of a batch are committed.
 func (r *response) visible(h *batch.Header) bool {
 	if h.Transactional() {
 		for i := range r.aborted {

@@ -11,7 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
-// Describe implements topic.Source. The ends are high watermarks, behind transactions that are not decided yet.
+// Describe implements topic.Source. The ends are high watermarks, so they are after undecided
+// transactions.
 func (b *Broker) Describe(ctx context.Context, name string) (topic.Topic, error) {
 	return b.look(ctx, name, every)
 }
@@ -21,23 +22,29 @@ func (b *Broker) DescribeOnly(ctx context.Context, name string, partitions ...in
 	return b.look(ctx, name, func(id int32) bool { return slices.Contains(partitions, id) })
 }
 
-// maxUnheard is how often a node may say that it leads no partition of a topic which metadata shows: it has not heard of it yet.
+// maxUnheard is how often a node may deny that it leads any partition of a topic that metadata
+// shows. It has not received the topic's metadata yet.
 const maxUnheard = 8
 
-func (b *Broker) look(ctx context.Context, name string, wanted func(id int32) bool) (topic.Topic, error) {
+// look returns one topic with the offsets of the partitions that selects accepts.
+func (b *Broker) look(ctx context.Context, name string, selects func(id int32) bool) (topic.Topic, error) {
 	for n := 0; ; n++ {
 		l, err := b.layout(ctx, name)
 		if err != nil {
 			return topic.Topic{}, err
 		}
-		out, err := b.describe(ctx, []layout{l}, wanted)
+		out, err := b.describe(ctx, []layout{l}, selects)
 		switch {
 		case err == nil:
 			return out[0], nil
 		case !errors.Is(err, kerr.UnknownTopicOrPartition):
 			return topic.Topic{}, b.about(err, name, "describe")
 		case n == maxUnheard:
-			return topic.Topic{}, fmt.Errorf("topic %q: a leader does not know it yet: %w", name, topic.ErrNotYet)
+			return topic.Topic{}, fmt.Errorf(
+				"topic %q: a leader does not know the topic yet: %w",
+				name,
+				topic.ErrNotYet,
+			)
 		}
 		if err := sleep(ctx, pause(n)); err != nil {
 			return topic.Topic{}, err
@@ -45,20 +52,25 @@ func (b *Broker) look(ctx context.Context, name string, wanted func(id int32) bo
 	}
 }
 
+// every selects all partitions.
 func every(int32) bool { return true }
 
-// Topics implements topic.Admin: all topics that this user may describe, by name, without Kafka's internal ones.
+// Topics implements topic.Admin: all topics that this user may describe, by name, without
+// Kafka's internal ones.
 func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 	for tries := 0; ; tries++ {
 		all, err := layouts(ctx, b.cl)
 		if err != nil {
 			return nil, b.explain(err, "list the topics")
 		}
-		all = slices.DeleteFunc(all, func(l layout) bool { return l.internal || strings.HasPrefix(l.name, "__") || l.err != nil })
+		all = slices.DeleteFunc(
+			all,
+			func(l layout) bool { return l.internal || strings.HasPrefix(l.name, "__") || l.err != nil },
+		)
 		slices.SortFunc(all, func(x, y layout) int { return strings.Compare(x.name, y.name) })
 		out, err := b.describe(ctx, all, every)
 		unknown := errors.Is(err, kerr.UnknownTopicOrPartition)
-		if unknown && tries < maxUnheard { // one was deleted in between, and not every node has heard of it
+		if unknown && tries < maxUnheard { // a topic was deleted meanwhile, and not every node knows it yet
 			if err := sleep(ctx, pause(tries)/4); err != nil {
 				return nil, err
 			}
@@ -71,12 +83,12 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 	}
 }
 
-// describe adds the offsets of the partitions that wanted names to layouts.
-func (b *Broker) describe(ctx context.Context, all []layout, wanted func(id int32) bool) ([]topic.Topic, error) {
+// describe adds the offsets of the partitions that selects accepts to layouts.
+func (b *Broker) describe(ctx context.Context, all []layout, selects func(id int32) bool) ([]topic.Topic, error) {
 	var partitions []topic.Partition
 	for _, l := range all {
 		for i := range l.partitions {
-			if wanted(int32(i)) {
+			if selects(int32(i)) {
 				partitions = append(partitions, topic.Partition{Topic: l.name, ID: int32(i)})
 			}
 		}
@@ -94,21 +106,25 @@ func (b *Broker) describe(ctx context.Context, all []layout, wanted func(id int3
 		out[i] = topic.Topic{Name: l.name, ID: l.id.String()}
 		for k := range l.partitions {
 			p := topic.Partition{Topic: l.name, ID: int32(k)}
-			out[i].Partitions = append(out[i].Partitions, topic.Span{Partition: p, From: from[p], To: max(to[p], from[p])})
+			out[i].Partitions = append(
+				out[i].Partitions,
+				topic.Span{Partition: p, From: from[p], To: max(to[p], from[p])},
+			)
 		}
 	}
 	return out, nil
 }
 
-// OffsetAt implements topic.Timed. Kafka's own answer may be the mark of a transaction's end, which bears the time of its writing: where
-// records bear older times (a history that was loaded), that is far before the first record of the time asked for. So records are read
-// from there on until one bears it.
+// OffsetAt implements topic.Timed. Kafka may return the offset of a transaction marker, whose
+// timestamp is the time of its writing. In a topic of older event times, such as a loaded
+// history, that offset is far before the first record of the requested time. Records are
+// therefore read from there until one has the timestamp.
 func (b *Broker) OffsetAt(ctx context.Context, p topic.Partition, ms int64) (topic.Offset, error) {
 	ends, err := b.offsets(ctx, latest, p)
 	if err != nil {
 		return 0, b.about(err, p.Topic, "find offsets by time in")
 	}
-	at, err := b.offsets(ctx, max(ms, 0), p) // negative times are the protocol's own signs
+	at, err := b.offsets(ctx, max(ms, 0), p) // negative times are reserved values of the protocol
 	if err != nil {
 		return 0, b.about(err, p.Topic, "find offsets by time in")
 	}
@@ -116,17 +132,23 @@ func (b *Broker) OffsetAt(ctx context.Context, p topic.Partition, ms int64) (top
 		return ends[p], nil
 	}
 	first := ends[p]
-	err = topic.Each(ctx, b, []topic.Span{{Partition: p, From: at[p], To: ends[p]}}, func(f *topic.Fetch, i int) error {
-		if f.Times[i] < ms {
-			return nil
-		}
-		first = f.Offsets[i]
-		return errFound
-	})
+	err = topic.Each(
+		ctx,
+		b,
+		[]topic.Span{{Partition: p, From: at[p], To: ends[p]}},
+		func(f *topic.Fetch, i int) error {
+			if f.Times[i] < ms {
+				return nil
+			}
+			first = f.Offsets[i]
+			return errFound
+		},
+	)
 	if err != nil && !errors.Is(err, errFound) {
 		return 0, err
 	}
 	return first, nil
 }
 
+// errFound ends the reading of records at the first match.
 var errFound = errors.New("found")

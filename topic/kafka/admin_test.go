@@ -43,7 +43,8 @@ func TestAdmin(t *testing.T) {
 	if !errors.Is(err, topic.ErrTopicExists) || !strings.Contains(err.Error(), name) {
 		t.Errorf("create again: %v", err)
 	}
-	if err := c.Create(ctx, name+"?", topic.Config{Partitions: 1}); err == nil && c.fake == nil { // kfake takes any name
+	if err := c.Create(ctx, name+"?", topic.Config{Partitions: 1}); err == nil && c.fake == nil {
+		// kfake accepts any name
 		t.Error("an impossible name was taken")
 	}
 	d, err := c.Describe(ctx, name)
@@ -57,25 +58,30 @@ func TestAdmin(t *testing.T) {
 	}
 	full, err := c.Describe(ctx, name)
 	if only, failed := c.DescribeOnly(ctx, name, 2); err != nil || failed != nil || only.ID != d.ID || len(only.Partitions) != 3 ||
-		only.Partitions[2] != full.Partitions[2] || only.Partitions[2].To != 1 || only.Partitions[0].To != 0 || only.Partitions[0].ID != 0 {
+		only.Partitions[2] != full.Partitions[2] || only.Partitions[2].To != 1 || only.Partitions[0].To != 0 ||
+		only.Partitions[0].ID != 0 {
 		t.Errorf("%+v and %+v, %v, %v", full, only, err, failed)
 	}
 	all, err := c.Topics(ctx)
 	if err != nil || !slices.ContainsFunc(all, func(x topic.Topic) bool { return x.Name == name && x.ID == d.ID }) {
 		t.Errorf("%v, %v", all, err)
 	}
-	for range 3 { // the change is everywhere when it returns
+	for range 3 { // the change has reached all brokers when Create and Delete return
 		name := c.topic(1, false)
 		if err := c.Delete(ctx, name); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Describe(ctx, name); !errors.Is(err, topic.ErrUnknownTopic) || !strings.Contains(err.Error(), name) {
+		if _, err := c.Describe(ctx, name); !errors.Is(err, topic.ErrUnknownTopic) ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("describe: %v", err)
 		}
 		if err := c.Delete(ctx, name); !errors.Is(err, topic.ErrUnknownTopic) {
 			t.Errorf("delete: %v", err)
 		}
-		if _, err := c.Open(ctx, []topic.Span{whole(topic.Partition{Topic: name}, topic.End)}); !errors.Is(err, topic.ErrUnknownTopic) {
+		if _, err := c.Open(ctx, []topic.Span{whole(topic.Partition{Topic: name}, topic.End)}); !errors.Is(
+			err,
+			topic.ErrUnknownTopic,
+		) {
 			t.Errorf("open: %v", err)
 		}
 		if _, err := c.OffsetAt(ctx, topic.Partition{Topic: name}, 0); !errors.Is(err, topic.ErrUnknownTopic) {
@@ -98,7 +104,7 @@ func TestOffsetAt(t *testing.T) {
 	}
 	cl := c.producer()
 	for n := range 4 {
-		write(t, cl, p, 10*n, 10*n+10) // record i has time 1000 i
+		write(t, cl, p, 10*n, 10*n+10) // record i has timestamp 1000 i
 	}
 	for ms, want := range map[int64]topic.Offset{-5: 0, 0: 0, 1: 1, 1000: 1, 17_500: 18, 39_000: 39, 39_001: 40, 1 << 50: 40} {
 		if at, err := c.OffsetAt(t.Context(), p, ms); at != want || err != nil {
@@ -154,7 +160,8 @@ func TestTopicsWhileDeleting(t *testing.T) {
 	}
 }
 
-// A topic may take more than the client's own default batch; what it takes is asked again after a minute, and said exactly.
+// TestMaxMessageForbidden: a topic may allow more than the client's default batch; the limit is
+// read again after a minute, and reported exactly.
 func TestMaxMessageForbidden(t *testing.T) {
 	c := needFake(t, nil)
 	name := c.topic(1, false)

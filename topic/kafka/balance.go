@@ -9,44 +9,48 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// share is what one member gets in a generation.
+// share is one member's part of an assignment.
 type share struct {
 	tasks, standbys []topic.Partition
 }
 
-// balance shares the tasks out. Its goals, the first ones first: no task is at two members, the members' numbers of tasks differ by at
-// most one, a task stays where it is, it goes to the member whose copy of its state reaches furthest.
+// balance assigns tasks to members. Its goals in the order of priority: no task is assigned to
+// two members; the task counts of the members differ by at most one; a task stays on its owner;
+// otherwise it moves to the member whose copy of its state extends furthest.
 //
-// It takes two generations to move a task, as KIP-429 has it: in the first one nobody gets a task that another member still claims, which
-// tells that member to let go; it joins again without the claim, and then the task is free. A standby that has caught up moves nothing
-// by itself: warmth counts only where a task has to move anyway.
+// Moving a task takes two generations, as in KIP-429. In the first, a task that another member
+// still claims is assigned to no member, which revokes it from the claiming one. That member
+// joins again without the claim, and then the task is free. A standby that has caught up does
+// not move a task by itself; copies are considered only if a task has to move anyway.
 //
-// Members may have different lists of tasks, while a change of the job spreads: a task goes only to a member that lists it, and a task
-// that its owner no longer lists is taken away. The numbers are then as even as single moves make them.
+// While a change of the job spreads, members may have different lists of tasks. A task is
+// assigned only to members that list it, and revoked from an owner that no longer lists it. The
+// task counts are then as even as moves of single tasks can make them.
 //
-// The result depends on nothing but members, whose order must not matter to the caller: they are sorted by id.
+// The result depends only on members, not on their order: they are sorted by id.
 func balance(members []claim) []share {
 	slices.SortStableFunc(members, func(a, b claim) int { return cmp.Compare(a.id, b.id) })
 	p := newPlan(members)
 	p.keep()
 	p.placeWarm()
 	p.placeRest()
-	p.even()
+	p.equalize()
 	return p.shares()
 }
 
-// plan is a distribution in the making. Members and tasks are indexes.
+// plan is an assignment in progress. Members and tasks are represented by indexes.
 type plan struct {
 	members []claim
 	tasks   []topic.Partition
-	at      map[topic.Partition]int // task to index
+	at      map[topic.Partition]int // index of each task
 	lists   []map[int]bool          // per member: the tasks it can run
-	claims  [][]int                 // per task: the members that have it now
-	to      []int                   // per task: the member that shall have it, -1: nobody yet
-	load    []int                   // per member: how many tasks go to it
-	quota   []int                   // per member: how many should
+	claims  [][]int                 // per task: the members that run it now
+	to      []int                   // per task: the member to assign it to; -1: none yet
+	load    []int                   // per member: the number of tasks assigned
+	quota   []int                   // per member: the number of tasks it should have
 }
 
+// newPlan indexes the members' tasks and claims. Nothing is assigned yet.
 func newPlan(members []claim) *plan {
 	p := &plan{members: members, at: map[topic.Partition]int{}}
 	for _, m := range members {
@@ -58,7 +62,16 @@ func newPlan(members []claim) *plan {
 		p.at[t] = i
 	}
 	p.claims, p.to = make([][]int, len(p.tasks)), make([]int, len(p.tasks))
-	p.lists, p.load, p.quota = make([]map[int]bool, len(members)), make([]int, len(members)), make([]int, len(members))
+	p.lists, p.load, p.quota = make(
+		[]map[int]bool,
+		len(members),
+	), make(
+		[]int,
+		len(members),
+	), make(
+		[]int,
+		len(members),
+	)
 	for m, c := range members {
 		p.lists[m] = map[int]bool{}
 		for _, t := range c.tasks {
@@ -73,19 +86,21 @@ func newPlan(members []claim) *plan {
 	return p
 }
 
-// keep leaves each task with its one owner. Two that claim a task, which can only be a fault, both lose it.
+// keep assigns each task to its owner, up to the owner's quota. A task with two claims, which
+// only a fault can cause, is revoked from both.
 func (p *plan) keep() {
 	for t, by := range p.claims {
 		p.to[t] = -1
 		if len(by) == 1 && p.lists[by[0]][t] {
-			p.give(t, by[0])
+			p.assign(t, by[0])
 		}
 	}
 	if len(p.members) == 0 {
 		return
 	}
 	each, more := len(p.tasks)/len(p.members), len(p.tasks)%len(p.members)
-	for rank, m := range p.rank(func(m int) int { return -p.load[m] }) { // those who have more keep more
+	for rank, m := range p.rank(func(m int) int { return -p.load[m] }) {
+		// members with more tasks get the larger quotas
 		p.quota[m] = each
 		if rank < more {
 			p.quota[m]++
@@ -93,7 +108,7 @@ func (p *plan) keep() {
 	}
 }
 
-// rank is the members in the order of a number, then of their ids.
+// rank returns the members ordered by a number, then by id.
 func (p *plan) rank(by func(m int) int) []int {
 	order := make([]int, len(p.members))
 	for m := range order {
@@ -103,19 +118,22 @@ func (p *plan) rank(by func(m int) int) []int {
 	return order
 }
 
-func (p *plan) give(t, m int) {
+// assign assigns task t to member m.
+func (p *plan) assign(t, m int) {
 	p.to[t] = m
 	p.load[m]++
 }
 
-func (p *plan) take(t int) {
+// unassign makes task t free.
+func (p *plan) unassign(t int) {
 	p.load[p.to[t]]--
 	p.to[t] = -1
 }
 
-func (p *plan) room(m int) int { return p.quota[m] - p.load[m] }
+// spare returns how many tasks a member may still receive.
+func (p *plan) spare(m int) int { return p.quota[m] - p.load[m] }
 
-// warm is how far a member's copy of a task's state reaches, -1: it has none.
+// warm returns how far a member's copy of a task's state extends, -1 if it has none.
 func (p *plan) warm(m, t int) int64 {
 	if at, ok := p.members[m].warm[p.tasks[t]]; ok {
 		return int64(at)
@@ -123,7 +141,8 @@ func (p *plan) warm(m, t int) int64 {
 	return -1
 }
 
-// copies are the pairs of a task and a member that has a copy of its state and can run it, the furthest first.
+// copies returns the pairs of a task that want selects and a member that has a copy of its
+// state and can run it, the furthest copy first.
 func (p *plan) copies(want func(t int) bool) [][2]int {
 	var pairs [][2]int
 	for t := range p.tasks {
@@ -137,16 +156,18 @@ func (p *plan) copies(want func(t int) bool) [][2]int {
 	return pairs
 }
 
+// placeWarm assigns free tasks to members that have copies of their states.
 func (p *plan) placeWarm() {
 	for _, c := range p.copies(func(t int) bool { return p.to[t] < 0 }) {
-		if t, m := c[0], c[1]; p.to[t] < 0 && p.room(m) > 0 {
-			p.give(t, m)
+		if t, m := c[0], c[1]; p.to[t] < 0 && p.spare(m) > 0 {
+			p.assign(t, m)
 		}
 	}
 }
 
-// placeRest gives what is left to those who lack most; a task that nobody with room can run goes to the one with the fewest, its own
-// owner where that is as good.
+// placeRest assigns the remaining tasks to the members with the most spare quota. If no member
+// with spare quota can run a task, the one with the fewest tasks gets it, and its present owner
+// on a tie.
 func (p *plan) placeRest() {
 	for t := range p.tasks {
 		if p.to[t] >= 0 {
@@ -157,30 +178,33 @@ func (p *plan) placeRest() {
 			if !p.lists[m][t] {
 				continue
 			}
-			if best < 0 || p.room(m) > p.room(best) || p.room(best) <= 0 && p.load[m] == p.load[best] && slices.Contains(p.claims[t], m) {
+			if best < 0 || p.spare(m) > p.spare(best) ||
+				p.spare(best) <= 0 && p.load[m] == p.load[best] && slices.Contains(p.claims[t], m) {
 				best = m
 			}
 		}
 		if best >= 0 {
-			p.give(t, best)
+			p.assign(t, best)
 		}
 	}
 }
 
-// even moves single tasks from the fullest members to emptier ones, as long as that makes the numbers more equal.
-func (p *plan) even() {
+// equalize moves single tasks from the fullest members to emptier ones while that makes the
+// counts more equal.
+func (p *plan) equalize() {
 	for {
 		t, to := p.move()
 		if t < 0 {
 			return
 		}
-		p.take(t)
-		p.give(t, to)
+		p.unassign(t)
+		p.assign(t, to)
 	}
 }
 
-// move is the best next step: from a member as full as possible to one as empty as possible, there a task that nobody has yet, else
-// the one whose copy at the receiver reaches furthest. -1: there is nothing to gain.
+// move returns the best next move: from the fullest possible member to the emptiest possible
+// one; between these two, a task that no member claims, else the task of which the receiver has
+// the furthest copy. -1: no move is useful.
 func (p *plan) move() (task, to int) {
 	order := p.rank(func(m int) int { return p.load[m] })
 	for f := len(order) - 1; f > 0; f-- {
@@ -210,7 +234,8 @@ func (p *plan) move() (task, to int) {
 	return -1, -1
 }
 
-// shares are what the members get now: a task that somebody else still claims waits for the next generation.
+// shares returns the result for each member. Tasks that another member still claims wait for
+// the next generation.
 func (p *plan) shares() []share {
 	out := make([]share, len(p.members))
 	for t, m := range p.to {
@@ -218,7 +243,8 @@ func (p *plan) shares() []share {
 		case m < 0:
 		case !slices.ContainsFunc(p.claims[t], func(by int) bool { return by != m }):
 			out[m].tasks = append(out[m].tasks, p.tasks[t])
-		case p.warm(m, t) >= 0: // it is the next owner, and must not drop its copy while it waits
+		case p.warm(m, t) >= 0:
+			// it will own the task in the next generation and must not drop its copy meanwhile
 			out[m].standbys = append(out[m].standbys, p.tasks[t])
 		}
 	}
@@ -229,7 +255,8 @@ func (p *plan) shares() []share {
 	return out
 }
 
-// standbys spreads the copies over members that can run the task and will not own it, first where there is a copy already.
+// standbys distributes the copies over members that can run the task and will not own it,
+// preferring members that have a copy already.
 func (p *plan) standbys(out []share) {
 	wanted := 0
 	for _, m := range p.members {

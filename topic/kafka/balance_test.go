@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// tasks are n tasks in changelogs of up to five partitions.
+// tasks returns n tasks in changelogs of up to five partitions.
 func tasks(n int) []topic.Partition {
 	var out []topic.Partition
 	for i := range n {
@@ -21,7 +21,7 @@ func tasks(n int) []topic.Partition {
 	return out
 }
 
-// society is a group without Kafka: what each member says, and what it got.
+// society is a group without Kafka: the claims of the members and the tasks assigned to them.
 type society struct {
 	t       *rapid.T
 	members map[string]*claim
@@ -30,13 +30,17 @@ type society struct {
 
 func (s *society) ids() []string { return slices.Sorted(maps.Keys(s.members)) }
 
-// generation does one round through the wire forms, checks what must hold always, and gives the number of tasks that changed hands.
+// generation runs one rebalance through the wire forms, checks the invariants, and returns the
+// number of tasks that changed their owner.
 func (s *society) generation() {
 	r := &round{generation: int32(s.epoch)}
 	for _, id := range s.ids() {
 		meta := kmsg.NewConsumerMemberMetadata()
 		meta.UserData = s.members[id].encode()
-		r.members = append(r.members, kmsg.JoinGroupResponseMember{MemberID: id, ProtocolMetadata: meta.AppendTo(nil)})
+		r.members = append(
+			r.members,
+			kmsg.JoinGroupResponseMember{MemberID: id, ProtocolMetadata: meta.AppendTo(nil)},
+		)
 	}
 	claimed := map[topic.Partition]string{}
 	for id, m := range s.members {
@@ -66,7 +70,7 @@ func (s *society) generation() {
 			}
 			owner[t] = a.MemberID
 			if got.Owners[t] != m.address {
-				s.t.Fatalf("the owner of %s is told to be at %q, not %q", t, got.Owners[t], m.address)
+				s.t.Fatalf("the owner of %s is reported to be at %q, not %q", t, got.Owners[t], m.address)
 			}
 		}
 		for _, t := range got.Standbys {
@@ -101,7 +105,8 @@ func (s *society) owners() map[topic.Partition]string {
 	return out
 }
 
-// Members come and go; two generations later everything is even, and no more moved than had to.
+// TestBalanceConverges: members join and leave. Two generations later the counts are even, and
+// no more tasks have moved than necessary.
 func TestBalanceConverges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &society{t: t, members: map[string]*claim{}}
@@ -116,7 +121,7 @@ func TestBalanceConverges(t *testing.T) {
 				}
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "join") {
-				born++ // nobody comes back under the old id
+				born++ // no member returns with an old id
 				id := fmt.Sprintf("m%d-%d", rapid.IntRange(0, 99).Draw(t, "id"), born)
 				s.members[id] = &claim{address: id + ":1", tasks: all, standbys: standbys}
 			}
@@ -125,7 +130,7 @@ func TestBalanceConverges(t *testing.T) {
 			}
 			s.generation()
 			if rapid.Bool().Draw(t, "hasty") {
-				continue // the next change comes before the second generation
+				continue // the next change happens before the second generation
 			}
 			s.generation()
 			low, high, sum := s.loads()
@@ -150,7 +155,8 @@ func TestBalanceConverges(t *testing.T) {
 	})
 }
 
-// least is how many tasks living members have to give up so that n tasks are even.
+// least returns how many tasks living members must release so that n tasks are distributed
+// evenly.
 func (s *society) least(before map[topic.Partition]string, n int) int {
 	have := map[string]int{}
 	for _, m := range before {
@@ -173,7 +179,8 @@ func (s *society) least(before map[topic.Partition]string, n int) int {
 	return moves
 }
 
-// A newer catalog at some members: tasks go only to those that list them, each listed task has an owner a few generations later.
+// TestBalanceDifferentLists: some members have a newer catalog. Tasks are assigned only to
+// members that list them, and every listed task has an owner after a few generations.
 func TestBalanceDifferentLists(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := &society{t: t, members: map[string]*claim{}}
@@ -204,12 +211,25 @@ func TestBalanceDifferentLists(t *testing.T) {
 	})
 }
 
-// When an owner is gone, the member with the furthest copy takes over; copies are spread.
+// TestBalanceWarm: if an owner is lost, the member with the furthest copy becomes the owner;
+// copies are distributed.
 func TestBalanceWarm(t *testing.T) {
 	all := tasks(4)
 	members := []claim{
-		{id: "a", tasks: all, standbys: 1, owned: all[:1], warm: map[topic.Partition]topic.Offset{all[2]: 10, all[3]: 90}},
-		{id: "b", tasks: all, standbys: 1, owned: all[1:2], warm: map[topic.Partition]topic.Offset{all[2]: 80, all[3]: 20}},
+		{
+			id:       "a",
+			tasks:    all,
+			standbys: 1,
+			owned:    all[:1],
+			warm:     map[topic.Partition]topic.Offset{all[2]: 10, all[3]: 90},
+		},
+		{
+			id:       "b",
+			tasks:    all,
+			standbys: 1,
+			owned:    all[1:2],
+			warm:     map[topic.Partition]topic.Offset{all[2]: 80, all[3]: 20},
+		},
 	}
 	got := balance(members)
 	if want := []share{
@@ -218,7 +238,8 @@ func TestBalanceWarm(t *testing.T) {
 	}; !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
-	// A third member is to get a task of which it has a copy: it keeps the copy while it waits.
+	// A third member will receive a task of which it has a copy. It retains the copy while it
+	// waits.
 	members[0].owned, members[1].owned = all[:2], all[2:]
 	members = append(members, claim{id: "c", tasks: all, warm: map[topic.Partition]topic.Offset{all[1]: 5}})
 	got = balance(members)
@@ -227,7 +248,8 @@ func TestBalanceWarm(t *testing.T) {
 	}
 }
 
-// Standbys: as many as wanted where there are members for them, and about as many everywhere.
+// TestBalanceStandbys: there are as many standbys as configured where enough members exist,
+// distributed about evenly.
 func TestBalanceStandbys(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := tasks(rapid.IntRange(1, 40).Draw(t, "tasks"))
@@ -260,7 +282,8 @@ func TestBalanceStandbys(t *testing.T) {
 	})
 }
 
-// Two claims of one task, which cannot be: neither keeps it, and then one gets it.
+// TestBalanceDoubleClaim: of two claims of one task, which only a fault can cause, neither is
+// accepted; one member gets the task afterwards.
 func TestBalanceDoubleClaim(t *testing.T) {
 	all := tasks(2)
 	got := balance([]claim{{id: "a", tasks: all, owned: all}, {id: "b", tasks: all, owned: all[:1]}})
@@ -269,11 +292,17 @@ func TestBalanceDoubleClaim(t *testing.T) {
 	}
 }
 
-// Whatever other members send, nothing breaks, and what decodes is what was encoded.
+// TestClaimForms: arbitrary data of other members causes no failure, and decoding returns the
+// encoded value.
 func TestClaimForms(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := tasks(rapid.IntRange(0, 12).Draw(t, "tasks"))
-		c := claim{epoch: rapid.Int64Range(0, 1<<61).Draw(t, "epoch"), address: rapid.String().Draw(t, "address"), standbys: 2, tasks: all}
+		c := claim{
+			epoch:    rapid.Int64Range(0, 1<<61).Draw(t, "epoch"),
+			address:  rapid.String().Draw(t, "address"),
+			standbys: 2,
+			tasks:    all,
+		}
 		if len(all) > 1 {
 			c.owned, c.warm = all[:1], map[topic.Partition]topic.Offset{all[1]: 7}
 		}
@@ -296,7 +325,10 @@ func TestClaimForms(t *testing.T) {
 		ok := kmsg.NewConsumerMemberMetadata()
 		ok.UserData = good
 		r := &round{members: []kmsg.JoinGroupResponseMember{
-			{MemberID: "x", ProtocolMetadata: bad}, {MemberID: "y", ProtocolMetadata: meta.AppendTo(nil)}, {MemberID: "z", ProtocolMetadata: ok.AppendTo(nil)},
+			{
+				MemberID:         "x",
+				ProtocolMetadata: bad,
+			}, {MemberID: "y", ProtocolMetadata: meta.AppendTo(nil)}, {MemberID: "z", ProtocolMetadata: ok.AppendTo(nil)},
 		}}
 		if n := len(r.IntoSyncAssignment()); n != 3 {
 			t.Fatalf("%d assignments", n)

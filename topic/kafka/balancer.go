@@ -9,14 +9,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// protocolName is what brokers show as the group's assignor.
+// protocolName is the name of the assignor that brokers show.
 const protocolName = "streamql"
 
-// balancer is a member's voice in its group, as kgo asks for it.
+// balancer connects a member with kgo's group protocol.
 //
-// kgo is never told which partitions the member has: it would look up their offsets and fetch them, and both are ours. So the assignment
-// goes to the member, and kgo sees an empty one. It follows that the claims come from the member too, and that the second join of a
-// cooperative move is asked for by the member (Client.ForceRebalance).
+// kgo must not learn which partitions the member owns: it would look up their offsets and fetch
+// them, which this package does itself. The real assignment goes to the member, and kgo
+// receives an empty one. For the same reason the claims come from the member, and the member
+// requests the second join of a cooperative rebalance (Client.ForceRebalance).
 type balancer struct{ m *member }
 
 // ProtocolName implements kgo.GroupBalancer.
@@ -25,8 +26,9 @@ func (b *balancer) ProtocolName() string { return protocolName }
 // IsCooperative implements kgo.GroupBalancer.
 func (b *balancer) IsCooperative() bool { return true }
 
-// JoinGroupMetadata implements kgo.GroupBalancer. The subscription is the same whatever topics kgo has found so far: positions of topics
-// that no member subscribes to would expire (KIP-496).
+// JoinGroupMetadata implements kgo.GroupBalancer. The subscription does not depend on the
+// topics that kgo has found so far, because the positions of topics without a subscriber expire
+// (KIP-496).
 func (b *balancer) JoinGroupMetadata([]string, map[string][]int32, int32) []byte {
 	c := b.m.claim()
 	meta := kmsg.NewConsumerMemberMetadata()
@@ -41,7 +43,7 @@ func (b *balancer) ParseSyncAssignment(data []byte) (map[string][]int32, error) 
 	b.m.next = topic.Assignment{Owners: map[topic.Partition]string{}}
 	b.m.unowned = true
 	if len(data) == 0 {
-		return nil, nil // a leader that gave this member nothing
+		return nil, nil // the leader assigned nothing to this member
 	}
 	var a kmsg.ConsumerMemberAssignment
 	if err := a.ReadFrom(data); err != nil {
@@ -62,12 +64,15 @@ func (b *balancer) ParseSyncAssignment(data []byte) (map[string][]int32, error) 
 	return nil, nil
 }
 
-// MemberBalancer implements kgo.GroupBalancer. Nothing is wanted to know about any topic: the members bring their tasks.
-func (b *balancer) MemberBalancer(members []kmsg.JoinGroupResponseMember) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
+// MemberBalancer implements kgo.GroupBalancer. It requests no topic metadata: the members list
+// their tasks themselves.
+func (b *balancer) MemberBalancer(
+	members []kmsg.JoinGroupResponseMember,
+) (kgo.GroupMemberBalancer, map[string]struct{}, error) {
 	return &round{members: members}, nil, nil
 }
 
-// round is one balancing, at the leader.
+// round is one rebalance on the leader.
 type round struct {
 	members    []kmsg.JoinGroupResponseMember
 	generation int32
@@ -79,8 +84,8 @@ func (r *round) SetBalanceInfo(i kgo.BalanceInfo) { r.generation = i.Generation 
 // Balance implements kgo.GroupMemberBalancer.
 func (r *round) Balance(map[string]int32) kgo.IntoSyncAssignment { return r }
 
-// IntoSyncAssignment implements kgo.IntoSyncAssignment. A member whose data cannot be read gets nothing: it claims nothing and lists
-// no task.
+// IntoSyncAssignment implements kgo.IntoSyncAssignment. A member with undecodable user data
+// claims nothing and lists no task, so it is assigned nothing.
 func (r *round) IntoSyncAssignment() []kmsg.SyncGroupRequestGroupAssignment {
 	claims := make([]claim, len(r.members))
 	epoch := int64(r.generation)
@@ -90,7 +95,7 @@ func (r *round) IntoSyncAssignment() []kmsg.SyncGroupRequestGroupAssignment {
 			claims[i], _ = decodeClaim(meta.UserData)
 		}
 		claims[i].id = m.MemberID
-		epoch = max(epoch, claims[i].epoch+1) // a group that was forgotten begins to count anew
+		epoch = max(epoch, claims[i].epoch+1) // a group that the broker has forgotten starts at 1 again
 	}
 	shares := balance(claims)
 	all, owners := map[topic.Partition]bool{}, map[topic.Partition]string{}
@@ -112,7 +117,7 @@ func (r *round) IntoSyncAssignment() []kmsg.SyncGroupRequestGroupAssignment {
 	return out
 }
 
-// encodeAssignment is in the form of consumers, so that tools show who has what.
+// encodeAssignment uses the encoding of consumers, so that Kafka's tools show the assignment.
 func encodeAssignment(tasks []topic.Partition, data []byte) []byte {
 	byTopic := map[string][]int32{}
 	for _, t := range tasks {

@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// cpu is the time that this process has had on all cores: wall time says little on a shared machine.
+// cpu returns the CPU time of this process on all cores. Wall time means little on a shared
+// machine.
 func cpu() time.Duration {
 	const processTime = 2
 	var ts syscall.Timespec
@@ -25,18 +26,32 @@ func cpu() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// BenchmarkConsume reads the same rows by columns and by the client library's records, in turn. With kfake the broker's own
-// cost is in both.
+// BenchmarkConsume reads the same rows as columns and as the client library's records. With
+// kfake, the broker's own cost is part of both.
 func BenchmarkConsume(b *testing.B) {
 	for name, codec := range map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "zstd": kgo.ZstdCompression()} {
 		b.Run(name, func(b *testing.B) {
 			const rows = 400_000
 			c := newCluster(b, nil)
 			p := topic.Partition{Topic: c.topic(1, false)}
-			cl := c.producer(kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(20*time.Millisecond), kgo.MaxBufferedRecords(rows))
+			cl := c.producer(
+				kgo.ProducerBatchCompression(codec),
+				kgo.ProducerLinger(20*time.Millisecond),
+				kgo.MaxBufferedRecords(rows),
+			)
 			for i := range rows {
-				v := fmt.Appendf(nil, `{"auction":%d,"bidder":%d,"price":%d,"channel":"Google","url":"https://www.nexmark.com/%x/item.htm?query=1",`+
-					`"dateTime":"2020-01-01 00:00:%02d.%03d","extra":"%0180d"}`, i%1000, i%777, i*31, i*7919, i%60, i%1000, i*i)
+				v := fmt.Appendf(
+					nil,
+					`{"auction":%d,"bidder":%d,"price":%d,"channel":"Google","url":"https://www.nexmark.com/%x/item.htm?query=1",`+
+						`"dateTime":"2020-01-01 00:00:%02d.%03d","extra":"%0180d"}`,
+					i%1000,
+					i%777,
+					i*31,
+					i*7919,
+					i%60,
+					i%1000,
+					i*i,
+				)
 				cl.Produce(b.Context(), &kgo.Record{Topic: p.Topic, Key: fmt.Append(nil, i%1000), Value: v}, nil)
 			}
 			if err := cl.Flush(b.Context()); err != nil {
@@ -65,7 +80,7 @@ func BenchmarkConsume(b *testing.B) {
 	}
 }
 
-// BenchmarkCopies makes the records of a transaction of 10,000 rows.
+// BenchmarkCopies builds the records of a transaction of 10,000 rows.
 func BenchmarkCopies(b *testing.B) {
 	r := topic.Record{Key: []byte("account-0001234"), Value: make([]byte, 60), Time: 1}
 	keep := make([]*kgo.Record, 10_000)
@@ -103,13 +118,14 @@ func consumeColumns(b *testing.B, c *cluster, p topic.Partition, rows int) {
 	}
 }
 
-// consumeBytes takes the same responses off the socket and looks at nothing but batch headers: what every consumer must pay.
+// consumeBytes reads the same responses from the socket and parses only batch headers: the
+// minimal cost of any consumer.
 func consumeBytes(b *testing.B, c *cluster, p topic.Partition, rows int) {
 	l, err := c.layout(b.Context(), p.Topic)
 	if err != nil {
 		b.Fatal(err)
 	}
-	ln := &lane{f: c.fetch, node: l.partitions[0].leader, cl: c.cl}
+	ln := &sender{f: c.fetch, node: l.partitions[0].leader, cl: c.cl}
 	d := &feed{span: whole(p, topic.End), id: l.id, epoch: -1}
 	for at := topic.Offset(0); at < topic.Offset(rows); {
 		resp, err := ln.send(&order{ids: true, parts: []part{{feeds: []*feed{d}, bytes: farBytes, want: at}}})
@@ -121,8 +137,12 @@ func consumeBytes(b *testing.B, c *cluster, p topic.Partition, rows int) {
 }
 
 func consumeRecords(b *testing.B, c *cluster, p topic.Partition, rows int) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.brokers...), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxPartitionBytes(farBytes),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{p.Topic: {p.ID: kgo.NewOffset().At(0)}}))
+	cl, err := kgo.NewClient(
+		kgo.SeedBrokers(c.brokers...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxPartitionBytes(farBytes),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{p.Topic: {p.ID: kgo.NewOffset().At(0)}}),
+	)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// claim is what a member says when it joins, as the user data of its subscription.
+// claim is the user data of a member's subscription, which it sends when it joins.
 type claim struct {
-	id       string // the member's, not part of the data
-	epoch    int64  // of the last assignment it saw
+	id       string // of the member; not part of the data
+	epoch    int64  // of the last assignment it received
 	address  string
 	standbys int
 	tasks    []topic.Partition // that it can run
@@ -19,19 +19,23 @@ type claim struct {
 	warm     map[topic.Partition]topic.Offset
 }
 
-// verdict is what the leader tells a member, as the user data of its assignment; the tasks are the assignment itself.
+// verdict is the user data of a member's assignment. The tasks are the assignment itself.
 type verdict struct {
 	epoch    int64
 	standbys []topic.Partition
 	owners   map[topic.Partition]string
-	free     bool // there are tasks without an owner
+	free     bool // some task has no owner
 }
 
-// dataVersion is the first byte of both. A member that does not know it takes the data for absent.
+// dataVersion is the first byte of claims and verdicts. A member ignores data of an unknown
+// version.
 const dataVersion = 1
 
-var errData = errors.New("the data of a group member cannot be read")
+// errData reports user data that cannot be decoded.
+var errData = errors.New("the user data of a group member cannot be decoded")
 
+// encode returns the wire form of a claim: the version, then counts and values as uvarints and
+// length-prefixed text.
 func (c *claim) encode() []byte {
 	out := []byte{dataVersion}
 	out = binary.AppendUvarint(out, uint64(c.epoch))
@@ -47,10 +51,17 @@ func (c *claim) encode() []byte {
 	return out
 }
 
+// decodeClaim decodes the result of claim.encode.
 func decodeClaim(data []byte) (claim, error) {
 	d := decoder{rest: data}
 	d.version()
-	c := claim{epoch: int64(d.number()), address: d.text(), standbys: int(min(d.number(), 1<<16)), tasks: d.partitions(), owned: d.partitions()}
+	c := claim{
+		epoch:    int64(d.number()),
+		address:  d.text(),
+		standbys: int(min(d.number(), 1<<16)),
+		tasks:    d.partitions(),
+		owned:    d.partitions(),
+	}
 	for _, p := range d.partitions() {
 		if c.warm == nil {
 			c.warm = map[topic.Partition]topic.Offset{}
@@ -63,6 +74,7 @@ func decodeClaim(data []byte) (claim, error) {
 	return c, nil
 }
 
+// encode returns the wire form of a verdict.
 func (v *verdict) encode() []byte {
 	out := []byte{dataVersion}
 	out = binary.AppendUvarint(out, uint64(v.epoch))
@@ -89,6 +101,7 @@ func (v *verdict) encode() []byte {
 	return append(out, 0)
 }
 
+// decodeVerdict decodes the result of verdict.encode.
 func decodeVerdict(data []byte) (verdict, error) {
 	d := decoder{rest: data}
 	d.version()
@@ -111,11 +124,12 @@ func decodeVerdict(data []byte) (verdict, error) {
 	return v, nil
 }
 
+// appendText appends a length and the text.
 func appendText(out []byte, s string) []byte {
 	return append(binary.AppendUvarint(out, uint64(len(s))), s...)
 }
 
-// appendPartitions writes partitions, which it sorts, topic by topic.
+// appendPartitions sorts partitions and appends them grouped by topic.
 func appendPartitions(out []byte, ps []topic.Partition) []byte {
 	ps = slices.SortedFunc(slices.Values(ps), topic.Compare)
 	var topics [][]topic.Partition
@@ -136,6 +150,7 @@ func appendPartitions(out []byte, ps []topic.Partition) []byte {
 	return out
 }
 
+// partitionsOf returns the keys of m.
 func partitionsOf[V any](m map[topic.Partition]V) []topic.Partition {
 	var ps []topic.Partition
 	for p := range m {
@@ -145,17 +160,20 @@ func partitionsOf[V any](m map[topic.Partition]V) []topic.Partition {
 	return ps
 }
 
-// decoder reads what the encoders wrote, or anything else: after the first fault it gives zeros, and no count is larger than the bytes
-// that are left.
+// decoder decodes untrusted user data. After the first error it returns zero values, and no
+// count exceeds the number of remaining bytes, so that bad data cannot cause a large
+// allocation.
 type decoder struct {
 	rest []byte
 	bad  bool
 }
 
+// fail puts the decoder into its error state.
 func (d *decoder) fail() {
 	d.rest, d.bad = nil, true
 }
 
+// version checks the version byte.
 func (d *decoder) version() {
 	if len(d.rest) == 0 || d.rest[0] != dataVersion {
 		d.fail()
@@ -164,6 +182,7 @@ func (d *decoder) version() {
 	d.rest = d.rest[1:]
 }
 
+// number decodes an unsigned integer.
 func (d *decoder) number() uint64 {
 	n, size := binary.Uvarint(d.rest)
 	if size <= 0 || n > 1<<62 {
@@ -174,7 +193,7 @@ func (d *decoder) number() uint64 {
 	return n
 }
 
-// count is a number of things that take a byte each or more.
+// count decodes the number of elements that follow, which take at least one byte each.
 func (d *decoder) count() int {
 	n := d.number()
 	if n > uint64(len(d.rest)) {
@@ -184,6 +203,7 @@ func (d *decoder) count() int {
 	return int(n)
 }
 
+// text decodes a length-prefixed text.
 func (d *decoder) text() string {
 	n := d.count()
 	s := string(d.rest[:n])
@@ -191,6 +211,7 @@ func (d *decoder) text() string {
 	return s
 }
 
+// partitions decodes the result of appendPartitions.
 func (d *decoder) partitions() []topic.Partition {
 	var ps []topic.Partition
 	for range d.count() {

@@ -18,30 +18,32 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Broker is a Kafka cluster as a topic.Broker. It is safe for use by many goroutines; its readers, members and transactions are not,
-// except for their Close.
+// Broker is a Kafka cluster as a topic.Broker. It is safe for concurrent use. Its readers,
+// members and transactions are not, except for their Close.
 type Broker struct {
 	c      Config
-	cl     *kgo.Client // requests and fetches; it consumes and produces nothing itself
+	cl     *kgo.Client // sends requests and fetches; it does not consume or produce
 	ctx    context.Context
-	cancel context.CancelFunc // ends everything that Close must not wait for
+	cancel context.CancelFunc // ends all background work that Close must not wait for
 	fetch  *fetcher
 	sizes  sizes
 	health health
 
-	inflating sync.Mutex // large batches are decompressed one at a time, whoever reads them
+	inflating sync.Mutex // large batches of all readers are decompressed one at a time
 }
 
+// The limits of a connection.
 const (
-	openTimeout = 5 * time.Second // to the first answer of any broker
-	// What brokers log about who connects.
+	openTimeout = 5 * time.Second // for the first response of any broker
+	// The client name and version that brokers log.
 	software, softwareVersion = "streamql", "1"
 
-	maxResponse = 300 << 20 // bytes of one response, with room over maxBatch
+	maxResponse = 300 << 20 // of one response, in bytes: more than maxBatch
 )
 
-// Open connects to a cluster and asks it for its version. topic.ErrUnreachable, wrapped, names the hosts when none of them answers within
-// five seconds; a login that is refused and a cluster older than 2.5 are errors of their own.
+// Open connects to a cluster and checks its version. It returns topic.ErrUnreachable, wrapped,
+// with the hosts if none of them responds within five seconds. A refused login, and a cluster
+// older than 2.5, have errors of their own.
 func Open(ctx context.Context, c Config) (*Broker, error) {
 	c = c.defaults()
 	if err := c.check(); err != nil {
@@ -50,7 +52,7 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 	b := &Broker{c: c, health: health{now: time.Now, sick: map[int32]trouble{}}}
 	cl, err := kgo.NewClient(b.options()...)
 	if err != nil {
-		return nil, fmt.Errorf("kafka: the settings are refused: %w", err)
+		return nil, fmt.Errorf("kafka: invalid settings: %w", err)
 	}
 	b.cl = cl
 	if err := b.greet(ctx); err != nil {
@@ -59,13 +61,13 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 	}
 	if b.fetch, err = newFetcher(b); err != nil {
 		cl.Close()
-		return nil, fmt.Errorf("kafka: the settings are refused: %w", err)
+		return nil, fmt.Errorf("kafka: invalid settings: %w", err)
 	}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	return b, nil
 }
 
-// Close ends the connections and what runs in the background. Readers that wait return with an error.
+// Close closes the connections and ends background work. Waiting readers return an error.
 func (b *Broker) Close() error {
 	b.cancel()
 	b.fetch.close()
@@ -73,7 +75,7 @@ func (b *Broker) Close() error {
 	return nil
 }
 
-// ClusterID is the cluster's own name for itself, which stays the same as long as the cluster lives.
+// ClusterID returns the id that the cluster generated at its creation.
 func (b *Broker) ClusterID(ctx context.Context) (string, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
@@ -87,7 +89,7 @@ func (b *Broker) ClusterID(ctx context.Context) (string, error) {
 	return *resp.ClusterID, nil
 }
 
-// defaults fills in what is not set.
+// defaults returns c with defaults for all unset fields.
 func (c Config) defaults() Config {
 	c.ClientID = cmp.Or(c.ClientID, "streamql")
 	c.Replication = cmp.Or(c.Replication, -1)
@@ -105,7 +107,8 @@ func (c Config) defaults() Config {
 	return c
 }
 
-// options are those of every client of this cluster, followed by more. Retrying is bounded by time, not by count.
+// options returns the options of every client of this cluster, followed by more. Retries are
+// limited by time, not by count.
 func (b *Broker) options(more ...kgo.Opt) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(b.c.Brokers...),
@@ -132,12 +135,13 @@ func (b *Broker) options(more ...kgo.Opt) []kgo.Opt {
 	return append(opts, more...)
 }
 
-// greet waits for the first broker that answers and looks at its version.
+// greet waits for the first broker that responds and checks its version.
 func (b *Broker) greet(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	seeds := b.cl.SeedBrokers()
-	answers := make(chan error, len(seeds)) // all are asked at once: a dead host must not hide a living one
+	// all brokers are contacted at once, so that an unreachable one does not delay the others
+	answers := make(chan error, len(seeds))
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, s := range seeds {
@@ -170,14 +174,18 @@ func (b *Broker) greet(ctx context.Context) error {
 	}
 	hint := ""
 	if b.c.SASL != nil && slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, io.EOF) }) {
-		hint = ": the connection was closed during the login, so check user, secret, SASL mechanism and whether TLS is expected"
+		hint = ": the connection was closed during the login; check user, secret, SASL mechanism and whether TLS is expected"
 	}
 	return fmt.Errorf("kafka %s: %w%s: %w", strings.Join(b.c.Brokers, ","), topic.ErrUnreachable, hint, errs[0])
 }
 
-var errTooOld = errors.New("the broker is older than Kafka 2.5; StreamQL needs its transactions (KIP-447): upgrade the cluster")
+// errTooOld reports a broker without the transactions of KIP-447.
+var errTooOld = errors.New(
+	"the broker is older than Kafka 2.5, which introduced the transactions that StreamQL requires (KIP-447): upgrade the cluster",
+)
 
-// supported looks for what Kafka 2.5 brought: transactions that commit a group's positions by generation.
+// supported checks for the protocol version of Kafka 2.5: transactions that commit a group's
+// positions with its generation.
 func supported(v *kmsg.ApiVersionsResponse) error {
 	offsetFetch, txnCommit := kmsg.NewPtrOffsetFetchRequest().Key(), kmsg.NewPtrTxnOffsetCommitRequest().Key()
 	if err := kerr.ErrorForCode(v.ErrorCode); err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// cluster is what a test runs against: kfake in this process, or the real broker that STREAMQL_TEST_KAFKA names. Topics have names of
-// their own, so that tests do not meet.
+// cluster is the cluster of a test: kfake in this process, or the real broker that
+// STREAMQL_TEST_KAFKA names. Topic names are unique per test.
 type cluster struct {
 	*Broker
 	t       testing.TB
@@ -29,7 +29,7 @@ type cluster struct {
 
 const realKafka = "STREAMQL_TEST_KAFKA"
 
-// newCluster gives the cluster and a Broker on it. change may be nil.
+// newCluster returns the cluster with a Broker on it. change may be nil.
 func newCluster(t testing.TB, change func(*Config), opts ...kfake.Opt) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
@@ -53,7 +53,7 @@ func newFake(t testing.TB, opts ...kfake.Opt) *kfake.Cluster {
 	return fake
 }
 
-// needFake is for what only kfake can be made to do.
+// needFake is newCluster for tests that depend on kfake.
 func needFake(t testing.TB, change func(*Config), opts ...kfake.Opt) *cluster {
 	t.Helper()
 	return newCluster(t, change, append(opts, kfake.NumBrokers(3))...)
@@ -73,7 +73,7 @@ func (c *cluster) open(change func(*Config)) *Broker {
 	return b
 }
 
-// topic makes one and gives its name.
+// topic creates a topic and returns its name.
 func (c *cluster) topic(partitions int32, compact bool) string {
 	c.t.Helper()
 	name := fmt.Sprintf("t-%s-%08x", clean(c.t.Name()), rand.Uint32())
@@ -93,10 +93,12 @@ func clean(name string) string {
 	return string(b)
 }
 
-// producer writes to the partitions that records name.
+// producer returns a client that writes to the partitions that records name.
 func (c *cluster) producer(opts ...kgo.Opt) *kgo.Client {
 	c.t.Helper()
-	cl, err := kgo.NewClient(c.options(append([]kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0)}, opts...)...)...)
+	cl, err := kgo.NewClient(
+		c.options(
+			append([]kgo.Opt{kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0)}, opts...)...)...)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -104,20 +106,23 @@ func (c *cluster) producer(opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// write produces values n..m-1 to one partition in one flush.
+// write produces the values from..to-1 to one partition in one flush.
 func write(t testing.TB, cl *kgo.Client, p topic.Partition, from, to int) {
 	t.Helper()
 	var records []*kgo.Record
 	for i := from; i < to; i++ {
-		records = append(records, &kgo.Record{Topic: p.Topic, Partition: p.ID, Key: fmt.Append(nil, "k", i%7), Value: fmt.Append(nil, i),
-			Timestamp: time.UnixMilli(int64(1000 * i))})
+		records = append(
+			records,
+			&kgo.Record{Topic: p.Topic, Partition: p.ID, Key: fmt.Append(nil, "k", i%7), Value: fmt.Append(nil, i),
+				Timestamp: time.UnixMilli(int64(1000 * i))},
+		)
 	}
 	if err := cl.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// transaction writes values from..to-1 and commits or aborts.
+// transaction writes the values from..to-1 and commits or aborts.
 func transaction(t testing.TB, cl *kgo.Client, p topic.Partition, from, to int, how kgo.TransactionEndTry) {
 	t.Helper()
 	if err := cl.BeginTransaction(); err != nil {
@@ -131,7 +136,7 @@ func transaction(t testing.TB, cl *kgo.Client, p topic.Partition, from, to int, 
 
 func whole(p topic.Partition, to topic.Offset) topic.Span { return topic.Span{Partition: p, To: to} }
 
-// spans are all partitions of a topic, as far as they reach now.
+// spans returns all partitions of a topic up to their present ends.
 func (c *cluster) spans(name string) []topic.Span {
 	c.t.Helper()
 	d, err := c.Describe(c.t.Context(), name)
@@ -141,7 +146,7 @@ func (c *cluster) spans(name string) []topic.Span {
 	return d.Partitions
 }
 
-// row is one row of a fetch, copied out.
+// row is a copy of one row of a fetch.
 type row struct {
 	p       topic.Partition
 	offset  topic.Offset
@@ -160,7 +165,13 @@ func text(b []byte) string {
 
 func rowsOf(f *topic.Fetch) (out []row) {
 	for i := range f.Rows() {
-		r := row{p: f.Partition, offset: f.Offsets[i], time: f.Times[i], key: text(f.Key.At(i)), value: text(f.Value.At(i))}
+		r := row{
+			p:      f.Partition,
+			offset: f.Offsets[i],
+			time:   f.Times[i],
+			key:    text(f.Key.At(i)),
+			value:  text(f.Value.At(i)),
+		}
 		if f.Headers != nil {
 			for _, h := range f.Headers[i] {
 				r.headers += h.Key + "=" + text(h.Value) + ";"
@@ -171,12 +182,12 @@ func rowsOf(f *topic.Fetch) (out []row) {
 	return out
 }
 
-// follow checks that fetches join one another, and collects their rows.
+// follow checks that fetches are contiguous, and collects their rows.
 type follow struct {
 	t    testing.TB
 	at   map[topic.Partition]topic.Offset
 	rows []row
-	poll int // the most rows allowed in one fetch
+	poll int // maximum number of rows per fetch
 }
 
 func newFollow(t testing.TB, spans []topic.Span) *follow {
@@ -207,7 +218,7 @@ func (f *follow) take(fetches []topic.Fetch) {
 	}
 }
 
-// read reads spans to their end and checks that they are covered without a hole.
+// read reads spans to their end and checks that they are covered without a gap.
 func (c *cluster) read(b *Broker, spans []topic.Span) []row {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
@@ -237,7 +248,7 @@ func (c *cluster) read(b *Broker, spans []topic.Span) []row {
 	return f.rows
 }
 
-// values are the rows' values, those of a partition in order.
+// values returns the rows' values, those of a partition in order.
 func values(rows []row) (out []string) {
 	for _, r := range rows {
 		out = append(out, r.value)
@@ -274,12 +285,16 @@ func (c *cluster) setConfig(name, key, value string) {
 	if err == nil {
 		err = refusal(resp.Resources[0].ErrorCode, resp.Resources[0].ErrorMessage)
 	}
-	for deadline := time.Now().Add(10 * time.Second); err == nil; { // a real cluster answers before its brokers have heard of it
+	for deadline := time.Now().Add(10 * time.Second); err == nil; {
+		// a real cluster responds before all brokers know the topic
 		got, derr := kadm.NewClient(c.cl).DescribeTopicConfigs(c.t.Context(), name)
 		if err = derr; err != nil {
 			break
 		}
-		i := slices.IndexFunc(got[0].Configs, func(x kadm.Config) bool { return x.Key == key && x.MaybeValue() == value })
+		i := slices.IndexFunc(
+			got[0].Configs,
+			func(x kadm.Config) bool { return x.Key == key && x.MaybeValue() == value },
+		)
 		if i >= 0 {
 			break
 		}

@@ -11,13 +11,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
+// The topic settings that StreamQL sets.
 const (
 	keyRetention = "retention.ms"
 	forEver      = "-1"
 )
 
-// wanted is a topic's configuration in Kafka's words, without what is left to the broker.
-func (b *Broker) wanted(c topic.Config) []topic.Setting {
+// desired returns the topic settings of a configuration, without those that are left to the
+// broker.
+func (b *Broker) desired(c topic.Config) []topic.Setting {
 	if c.RetentionMs == 0 && !c.Compact {
 		c.RetentionMs = b.c.RetentionMs
 	}
@@ -53,7 +55,7 @@ func (b *Broker) wanted(c topic.Config) []topic.Setting {
 
 // Differences implements topic.Configurer.
 func (b *Broker) Differences(ctx context.Context, name string, c topic.Config) ([]topic.Setting, error) {
-	want := b.wanted(c)
+	want := b.desired(c)
 	if c.RetentionMs == 0 && b.c.RetentionMs == 0 && !c.Compact {
 		want = append(want, topic.Setting{Key: keyRetention})
 	}
@@ -76,13 +78,14 @@ func (b *Broker) Differences(ctx context.Context, name string, c topic.Config) (
 	return out, nil
 }
 
-// setting is a value of a topic's configuration; own: the topic has it, not the broker.
+// setting is a value of a topic's configuration; own: set on the topic, not inherited from the
+// broker.
 type setting struct {
 	value string
 	own   bool
 }
 
-// settings asks for some keys of a topic's configuration.
+// settings returns some keys of a topic's configuration.
 func (b *Broker) settings(ctx context.Context, name string, keys []string) (map[string]setting, error) {
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	r := kmsg.NewDescribeConfigsRequestResource()
@@ -132,14 +135,15 @@ func (b *Broker) Configure(ctx context.Context, name string, settings []topic.Se
 			return err
 		}
 		if len(resp.Resources) != 1 {
-			return fmt.Errorf("the answer names %d topics", len(resp.Resources))
+			return fmt.Errorf("the response names %d topics", len(resp.Resources))
 		}
 		return refusal(resp.Resources[0].ErrorCode, resp.Resources[0].ErrorMessage)
 	})
 	return b.about(err, name, "configure")
 }
 
-// Trim implements topic.Trimmer, by Kafka's DeleteRecords. It needs the right to delete from the topics.
+// Trim implements topic.Trimmer with Kafka's DeleteRecords. It requires the DELETE operation on
+// the topics.
 func (b *Broker) Trim(ctx context.Context, before map[topic.Partition]topic.Offset) error {
 	if len(before) == 0 {
 		return nil
@@ -174,7 +178,7 @@ func (b *Broker) Trim(ctx context.Context, before map[topic.Partition]topic.Offs
 	return b.about(err, last.Topic, "trim")
 }
 
-// trimmed forgives a refusal if the partition begins at or after the offset already.
+// trimmed ignores a refusal if the partition already begins at or after the offset.
 func (b *Broker) trimmed(ctx context.Context, p topic.Partition, before topic.Offset, refusal error) error {
 	begin, err := b.offsets(ctx, earliest, p)
 	if err == nil && before > begin[p] {
@@ -183,6 +187,7 @@ func (b *Broker) trimmed(ctx context.Context, p topic.Partition, before topic.Of
 	return err
 }
 
+// trimRequest builds the DeleteRecords request.
 func trimRequest(before map[topic.Partition]topic.Offset) *kmsg.DeleteRecordsRequest {
 	req := kmsg.NewPtrDeleteRecordsRequest()
 	req.TimeoutMillis = int32(adminTimeout.Milliseconds())

@@ -56,8 +56,8 @@ func settle(t testing.TB, m *member, n int) topic.Assignment {
 	}
 }
 
-// letGo goes on calling Next, as a worker without work does, until the member ends.
-func letGo(m *member) { go drain(m, make(chan topic.Assignment, 1000)) }
+// keepFollowing calls Next until the membership ends, as a worker without pending work does.
+func keepFollowing(m *member) { go drain(m, make(chan topic.Assignment, 1000)) }
 
 func drain(m *member, to chan<- topic.Assignment) {
 	for {
@@ -90,7 +90,12 @@ func (c *crew) positions(m *member) map[topic.Partition]topic.Offset {
 	c.t.Helper()
 	ctx, stop := context.WithTimeout(c.t.Context(), 20*time.Second)
 	defer stop()
-	got, err := m.Committed(ctx, topic.Partition{Topic: c.in}, topic.Partition{Topic: c.in, ID: 1}, topic.Partition{Topic: c.in, ID: 3})
+	got, err := m.Committed(
+		ctx,
+		topic.Partition{Topic: c.in},
+		topic.Partition{Topic: c.in, ID: 1},
+		topic.Partition{Topic: c.in, ID: 3},
+	)
 	must(c.t, err)
 	return got
 }
@@ -100,12 +105,13 @@ func leaks(t *testing.T) {
 	t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
 }
 
-// seen waits for a member whose Next is called by somebody else.
+// seen waits for an assignment of n tasks to a member whose Next is called by another
+// goroutine.
 func seen(t testing.TB, m *member, n int) topic.Assignment {
 	t.Helper()
 	for range 1000 {
 		m.mu.Lock()
-		a := m.told
+		a := m.returned
 		m.mu.Unlock()
 		if len(a.Tasks) == n && len(a.Owners) == 4 {
 			return a

@@ -11,11 +11,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// errNoAnswer stands for a partition that a response leaves out.
-var errNoAnswer = errors.New("the broker left the partition out of its answer")
+// errNoAnswer reports a partition that is missing in a response.
+var errNoAnswer = errors.New("the broker's response does not include the partition")
 
-// deliver hands the parts of an answer to the feeds that asked for them.
-func (f *fetcher) deliver(l *lane, o *order, resp *kmsg.FetchResponse, err error) {
+// deliver passes the parts of a response to the feeds that requested them.
+func (f *fetcher) deliver(l *sender, o *order, resp *kmsg.FetchResponse, err error) {
 	answers := map[topic.Partition]*kmsg.FetchResponseTopicPartition{}
 	total := 0
 	if err == nil {
@@ -55,7 +55,7 @@ func (f *fetcher) deliver(l *lane, o *order, resp *kmsg.FetchResponse, err error
 			}
 		}
 		for k, d := range p.feeds {
-			d.asked = false
+			d.inFlight = false
 			switch {
 			case d.gen != p.gens[k] || d.err != nil:
 			case failed != nil:
@@ -63,14 +63,15 @@ func (f *fetcher) deliver(l *lane, o *order, resp *kmsg.FetchResponse, err error
 			default:
 				f.accept(d, r, answer, i == 0)
 			}
-			if d.err == nil && f.wanted(d) {
+			if d.err == nil && f.due(d) {
 				f.wakeLocked(d)
 			}
 		}
 	}
 }
 
-// cut says which offsets the whole batches of an answer cover. It looks at their headers only: the reader checks what they hold.
+// cut finds the offsets that the complete batches of a response cover. It reads only their
+// headers; the reader validates the contents.
 func cut(want topic.Offset, answer *kmsg.FetchResponseTopicPartition, total int) response {
 	raw := answer.RecordBatches
 	r := response{from: want, next: want}
@@ -78,7 +79,7 @@ func cut(want topic.Offset, answer *kmsg.FetchResponseTopicPartition, total int)
 	for at < len(raw) {
 		h, err := batch.Peek(raw[at:])
 		if err != nil && !errors.Is(err, batch.ErrShort) {
-			at = len(raw) // the reader will say what is wrong
+			at = len(raw) // the reader reports the error
 			break
 		}
 		if err != nil || h.Size > len(raw)-at {
@@ -87,7 +88,8 @@ func cut(want topic.Offset, answer *kmsg.FetchResponseTopicPartition, total int)
 		at += h.Size
 		r.next = max(r.next, h.Next())
 	}
-	if r.raw = raw[:at:at]; 4*at < total { // the bytes of the whole answer must not stay for a small part of it
+	if r.raw = raw[:at:at]; 4*at < total {
+		// a small part must not keep the bytes of the whole response in memory
 		r.raw = append([]byte(nil), r.raw...)
 	}
 	for _, a := range answer.AbortedTransactions {
@@ -96,7 +98,8 @@ func cut(want topic.Offset, answer *kmsg.FetchResponseTopicPartition, total int)
 	return r
 }
 
-// accept queues what came for a feed. first: the feed's was the first partition of the request. mu is held.
+// accept queues a feed's part of a response. first: the feed was the first partition of the
+// request, so limits do not explain an empty part. mu is held.
 func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPartition, first bool) {
 	d.fails, d.gone, d.beyond = 0, time.Time{}, time.Time{}
 	d.end = topic.Offset(answer.HighWatermark)
@@ -108,12 +111,12 @@ func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPar
 	switch {
 	case len(r.raw) > 0:
 		d.doubt = false
-		d.stuck = r.next <= d.want // nothing sound in it
+		d.stuck = r.next <= d.want // no valid batch at its start
 		d.note(r.raw)
 	case stable <= d.want:
 		d.doubt, d.hot = false, false
 		return
-	case len(answer.RecordBatches) > 0: // one batch, cut off
+	case len(answer.RecordBatches) > 0: // one batch, truncated
 		h, err := batch.Peek(answer.RecordBatches)
 		if err == nil && h.Size > maxBatch && h.Base <= d.want && d.want < h.Next() {
 			r.next = min(h.Next(), d.span.To)
@@ -126,10 +129,10 @@ func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPar
 		}
 		d.large, d.doubt = max(d.large, 2*int(d.bytes())), true
 		return
-	case !first: // perhaps the others filled the answer
+	case !first: // other partitions may have filled the response
 		d.doubt = true
 		return
-	default: // nothing is left of [want, stable), it seems: the end of the log was compacted away
+	default: // the response suggests that [want, stable) is empty: the end of the log was compacted
 		d.doubt = false
 		d.hole, d.leader = min(stable, d.span.To), -1
 		f.wakeLocked(d)
@@ -138,7 +141,7 @@ func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPar
 	f.push(d, r)
 }
 
-// push hands a response to a feed's reader. mu is held.
+// push queues a response for a feed's reader. mu is held.
 func (f *fetcher) push(d *feed, r response) {
 	d.queue = append(d.queue, r)
 	d.want = max(d.want, r.next)
@@ -146,14 +149,15 @@ func (f *fetcher) push(d *feed, r response) {
 	signal(d.ready)
 }
 
-// note remembers the size of a batch that is larger than what is asked for: the next may be as large.
+// note records the size of a batch that exceeds the requested size; the next one may be as
+// large.
 func (d *feed) note(raw []byte) {
 	if h, err := batch.Peek(raw); err == nil && h.Size > int(d.bytes()) {
 		d.large = 2 * h.Size
 	}
 }
 
-// failed decides what becomes of a feed after an error: nearly all are waited out. mu is held.
+// failed handles an error of a feed. Nearly all are retried. mu is held.
 func (f *fetcher) failed(d *feed, err error) {
 	switch {
 	case errors.Is(err, kerr.OffsetOutOfRange):
@@ -164,7 +168,9 @@ func (f *fetcher) failed(d *feed, err error) {
 	case refusedLogin(err) && d.fails >= 3:
 		d.fail(f.b.explain(err, "connect"))
 		return
-	case errors.Is(err, kerr.UnsupportedCompressionType), errors.Is(err, kerr.UnsupportedForMessageFormat), errors.Is(err, kerr.UnsupportedVersion):
+	case errors.Is(err, kerr.UnsupportedCompressionType),
+		errors.Is(err, kerr.UnsupportedForMessageFormat),
+		errors.Is(err, kerr.UnsupportedVersion):
 		d.fail(fmt.Errorf("%s: offset %d cannot be read from this cluster: %w", d.span.Partition, d.want, err))
 		return
 	}

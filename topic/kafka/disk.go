@@ -12,8 +12,9 @@ import (
 
 var _ topic.Sizer = (*Broker)(nil)
 
-// Sizes implements topic.Sizer: metadata finds the partitions, and each broker is asked once for what it has of them. The right to describe
-// the cluster is needed: topic.ErrRefused, wrapped, without it.
+// Sizes implements topic.Sizer. Metadata lists the partitions, and each broker is queried once
+// for its replicas. It requires the DESCRIBE operation on the cluster: topic.ErrRefused,
+// wrapped, without it.
 func (b *Broker) Sizes(ctx context.Context, topics ...string) (map[string]int64, error) {
 	out := map[string]int64{}
 	if len(topics) == 0 {
@@ -35,21 +36,22 @@ func (b *Broker) Sizes(ctx context.Context, topics ...string) (map[string]int64,
 		}
 		req.Topics = append(req.Topics, t)
 	}
-	if len(req.Topics) == 0 { // a request without topics asks for all
+	if len(req.Topics) == 0 { // a request without topics selects all
 		return out, nil
 	}
 	for _, shard := range b.cl.RequestSharded(ctx, req) {
 		if shard.Err != nil {
-			return nil, b.explain(shard.Err, "ask for the sizes of topics")
+			return nil, b.explain(shard.Err, "query the sizes of topics")
 		}
 		if err := sizesOf(shard.Resp.(*kmsg.DescribeLogDirsResponse), out); err != nil {
-			return nil, b.explain(err, "ask for the sizes of topics")
+			return nil, b.explain(err, "query the sizes of topics")
 		}
 	}
 	return out, nil
 }
 
-// sizesOf adds what one broker says. A broker that grants no right answers with a code, before version 3 with no directories.
+// sizesOf adds the sizes on one broker. A broker without authorization responds with an error
+// code, before version 3 with no directories.
 func sizesOf(resp *kmsg.DescribeLogDirsResponse, out map[string]int64) error {
 	err := kerr.ErrorForCode(resp.ErrorCode)
 	for _, dir := range resp.Dirs {

@@ -6,7 +6,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestSizes: the bytes of topics grow with what is written; a topic that is not asked for, or not there, has none.
+// TestSizes: the size of a topic grows with its records. Topics that are not requested, or do
+// not exist, have none.
 func TestSizes(t *testing.T) {
 	c := newCluster(t, nil)
 	a, other := c.topic(3, false), c.topic(1, false)

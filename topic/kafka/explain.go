@@ -13,18 +13,19 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// class is what an error means to whoever called.
+// class is the meaning of an error for the caller.
 type class int
 
+// The classes.
 const (
-	final   class = iota // the same call fails again until somebody changes something
-	away                 // no answer came: a broker, or the way to it
-	notYet               // an answer came, and says that it is passing
-	refused              // a right is missing
+	final   class = iota // the same call fails again until someone intervenes
+	away                 // no response: the broker or the network is down
+	notYet               // a response that reports a temporary condition
+	refused              // an authorization is missing
 	noLogin              // the login is refused
 )
 
-// classOf is the one place that knows which errors pass. What is not named here is final.
+// classOf decides which errors are temporary. All others are final.
 func classOf(err error) class {
 	var network net.Error
 	switch {
@@ -36,26 +37,34 @@ func classOf(err error) class {
 		return final
 	case errors.Is(err, topic.ErrNotYet):
 		return notYet
-	// Of the brokers that should hold copies of a new topic too few are there.
+	// Too few of the brokers that should have replicas of a new topic are up.
 	case errors.Is(err, kerr.InvalidReplicationFactor):
 		return notYet
-	// Kafka calls them passing because the node that was asked may not have heard of a new topic. Here layout has asked all of them.
+	// Kafka classifies it as retriable because a node may not know a new topic yet. At this
+	// point layout has queried all nodes.
 	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
 		return final
-	case kerr.IsRetriable(err), errors.Is(err, kerr.ConcurrentTransactions): // leaders and coordinators that move or load, replicas that are missing, quotas, transactions under way
+	case kerr.IsRetriable(err), errors.Is(err, kerr.ConcurrentTransactions):
+		// leaders and coordinators that move or load, missing replicas, quotas, transactions in
+		// progress
 		return notYet
-	case errors.Is(err, topic.ErrUnreachable), errors.As(err, &network), kgo.IsRetryableBrokerErr(err), errors.Is(err, io.EOF),
-		errors.Is(err, context.DeadlineExceeded): // of one request; the caller knows of its own deadline
+	case errors.Is(err, topic.ErrUnreachable),
+		errors.As(err, &network),
+		kgo.IsRetryableBrokerErr(err),
+		errors.Is(err, io.EOF),
+		// of one request; the caller's own deadline is checked by the caller
+		errors.Is(err, context.DeadlineExceeded):
 		return away
 	}
 	return final
 }
 
-// passing reports whether the same request may succeed later by itself.
-func passing(err error) bool { c := classOf(err); return c == away || c == notYet }
+// temporary reports whether the same request may succeed later by itself.
+func temporary(err error) bool { c := classOf(err); return c == away || c == notYet }
 
-// explain says what was attempted and who refused it: errors of the client library name neither. ErrUnreachable is wrapped where no broker
-// answered, ErrNotYet where one did and that is passing, so that topic.Passing knows.
+// explain adds the attempted action and the cluster to an error of the client library, which
+// names neither. It wraps ErrUnreachable if no broker responded, and ErrNotYet if a response
+// reported a temporary condition, for topic.Passing.
 func (b *Broker) explain(err error, attempt string) error {
 	if err == nil {
 		return nil
@@ -66,11 +75,23 @@ func (b *Broker) explain(err error, attempt string) error {
 	}
 	switch c := classOf(err); {
 	case c == noLogin:
-		return fmt.Errorf("kafka %s: the login of %s was refused; check its name, secret and SASL mechanism: %w", hosts, who, err)
-	case errors.Is(err, topic.ErrRefused): // it says already what was refused
+		return fmt.Errorf(
+			"kafka %s: the login of %s was refused; check the user name, the secret and the SASL mechanism: %w",
+			hosts,
+			who,
+			err,
+		)
+	case errors.Is(err, topic.ErrRefused): // the error names the refused operation already
 		return err
 	case c == refused:
-		return fmt.Errorf("kafka %s: %s is not allowed to %s; have it granted there: %w: %w", hosts, who, attempt, topic.ErrRefused, err)
+		return fmt.Errorf(
+			"kafka %s: %s is not allowed to %s; grant the permission in the cluster's ACLs: %w: %w",
+			hosts,
+			who,
+			attempt,
+			topic.ErrRefused,
+			err,
+		)
 	case c == away && !errors.Is(err, topic.ErrUnreachable):
 		return fmt.Errorf("kafka %s: cannot %s: %w: %w", hosts, attempt, topic.ErrUnreachable, err)
 	case c == notYet && !errors.Is(err, topic.ErrNotYet):

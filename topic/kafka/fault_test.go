@@ -16,7 +16,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// pollUntil polls until the rows have come or an error.
+// pollUntil polls until the rows have arrived or an error occurs.
 func pollUntil(t testing.TB, r topic.Reader, f *follow, rows int) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -59,14 +59,23 @@ func TestLeaderMoves(t *testing.T) {
 	same(t, values(f.rows), numbers(0, 200))
 }
 
-// Every answer of these kinds, and a broken connection, is waited out.
+// TestPassingErrors: responses with these errors, and broken connections, are retried.
 func TestPassingErrors(t *testing.T) {
 	c := needFake(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}
 	cl := c.producer()
 	r, f := openLive(c, p, 0)
-	codes := []*kerr.Error{kerr.NotLeaderForPartition, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch, kerr.UnknownTopicID, kerr.OffsetOutOfRange,
-		kerr.KafkaStorageError, kerr.UnknownServerError, kerr.CorruptMessage, nil}
+	codes := []*kerr.Error{
+		kerr.NotLeaderForPartition,
+		kerr.FencedLeaderEpoch,
+		kerr.UnknownLeaderEpoch,
+		kerr.UnknownTopicID,
+		kerr.OffsetOutOfRange,
+		kerr.KafkaStorageError,
+		kerr.UnknownServerError,
+		kerr.CorruptMessage,
+		nil,
+	}
 	for n, e := range codes {
 		broken := 0
 		c.fake.ControlKey(1, func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -99,7 +108,8 @@ func TestPassingErrors(t *testing.T) {
 	same(t, values(f.rows), numbers(0, 10*len(codes)))
 }
 
-// A batch that was hurt on the way is asked for again; one that stays broken is an error with its place.
+// TestCorruptBatch: a batch that was damaged in transit is fetched again. One that stays
+// invalid is an error with its offset.
 func TestCorruptBatch(t *testing.T) {
 	c := needFake(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}
@@ -135,7 +145,8 @@ func TestCorruptBatch(t *testing.T) {
 		if times == 1 && err != nil {
 			t.Fatal(err)
 		}
-		if times > 1 && (!errors.Is(err, batch.ErrCorrupt) || !strings.Contains(err.Error(), p.String()) || !strings.Contains(err.Error(), "offset 10")) {
+		if times > 1 &&
+			(!errors.Is(err, batch.ErrCorrupt) || !strings.Contains(err.Error(), p.String()) || !strings.Contains(err.Error(), "offset 10")) {
 			t.Fatal(err)
 		}
 		if times > 1 {
@@ -151,7 +162,7 @@ func (c *cluster) fetchRaw(p topic.Partition) []byte {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	ln := &lane{f: c.Broker.fetch, node: l.partitions[0].leader, cl: c.cl}
+	ln := &sender{f: c.Broker.fetch, node: l.partitions[0].leader, cl: c.cl}
 	d := &feed{span: whole(p, topic.End), id: l.id, epoch: -1}
 	resp, err := ln.send(&order{ids: true, parts: []part{{feeds: []*feed{d}, bytes: 1 << 20}}})
 	if err != nil {
@@ -170,7 +181,7 @@ func skipTo(raw []byte, at topic.Offset) (n int) {
 	}
 }
 
-// Compaction leaves holes, also at the end of what a bounded span covers.
+// TestCompacted: compaction leaves holes, also at the end of a bounded span.
 func TestCompacted(t *testing.T) {
 	c := needFake(t, nil)
 	p := topic.Partition{Topic: c.topic(1, true)}
@@ -194,7 +205,8 @@ func TestCompacted(t *testing.T) {
 	}
 }
 
-// A node says that nothing is left up to the stable end: the reader goes there.
+// TestEmptyTail: a node responds that nothing is left up to the stable offset, and the reader
+// advances to it.
 func TestEmptyTail(t *testing.T) {
 	c := needFake(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}
@@ -216,7 +228,8 @@ func TestEmptyTail(t *testing.T) {
 	}
 }
 
-// An empty answer about offsets that lie in remote storage is no hole: they did not come in time.
+// TestEmptyRemote: an empty response about offsets in remote storage is not a hole; they did
+// not arrive in time.
 func TestEmptyRemote(t *testing.T) {
 	c := needFake(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}
@@ -274,7 +287,7 @@ func TestCloseWakes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := c.Broker.Close(); err != nil { // again
+	if err := c.Broker.Close(); err != nil { // a second time
 		t.Fatal(err)
 	}
 	c.fake.Close()

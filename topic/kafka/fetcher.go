@@ -9,97 +9,106 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// fetcher asks the cluster for what the open readers want. All readers of a broker share it, because a node answers the requests of a
-// connection one after another: if every reader sent its own, each would wait for the long polls of the others.
+// fetcher sends the fetch requests of all open readers of a broker. They share it because a
+// node processes the requests of one connection in sequence: with a connection per reader, or
+// one request per reader, each would wait for the long polls of the others.
 //
-// Each node has two lanes, with a connection of its own each. The long lane asks for every partition that is wanted and waits at the node
-// until one has something. The quick lane asks at once, without waiting there, for the busy partitions that became wanted meanwhile.
+// Each node has two senders with a connection of their own each. The long sender requests every
+// due partition and waits at the node until one has data. The quick sender requests, without
+// waiting at the node, the busy partitions that became due meanwhile.
 //
-// mu is held for moments only, never while anything blocks.
+// mu is never held during a blocking call.
 type fetcher struct {
 	b      *Broker
-	quick  *kgo.Client // its own, because a client has one connection per node for fetches
+	quick  *kgo.Client // a separate client, because a client has one fetch connection per node
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	mu       sync.Mutex
 	feeds    []*feed
-	lanes    map[int32][2]*lane
-	turn     int           // number of the last request; where it begins to go round the feeds
-	order    []*feed       // scratch of inTurn
-	buffered int           // bytes of responses that are not walked yet
-	scout    chan struct{} // wakes the one who finds leaders
+	senders  map[int32][2]*sender
+	seq      int           // number of the last request, and start of the rotation over the feeds
+	order    []*feed       // scratch space of rotation
+	buffered int           // bytes of responses that have not been decoded
+	finder   chan struct{} // wakes the goroutine that finds leaders
 }
 
+// The limits of fetches.
 const (
-	maxBuffered = 64 << 20  // bytes; beyond it only partitions that hold nothing are asked for
-	maxQueue    = 2         // responses held per partition: while one is walked the next is on its way
-	maxFetch    = 32 << 20  // bytes of one response, apart from one batch that is larger,
-	maxBatch    = 128 << 20 // and the largest that is fetched: what is larger is passed over
-	nearBytes   = 1 << 20   // asked for per partition close to the end,
-	farBytes    = 8 << 20   // and far from it
-	farOffsets  = 50_000    // what far is, by the high watermark
+	maxBuffered = 64 << 20  // bytes; above it, only partitions without queued responses are requested
+	maxQueue    = 2         // queued responses per partition: the next one is in flight while one is decoded
+	maxFetch    = 32 << 20  // bytes of one response, except for a single larger batch
+	maxBatch    = 128 << 20 // size limit of such a batch; larger ones are skipped
+	nearBytes   = 1 << 20   // bytes requested per partition near its end
+	farBytes    = 8 << 20   // bytes requested per partition far from its end
+	farOffsets  = 50_000    // distance to the high watermark from which a partition is far
 	longWait    = 100 * time.Millisecond
 )
 
+// newFetcher starts the goroutine that finds leaders. Senders start when a feed needs them.
 func newFetcher(b *Broker) (*fetcher, error) {
 	quick, err := kgo.NewClient(b.options()...)
 	if err != nil {
 		return nil, err
 	}
-	f := &fetcher{b: b, quick: quick, lanes: map[int32][2]*lane{}, scout: make(chan struct{}, 1)}
+	f := &fetcher{b: b, quick: quick, senders: map[int32][2]*sender{}, finder: make(chan struct{}, 1)}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.wg.Go(f.find)
 	return f, nil
 }
 
+// close ends the senders and returns when they have ended.
 func (f *fetcher) close() {
-	f.mu.Lock() // no lane begins after this
+	f.mu.Lock() // no sender starts after this
 	f.cancel()
 	f.mu.Unlock()
 	f.wg.Wait()
 	f.quick.Close()
 }
 
-// feed is one partition for one reader. Everything but its constants is guarded by fetcher.mu.
+// feed is one partition of one reader. fetcher.mu guards all fields except the constant ones.
 type feed struct {
 	span  topic.Span    // constant
 	id    topicID       // constant
-	ready chan struct{} // constant: wakes the reader
+	ready chan struct{} // constant; wakes the reader
 
-	want  topic.Offset // the next to be asked for
-	gen   int          // rises with every seek; an answer to an earlier one is dropped
-	queue []response   // of which the first begins at the reader's position
-	asked bool         // part of a request on its way
-	turn  int          // of the last request it was part of
-	hot   bool         // worth a quick request: fresh, or its last answer had something
-	doubt bool         // its last answer was empty though there should be more: is it a hole, or did other partitions fill the answer?
-	stuck bool         // the last response is broken; the reader decides
+	want     topic.Offset // next offset to request
+	gen      int          // incremented by every seek; responses to earlier requests are dropped
+	queue    []response   // the first begins at the reader's position
+	inFlight bool         // part of a request in flight
+	seq      int          // number of the last request that included it
+	hot      bool         // worth a quick request: new, or its last response had data
+	// its last response was empty although there should be data: a hole, or the limits of the
+	// request
+	doubt bool
+	stuck bool // the last response is invalid; the reader decides
 
-	leader  int32 // -1: to be found
+	leader  int32 // -1: unknown
 	epoch   int32
-	outside bool         // its position is out of range: the scout looks how
-	hole    topic.Offset // not 0: it is said that nothing is left up to here, which the scout makes sure of
-	after   time.Time
-	fails   int
-	gone    time.Time // since when no such topic is known
-	beyond  time.Time // since when the position is behind the end
-	end     topic.Offset
-	large   int   // bytes of the largest batch seen, if one was larger than what is asked for
-	err     error // for good
+	outside bool // its position is out of range; the leader finder determines in which direction
+	// not 0: a response suggests that nothing exists below this offset, which the leader finder
+	// verifies
+	hole   topic.Offset
+	after  time.Time
+	fails  int
+	gone   time.Time // since when the topic is unknown
+	beyond time.Time // since when the position is after the end
+	end    topic.Offset
+	large  int   // size of the largest batch, if it exceeded the requested size
+	err    error // final
 }
 
-// response is what a node sent of one partition.
+// response is one node's data of one partition.
 type response struct {
-	from, next topic.Offset // what its whole batches cover
+	from, next topic.Offset // the offsets that its complete batches cover
 	raw        []byte
 	aborted    []aborted
-	hole       bool        // nothing is in [from, next)
-	bad        []topic.Bad // it is too large to be fetched
+	hole       bool        // [from, next) is empty
+	bad        []topic.Bad // too large to be fetched
 }
 
-// add makes a reader's feeds wanted.
+// add starts fetching for a reader's feeds.
 func (f *fetcher) add(feeds []*feed) {
 	f.mu.Lock()
 	f.feeds = append(f.feeds, feeds...)
@@ -109,7 +118,7 @@ func (f *fetcher) add(feeds []*feed) {
 	}
 }
 
-// remove forgets a reader's feeds; what is on its way for them is dropped.
+// remove ends fetching for a reader's feeds. Responses in flight are dropped.
 func (f *fetcher) remove(feeds []*feed) {
 	gone := make(map[*feed]bool, len(feeds))
 	f.mu.Lock()
@@ -137,7 +146,7 @@ func (f *fetcher) drop(d *feed) {
 	d.gen++
 }
 
-// take gives the reader the next response of a feed, or the error that it ended with.
+// take returns the next response of a feed, or the error that ended it.
 func (f *fetcher) take(d *feed) (r response, ok bool, err error) {
 	f.mu.Lock()
 	if len(d.queue) > 0 {
@@ -154,7 +163,7 @@ func (f *fetcher) take(d *feed) (r response, ok bool, err error) {
 	return r, ok, err
 }
 
-// seek drops what is queued and asks again from an offset.
+// seek empties the queue and continues from an offset.
 func (f *fetcher) seek(d *feed, at topic.Offset) {
 	f.mu.Lock()
 	f.drop(d)
@@ -163,33 +172,36 @@ func (f *fetcher) seek(d *feed, at topic.Offset) {
 	f.wake(d)
 }
 
-// wake lets whoever must act on a feed look at it again. The leader's lanes are begun here.
+// wake notifies the goroutine that must act on a feed: its reader, its sender or the leader
+// finder. It starts the leader's senders.
 func (f *fetcher) wake(d *feed) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.wakeLocked(d)
 }
 
+// wakeLocked is wake with mu held.
 func (f *fetcher) wakeLocked(d *feed) {
 	if d.leader < 0 {
-		signal(f.scout)
+		signal(f.finder)
 		return
 	}
-	lanes, ok := f.lanes[d.leader]
+	senders, ok := f.senders[d.leader]
 	if !ok {
 		if f.ctx.Err() != nil {
 			return
 		}
 		for i, cl := range []*kgo.Client{f.b.cl, f.quick} {
-			lanes[i] = &lane{f: f, node: d.leader, cl: cl, quick: i == 1, wake: make(chan struct{}, 1)}
-			f.wg.Go(lanes[i].run)
+			senders[i] = &sender{f: f, node: d.leader, cl: cl, quick: i == 1, wake: make(chan struct{}, 1)}
+			f.wg.Go(senders[i].run)
 		}
-		f.lanes[d.leader] = lanes
+		f.senders[d.leader] = senders
 	}
-	signal(lanes[0].wake)
-	signal(lanes[1].wake)
+	signal(senders[0].wake)
+	signal(senders[1].wake)
 }
 
+// signal makes a receive from c succeed, without blocking.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -197,16 +209,16 @@ func signal(c chan struct{}) {
 	}
 }
 
-// wanted reports whether a feed should be asked for. mu is held.
-func (f *fetcher) wanted(d *feed) bool {
+// due reports whether a feed should be part of a request. mu is held.
+func (f *fetcher) due(d *feed) bool {
 	room := maxQueue
 	if f.buffered >= maxBuffered {
 		room = 1
 	}
-	return d.err == nil && !d.stuck && !d.asked && d.want < d.span.To && len(d.queue) < room
+	return d.err == nil && !d.stuck && !d.inFlight && d.want < d.span.To && len(d.queue) < room
 }
 
-// bytes is how much to ask for.
+// bytes returns the size to request.
 func (d *feed) bytes() int32 {
 	n := nearBytes
 	if d.end-d.want > farOffsets {
@@ -215,13 +227,13 @@ func (d *feed) bytes() int32 {
 	return int32(min(max(n, d.large), maxBatch))
 }
 
-// fail ends a feed with an error that only its reader can decide about. mu is held.
+// fail ends a feed with an error that its reader must handle. mu is held.
 func (d *feed) fail(err error) {
 	d.err = err
 	signal(d.ready)
 }
 
-// retreat asks again later, when the leader has been found anew. mu is held.
+// retreat schedules a retry after the leader has been determined again. mu is held.
 func (d *feed) retreat() {
 	d.leader = -1
 	d.after = time.Now().Add(pause(d.fails))

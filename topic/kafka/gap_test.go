@@ -37,7 +37,8 @@ func TestTopicDeleted(t *testing.T) {
 				t.Fatalf("id %q was %q, %v", after.ID, before.ID, err)
 			}
 		}
-		if err := pollUntil(t, r, f, 11); !errors.Is(err, topic.ErrTopicReplaced) || !strings.Contains(err.Error(), p.Topic) {
+		if err := pollUntil(t, r, f, 11); !errors.Is(err, topic.ErrTopicReplaced) ||
+			!strings.Contains(err.Error(), p.Topic) {
 			t.Fatal(err)
 		}
 	}
@@ -74,17 +75,18 @@ func TestGap(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		for range 2 { // the error comes again
+		for range 2 { // the error is returned again
 			_, err = r.Poll(t.Context())
 			var gap topic.ErrGap
-			if want := (topic.Span{Partition: p, From: 3, To: min(25, s.To)}); !errors.As(err, &gap) || gap.Span != want {
+			if want := (topic.Span{Partition: p, From: 3, To: min(25, s.To)}); !errors.As(err, &gap) ||
+				gap.Span != want {
 				t.Fatalf("%v, want %v", err, want)
 			}
 		}
 	}
 }
 
-// An offset behind the end is never followed back.
+// TestBehindTheEnd: a reader at an offset after the end never moves back.
 func TestBehindTheEnd(t *testing.T) {
 	c := newCluster(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}

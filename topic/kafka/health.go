@@ -11,19 +11,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// health knows which nodes do not answer. The clients of a Broker share it; kgo tells it of every connection and every answer.
+// health tracks the nodes that do not respond. All clients of a Broker share it; kgo calls it
+// for every connection and every response.
 type health struct {
 	now  func() time.Time
 	mu   sync.Mutex
 	sick map[int32]trouble
 }
 
+// trouble is the first failure of a node since its last response.
 type trouble struct {
 	since time.Time
 	err   error
 }
 
-// patienceWithNode is how long a node may be away before that is worth telling: connections are closed and opened all the time.
+// patienceWithNode is how long a node may be down before Trouble reports it. Connections are
+// closed and reopened regularly.
 const patienceWithNode = 2 * time.Second
 
 var (
@@ -44,13 +47,14 @@ func (h *health) OnBrokerE2E(meta kgo.BrokerMetadata, _ int16, e kgo.BrokerE2E) 
 	err := e.Err()
 	var timeout net.Error
 	if err != nil && !errors.As(err, &timeout) {
-		return // a connection that ends proves nothing: the next one tells
+		return // a closed connection proves nothing; the next one decides
 	}
 	h.note(meta.NodeID, err)
 }
 
+// note records a node's failure, or its recovery if err is nil.
 func (h *health) note(node int32, err error) {
-	if node < 0 { // an address that was given; who is there has a number of its own
+	if node < 0 { // a seed address; the node at that address is also tracked under its own number
 		return
 	}
 	h.mu.Lock()
@@ -66,7 +70,8 @@ func (h *health) note(node int32, err error) {
 	}
 }
 
-// Trouble implements topic.Patient: the node that has not answered for longest, if that is worth telling.
+// Trouble implements topic.Patient. It reports the node that has been down for longest, if that
+// is longer than patienceWithNode.
 func (b *Broker) Trouble() error {
 	h := &b.health
 	h.mu.Lock()
@@ -79,7 +84,7 @@ func (b *Broker) Trouble() error {
 		}
 	}
 	if away := h.now().Sub(worst.since); worst.err != nil && away >= patienceWithNode {
-		return fmt.Errorf("kafka: node %d has not answered for %s: %w", node, away.Round(time.Second), worst.err)
+		return fmt.Errorf("kafka: node %d has not responded for %s: %w", node, away.Round(time.Second), worst.err)
 	}
 	return nil
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A node that does not answer is told of after a while, until it answers again.
+// TestTrouble: a node that does not respond is reported after a while, until it responds again.
 func TestTrouble(t *testing.T) {
 	c := needFake(t, nil)
 	now := time.Now()
@@ -24,7 +24,7 @@ func TestTrouble(t *testing.T) {
 			t.Fatal("all nodes are away, and nobody says so")
 		}
 	}
-	if err := c.Trouble(); !strings.Contains(err.Error(), "has not answered for") {
+	if err := c.Trouble(); !strings.Contains(err.Error(), "has not responded for") {
 		t.Error(err)
 	}
 	for node := range int32(3) {

@@ -12,22 +12,32 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// Join implements topic.Broker. The group is <Config.Name>.<Group.Name>, the transactional id <Config.Name>.<Config.Instance>.<Group.Name>:
-// an earlier process with the same Instance is fenced, and what it left open is aborted, before Join returns. The tasks' topics must exist.
+// Join implements topic.Broker. The group id is <Config.Name>.<Group.Name>, the transactional
+// id <Config.Name>.<Config.Instance>.<Group.Name>. Before Join returns, an earlier process with
+// the same Instance is fenced, and its open transaction is aborted. The topics of the tasks
+// must exist.
 //
-// A worker must call Next again within Config.RebalanceTimeout after it was told that a task is taken away, and end each transaction
-// within Config.TransactionTimeout after its first record. Close does not end an open transaction: Abort it first, or it holds up readers
-// until its timeout.
+// A worker must call Next within Config.RebalanceTimeout after Next has revoked a task, and
+// must end each transaction within Config.TransactionTimeout after its first record. Close does
+// not end an open transaction: call Abort first, otherwise it blocks readers until its timeout.
 func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
 	switch {
 	case b.c.Name == "":
 		return nil, errName
 	case b.c.Instance == "":
-		return nil, errors.New("kafka: Config.Instance is empty; a member of a group needs it, to fence its own earlier life")
+		return nil, errors.New(
+			"kafka: Config.Instance is empty; a member of a group needs it to fence earlier processes of the instance",
+		)
 	case len(g.Tasks) == 0:
-		return nil, fmt.Errorf("kafka: group %q has no tasks, so there is nothing to join for", g.Name)
+		return nil, fmt.Errorf("kafka: group %q has no tasks, so there is no reason to join it", g.Name)
 	}
-	m := &member{b: b, group: g, name: b.c.Name + "." + g.Name, ready: make(chan struct{}), changed: make(chan struct{})}
+	m := &member{
+		b:       b,
+		group:   g,
+		name:    b.c.Name + "." + g.Name,
+		ready:   make(chan struct{}),
+		changed: make(chan struct{}),
+	}
 	m.topics = slices.Clone(g.Reads)
 	for _, t := range g.Tasks {
 		m.topics = append(m.topics, t.Topic)
@@ -45,7 +55,7 @@ func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) 
 	return m, nil
 }
 
-// start makes the client and fences.
+// start creates the client and fences earlier processes of this instance.
 func (m *member) start(ctx context.Context) error {
 	var err error
 	if m.txn2, err = m.b.DefensiveTransactions(ctx); err != nil {
@@ -62,6 +72,7 @@ func (m *member) start(ctx context.Context) error {
 	return err
 }
 
+// options returns the client options of a member.
 func (m *member) options() []kgo.Opt {
 	c := &m.b.c
 	none := func(context.Context, *kgo.Client, map[string][]int32) {}
@@ -76,21 +87,27 @@ func (m *member) options() []kgo.Opt {
 		kgo.RebalanceTimeout(c.RebalanceTimeout),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(m.assigned),
-		kgo.OnPartitionsRevoked(none), // kgo knows of no partitions, see balancer
-		kgo.OnPartitionsLost(none),    // OnGroupManageError is called as well, and knows why
+		kgo.OnPartitionsRevoked(none), // kgo has no partitions, see balancer
+		kgo.OnPartitionsLost(none),    // OnGroupManageError is called as well, with the cause
 		kgo.WithHooks(m),
 	}
 	if c.Durable {
 		opts = append(opts, kgo.InstanceID(c.Instance+"."+m.group.Name))
 	}
 	if !m.group.AtLeastOnce {
-		opts = append(opts, kgo.TransactionalID(c.Name+"."+c.Instance+"."+m.group.Name), kgo.TransactionTimeout(c.TransactionTimeout))
+		opts = append(
+			opts,
+			kgo.TransactionalID(c.Name+"."+c.Instance+"."+m.group.Name),
+			kgo.TransactionTimeout(c.TransactionTimeout),
+		)
 	}
 	return opts
 }
 
-// versions are those of the requests. Positions go by topic name: the versions that go by topic id would need the ids of all topics. And
-// where the cluster's transaction.version is below 2, none of the requests that presume it must be used, which kgo sees to for its own.
+// versions returns the request versions to use. Positions are sent by topic name, because
+// versions with topic ids would require the ids of all topics. If the cluster's
+// transaction.version is below 2, request versions that require it are excluded; kgo does that
+// only for its own requests.
 func (m *member) versions() *kversion.Versions {
 	v := kversion.Stable()
 	v.SetMaxKeyVersion(int16(kmsg.OffsetCommit), 9)
@@ -104,8 +121,8 @@ func (m *member) versions() *kversion.Versions {
 	return v
 }
 
-// DefensiveTransactions reports whether the cluster's transaction.version is 2 (KIP-890): below it, an end of a transaction that was
-// delayed on the network can hit a later one (KAFKA-17754).
+// DefensiveTransactions reports whether the cluster's transaction.version is 2 (KIP-890). Below
+// it, an EndTxn request that the network delayed can end a later transaction (KAFKA-17754).
 func (b *Broker) DefensiveTransactions(ctx context.Context) (bool, error) {
 	resp, err := kmsg.NewPtrApiVersionsRequest().RequestWith(ctx, b.cl)
 	if err != nil {

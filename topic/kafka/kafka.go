@@ -1,8 +1,10 @@
-// Package kafka is a topic.Broker over an Apache Kafka cluster (2.5 or newer), by franz-go.
+// Package kafka implements topic.Broker on an Apache Kafka cluster (2.5 or newer), using
+// franz-go.
 //
-// Reads are read_committed everywhere. Record batches go from the fetch response into columns without an object per record. What a broker
-// may heal is retried here and nowhere else; everything whose outcome is unknown is topic.ErrLost, and the caller begins again from what
-// is durable.
+// All reads are read_committed. Record batches are decoded from the fetch response into columns
+// without an object per record. Errors that a broker may recover from are retried here and
+// nowhere else. An unknown outcome is a topic.ErrLost, after which the caller continues from
+// its last commit.
 package kafka
 
 import (
@@ -14,37 +16,41 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Config says which cluster, and how to reach it.
+// Config identifies a cluster and how to connect to it.
 type Config struct {
 	Brokers  []string // host:port
-	ClientID string   // what broker logs show; default "streamql"
-	// Name is the application's: the prefix of transactional ids. Processes that share work have the same.
+	ClientID string   // shown in the logs of brokers; default "streamql"
+	// Name is the name of the application and the prefix of transactional ids. Processes that
+	// share work have the same.
 	Name string
-	// Instance tells this process from the others of one Name, over restarts.
+	// Instance identifies this process among those of one Name, across restarts.
 	Instance string
-	// Durable says that Instance comes back after a restart: then the process keeps its place in groups for the session's timeout.
+	// Durable declares that Instance will be used again after a restart. The process then keeps
+	// its group memberships for the session timeout (static membership).
 	Durable bool
 
 	TLS  *tls.Config // nil: plain text
 	SASL *SASL       // nil: none
 
-	// Replication is that of topics that are made; -1 (and 0): the cluster's default.
+	// Replication is the replication factor of new topics; -1 and 0: the cluster's default.
 	Replication int16
-	// RetentionMs is how long topics that are made keep their records when neither a statement nor their use says it; -1: for ever; 0: the
-	// cluster's default.
+	// RetentionMs is the retention of new topics if neither a statement nor their purpose
+	// determines it; -1: no limit; 0: the cluster's default.
 	RetentionMs int64
 
-	SessionTimeout, Heartbeat, RebalanceTimeout time.Duration // of members; defaults 30 s, 3 s (at most an 8th of the session), 60 s
+	// of members; defaults 30 s, 3 s (at most an 8th of the session), 60 s
+	SessionTimeout, Heartbeat, RebalanceTimeout time.Duration
 	TransactionTimeout                          time.Duration // default 10 s
-	RetryTimeout                                time.Duration // how long a request is tried again; default 60 s
+	RetryTimeout                                time.Duration // how long a request is retried; default 60 s
 
-	PollRecords int // bounds the records of one fetch, default 4,096
+	PollRecords int // maximum number of records per fetch; default 4,096
 	Now         func() time.Time
-	Dial        func(ctx context.Context, network, address string) (net.Conn, error) // tests use it
-	Options     []kgo.Opt                                                            // more, for tests
+	Dial        func(ctx context.Context, network, address string) (net.Conn, error) // for tests
+	// additional options, for tests
+	Options []kgo.Opt
 }
 
-// SASL is how to log in. Secrets are never printed.
+// SASL is the login. Secrets are never printed.
 type SASL struct {
 	Mechanism string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER
 	User      string
@@ -52,9 +58,14 @@ type SASL struct {
 	Token     func(context.Context) (Secret, error) // OAUTHBEARER
 }
 
-// Secret is a text that shows as ***, however it is printed.
+// Secret is a text that is printed as ***.
 type Secret string
 
-func (Secret) String() string               { return "***" }
-func (Secret) GoString() string             { return "***" }
+// String returns ***.
+func (Secret) String() string { return "***" }
+
+// GoString returns ***.
+func (Secret) GoString() string { return "***" }
+
+// MarshalText returns ***.
 func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }

@@ -15,8 +15,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A record that inflates far over the limits is passed over with its place and size, whatever the codec; what lies around it is read, and
-// one reader goes on over all of them. The records go in batches of three, so that the large one has neighbours in its own batch.
+// TestLargeRecordsArePassedOver: a record that decompresses far above the limits is skipped and
+// reported with its offset and size, for every codec. The records around it are read, and one
+// reader continues past all of them. The records are written in batches of three, so that the
+// large one shares its batch.
 func TestLargeRecordsArePassedOver(t *testing.T) {
 	c := newCluster(t, nil)
 	for name, codec := range map[string]kgo.CompressionCodec{"gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
@@ -24,8 +26,14 @@ func TestLargeRecordsArePassedOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := topic.Partition{Topic: c.topic(1, false)}
 			c.setConfig(p.Topic, "max.message.bytes", fmt.Sprint(32<<20))
-			cl := c.producer(kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(512<<20), kgo.MaxBufferedBytes(1<<30), kgo.BrokerMaxWriteBytes(600<<20), kgo.ProducerLinger(0),
-				kgo.ManualFlushing())
+			cl := c.producer(
+				kgo.ProducerBatchCompression(codec),
+				kgo.ProducerBatchMaxBytes(512<<20),
+				kgo.MaxBufferedBytes(1<<30),
+				kgo.BrokerMaxWriteBytes(600<<20),
+				kgo.ProducerLinger(0),
+				kgo.ManualFlushing(),
+			)
 			sizes := []int{20 << 20, 50 << 20, 100 << 20}
 			for _, size := range sizes {
 				for _, v := range [][]byte{[]byte("before"), bytes.Repeat([]byte{'A'}, size), []byte("after")} {
@@ -41,7 +49,8 @@ func TestLargeRecordsArePassedOver(t *testing.T) {
 			}
 			rows, bad := c.passed(spans)
 			want := []string{"0:before", "2:after", "3:before", "5:after", "6:before", "8:after"}
-			if b := bad[len(bad)-1]; name == "snappy" && len(bad) == len(sizes) && b.From == 6 && b.To == 9 { // one block: it goes as a whole
+			if b := bad[len(bad)-1]; name == "snappy" && len(bad) == len(sizes) && b.From == 6 && b.To == 9 {
+				// snappy has one block, so the whole batch is skipped
 				want, sizes, bad = want[:4], sizes[:2], bad[:2]
 			}
 			if !slices.Equal(rows, want) {
@@ -51,7 +60,9 @@ func TestLargeRecordsArePassedOver(t *testing.T) {
 				t.Fatalf("passed over %v", bad)
 			}
 			for i, b := range bad {
-				if at := topic.Offset(3*i + 1); b.From != at || b.To != at+1 || b.Size < int64(sizes[i]) || b.Size > int64(sizes[i])+100 || !errors.Is(b, topic.ErrOversized) {
+				if at := topic.Offset(3*i + 1); b.From != at || b.To != at+1 || b.Size < int64(sizes[i]) ||
+					b.Size > int64(sizes[i])+100 ||
+					!errors.Is(b, topic.ErrOversized) {
 					t.Errorf("%v for a record of %d bytes", b, sizes[i])
 				}
 			}
@@ -59,7 +70,7 @@ func TestLargeRecordsArePassedOver(t *testing.T) {
 	}
 }
 
-// passed reads spans to their end: their rows and what was passed over.
+// passed reads spans to their end and returns their rows and the skipped parts.
 func (c *cluster) passed(spans []topic.Span) (rows []string, bad []topic.Bad) {
 	c.t.Helper()
 	r, err := c.Open(c.t.Context(), spans)
@@ -89,7 +100,8 @@ func (c *cluster) passed(spans []topic.Span) (rows []string, bad []topic.Bad) {
 	}
 }
 
-// A batch that is too large to be fetched is passed over by what its header says, from where the reader stands.
+// TestBatchTooLargeToFetch: a batch that is too large to be fetched is skipped by its header,
+// starting at the reader's position.
 func TestBatchTooLargeToFetch(t *testing.T) {
 	raw := make([]byte, batch.HeaderSize)
 	be := binary.BigEndian
@@ -97,14 +109,24 @@ func TestBatchTooLargeToFetch(t *testing.T) {
 	be.PutUint32(raw[8:], maxBatch+1)
 	raw[16] = 2
 	be.PutUint32(raw[23:], 9)  // the last offset is 109
-	be.PutUint32(raw[57:], 10) // records
-	f := &fetcher{scout: make(chan struct{}, 1)}
-	d := &feed{span: topic.Span{Partition: topic.Partition{Topic: "t"}, To: topic.End}, want: 103, ready: make(chan struct{}, 1)}
-	f.accept(d, response{from: 103, next: 103}, &kmsg.FetchResponseTopicPartition{RecordBatches: raw, HighWatermark: 200, LastStableOffset: 200}, true)
+	be.PutUint32(raw[57:], 10) // number of records
+	f := &fetcher{finder: make(chan struct{}, 1)}
+	d := &feed{
+		span:  topic.Span{Partition: topic.Partition{Topic: "t"}, To: topic.End},
+		want:  103,
+		ready: make(chan struct{}, 1),
+	}
+	f.accept(
+		d,
+		response{from: 103, next: 103},
+		&kmsg.FetchResponseTopicPartition{RecordBatches: raw, HighWatermark: 200, LastStableOffset: 200},
+		true,
+	)
 	if len(d.queue) != 1 || len(d.queue[0].bad) != 1 || d.want != 110 {
 		t.Fatalf("queued %+v, next %d", d.queue, d.want)
 	}
-	if b := d.queue[0].bad[0]; b.From != 103 || b.To != 110 || b.Size != maxBatch+13 || !errors.Is(b, topic.ErrOversized) {
+	if b := d.queue[0].bad[0]; b.From != 103 || b.To != 110 || b.Size != maxBatch+13 ||
+		!errors.Is(b, topic.ErrOversized) {
 		t.Errorf("passed over %v", b)
 	}
 }

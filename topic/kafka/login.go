@@ -18,7 +18,7 @@ import (
 
 const dialTimeout = 4 * time.Second
 
-// The mechanisms of SASL.
+// The SASL mechanisms.
 const (
 	mechanismPlain  = "PLAIN"
 	mechanismSHA256 = "SCRAM-SHA-256"
@@ -26,10 +26,10 @@ const (
 	mechanismBearer = "OAUTHBEARER"
 )
 
-// check refuses settings that cannot work or would give a secret away.
+// check rejects settings that cannot work or that would expose a secret.
 func (c *Config) check() error {
 	if len(c.Brokers) == 0 {
-		return errors.New("kafka: no broker is named; give at least one as host:port")
+		return errors.New("kafka: no broker is named; set at least one as host:port")
 	}
 	s := c.SASL
 	if s == nil {
@@ -45,7 +45,10 @@ func (c *Config) check() error {
 			return fmt.Errorf("kafka: %s needs a user", s.Mechanism)
 		}
 	default:
-		return fmt.Errorf("kafka: the SASL mechanism %q is not known; there are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER", s.Mechanism)
+		return fmt.Errorf(
+			"kafka: unknown SASL mechanism %q; supported are PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER",
+			s.Mechanism,
+		)
 	}
 	for _, b := range c.Brokers {
 		if err := c.inClear(b); err != nil {
@@ -55,7 +58,8 @@ func (c *Config) check() error {
 	return nil
 }
 
-// inClear refuses to send a password or token that anybody on the way could read. SCRAM does not send the password.
+// inClear rejects sending a password or token over an unencrypted connection. SCRAM does not
+// send the password.
 func (c *Config) inClear(address string) error {
 	if c.TLS != nil || c.SASL == nil || c.SASL.Mechanism != mechanismPlain && c.SASL.Mechanism != mechanismBearer {
 		return nil
@@ -67,11 +71,14 @@ func (c *Config) inClear(address string) error {
 	if ip := net.ParseIP(strings.Trim(host, "[]")); host == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("kafka %s: SASL %s without TLS would send the secret readably over the network; turn on TLS or use SCRAM-SHA-512",
-		address, c.SASL.Mechanism)
+	return fmt.Errorf(
+		"kafka %s: SASL %s without TLS would send the secret in clear text; enable TLS or use SCRAM-SHA-512",
+		address,
+		c.SASL.Mechanism,
+	)
 }
 
-// mechanism is nil without a login.
+// mechanism returns nil if there is no login.
 func (s *SASL) mechanism() sasl.Mechanism {
 	if s == nil {
 		return nil
@@ -90,9 +97,9 @@ func (s *SASL) mechanism() sasl.Mechanism {
 	})
 }
 
-// dial connects to one broker, by TLS where that is set.
+// dial connects to one broker, with TLS if it is configured.
 func (c *Config) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if err := c.inClear(address); err != nil { // brokers that the first ones named
+	if err := c.inClear(address); err != nil { // also checks brokers that are not in Config.Brokers
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -117,7 +124,7 @@ func (c *Config) dial(ctx context.Context, network, address string) (net.Conn, e
 	return secure, nil
 }
 
-// refusedLogin reports whether a broker answered and did not let us in.
+// refusedLogin reports whether a broker responded and refused the login.
 func refusedLogin(err error) bool {
 	for _, e := range []error{kerr.SaslAuthenticationFailed, kerr.UnsupportedSaslMechanism, kerr.IllegalSaslState} {
 		if errors.Is(err, e) {
@@ -127,7 +134,7 @@ func refusedLogin(err error) bool {
 	return false
 }
 
-// unauthorized reports whether a broker knows us and refuses the right that something needs.
+// unauthorized reports whether a broker accepted the login but refused the operation.
 func unauthorized(err error) bool {
 	for _, e := range []error{kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed,
 		kerr.TransactionalIDAuthorizationFailed} {

@@ -29,7 +29,13 @@ func TestLogins(t *testing.T) {
 	for _, m := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
 		fake := newFake(t, kfake.EnableSASL(), kfake.Superuser(m, "ann", canary))
 		for _, password := range []string{canary, canary + "-wrong"} {
-			b, err := Open(t.Context(), Config{Brokers: fake.ListenAddrs(), SASL: &SASL{Mechanism: m, User: "ann", Password: Secret(password)}})
+			b, err := Open(
+				t.Context(),
+				Config{
+					Brokers: fake.ListenAddrs(),
+					SASL:    &SASL{Mechanism: m, User: "ann", Password: Secret(password)},
+				},
+			)
 			if password == canary {
 				if err != nil {
 					t.Fatalf("%s: %v", m, err)
@@ -40,7 +46,8 @@ func TestLogins(t *testing.T) {
 				b.Close()
 				continue
 			}
-			if err == nil || !strings.Contains(err.Error(), "closed during the login") { // kfake gives no answer
+			if err == nil || !strings.Contains(err.Error(), "closed during the login") {
+				// kfake does not respond
 				t.Errorf("%s: %v", m, err)
 			}
 			fake.ControlKey(36, func(req kmsg.Request) (kmsg.Response, error, bool) {
@@ -49,8 +56,15 @@ func TestLogins(t *testing.T) {
 				resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
 				return resp, nil, true
 			})
-			_, err = Open(t.Context(), Config{Brokers: fake.ListenAddrs(), SASL: &SASL{Mechanism: m, User: "ann", Password: Secret(password)}})
-			if err == nil || errors.Is(err, topic.ErrUnreachable) || !strings.Contains(err.Error(), `login of user "ann" was refused`) {
+			_, err = Open(
+				t.Context(),
+				Config{
+					Brokers: fake.ListenAddrs(),
+					SASL:    &SASL{Mechanism: m, User: "ann", Password: Secret(password)},
+				},
+			)
+			if err == nil || errors.Is(err, topic.ErrUnreachable) ||
+				!strings.Contains(err.Error(), `login of user "ann" was refused`) {
 				t.Errorf("%s: %v", m, err)
 			}
 			if strings.Contains(fmt.Sprintf("%+v", err), canary) {
@@ -89,7 +103,7 @@ func TestSecretsInClear(t *testing.T) {
 	}
 }
 
-// authority makes certificates for the loopback, one of them its own.
+// authority creates certificates for the loopback address, one of them self-signed.
 func authority(t *testing.T) (pool *x509.CertPool, server, client tls.Certificate) {
 	t.Helper()
 	make := func(serial int64, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, tls.Certificate) {
@@ -97,9 +111,15 @@ func authority(t *testing.T) (pool *x509.CertPool, server, client tls.Certificat
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: fmt.Sprint("c", serial)},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+		c := &x509.Certificate{
+			SerialNumber: big.NewInt(serial),
+			Subject:      pkix.Name{CommonName: fmt.Sprint("c", serial)},
+			NotBefore: time.Now().
+				Add(-time.Hour),
+			NotAfter:    time.Now().Add(time.Hour),
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		}
 		if parent == nil {
 			c.IsCA, c.BasicConstraintsValid, c.KeyUsage = true, true, x509.KeyUsageCertSign
 			parent, by = c, key
@@ -124,8 +144,20 @@ func authority(t *testing.T) (pool *x509.CertPool, server, client tls.Certificat
 
 func TestTLS(t *testing.T) {
 	pool, server, client := authority(t)
-	fake := newFake(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{server}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}))
-	b, err := Open(t.Context(), Config{Brokers: fake.ListenAddrs(), TLS: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{client}}})
+	fake := newFake(
+		t,
+		kfake.TLS(
+			&tls.Config{
+				Certificates: []tls.Certificate{server},
+				ClientCAs:    pool,
+				ClientAuth:   tls.RequireAndVerifyClientCert,
+			},
+		),
+	)
+	b, err := Open(
+		t.Context(),
+		Config{Brokers: fake.ListenAddrs(), TLS: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{client}}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +197,7 @@ func TestForbidden(t *testing.T) {
 	refused(`create topic "mine"`, b.Create(t.Context(), "mine", topic.Config{Partitions: 1, RetentionMs: -1}))
 	refused(`delete topic "seen"`, b.Delete(t.Context(), "seen"))
 	_, err = b.Sizes(t.Context(), "seen")
-	refused("ask for the sizes of topics", err)
+	refused("query the sizes of topics", err)
 	r, err := b.Open(t.Context(), []topic.Span{whole(topic.Partition{Topic: "seen"}, topic.End)})
 	if err != nil {
 		t.Fatal(err)
@@ -183,13 +215,14 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent := l.Addr().String() // accepts, never answers
+	silent := l.Addr().String() // accepts connections but never responds
 	defer l.Close()
 	free, _ := net.Listen("tcp", "127.0.0.1:0")
 	dead := free.Addr().String()
 	free.Close()
 	_, err = Open(t.Context(), Config{Brokers: []string{dead, silent}})
-	if !errors.Is(err, topic.ErrUnreachable) || !strings.Contains(err.Error(), dead) || !strings.Contains(err.Error(), silent) {
+	if !errors.Is(err, topic.ErrUnreachable) || !strings.Contains(err.Error(), dead) ||
+		!strings.Contains(err.Error(), silent) {
 		t.Errorf("%v", err)
 	}
 	c := newCluster(t, nil)
@@ -210,7 +243,7 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
-// Clusters of 2.5 know no topic ids: topics are read by name.
+// TestOldest: clusters of version 2.5 have no topic ids, so topics are read by name.
 func TestOldest(t *testing.T) {
 	c := needFake(t, nil, kfake.MaxVersions(kversion.V2_5_0()))
 	p := topic.Partition{Topic: c.topic(1, false)}

@@ -14,38 +14,43 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// member is a process's place in a group. The group protocol is kgo's; what is assigned, and when it is let go, is decided here and in
-// balance. Nothing is consumed through its client.
+// member is a process's membership in a group. kgo implements the group protocol; balance
+// decides the assignment, and this type decides when revoked tasks are released. Nothing is
+// consumed through its client.
+//
+// mu guards the fields from changed on. kgo calls assigned, ParseSyncAssignment and the claim
+// from its own goroutine; the worker calls Next, Committed and Begin from another.
 type member struct {
 	b      *Broker
 	group  topic.Group
-	name   string   // the group's, on the wire
+	name   string   // of the group, on the wire
 	topics []string // of the subscription
 	cl     *kgo.Client
 	ready  chan struct{} // closed when cl is set
 	cancel context.CancelFunc
-	ctx    context.Context // the client's
-	work   context.Context // what is written; ends with the place
+	ctx    context.Context // of the client
+	work   context.Context // context of writes; ends with the membership
 	lost   context.CancelCauseFunc
 	once   sync.Once
 	limits limits
 	txn2   bool // transaction.version 2 (KIP-890): positions need no AddOffsetsToTxn
 
-	next    topic.Assignment // from ParseSyncAssignment to assigned, on kgo's goroutine
-	unowned bool             // some task has no owner in it
+	next    topic.Assignment // between ParseSyncAssignment and assigned; used by kgo's goroutine only
+	unowned bool             // some task has no owner in next
 
-	mu      sync.Mutex
-	changed chan struct{} // closed and made anew by every change of what follows
-	id      string        // the broker's name of this member, once there was an assignment
-	now     topic.Assignment
-	told    topic.Assignment         // the last one that Next returned
-	held    map[topic.Partition]bool // what the worker may be working on
-	err     error                    // why there is no place any more
-	open    *turn                    // the transaction, if one is open
+	mu       sync.Mutex
+	changed  chan struct{} // closed and replaced at every change of the fields below
+	id       string        // member id of the broker, set by the first assignment
+	now      topic.Assignment
+	returned topic.Assignment         // the last one that Next returned
+	held     map[topic.Partition]bool // the tasks that the worker may be running
+	err      error                    // why the membership has ended
+	open     *memberTxn               // the open transaction, if any
 }
 
 const leaveTimeout = 3 * time.Second
 
+// errLeft reports a member that was closed.
 var errLeft = errors.New("the member has left its group")
 
 // Next implements topic.Member.
@@ -53,11 +58,11 @@ func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.held = map[topic.Partition]bool{}
-	for _, t := range m.told.Tasks {
+	for _, t := range m.returned.Tasks {
 		m.held[t] = true
 	}
 	m.wake()
-	for m.err == nil && (m.id == "" || sameAssignment(m.now, m.told)) {
+	for m.err == nil && (m.id == "" || sameAssignment(m.now, m.returned)) {
 		if err := m.wait(ctx, nil); err != nil {
 			return topic.Assignment{}, err
 		}
@@ -65,25 +70,26 @@ func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 	if m.err != nil {
 		return topic.Assignment{}, m.err
 	}
-	m.told = m.now
-	for _, t := range m.told.Tasks {
+	m.returned = m.now
+	for _, t := range m.returned.Tasks {
 		m.held[t] = true
 	}
-	return m.told, nil
+	return m.returned, nil
 }
 
-// sameAssignment leaves out the epoch: a new one by itself is no news.
+// sameAssignment compares assignments without their epochs: a new epoch alone is not reported.
 func sameAssignment(a, b topic.Assignment) bool {
-	return b.Owners != nil && slices.Equal(a.Tasks, b.Tasks) && slices.Equal(a.Standbys, b.Standbys) && maps.Equal(a.Owners, b.Owners)
+	return b.Owners != nil && slices.Equal(a.Tasks, b.Tasks) && slices.Equal(a.Standbys, b.Standbys) &&
+		maps.Equal(a.Owners, b.Owners)
 }
 
-// wake tells everybody who waits that something has changed. The lock is held.
+// wake notifies all waiting goroutines of a change. The lock is held.
 func (m *member) wake() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
 
-// wait gives the lock up until something changes. The lock is held.
+// wait releases the lock until something changes and acquires it again.
 func (m *member) wait(ctx context.Context, late <-chan time.Time) error {
 	changed := m.changed
 	m.mu.Unlock()
@@ -98,8 +104,9 @@ func (m *member) wait(ctx context.Context, late <-chan time.Time) error {
 	}
 }
 
-// assigned is kgo's OnPartitionsAssigned: the member is in sync. Where tasks are taken away that the worker may be working on, it waits
-// until the worker has let go of them, while kgo goes on with heartbeats, and then joins again without them.
+// assigned is kgo's OnPartitionsAssigned: the member is in sync with its group. If the
+// assignment revokes tasks that the worker may be running, it waits until the worker has
+// released them, while kgo continues to send heartbeats. It then joins again without them.
 func (m *member) assigned(_ context.Context, cl *kgo.Client, _ map[string][]int32) {
 	id, _ := cl.GroupMetadata()
 	m.mu.Lock()
@@ -113,7 +120,12 @@ func (m *member) assigned(_ context.Context, cl *kgo.Client, _ map[string][]int3
 		defer late.Stop()
 		for m.err == nil && m.takenAway() {
 			if m.wait(context.Background(), late.C) != nil {
-				m.lose(fmt.Errorf("tasks were taken away and not let go within the rebalance timeout of %s", m.b.c.RebalanceTimeout))
+				m.lose(
+					fmt.Errorf(
+						"revoked tasks were not released within the rebalance timeout of %s",
+						m.b.c.RebalanceTimeout,
+					),
+				)
 			}
 		}
 	}
@@ -126,8 +138,9 @@ func (m *member) assigned(_ context.Context, cl *kgo.Client, _ map[string][]int3
 	}
 }
 
-// lookAgain joins again when a task still has no owner after a session's time: whoever was to let it go, and to join again, has been lost
-// on the way, and nobody else would.
+// lookAgain forces a rebalance if a task still has no owner after the session timeout. The
+// member that should have released the task and joined again was lost in between, and no other
+// member would trigger the rebalance.
 func (m *member) lookAgain(cl *kgo.Client, epoch int64) {
 	time.AfterFunc(m.b.c.SessionTimeout, func() {
 		m.mu.Lock()
@@ -139,7 +152,8 @@ func (m *member) lookAgain(cl *kgo.Client, epoch int64) {
 	})
 }
 
-// takenAway reports whether the worker may be working on a task that it does not own any more. The lock is held.
+// takenAway reports whether the worker may be running a task that it no longer owns. The lock
+// is held.
 func (m *member) takenAway() bool {
 	for t := range m.held {
 		if !slices.Contains(m.now.Tasks, t) {
@@ -149,8 +163,9 @@ func (m *member) takenAway() bool {
 	return false
 }
 
-// stale reports whether a member that has come back got the answer of its earlier life, which the broker gives a member with a name of its
-// own (KIP-345) without asking the leader: its tasks or its address may have changed, and what it had let go may be at nobody.
+// stale reports whether a returning static member (KIP-345) received the assignment of its
+// former process. The broker returns that without involving the leader, although the member's
+// tasks or address may have changed, and its released tasks may have no owner.
 func (m *member) stale() bool {
 	if !m.b.c.Durable {
 		return false
@@ -168,8 +183,9 @@ func (m *member) stale() bool {
 	return m.unowned
 }
 
-// claim is what the member says when it joins. kgo joins as a new member when the broker has forgotten the old one; others may have had the
-// tasks in the meantime, so that place is lost.
+// claim returns the user data of the subscription. If the broker has forgotten this member, kgo
+// joins as a new one; other members may have had the tasks meanwhile, so the membership is
+// lost.
 func (m *member) claim() claim {
 	<-m.ready
 	c := claim{address: m.group.Address, standbys: m.group.Standbys, tasks: m.group.Tasks}
@@ -188,32 +204,40 @@ func (m *member) claim() claim {
 	return c
 }
 
-// OnGroupManageError is kgo's hook for what ends a place in a group: an expired session, a fence, a refusal.
+// OnGroupManageError is kgo's hook for the end of a membership: an expired session, a fence or
+// a refusal.
 func (m *member) OnGroupManageError(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lose(err)
 }
 
-// lose ends the member: kgo would join again by itself, but the worker must first begin again from what is durable. The lock is held.
+// lose ends the membership. kgo would join again by itself, but the worker must first continue
+// from its last commit. The lock is held.
 func (m *member) lose(cause error) {
 	if m.err != nil {
 		return
 	}
-	m.err = fmt.Errorf("the place in group %q is lost: %w: %w", m.name, topic.ErrLost, m.b.explain(cause, "stay in it"))
+	m.err = fmt.Errorf(
+		"the membership in group %q is lost: %w: %w",
+		m.name,
+		topic.ErrLost,
+		m.b.explain(cause, "stay in it"),
+	)
 	m.lost(m.err)
 	m.wake()
 	m.startLeaving()
 }
 
-// startLeaving has kgo leave, and stop joining, in the background: that is what no context means to it.
+// startLeaving makes kgo leave the group and stop joining, in the background: kgo's call takes
+// no context.
 func (m *member) startLeaving() {
 	var noWaiting context.Context
 	_ = m.cl.LeaveGroupContext(noWaiting)
 }
 
-// Close implements topic.Member. A member that is not durable leaves the group at once, so that the others need not wait for its session
-// to end.
+// Close implements topic.Member. A member that is not durable leaves the group at once, so that
+// the others do not wait for its session to expire.
 func (m *member) Close() error {
 	m.once.Do(func() {
 		m.end(errLeft)
@@ -228,7 +252,7 @@ func (m *member) Close() error {
 	return nil
 }
 
-// end lets everybody go who waits for the member.
+// end sets the final error and wakes all waiting goroutines.
 func (m *member) end(why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -239,7 +263,8 @@ func (m *member) end(why error) {
 	m.wake()
 }
 
-// leave says goodbye by itself: kgo's own way waits for a join that is under way, which can take the rebalance timeout.
+// leave sends the LeaveGroup request itself. kgo's method would wait for a join in progress,
+// which can take the rebalance timeout.
 func (m *member) leave() {
 	id, _ := m.cl.GroupMetadata()
 	m.startLeaving()
@@ -253,5 +278,5 @@ func (m *member) leave() {
 	who := kmsg.NewLeaveGroupRequestMember()
 	who.MemberID = id
 	req.Members = append(req.Members, who)
-	_, _ = req.RequestWith(ctx, m.cl) // nobody can do anything about an error, and the session ends by itself
+	_, _ = req.RequestWith(ctx, m.cl) // an error has no remedy, and the session expires by itself
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// One member: all tasks, positions that come back, an abort that moves nothing, and a second life that goes on.
+// TestMemberAlone: one member has all tasks, its positions are stored, an abort moves nothing,
+// and the next process of the instance continues.
 func TestMemberAlone(t *testing.T) {
 	for name, version := range map[string]*kversion.Versions{"": nil, "before KIP-890": kversion.V3_5_0()} {
 		t.Run(name, func(t *testing.T) {
@@ -31,7 +32,8 @@ func TestMemberAlone(t *testing.T) {
 				t.Fatalf("transaction.version 2: %v", m.txn2)
 			}
 			t.Log("transaction.version 2:", m.txn2)
-			if !slices.Equal(a.Tasks, c.group.Tasks) || a.Owners[a.Tasks[2]] != "a:1" || a.Epoch < 1 || len(a.Standbys) > 0 {
+			if !slices.Equal(a.Tasks, c.group.Tasks) || a.Owners[a.Tasks[2]] != "a:1" || a.Epoch < 1 ||
+				len(a.Standbys) > 0 {
 				t.Fatalf("got %+v", a)
 			}
 			if got := c.positions(m); len(got) != 0 {
@@ -66,7 +68,8 @@ func TestMemberRefusals(t *testing.T) {
 	s := newSite(t)
 	b, _ := s.open("a")
 	c := newCrew(s, b)
-	if _, err := b.Join(t.Context(), topic.Group{Name: "g"}); err == nil || !strings.Contains(err.Error(), "no tasks") {
+	if _, err := b.Join(t.Context(), topic.Group{Name: "g"}); err == nil ||
+		!strings.Contains(err.Error(), "no tasks") {
 		t.Fatal(err)
 	}
 	nobody, _ := s.open("")
@@ -83,13 +86,14 @@ func TestMemberRefusals(t *testing.T) {
 	if err := txn.Commit(t.Context(), c.at(1)); !errors.Is(err, errNothing) || errors.Is(err, topic.ErrLost) {
 		t.Fatal(err)
 	}
-	must(t, commit(m, c.out, "v", c.at(2))) // the member is as it was
+	must(t, commit(m, c.out, "v", c.at(2))) // the member is unchanged
 	if got := c.positions(m); !maps.Equal(got, c.at(2)) {
 		t.Fatalf("positions %v", got)
 	}
 }
 
-// A second member gets tasks only when the first one has called Next again, and the first one commits until then.
+// TestMemberHandOver: a second member receives tasks only when the first has called Next again,
+// and until then the first can commit.
 func TestMemberHandOver(t *testing.T) {
 	s := newSite(t)
 	b1, _ := s.open("a")
@@ -107,7 +111,7 @@ func TestMemberHandOver(t *testing.T) {
 	if len(kept.Tasks) != 2 {
 		t.Fatalf("the first keeps %v", kept.Tasks)
 	}
-	for i := range 5 { // the worker still has all it had
+	for i := range 5 { // the worker still has all its tasks
 		must(t, commit(first, c.out, fmt.Sprint(i), c.at(topic.Offset(i))))
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -116,7 +120,7 @@ func TestMemberHandOver(t *testing.T) {
 			t.Fatalf("the second has %v before the first let go", a.Tasks)
 		}
 	}
-	letGo(first)
+	keepFollowing(first)
 	for a := range got {
 		if len(a.Tasks) == 2 {
 			if a.Owners[kept.Tasks[0]] != "a:1" || a.Owners[a.Tasks[0]] != "b:1" || a.Epoch <= kept.Epoch {
@@ -140,7 +144,8 @@ func TestMemberHandOver(t *testing.T) {
 	}
 }
 
-// A worker that never lets go loses its place; closing it while it is waited for is quick.
+// TestMemberDoesNotLetGo: a worker that never releases its tasks loses its membership, and
+// Close does not wait for it.
 func TestMemberDoesNotLetGo(t *testing.T) {
 	leaks(t)
 	s := newSite(t)
@@ -150,7 +155,7 @@ func TestMemberDoesNotLetGo(t *testing.T) {
 	first := c.join(b1)
 	settle(t, first, 4)
 	second := c.join(b2)
-	settle(t, second, 4) // nothing of it while the first one does not let go, so all of it
+	settle(t, second, 4) // none while the first has not released them, so then all of them
 	if err := commit(first, c.out, "late", c.at(1)); !errors.Is(err, topic.ErrLost) {
 		t.Fatal(err)
 	}
@@ -160,7 +165,7 @@ func TestMemberDoesNotLetGo(t *testing.T) {
 	must(t, first.Close())
 
 	first = c.join(b1)
-	for { // until the second one is asked to let go
+	for { // until the second is requested to release a task
 		second.mu.Lock()
 		asked := second.takenAway()
 		second.mu.Unlock()
@@ -178,7 +183,8 @@ func TestMemberDoesNotLetGo(t *testing.T) {
 	must(t, first.Close())
 }
 
-// A durable process that comes back keeps its place, and a change of its tasks is noticed.
+// TestMemberDurable: a durable process that restarts keeps its membership, and a change of its
+// tasks is noticed.
 func TestMemberDurable(t *testing.T) {
 	s := newSite(t)
 	durable := func(c *Config) { c.Durable, c.SessionTimeout = true, 10*time.Second }
@@ -186,7 +192,7 @@ func TestMemberDurable(t *testing.T) {
 	b2, _ := s.open("b", durable)
 	c := newCrew(s, b1)
 	first, second := c.join(b1), c.join(b2)
-	letGo(first)
+	keepFollowing(first)
 	settle(t, second, 2)
 	before := seen(t, first, 2)
 	must(t, first.Close())
@@ -197,11 +203,11 @@ func TestMemberDurable(t *testing.T) {
 	}
 	must(t, commit(first, c.out, "v", c.at(1)))
 	must(t, first.Close())
-	letGo(second)
+	keepFollowing(second)
 	first = c.join(b1, func(g *topic.Group) { g.Address = "elsewhere:1" })
 	for a := settle(t, first, 2); a.Owners[a.Tasks[0]] != "elsewhere:1"; a = settle(t, first, 2) {
 	}
-	// Its double is refused, not the other way round.
+	// The newer process of the instance fences the older one, not the other way round.
 	b3, _ := s.open("a", durable)
 	double := c.join(b3)
 	settle(t, double, 2)
@@ -215,7 +221,8 @@ func TestMemberDurable(t *testing.T) {
 	}
 }
 
-// Who closes the broker under a member gets it back.
+// TestMemberOfAClosedBroker: if the broker is closed under a member, the member returns the
+// error.
 func TestMemberOfAClosedBroker(t *testing.T) {
 	leaks(t)
 	s := newSite(t)

@@ -14,10 +14,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// topicID is what a cluster calls one life of a topic; zero before Kafka 2.8.
+// topicID is the id of one incarnation of a topic; zero before Kafka 2.8.
 type topicID [16]byte
 
-// String is the id as Kafka's own tools print it.
+// String returns the id in the notation of Kafka's tools.
 func (id topicID) String() string {
 	if id == (topicID{}) {
 		return ""
@@ -25,17 +25,17 @@ func (id topicID) String() string {
 	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
-// layout is a topic as metadata shows it.
+// layout is a topic's metadata.
 type layout struct {
 	name       string
 	id         topicID
 	err        error // of this topic alone
 	internal   bool
-	partitions []place // by number
+	partitions []leadership // by number
 }
 
-// place is where a partition is led; leader -1: nowhere just now.
-type place struct{ leader, epoch int32 }
+// leadership is the leader of a partition and its epoch; leader -1: none at present.
+type leadership struct{ leader, epoch int32 }
 
 // settled reports whether every partition has a leader.
 func (l *layout) settled() bool {
@@ -47,11 +47,13 @@ func (l *layout) settled() bool {
 	return l.err == nil && len(l.partitions) > 0
 }
 
+// requestor is a client, or one broker of it.
 type requestor interface {
 	Request(context.Context, kmsg.Request) (kmsg.Response, error)
 }
 
-// layouts asks for the named topics, all topics if none is named. What is wrong with one topic stands in its layout.
+// layouts requests the metadata of the named topics, of all topics if none is named. An error
+// of one topic is in its layout.
 func layouts(ctx context.Context, to requestor, names ...string) ([]layout, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	for _, n := range names {
@@ -69,23 +71,29 @@ func layouts(ctx context.Context, to requestor, names ...string) ([]layout, erro
 			continue
 		}
 		l := layout{name: *t.Topic, id: t.TopicID, err: kerr.ErrorForCode(t.ErrorCode), internal: t.IsInternal}
-		l.partitions = make([]place, len(t.Partitions))
+		l.partitions = make([]leadership, len(t.Partitions))
 		for i := range l.partitions {
 			l.partitions[i].leader = -1
 		}
 		for _, p := range t.Partitions {
 			if p.Partition < 0 || int(p.Partition) >= len(l.partitions) {
-				return nil, fmt.Errorf("topic %q: metadata shows partition %d of %d", l.name, p.Partition, len(l.partitions))
+				return nil, fmt.Errorf(
+					"topic %q: metadata has partition %d of %d",
+					l.name,
+					p.Partition,
+					len(l.partitions),
+				)
 			}
-			l.partitions[p.Partition] = place{p.Leader, p.LeaderEpoch}
+			l.partitions[p.Partition] = leadership{p.Leader, p.LeaderEpoch}
 		}
 		out = append(out, l)
 	}
 	return out, nil
 }
 
-// layout finds one topic; ErrUnknownTopic, wrapped, when there is none. A node may not have heard of a topic that was just made, so where
-// one knows of none the others are asked; if any knows it, it will come.
+// layout returns one topic; ErrUnknownTopic, wrapped, if it does not exist. A node may not know
+// a new topic yet. If a node reports an unknown topic, all others are queried, and if any of
+// them knows it, layout retries.
 func (b *Broker) layout(ctx context.Context, name string) (l layout, err error) {
 	err = b.retry(ctx, func() error {
 		found, err := layouts(ctx, b.cl, name)
@@ -93,11 +101,16 @@ func (b *Broker) layout(ctx context.Context, name string) (l layout, err error) 
 		case err != nil:
 			return err
 		case len(found) != 1:
-			return fmt.Errorf("metadata of topic %q shows %d topics", name, len(found))
+			return fmt.Errorf("metadata of topic %q has %d topics", name, len(found))
 		}
 		l = found[0]
 		if errors.Is(l.err, kerr.UnknownTopicOrPartition) && b.knownElsewhere(ctx, name) {
-			return fmt.Errorf("topic %q: a broker does not know it yet: %w: %w", name, topic.ErrNotYet, kerr.LeaderNotAvailable)
+			return fmt.Errorf(
+				"topic %q: a broker does not know it yet: %w: %w",
+				name,
+				topic.ErrNotYet,
+				kerr.LeaderNotAvailable,
+			)
 		}
 		return l.err
 	})
@@ -107,7 +120,8 @@ func (b *Broker) layout(ctx context.Context, name string) (l layout, err error) 
 	return l, b.about(err, name, "describe")
 }
 
-// knownElsewhere reports whether any node that answers knows a topic. All are asked at once: some may be away.
+// knownElsewhere reports whether any responding node knows a topic. All nodes are queried at
+// once, because some may be down.
 func (b *Broker) knownElsewhere(ctx context.Context, name string) bool {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -126,7 +140,7 @@ func (b *Broker) knownElsewhere(ctx context.Context, name string) bool {
 	return known.Load()
 }
 
-// about names the topic in an error.
+// about adds the topic's name to an error.
 func (b *Broker) about(err error, name, attempt string) error {
 	switch {
 	case err == nil:
@@ -142,17 +156,19 @@ const (
 	maxPause = 2 * time.Second
 )
 
-// pause is how long to wait before try n+1.
+// pause returns the delay before retry n+1.
 func pause(n int) time.Duration { return min(minPause<<min(n, 6), maxPause) }
 
-// retry calls do until it succeeds, fails for good, or has been tried for RetryTimeout. It heals what an answer says is passing; the
-// client library has already retried broken connections.
+// retry calls do until it succeeds, fails for good, or RetryTimeout has passed. It retries
+// responses that report a temporary condition; the client library has already retried broken
+// connections.
 func (b *Broker) retry(ctx context.Context, do func() error) error {
 	begin := time.Now()
 	for n := 0; ; n++ {
 		err := do()
 		var answer *kerr.Error
-		if err == nil || !errors.As(err, &answer) || !answer.Retriable || errors.Is(err, kerr.UnknownTopicOrPartition) ||
+		if err == nil || !errors.As(err, &answer) || !answer.Retriable ||
+			errors.Is(err, kerr.UnknownTopicOrPartition) ||
 			time.Since(begin) > b.c.RetryTimeout {
 			return err
 		}
@@ -162,6 +178,7 @@ func (b *Broker) retry(ctx context.Context, do func() error) error {
 	}
 }
 
+// sleep waits for d, or returns the error of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -173,19 +190,25 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Special times of a look-up of offsets.
+// The reserved timestamps of an offset lookup.
 const (
 	latest   int64 = -1 // the high watermark
 	earliest int64 = -2
-	// What is not in remote storage begins here (KIP-405); clusters that know no remote storage take it for a time before all others.
+	// The beginning of the local part of a partition with remote storage (KIP-405). Clusters
+	// without remote storage treat it as a time before all others.
 	earliestLocal int64 = -4
 )
 
-// offsets looks up one offset per partition: the earliest, the latest, or the first whose time is >= at; -1: none has.
-func (b *Broker) offsets(ctx context.Context, at int64, partitions ...topic.Partition) (map[topic.Partition]topic.Offset, error) {
+// offsets looks up one offset per partition: the earliest, the latest, or the first whose
+// timestamp is >= at; -1: none.
+func (b *Broker) offsets(
+	ctx context.Context,
+	at int64,
+	partitions ...topic.Partition,
+) (map[topic.Partition]topic.Offset, error) {
 	out := make(map[topic.Partition]topic.Offset, len(partitions))
 	err := b.retry(ctx, func() error {
-		req := kmsg.NewPtrListOffsetsRequest() // read_uncommitted: the latest is the high watermark
+		req := kmsg.NewPtrListOffsetsRequest() // read_uncommitted: the latest offset is the high watermark
 		index := map[string]int{}
 		for _, p := range partitions {
 			if _, have := out[p]; have {
@@ -221,7 +244,11 @@ func (b *Broker) offsets(ctx context.Context, at int64, partitions ...topic.Part
 			}
 		}
 		if failed == nil && len(out) < len(partitions) {
-			failed = fmt.Errorf("the answer leaves out %d partitions: %w", len(partitions)-len(out), kerr.RequestTimedOut)
+			failed = fmt.Errorf(
+				"the response omits %d partitions: %w",
+				len(partitions)-len(out),
+				kerr.RequestTimedOut,
+			)
 		}
 		return failed
 	})

@@ -11,7 +11,8 @@ import (
 
 var _ topic.Observer = (*Broker)(nil)
 
-// Owners implements topic.Observer: what the group's leader told its members last. A group without members has no owners.
+// Owners implements topic.Observer. It returns the last assignment of the group's leader. A
+// group without members has no owners.
 func (b *Broker) Owners(ctx context.Context, group string) (topic.Assignment, error) {
 	name := b.c.Name + "." + group
 	out := topic.Assignment{Owners: map[topic.Partition]string{}}

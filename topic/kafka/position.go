@@ -12,9 +12,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Committed implements topic.Member. It is tried again until ctx ends, or the member has lost its place: a transaction that is not decided
-// yet, of whomever, decides itself within its timeout.
-func (m *member) Committed(ctx context.Context, partitions ...topic.Partition) (map[topic.Partition]topic.Offset, error) {
+// Committed implements topic.Member. It retries until ctx ends or the membership is lost: an
+// undecided transaction of any member is decided within its timeout.
+func (m *member) Committed(
+	ctx context.Context,
+	partitions ...topic.Partition,
+) (map[topic.Partition]topic.Offset, error) {
 	out := map[topic.Partition]topic.Offset{}
 	if len(partitions) == 0 {
 		return out, nil
@@ -28,17 +31,28 @@ func (m *member) Committed(ctx context.Context, partitions ...topic.Partition) (
 		lost := m.err
 		m.mu.Unlock()
 		var answer *kerr.Error
-		if again := errors.As(err, &answer) && answer.Retriable || kgo.IsRetryableBrokerErr(err); lost != nil || !again {
+		if again := errors.As(err, &answer) && answer.Retriable || kgo.IsRetryableBrokerErr(err); lost != nil ||
+			!again {
 			return nil, errors.Join(lost, m.b.explain(err, fmt.Sprintf("read the positions of group %q", m.name)))
 		}
 		if sleep(ctx, pause(n)) != nil {
-			return nil, fmt.Errorf("kafka: the positions of group %q are not decided yet: %w: %w: %w", m.name, topic.ErrNotYet, ctx.Err(), err)
+			return nil, fmt.Errorf(
+				"kafka: the positions of group %q are not decided yet: %w: %w: %w",
+				m.name,
+				topic.ErrNotYet,
+				ctx.Err(),
+				err,
+			)
 		}
 	}
 }
 
-// positions asks once.
-func (m *member) positions(ctx context.Context, partitions []topic.Partition, out map[topic.Partition]topic.Offset) error {
+// positions sends one OffsetFetch request that requires stable offsets.
+func (m *member) positions(
+	ctx context.Context,
+	partitions []topic.Partition,
+	out map[topic.Partition]topic.Offset,
+) error {
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.RequireStable = true
 	g := kmsg.NewOffsetFetchRequestGroup()
@@ -72,6 +86,7 @@ func (m *member) positions(ctx context.Context, partitions []topic.Partition, ou
 	return kerr.ErrorForCode(resp.ErrorCode)
 }
 
+// byTopic groups partitions by topic.
 func byTopic(partitions []topic.Partition) map[string][]int32 {
 	out := map[string][]int32{}
 	for _, p := range partitions {
@@ -80,10 +95,12 @@ func byTopic(partitions []topic.Partition) map[string][]int32 {
 	return out
 }
 
-// move sends the positions. A refusal because the group is between two generations moves nothing and may be answered: the member then has
-// its place in the next one, and nobody gets its tasks before it has let go of them. So the positions are sent again, which is no retry of
-// anything doubtful. A member that has lost its place is refused for good, as unknown or fenced.
-func (t *turn) move(ctx context.Context, read map[topic.Partition]topic.Offset) error {
+// move sends the positions of a transaction. If the coordinator refuses because the group is
+// between two generations, nothing has moved, and the positions are sent again in the next
+// generation: the member is still in the group, and its tasks move only after it releases them.
+// This does not repeat a request whose outcome is unknown. A member that has lost its
+// membership is refused for good, as unknown or fenced.
+func (t *memberTxn) move(ctx context.Context, read map[topic.Partition]topic.Offset) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if t.ctx != nil {
@@ -95,7 +112,7 @@ func (t *turn) move(ctx context.Context, read map[topic.Partition]topic.Offset) 
 		}
 	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		id, generation, err := t.m.place()
+		id, generation, err := t.m.membership()
 		if err != nil {
 			return err
 		}
@@ -113,13 +130,14 @@ func (t *turn) move(ctx context.Context, read map[topic.Partition]topic.Offset) 
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return fmt.Errorf("positions are not taken in time: %w", err)
+			return fmt.Errorf("the positions were not accepted in time: %w", err)
 		}
 	}
 }
 
-// addOffsets tells the coordinator that positions will follow, which it does not notice itself before transaction.version 2.
-func (t *turn) addOffsets(ctx context.Context) error {
+// addOffsets announces to the coordinator that positions will follow, which is required before
+// transaction.version 2.
+func (t *memberTxn) addOffsets(ctx context.Context) error {
 	pid, epoch, err := t.cl.ProducerID(ctx)
 	if err != nil {
 		return err
@@ -135,10 +153,12 @@ func (t *turn) addOffsets(ctx context.Context) error {
 	})
 }
 
+// transactionalID returns the id by which processes of this instance fence each other.
 func (m *member) transactionalID() string {
 	return m.b.c.Name + "." + m.b.c.Instance + "." + m.group.Name
 }
 
+// instanceID returns the static member id, nil if the member is not durable.
 func (m *member) instanceID() *string {
 	if !m.b.c.Durable {
 		return nil
@@ -146,7 +166,7 @@ func (m *member) instanceID() *string {
 	return kmsg.StringPtr(m.b.c.Instance + "." + m.group.Name)
 }
 
-// send puts the positions into the transaction.
+// send adds the positions to the transaction.
 func (m *member) send(ctx context.Context, id string, generation int32, read map[topic.Partition]topic.Offset) error {
 	pid, epoch, err := m.cl.ProducerID(ctx)
 	if err != nil {
@@ -179,8 +199,13 @@ func (m *member) send(ctx context.Context, id string, generation int32, read map
 	return nil
 }
 
-// sendPlain moves the positions at once.
-func (m *member) sendPlain(ctx context.Context, id string, generation int32, read map[topic.Partition]topic.Offset) error {
+// sendPlain commits the positions at once, without a transaction.
+func (m *member) sendPlain(
+	ctx context.Context,
+	id string,
+	generation int32,
+	read map[topic.Partition]topic.Offset,
+) error {
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.MemberID, req.Generation, req.InstanceID = m.name, id, generation, m.instanceID()
 	for name, ids := range byTopic(partitionsOf(read)) {
@@ -207,9 +232,10 @@ func (m *member) sendPlain(ctx context.Context, id string, generation int32, rea
 	return nil
 }
 
+// notTaken converts a partition's error code to an error.
 func notTaken(name string, id int32, code int16) error {
 	if err := kerr.ErrorForCode(code); err != nil {
-		return fmt.Errorf("the position of %s is not taken: %w", topic.Partition{Topic: name, ID: id}, err)
+		return fmt.Errorf("the position of %s was refused: %w", topic.Partition{Topic: name, ID: id}, err)
 	}
 	return nil
 }

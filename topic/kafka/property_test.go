@@ -12,11 +12,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestLikeKgo holds the columns against what the client library's own consumer gives, on random input of several producers whose
-// transactions overlap and end either way, over random spans, polls and codecs.
+// TestLikeKgo compares the columns with the records of the client library's consumer on random
+// input: several producers with overlapping transactions that end either way, and random spans,
+// poll sizes and codecs.
 func TestLikeKgo(t *testing.T) {
 	c := newCluster(t, nil)
-	codecs := []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
+	codecs := []kgo.CompressionCodec{
+		kgo.NoCompression(),
+		kgo.GzipCompression(),
+		kgo.SnappyCompression(),
+		kgo.Lz4Compression(),
+		kgo.ZstdCompression(),
+	}
 	var readers []*Broker
 	for _, n := range []int{1, 3, 4096} {
 		readers = append(readers, c.open(func(c *Config) { c.PollRecords = n }))
@@ -94,9 +101,15 @@ func TestLikeKgo(t *testing.T) {
 func drawRecord(t *rapid.T, name string, partitions int) *kgo.Record {
 	bytesOrNil := rapid.OneOf(rapid.Just([]byte(nil)), rapid.SliceOfN(rapid.Byte(), 0, 20))
 	r := &kgo.Record{Topic: name, Partition: int32(rapid.IntRange(0, partitions-1).Draw(t, "partition")),
-		Key: bytesOrNil.Draw(t, "key"), Value: bytesOrNil.Draw(t, "value"), Timestamp: time.UnixMilli(rapid.Int64Range(0, 1e12).Draw(t, "time"))}
+		Key: bytesOrNil.Draw(
+			t,
+			"key",
+		), Value: bytesOrNil.Draw(t, "value"), Timestamp: time.UnixMilli(rapid.Int64Range(0, 1e12).Draw(t, "time"))}
 	for range rapid.IntRange(-3, 2).Draw(t, "headers") {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: rapid.StringN(0, 5, -1).Draw(t, "name"), Value: bytesOrNil.Draw(t, "content")})
+		r.Headers = append(
+			r.Headers,
+			kgo.RecordHeader{Key: rapid.StringN(0, 5, -1).Draw(t, "name"), Value: bytesOrNil.Draw(t, "content")},
+		)
 	}
 	return r
 }
@@ -107,7 +120,7 @@ func finish(t *rapid.T, cl *kgo.Client, commit bool) {
 	}
 }
 
-// consume reads by the client library.
+// consume reads with the client library.
 func consume(t *rapid.T, c *cluster, spans []topic.Span) (out []row) {
 	at := map[string]map[int32]kgo.Offset{}
 	ends := map[int32]topic.Offset{}
@@ -123,7 +136,8 @@ func consume(t *rapid.T, c *cluster, spans []topic.Span) (out []row) {
 	if len(ends) == 0 {
 		return nil
 	}
-	cl, err := kgo.NewClient(c.options(kgo.ConsumePartitions(at), kgo.KeepControlRecords(), kgo.FetchMaxWait(20*time.Millisecond))...)
+	cl, err := kgo.NewClient(
+		c.options(kgo.ConsumePartitions(at), kgo.KeepControlRecords(), kgo.FetchMaxWait(20*time.Millisecond))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,8 +152,13 @@ func consume(t *rapid.T, c *cluster, spans []topic.Span) (out []row) {
 			if r.Attrs.IsControl() {
 				return
 			}
-			x := row{p: topic.Partition{Topic: r.Topic, ID: r.Partition}, offset: topic.Offset(r.Offset), time: r.Timestamp.UnixMilli(),
-				key: text(r.Key), value: text(r.Value)}
+			x := row{
+				p:      topic.Partition{Topic: r.Topic, ID: r.Partition},
+				offset: topic.Offset(r.Offset),
+				time:   r.Timestamp.UnixMilli(),
+				key:    text(r.Key),
+				value:  text(r.Value),
+			}
 			for _, h := range r.Headers {
 				x.headers += h.Key + "=" + text(h.Value) + ";"
 			}

@@ -51,7 +51,7 @@ func TestHeadersAndNulls(t *testing.T) {
 	}
 }
 
-// Spans that end in aborted rows and at markers reach their end.
+// TestTransactions: spans that end in aborted rows or at markers reach their end.
 func TestTransactions(t *testing.T) {
 	c := newCluster(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}
@@ -59,7 +59,7 @@ func TestTransactions(t *testing.T) {
 	two := c.producer(kgo.TransactionalID(p.Topic + "-2"))
 	transaction(t, one, p, 0, 10, kgo.TryCommit)   // 0..9, marker 10
 	transaction(t, one, p, 10, 20, kgo.TryAbort)   // 11..20, marker 21
-	if err := two.BeginTransaction(); err != nil { // spans the next ones
+	if err := two.BeginTransaction(); err != nil { // overlaps the next ones
 		t.Fatal(err)
 	}
 	write(t, two, p, 20, 25)
@@ -86,7 +86,8 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
-// A reader waits at a transaction that is not decided, and Describe's end is behind it.
+// TestOpenTransaction: a reader waits at an undecided transaction, and Describe's end is after
+// it.
 func TestOpenTransaction(t *testing.T) {
 	c := newCluster(t, nil)
 	p := topic.Partition{Topic: c.topic(1, false)}
@@ -128,7 +129,7 @@ func TestPollCutting(t *testing.T) {
 	}
 }
 
-// Many readers over many partitions, live and bounded, share the fetcher.
+// TestManyReaders: many readers of many partitions, live and bounded, share the fetcher.
 func TestManyReaders(t *testing.T) {
 	c := newCluster(t, nil)
 	const partitions, rounds = 20, 10

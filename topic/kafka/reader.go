@@ -16,15 +16,21 @@ var (
 	errClosed       = errors.New("kafka: the broker is closed")
 )
 
-// Open implements topic.Source. Fetches share the bytes of the responses they came in. A fetch may have no rows and yet move Next, over
-// what transactions and compaction leave behind. A partition may not be named twice. While nodes are away or leaders move, Poll waits.
+// Open implements topic.Source. Fetches share the bytes of their responses. A fetch may have no
+// rows and still advance Next, past transaction markers and compacted records. A partition must
+// not be named twice. While nodes are down or leaders move, Poll waits.
 func (b *Broker) Open(ctx context.Context, spans []topic.Span) (topic.Reader, error) {
 	r := &reader{b: b, ready: make(chan struct{}, 1), closed: make(chan struct{})}
 	seen := map[topic.Partition]bool{}
 	topics := map[string]layout{}
 	for _, s := range spans {
 		if s.From < 0 || s.To < s.From || seen[s.Partition] {
-			return nil, fmt.Errorf("%s: offsets %d to %d: want 0 <= from <= to, and each partition once", s.Partition, s.From, s.To)
+			return nil, fmt.Errorf(
+				"%s: invalid offsets %d to %d: 0 <= from <= to is required, and each partition only once",
+				s.Partition,
+				s.From,
+				s.To,
+			)
 		}
 		seen[s.Partition] = true
 		l, ok := topics[s.Topic]
@@ -36,7 +42,12 @@ func (b *Broker) Open(ctx context.Context, spans []topic.Span) (topic.Reader, er
 			topics[s.Topic] = l
 		}
 		if s.ID < 0 || int(s.ID) >= len(l.partitions) {
-			return nil, fmt.Errorf("topic %q has %d partitions, none with number %d", s.Topic, len(l.partitions), s.ID)
+			return nil, fmt.Errorf(
+				"topic %q has %d partitions, none with number %d",
+				s.Topic,
+				len(l.partitions),
+				s.ID,
+			)
 		}
 		at := l.partitions[s.ID]
 		d := &feed{span: s, id: l.id, ready: r.ready, want: s.From, hot: true, leader: at.leader, epoch: at.epoch}
@@ -50,7 +61,7 @@ func (b *Broker) Open(ctx context.Context, spans []topic.Span) (topic.Reader, er
 	return r, nil
 }
 
-// reader serves several spans. One goroutine polls, any may close.
+// reader reads several spans. One goroutine polls, and any goroutine may close it.
 type reader struct {
 	b       *Broker
 	cursors []*cursor
@@ -60,18 +71,19 @@ type reader struct {
 	closed  chan struct{}
 }
 
-// cursor is a reader's place in one partition: first the chunk, then the rest of the response, then the feed's queue.
+// cursor is a reader's position in one partition. It returns rows first of the chunk, then of
+// the rest of the response, then of the feed's queue.
 type cursor struct {
 	feed  *feed
-	at    topic.Offset // next offset to be given out
-	chunk topic.Fetch  // rows walked ahead
-	row   int          // the next of them
-	ahead bool         // there are some, or a hole to report
+	at    topic.Offset // next offset to return
+	chunk topic.Fetch  // decoded rows
+	row   int          // index of the next row in chunk
+	ahead bool         // chunk has rows, or a hole to report
 
 	resp    response
-	rest    []byte       // of resp.raw, not walked yet
-	active  bool         // resp is not done with
-	corrupt topic.Offset // where a broken batch was met and asked for again
+	rest    []byte       // the part of resp.raw that is not decoded
+	active  bool         // resp is not finished
+	corrupt topic.Offset // the offset of an invalid batch that was fetched again
 	again   bool
 }
 
@@ -96,7 +108,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 				return nil, err
 			}
 			if err != nil {
-				return out, nil // the error comes again
+				return out, nil // the error is returned by the next call
 			}
 			open = open || more
 			if c.ahead {
@@ -118,7 +130,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	}
 }
 
-// Close implements topic.Reader; a Poll that waits returns.
+// Close implements topic.Reader. A waiting Poll returns.
 func (r *reader) Close() error {
 	r.once.Do(func() {
 		close(r.closed)
@@ -127,7 +139,7 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// next gives out up to n rows of the chunk.
+// next returns up to n rows of the chunk.
 func (c *cursor) next(n int) topic.Fetch {
 	to := min(c.row+n, c.chunk.Rows())
 	f := c.chunk.Slice(c.row, to)
@@ -138,7 +150,8 @@ func (c *cursor) next(n int) topic.Fetch {
 	return f
 }
 
-// fill walks ahead when there is nothing walked and something has come. more is false when the span is exhausted.
+// fill decodes the next rows if the chunk is finished and data has arrived. more is false if
+// the span is exhausted.
 func (c *cursor) fill(b *Broker) (more bool, err error) {
 	for !c.ahead {
 		if c.at >= c.feed.span.To {
@@ -164,7 +177,7 @@ func (c *cursor) fill(b *Broker) (more bool, err error) {
 	return true, nil
 }
 
-// walk brings about a poll's rows of the response into columns.
+// walk decodes about one poll's rows of the response into columns.
 func (c *cursor) walk(b *Broker) error {
 	if c.resp.hole || c.resp.bad != nil {
 		c.hold(topic.Fetch{Next: c.resp.next, Bad: c.resp.bad})
@@ -173,12 +186,23 @@ func (c *cursor) walk(b *Broker) error {
 	}
 	var f topic.Fetch
 	to := c.feed.span.To
-	n, err := batch.Walk(&f, c.rest, batch.Window{From: c.at, To: to, Rows: b.c.PollRecords, Visit: c.resp.visible, Pass: true, Gate: &b.inflating})
+	n, err := batch.Walk(
+		&f,
+		c.rest,
+		batch.Window{
+			From:  c.at,
+			To:    to,
+			Rows:  b.c.PollRecords,
+			Visit: c.resp.visible,
+			Pass:  true,
+			Gate:  &b.inflating,
+		},
+	)
 	if n == 0 && err != nil {
 		return c.broken(b, c.at, err)
 	}
 	c.rest = c.rest[n:]
-	if n == 0 && f.Next <= c.at || len(c.rest) == 0 || f.Next >= to { // nothing whole is left
+	if n == 0 && f.Next <= c.at || len(c.rest) == 0 || f.Next >= to { // no complete batch is left
 		c.resp, c.rest, c.active = response{}, nil, false
 	}
 	if f.Next > c.at {
@@ -187,17 +211,23 @@ func (c *cursor) walk(b *Broker) error {
 	return nil
 }
 
-// hold keeps what was walked until it is given out.
+// hold stores decoded rows until they are returned.
 func (c *cursor) hold(f topic.Fetch) {
 	f.Partition, f.From = c.feed.span.Partition, c.at
 	c.chunk, c.row, c.ahead = f, 0, true
 }
 
-// broken asks once more for a batch that does not stand its checks: it may have been hurt on the way.
+// broken fetches an invalid batch once more, because it may have been damaged in transit, and
+// then reports it.
 func (c *cursor) broken(b *Broker, at topic.Offset, err error) error {
 	c.resp, c.rest, c.active = response{}, nil, false
 	if c.again && c.corrupt == at {
-		return fmt.Errorf("%s: offset %d: the broker's bytes are broken, twice alike; have the partition led by a broker with a sound copy: %w", c.feed.span.Partition, at, err)
+		return fmt.Errorf(
+			"%s: offset %d: the broker's data is invalid, twice in the same way; move the partition's leadership to a broker with a valid replica: %w",
+			c.feed.span.Partition,
+			at,
+			err,
+		)
 	}
 	c.again, c.corrupt = true, at
 	b.fetch.seek(c.feed, at)

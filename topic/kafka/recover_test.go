@@ -12,7 +12,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// A process that is cut off loses its tasks when its session ends; what it commits when it is back is refused.
+// TestMemberZombie: a partitioned process loses its tasks when its session expires, and its
+// commits after the partition are refused.
 func TestMemberZombie(t *testing.T) {
 	s := newSite(t)
 	b1, line := s.open("a")
@@ -24,7 +25,7 @@ func TestMemberZombie(t *testing.T) {
 	zombie, err := first.Begin(t.Context())
 	must(t, err)
 	must(t, zombie.Write(topic.Partition{Topic: c.out}, lines("zombie")...))
-	_, err = zombie.(*turn).flush(t.Context())
+	_, err = zombie.(*memberTxn).flush(t.Context())
 	must(t, err)
 	line.cut()
 	second := c.join(b2)
@@ -41,7 +42,7 @@ func TestMemberZombie(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, first.Close())
-	letGo(second)
+	keepFollowing(second)
 	first = c.join(b1)
 	settle(t, first, 2)
 	if got := c.positions(first); !maps.Equal(got, c.at(2)) {
@@ -52,7 +53,8 @@ func TestMemberZombie(t *testing.T) {
 	}
 }
 
-// The positions wait for a transaction that has sent its own and is not decided.
+// TestMemberWaitsForUndecided: Committed waits for an undecided transaction that has sent
+// positions.
 func TestMemberWaitsForUndecided(t *testing.T) {
 	s := newSite(t)
 	b1, _ := s.open("a")
@@ -63,12 +65,12 @@ func TestMemberWaitsForUndecided(t *testing.T) {
 	txn, err := first.Begin(t.Context())
 	must(t, err)
 	must(t, txn.Write(topic.Partition{Topic: c.out}, lines("v")...))
-	_, err = txn.(*turn).flush(t.Context())
+	_, err = txn.(*memberTxn).flush(t.Context())
 	must(t, err)
-	must(t, txn.(*turn).move(t.Context(), c.at(5)))
+	must(t, txn.(*memberTxn).move(t.Context(), c.at(5)))
 
 	second := c.join(b2)
-	letGo(first)
+	keepFollowing(first)
 	settle(t, second, 2)
 	ctx, stop := context.WithTimeout(t.Context(), time.Second)
 	defer stop()
@@ -84,7 +86,8 @@ func TestMemberWaitsForUndecided(t *testing.T) {
 	}
 }
 
-// The request or the answer of EndTxn is lost: the member ends, and its next life finds all of the transaction or nothing.
+// TestMemberEndLost: if the request or the response of EndTxn is lost, the membership ends, and
+// the next process finds all of the transaction or nothing.
 func TestMemberEndLost(t *testing.T) {
 	for _, reply := range []bool{false, true} {
 		t.Run(fmt.Sprint("reply ", reply), func(t *testing.T) {
@@ -126,7 +129,7 @@ func TestMemberEndLost(t *testing.T) {
 	}
 }
 
-// A second process with the same instance fences the first.
+// TestMemberFencedByItsNextLife: a second process of the same instance fences the first.
 func TestMemberFencedByItsNextLife(t *testing.T) {
 	s := newSite(t)
 	b1, _ := s.open("a")
@@ -137,7 +140,7 @@ func TestMemberFencedByItsNextLife(t *testing.T) {
 	txn, err := first.Begin(t.Context())
 	must(t, err)
 	must(t, txn.Write(topic.Partition{Topic: c.out}, lines("old")...))
-	_, err = txn.(*turn).flush(t.Context())
+	_, err = txn.(*memberTxn).flush(t.Context())
 	must(t, err)
 	c.join(b2)
 	if err := txn.Commit(t.Context(), c.at(1)); !errors.Is(err, topic.ErrLost) || !errors.Is(err, topic.ErrFenced) {
@@ -159,7 +162,7 @@ func TestMemberAtLeastOnce(t *testing.T) {
 	txn, err := first.Begin(t.Context())
 	must(t, err)
 	must(t, txn.Write(topic.Partition{Topic: c.out}, lines("one")...))
-	_, err = txn.(*turn).flush(t.Context())
+	_, err = txn.(*memberTxn).flush(t.Context())
 	must(t, err)
 	if got := c.values(c.out); len(got) != 1 {
 		t.Fatalf("not visible at once: %q", got)
@@ -184,7 +187,8 @@ func TestMemberAtLeastOnce(t *testing.T) {
 	}
 }
 
-// What is written after the place is lost is lost with it: the worker recovers, and does not fail.
+// TestMemberWriteAfterLoss: records that are written after the membership is lost are lost as
+// well; the worker recovers and does not fail.
 func TestMemberWriteAfterLoss(t *testing.T) {
 	s := newFakeSite(t)
 	b, _ := s.open("a")
@@ -198,7 +202,7 @@ func TestMemberWriteAfterLoss(t *testing.T) {
 	lost.mu.Lock()
 	lost.lose(errors.New("its session has ended"))
 	lost.mu.Unlock()
-	other := s.topic(b, "other", 1) // of which nothing is known yet
+	other := s.topic(b, "other", 1) // of which the client has no metadata yet
 	if err := txn.Write(topic.Partition{Topic: other}, lines("two")...); !errors.Is(err, topic.ErrLost) {
 		t.Fatal(err)
 	}

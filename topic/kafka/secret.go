@@ -5,8 +5,10 @@ import (
 	"io"
 )
 
-// Format prints *** for every verb: without it a verb that does not fit a text, such as %d, would show the text in its complaint.
+// Format prints *** for every verb. Without it, fmt would print the secret in its complaint
+// about a verb that does not fit, such as %d.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "***") }
 
-// Format prints who logs in and how. It is here because a verb that does not fit makes fmt print what a pointer points at as it is.
+// Format prints the mechanism and the user. Without it, fmt would print the fields that a
+// pointer points to, for a verb that does not fit.
 func (s SASL) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "{%s %s ***}", s.Mechanism, s.User) }

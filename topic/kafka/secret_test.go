@@ -7,17 +7,28 @@ import (
 	"testing"
 )
 
-// TestSecretIsNeverShown prints a secret with every verb but %p, for which fmt asks no type how it wants to be shown.
+// TestSecretIsNeverShown prints a secret with every verb except %p, for which fmt does not call
+// a method.
 func TestSecretIsNeverShown(t *testing.T) {
 	const canary = "canary-161803"
 	s := SASL{Mechanism: "PLAIN", User: "u", Password: canary}
-	shown := []string{s.Password.String(), fmt.Sprint(s.Password, s, &s, []Secret{canary}, map[Secret]Secret{canary: canary})}
+	shown := []string{
+		s.Password.String(),
+		fmt.Sprint(s.Password, s, &s, []Secret{canary}, map[Secret]Secret{canary: canary}),
+	}
 	for _, verb := range "vdsqxXtTUcboeEfgG" {
 		for _, flag := range []string{"%", "%+", "%#", "%50"} {
-			shown = append(shown, fmt.Sprintf(flag+string(verb), s.Password), fmt.Sprintf(flag+string(verb), s), fmt.Sprintf(flag+string(verb), Config{SASL: &s}))
+			shown = append(
+				shown,
+				fmt.Sprintf(flag+string(verb), s.Password),
+				fmt.Sprintf(flag+string(verb), s),
+				fmt.Sprintf(flag+string(verb), Config{SASL: &s}),
+			)
 		}
 	}
-	text, err := json.Marshal(map[string]any{"password": s.Password, "sasl": []any{s.Password, Config{SASL: &s}.SASL.Password}})
+	text, err := json.Marshal(
+		map[string]any{"password": s.Password, "sasl": []any{s.Password, Config{SASL: &s}.SASL.Password}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

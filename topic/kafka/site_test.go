@@ -18,8 +18,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// site is where members and transactions are tested: kfake, or the broker of STREAMQL_TEST_KAFKA. Its name is the application's, so that
-// tests do not meet.
+// site is the environment of tests of members and transactions: kfake, or the broker of
+// STREAMQL_TEST_KAFKA. Its name is unique per test.
 type site struct {
 	t    testing.TB
 	name string
@@ -32,15 +32,21 @@ type site struct {
 
 func newSite(t testing.TB) *site {
 	if at := os.Getenv("STREAMQL_TEST_KAFKA"); at != "" {
-		return &site{t: t, name: fmt.Sprintf("test%08x", rand.Uint32()), at: []string{at}, dial: new(net.Dialer).DialContext}
+		return &site{
+			t:    t,
+			name: fmt.Sprintf("test%08x", rand.Uint32()),
+			at:   []string{at},
+			dial: new(net.Dialer).DialContext,
+		}
 	}
 	return newFakeSite(t)
 }
 
-// newFakeSite is for what only kfake can be made to do.
+// newFakeSite is for tests that depend on kfake.
 func newFakeSite(t testing.TB, opts ...kfake.Opt) *site {
 	t.Helper()
-	fake, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(2), kfake.GroupMinSessionTimeout(time.Second)}, opts...)...)
+	fake, err := kfake.NewCluster(
+		append([]kfake.Opt{kfake.NumBrokers(2), kfake.GroupMinSessionTimeout(time.Second)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +54,7 @@ func newFakeSite(t testing.TB, opts ...kfake.Opt) *site {
 	return &site{t: t, name: "test", fake: fake, at: fake.ListenAddrs(), dial: new(net.Dialer).DialContext}
 }
 
-// open is a process of the application.
+// open starts a process of the application.
 func (s *site) open(instance string, change ...func(*Config)) (*Broker, *cord) {
 	s.t.Helper()
 	line := &cord{dial: s.dial}
@@ -67,11 +73,11 @@ func (s *site) open(instance string, change ...func(*Config)) (*Broker, *cord) {
 	return b, line
 }
 
-// topic makes a topic with settings k, v, k, v ...
+// topic creates a topic with settings k, v, k, v ...
 func (s *site) topic(b *Broker, name string, partitions int32, settings ...string) string {
 	s.t.Helper()
 	name = s.name + "-" + name
-	configs := map[string]*string{"retention.ms": kadm.StringPtr("-1")} // the records' times are of 1970
+	configs := map[string]*string{"retention.ms": kadm.StringPtr("-1")} // the records have timestamps of 1970
 	for i := 0; i < len(settings); i += 2 {
 		configs[settings[i]] = &settings[i+1]
 	}
@@ -81,11 +87,18 @@ func (s *site) topic(b *Broker, name string, partitions int32, settings ...strin
 	return name
 }
 
-// committed are the records that a reader of committed ones sees now: it stops when nothing has come for a while.
+// committed returns the records that a read_committed consumer sees now. It stops when none has
+// arrived for a while.
 func (s *site) committed(name string) []*kgo.Record {
 	s.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(s.at...), kgo.Dialer(s.dial), kgo.ConsumeTopics(name), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond))
+	cl, err := kgo.NewClient(
+		kgo.SeedBrokers(s.at...),
+		kgo.Dialer(s.dial),
+		kgo.ConsumeTopics(name),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMaxWait(100*time.Millisecond),
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -102,7 +115,8 @@ func (s *site) committed(name string) []*kgo.Record {
 	return out
 }
 
-// values reads a topic to its end, by the broker's own reader, which waits for open transactions.
+// values reads a topic to its end with the broker's own reader, which waits for open
+// transactions.
 func (s *site) values(name string) []string {
 	s.t.Helper()
 	if s.probe == nil {
@@ -136,12 +150,12 @@ func lines(values ...string) []topic.Record {
 	return out
 }
 
-// cord is a process's network, which can be cut.
+// cord is a process's network connection, which a test can cut.
 type cord struct {
 	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	mu    sync.Mutex
 	gone  bool
-	deaf  bool // what is sent arrives, answers are lost
+	deaf  bool // requests arrive, responses are lost
 	conns map[net.Conn]bool
 }
 
@@ -165,7 +179,7 @@ func (c *cord) connect(ctx context.Context, network, address string) (net.Conn, 
 	return w, nil
 }
 
-// cut ends all connections and lets none be made, until mend.
+// cut closes all connections and refuses new ones until mend.
 func (c *cord) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

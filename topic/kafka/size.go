@@ -11,24 +11,27 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
+// The limits of record sizes.
 const (
-	defaultMessage = 1<<20 + 12 // Kafka's own default of max.message.bytes
+	defaultMessage = 1<<20 + 12 // Kafka's default of max.message.bytes
 	sizeAge        = time.Minute
 )
 
-// sizes remembers what topics take.
+// sizes caches the size limits of topics.
 type sizes struct {
 	mu    sync.Mutex
 	known map[string]size
 }
 
+// size is a limit and when it was read.
 type size struct {
 	bytes int
 	at    time.Time
 }
 
-// MaxMessage is the most bytes that one record batch of the topic may have, as its max.message.bytes says; a change is noticed within a
-// minute. Kafka's default where this user may not ask. ErrUnknownTopic, wrapped, when there is no such topic.
+// MaxMessage returns the size limit of a record batch of the topic in bytes
+// (max.message.bytes). Changes are noticed within a minute. If this user may not read the
+// setting, it returns Kafka's default. ErrUnknownTopic, wrapped, if the topic does not exist.
 func (b *Broker) MaxMessage(ctx context.Context, name string) (int, error) {
 	b.sizes.mu.Lock()
 	s, ok := b.sizes.known[name]
@@ -52,6 +55,7 @@ func (b *Broker) MaxMessage(ctx context.Context, name string) (int, error) {
 	return n, nil
 }
 
+// maxMessage reads the setting from the cluster.
 func (b *Broker) maxMessage(ctx context.Context, name string) (int, error) {
 	const key = "max.message.bytes"
 	found, err := b.settings(ctx, name, []string{key})
@@ -60,7 +64,7 @@ func (b *Broker) maxMessage(ctx context.Context, name string) (int, error) {
 	}
 	s, ok := found[key]
 	if !ok {
-		return 0, fmt.Errorf("the answer has no %s", key)
+		return 0, fmt.Errorf("the response has no %s", key)
 	}
 	return strconv.Atoi(s.value)
 }

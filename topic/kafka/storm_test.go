@@ -1,6 +1,6 @@
 //go:build synctests
 
-// kgo waits on mutexes, which hold synctest up unless it is built with this tag.
+// kgo waits on mutexes, which synctest cannot see as blocked unless it is built with this tag.
 
 package kafka
 
@@ -30,15 +30,16 @@ var (
 	stormFirst = flag.Uint64("storm.first", 1, "the seed of the first")
 )
 
-// storm is a group whose processes come, go, are cut off and lose what they ask or are told, while leaders and coordinators move. Each
-// task counts: its next record is the position it has, and the position moves with it.
+// storm is a group whose processes start, stop, are partitioned and lose requests and
+// responses, while leaders and coordinators move. Each task counts: its next record is its
+// position, and the position moves with it.
 type storm struct {
 	*crew
-	rng  *rand.Rand
-	mu   sync.Mutex
-	told map[topic.Partition]int // commits that were told to have succeeded
-	lost int
-	logs []string
+	rng      *rand.Rand
+	mu       sync.Mutex
+	reported map[topic.Partition]int // commits that were reported as successful
+	lost     int
+	logs     []string
 }
 
 func (w *storm) log(format string, args ...any) {
@@ -57,7 +58,7 @@ func TestStorm(t *testing.T) {
 func runStorm(t *testing.T, seed uint64) {
 	net := &kfake.VirtualNetwork{}
 	opts := []kfake.Opt{kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(net.Listen)}
-	if seed%4 == 0 { // a cluster from before KIP-890
+	if seed%4 == 0 { // a cluster before KIP-890
 		opts = append(opts, kfake.MaxVersions(kversion.V3_5_0()))
 	}
 	fake, err := kfake.NewCluster(opts...)
@@ -69,7 +70,7 @@ func runStorm(t *testing.T, seed uint64) {
 	}
 	b, _ := s.open("setup", defaults)
 	defer b.Close()
-	w := &storm{crew: newCrew(s, b), rng: rand.New(rand.NewPCG(seed, 1)), told: map[topic.Partition]int{}}
+	w := &storm{crew: newCrew(s, b), rng: rand.New(rand.NewPCG(seed, 1)), reported: map[topic.Partition]int{}}
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	var lines []*cord
@@ -102,7 +103,7 @@ func runStorm(t *testing.T, seed uint64) {
 				fake.DropControl()
 				return nil, errCut, true
 			})
-		case 5: // the answer of somebody's EndTxn
+		case 5: // the response of some EndTxn
 			fake.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
 				fake.DropControl()
 				line.deafen()
@@ -117,11 +118,12 @@ func runStorm(t *testing.T, seed uint64) {
 	time.Sleep(2 * time.Minute)
 	stop()
 	wg.Wait()
-	time.Sleep(20 * time.Second) // what was left open is aborted
+	time.Sleep(20 * time.Second) // open transactions are aborted
 	w.check(t, seed)
 }
 
-// process is one that never gives up: it joins, works, and joins again when its place is lost.
+// process is a process that never stops: it joins, works, and joins again when its membership
+// is lost.
 func (w *storm) process(ctx context.Context, b *Broker, rng *rand.Rand) {
 	for life := 0; ctx.Err() == nil; life++ {
 		joinCtx, stop := context.WithTimeout(ctx, time.Minute)
@@ -141,9 +143,9 @@ func (w *storm) process(ctx context.Context, b *Broker, rng *rand.Rand) {
 	}
 }
 
-// work runs the tasks that the member is given, one step of all of them a transaction.
+// work runs the assigned tasks; one transaction is one step of all of them.
 func (w *storm) work(ctx context.Context, m topic.Member, rng *rand.Rand) error {
-	at := map[topic.Partition]topic.Offset{} // per task, what it has counted to
+	at := map[topic.Partition]topic.Offset{} // the count of each task
 	for end := time.Now().Add(time.Duration(rng.IntN(200_000)) * time.Millisecond); time.Now().Before(end); {
 		short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
 		if len(at) == 0 {
@@ -173,8 +175,13 @@ func (w *storm) work(ctx context.Context, m topic.Member, rng *rand.Rand) error 
 	return nil
 }
 
-// take gives up what is taken away and looks up the positions of what is new.
-func (w *storm) take(ctx context.Context, m topic.Member, a topic.Assignment, at map[topic.Partition]topic.Offset) error {
+// take releases revoked tasks and looks up the positions of new ones.
+func (w *storm) take(
+	ctx context.Context,
+	m topic.Member,
+	a topic.Assignment,
+	at map[topic.Partition]topic.Offset,
+) error {
 	maps.DeleteFunc(at, func(p topic.Partition, _ topic.Offset) bool { return !slices.Contains(a.Tasks, p) })
 	var fresh, ask []topic.Partition
 	for _, p := range a.Tasks {
@@ -211,7 +218,7 @@ func (w *storm) step(ctx context.Context, m topic.Member, at map[topic.Partition
 		w.lost++
 		w.mu.Unlock()
 		if !errors.Is(err, topic.ErrLost) {
-			w.t.Errorf("not told as lost: %v", err)
+			w.t.Errorf("not reported as lost: %v", err)
 		}
 		return err
 	}
@@ -219,16 +226,16 @@ func (w *storm) step(ctx context.Context, m topic.Member, at map[topic.Partition
 	defer w.mu.Unlock()
 	for p := range at {
 		at[p]++
-		w.told[p]++
+		w.reported[p]++
 	}
 	return nil
 }
 
-// check reads what each task has counted: 0, 1, 2, ..., at least as far as was told.
+// check reads the counts of each task: 0, 1, 2, ..., at least up to the last reported commit.
 func (w *storm) check(t *testing.T, seed uint64) {
 	total := 0
 	w.mu.Lock()
-	told := maps.Clone(w.told)
+	reported := maps.Clone(w.reported)
 	w.mu.Unlock()
 	byTask := map[int32][]string{}
 	for _, r := range w.committed(w.group.Tasks[0].Topic) {
@@ -237,8 +244,8 @@ func (w *storm) check(t *testing.T, seed uint64) {
 	for _, p := range w.group.Tasks {
 		got := byTask[p.ID]
 		total += len(got)
-		if len(got) < told[p] {
-			t.Errorf("seed %d: %s has %d records, %d were told", seed, p, len(got), told[p])
+		if len(got) < reported[p] {
+			t.Errorf("seed %d: %s has %d records, %d were reported", seed, p, len(got), reported[p])
 		}
 		for i, v := range got {
 			if v != strconv.Itoa(i) {
@@ -246,7 +253,7 @@ func (w *storm) check(t *testing.T, seed uint64) {
 				break
 			}
 		}
-		if told[p] == 0 {
+		if reported[p] == 0 {
 			t.Errorf("seed %d: %s did nothing", seed, p)
 		}
 	}

@@ -13,20 +13,21 @@ import (
 )
 
 const (
-	adminTimeout  = 15 * time.Second // of a controller's work
+	adminTimeout  = 15 * time.Second // for the work of the controller
 	existsTimeout = 5 * time.Second
 	weekMs        = 7 * 24 * 3600 * 1000
 )
 
-// Create implements topic.Admin. It returns when every broker that answers knows the topic and its leaders, also when the topic was there.
-// A compacted topic keeps tombstones for a week, so that a reader which was away that long still sees them. Where an answer was lost and
-// the topic is there afterwards, it is taken for made.
+// Create implements topic.Admin. It returns when every responding broker knows the topic and
+// its leaders, even if the topic existed before. A compacted topic retains tombstones for a
+// week, so that a reader that was down for that long still sees them. If a response was lost
+// and the topic exists afterwards, it counts as created.
 func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(adminTimeout.Milliseconds())
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic, t.NumPartitions, t.ReplicationFactor = name, c.Partitions, b.c.Replication
-	for _, s := range b.wanted(c) {
+	for _, s := range b.desired(c) {
 		t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: s.Key, Value: kmsg.StringPtr(s.Want)})
 	}
 	req.Topics = append(req.Topics, t)
@@ -37,14 +38,15 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 		}
 		topics := resp.(*kmsg.CreateTopicsResponse).Topics
 		if len(topics) != 1 {
-			return fmt.Errorf("the answer names %d topics", len(topics))
+			return fmt.Errorf("the response names %d topics", len(topics))
 		}
 		return refusal(topics[0].ErrorCode, topics[0].ErrorMessage)
 	})
 	settled := func(l *layout) bool { return l.settled() }
 	switch {
 	case errors.Is(err, kerr.TopicAlreadyExists) && lost:
-	case errors.Is(err, kerr.TopicAlreadyExists): // somebody may have made it this moment: the brokers must know it before the caller goes on
+	case errors.Is(err, kerr.TopicAlreadyExists):
+		// another process may have created it just now: wait until the brokers know it
 		soon, stop := context.WithTimeout(ctx, existsTimeout)
 		defer stop()
 		_ = b.spread(soon, name, "waiting for its leaders", settled)
@@ -55,13 +57,14 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 	return b.spread(ctx, name, "waiting for its leaders", settled)
 }
 
-// Delete implements topic.Admin. It returns when no broker that answers knows the topic any more.
+// Delete implements topic.Admin. It returns when no responding broker knows the topic any more.
 func (b *Broker) Delete(ctx context.Context, name string) error {
 	req := kmsg.NewPtrDeleteTopicsRequest()
 	req.TimeoutMillis = int32(adminTimeout.Milliseconds())
 	t := kmsg.NewDeleteTopicsRequestTopic()
 	t.Topic = kmsg.StringPtr(name)
-	req.Topics, req.TopicNames = append(req.Topics, t), append(req.TopicNames, name) // the one for Kafka 2.8 and newer, the other before
+	// Topics is used by Kafka 2.8 and newer, TopicNames by older versions
+	req.Topics, req.TopicNames = append(req.Topics, t), append(req.TopicNames, name)
 	lost, err := b.command(ctx, func(to requestor) error {
 		resp, err := to.Request(ctx, req)
 		if err != nil {
@@ -69,7 +72,7 @@ func (b *Broker) Delete(ctx context.Context, name string) error {
 		}
 		topics := resp.(*kmsg.DeleteTopicsResponse).Topics
 		if len(topics) != 1 {
-			return fmt.Errorf("the answer names %d topics", len(topics))
+			return fmt.Errorf("the response names %d topics", len(topics))
 		}
 		return refusal(topics[0].ErrorCode, topics[0].ErrorMessage)
 	})
@@ -79,11 +82,17 @@ func (b *Broker) Delete(ctx context.Context, name string) error {
 	if err != nil {
 		return b.about(err, name, "delete")
 	}
-	return b.spread(ctx, name, "waiting for its end", func(l *layout) bool { return errors.Is(l.err, kerr.UnknownTopicOrPartition) })
+	return b.spread(
+		ctx,
+		name,
+		"waiting for its deletion",
+		func(l *layout) bool { return errors.Is(l.err, kerr.UnknownTopicOrPartition) },
+	)
 }
 
-// command has the controller do something once, and again while its answers say that they are passing. lost: an answer did not come, so an
-// earlier try may have been done already. The client library would hide that: it is asked for one try at a time.
+// command executes a request of the controller, with retries while its responses report a
+// temporary condition. lost: a response was missing, so an earlier try may have been executed.
+// The client library would hide that; it is limited to one try per call.
 func (b *Broker) command(ctx context.Context, do func(requestor) error) (lost bool, err error) {
 	begin := time.Now()
 	for n := 0; ; n++ {
@@ -92,7 +101,8 @@ func (b *Broker) command(ctx context.Context, do func(requestor) error) (lost bo
 			err = do(to)
 			lost = lost || unanswered(err)
 		}
-		if err == nil || !passing(err) || errors.Is(err, kerr.InvalidReplicationFactor) || ctx.Err() != nil || time.Since(begin) > b.c.RetryTimeout {
+		if err == nil || !temporary(err) || errors.Is(err, kerr.InvalidReplicationFactor) || ctx.Err() != nil ||
+			time.Since(begin) > b.c.RetryTimeout {
 			return lost, err
 		}
 		if err := sleep(ctx, pause(n)); err != nil {
@@ -101,7 +111,7 @@ func (b *Broker) command(ctx context.Context, do func(requestor) error) (lost bo
 	}
 }
 
-// unanswered reports whether a request may have been done although its error says nothing of it.
+// unanswered reports whether a request may have been executed although it returned this error.
 func unanswered(err error) bool {
 	var answer *kerr.Error
 	var network *net.OpError
@@ -114,7 +124,8 @@ func unanswered(err error) bool {
 	return true
 }
 
-// controller is the node that metadata calls so: any, since Kafka has no ZooKeeper, and it passes the request on.
+// controller returns the controller in metadata. In clusters without ZooKeeper it may be any
+// node, which forwards the request.
 func (b *Broker) controller(ctx context.Context) (requestor, error) {
 	req := kmsg.NewPtrMetadataRequest()
 	req.Topics = []kmsg.MetadataRequestTopic{}
@@ -128,7 +139,7 @@ func (b *Broker) controller(ctx context.Context) (requestor, error) {
 	return b.cl.Broker(int(resp.ControllerID)), nil
 }
 
-// refusal joins what a broker says about an error to its code.
+// refusal combines an error code and the broker's message.
 func refusal(code int16, message *string) error {
 	err := kerr.ErrorForCode(code)
 	if err != nil && message != nil && *message != "" {
@@ -137,7 +148,7 @@ func refusal(code int16, message *string) error {
 	return err
 }
 
-// spread waits until a change of a topic has come to all brokers that answer.
+// spread waits until all responding brokers know about a change of a topic.
 func (b *Broker) spread(ctx context.Context, name, what string, done func(*layout) bool) error {
 	begin := time.Now()
 	for n := 0; ; n++ {
@@ -147,7 +158,7 @@ func (b *Broker) spread(ctx context.Context, name, what string, done func(*layou
 			found, err := layouts(one, node, name)
 			cancel()
 			if err != nil || len(found) != 1 {
-				continue // it is away
+				continue // it is down
 			}
 			answers++
 			ready = ready && done(&found[0])
@@ -158,7 +169,13 @@ func (b *Broker) spread(ctx context.Context, name, what string, done func(*layou
 		case ready && answers > 0:
 			return nil
 		case time.Since(begin) > b.c.RetryTimeout:
-			return fmt.Errorf("topic %q: the change was accepted, but %s took more than %s: %w", name, what, b.c.RetryTimeout, topic.ErrNotYet)
+			return fmt.Errorf(
+				"topic %q: the change was accepted, but %s took more than %s: %w",
+				name,
+				what,
+				b.c.RetryTimeout,
+				topic.ErrNotYet,
+			)
 		}
 		if err := sleep(ctx, pause(n)); err != nil {
 			return err

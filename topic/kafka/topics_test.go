@@ -16,10 +16,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// deaf is a connection whose next answer to a request of one kind is lost: the request is done, and the connection ends.
+// deaf is a connection that loses the next response to a request of one kind: the request is
+// executed, and the connection is closed.
 type deaf struct {
 	net.Conn
-	to  *atomic.Int32 // the kind; -1: hear all
+	to  *atomic.Int32 // the kind; -1: lose none
 	now atomic.Bool
 }
 
@@ -40,7 +41,8 @@ func (d *deaf) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A topic whose making was done and whose answer was lost is made, and one that was there before is there; the same for the end of one.
+// TestLostAnswersOfTheController: a topic counts as created if it was created but the response
+// was lost, and as existing if it existed before; deletion likewise.
 func TestLostAnswersOfTheController(t *testing.T) {
 	var to atomic.Int32
 	to.Store(-1)
@@ -62,7 +64,8 @@ func TestLostAnswersOfTheController(t *testing.T) {
 	if d, err := c.Describe(ctx, name); err != nil || len(d.Partitions) != 3 {
 		t.Errorf("%v, %v", d, err)
 	}
-	if err := c.Create(ctx, name, topic.Config{Partitions: 3}); !errors.Is(err, topic.ErrTopicExists) || topic.Passing(err) {
+	if err := c.Create(ctx, name, topic.Config{Partitions: 3}); !errors.Is(err, topic.ErrTopicExists) ||
+		topic.Passing(err) {
 		t.Errorf("made again: %v", err)
 	}
 	to.Store(int32(kmsg.NewPtrDeleteTopicsRequest().Key()))
@@ -74,7 +77,8 @@ func TestLostAnswersOfTheController(t *testing.T) {
 	}
 }
 
-// A node that has not heard of a topic yet does not make it unknown, be it asked for metadata or as a leader.
+// TestTopicThatOneNodeDoesNotKnowYet: a node that does not know a topic yet does not make it
+// unknown, neither for metadata nor as a leader.
 func TestTopicThatOneNodeDoesNotKnowYet(t *testing.T) {
 	c := needFake(t, nil)
 	name := c.topic(2, false)
@@ -137,7 +141,8 @@ func TestClasses(t *testing.T) {
 	for _, e := range []error{kerr.InvalidReplicationFactor, kerr.NotLeaderForPartition, kerr.LeaderNotAvailable, kerr.NotEnoughReplicas,
 		kerr.NotEnoughReplicasAfterAppend, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator, kerr.NotController,
 		kerr.RequestTimedOut, kerr.ConcurrentTransactions, kerr.BrokerNotAvailable, kerr.ThrottlingQuotaExceeded, kerr.UnstableOffsetCommit} {
-		if err := b.explain(e, "do it"); !topic.Passing(err) || !errors.Is(err, topic.ErrNotYet) || !errors.Is(err, e) {
+		if err := b.explain(e, "do it"); !topic.Passing(err) || !errors.Is(err, topic.ErrNotYet) ||
+			!errors.Is(err, e) {
 			t.Errorf("%v", err)
 		}
 	}
@@ -158,7 +163,7 @@ func TestClasses(t *testing.T) {
 	}
 }
 
-// Every call that asks the cluster says of one that is away that this passes.
+// TestClusterAway: every call reports an unreachable cluster as temporary.
 func TestClusterAway(t *testing.T) {
 	c := needFake(t, func(c *Config) { c.Name, c.Instance, c.RetryTimeout = "app", "1", 1 })
 	name := c.topic(1, false)
@@ -187,7 +192,8 @@ func TestClusterAway(t *testing.T) {
 	}
 }
 
-// What is left to the broker is not set; an old topic's differences are found, and are none once they are made.
+// TestConfigure: settings that are left to the broker are not set. The differences of an old
+// topic are found, and there are none after they are applied.
 func TestConfigure(t *testing.T) {
 	c := newCluster(t, nil)
 	ctx := t.Context()
@@ -210,7 +216,7 @@ func TestConfigure(t *testing.T) {
 		if diff, err := c.Differences(ctx, fresh, one.want); err != nil || len(diff) != 0 {
 			t.Errorf("made as %+v, it differs in %v, %v", one.want, diff, err)
 		}
-		old := c.topic(1, false) // kept for ever
+		old := c.topic(1, false) // unlimited retention
 		diff, err := c.Differences(ctx, old, one.want)
 		var keys []string
 		for _, s := range diff {
@@ -229,7 +235,10 @@ func TestConfigure(t *testing.T) {
 		})
 	}
 	name := c.topic(1, false)
-	if err := c.Configure(ctx, name, []topic.Setting{{Key: "retention.ms", Want: "soon"}}); err == nil && c.fake == nil || topic.Passing(err) { // kfake takes any value
+	if err := c.Configure(ctx, name, []topic.Setting{{Key: "retention.ms", Want: "soon"}}); err == nil &&
+		c.fake == nil ||
+		topic.Passing(err) {
+		// kfake accepts any value
 		t.Errorf("nonsense: %v", err)
 	}
 	if _, err := c.Differences(ctx, name+"-not", exchange); !errors.Is(err, topic.ErrUnknownTopic) {
@@ -237,7 +246,8 @@ func TestConfigure(t *testing.T) {
 	}
 }
 
-// The configured retention is that of the topics which leave it open, and of no others.
+// TestRetention: the configured retention applies to the topics that do not set one, and to no
+// others.
 func TestRetention(t *testing.T) {
 	c := newCluster(t, func(c *Config) { c.RetentionMs = 123_000 })
 	ctx := t.Context()
@@ -284,7 +294,7 @@ func TestTrim(t *testing.T) {
 			t.Fatalf("%v, %v; want %v", d, err, want)
 		}
 	}
-	for _, step := range []struct{ at, begin topic.Offset }{{7, 7}, {3, 7}, {20, 20}} { // it never goes back
+	for _, step := range []struct{ at, begin topic.Offset }{{7, 7}, {3, 7}, {20, 20}} { // it never moves back
 		if err := c.Trim(ctx, map[topic.Partition]topic.Offset{zero: step.at}); err != nil {
 			t.Fatal(err)
 		}
@@ -297,7 +307,10 @@ func TestTrim(t *testing.T) {
 	if err := c.Trim(ctx, map[topic.Partition]topic.Offset{one: 21}); err == nil || topic.Passing(err) {
 		t.Errorf("after the end: %v", err)
 	}
-	if err := c.Trim(ctx, map[topic.Partition]topic.Offset{{Topic: name + "-not"}: 1}); !errors.Is(err, topic.ErrUnknownTopic) {
+	if err := c.Trim(ctx, map[topic.Partition]topic.Offset{{Topic: name + "-not"}: 1}); !errors.Is(
+		err,
+		topic.ErrUnknownTopic,
+	) {
 		t.Errorf("no topic: %v", err)
 	}
 	r, err := c.Open(ctx, []topic.Span{{Partition: one, From: 5, To: 20}})
@@ -311,7 +324,7 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// eventually waits for what a real cluster's brokers hear of one after another.
+// eventually waits for a change that a real cluster's brokers learn about one after another.
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
 	for n := 0; !ok(); n++ {

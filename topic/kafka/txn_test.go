@@ -32,10 +32,17 @@ func TestTxnCommitAndAbort(t *testing.T) {
 	must(t, gone.Abort(t.Context()))
 
 	txn := begin(t, b, "x")
-	must(t, txn.Write(p0, topic.Record{Value: []byte("no key"), Time: 12345}, topic.Record{Key: []byte{}, Headers: []topic.Header{{Key: "h", Value: []byte("1")}, {Key: "h"}}}))
+	must(
+		t,
+		txn.Write(
+			p0,
+			topic.Record{Value: []byte("no key"), Time: 12345},
+			topic.Record{Key: []byte{}, Headers: []topic.Header{{Key: "h", Value: []byte("1")}, {Key: "h"}}},
+		),
+	)
 	value := []byte("mine")
 	must(t, txn.Write(p1, topic.Record{Key: []byte("k"), Value: value}))
-	copy(value, "reused") // the memory is the caller's again
+	copy(value, "reused") // the memory belongs to the caller again
 	if got := s.committed(name); len(got) != 0 {
 		t.Fatalf("seen before the commit: %v", got)
 	}
@@ -46,7 +53,9 @@ func TestTxnCommitAndAbort(t *testing.T) {
 	got := s.committed(name)
 	slices.SortFunc(got, func(a, b *kgo.Record) int { return int(a.Partition - b.Partition) })
 	if len(got) != 3 || got[0].Key != nil || string(got[0].Value) != "no key" || got[0].Timestamp.UnixMilli() != 12345 ||
-		got[1].Key == nil || got[1].Value != nil || len(got[1].Headers) != 2 || string(got[1].Headers[0].Value) != "1" || got[1].Headers[1].Value != nil ||
+		got[1].Key == nil || got[1].Value != nil || len(got[1].Headers) != 2 ||
+		string(got[1].Headers[0].Value) != "1" ||
+		got[1].Headers[1].Value != nil ||
 		string(got[2].Value) != "mine" {
 		t.Fatalf("got %v", got)
 	}
@@ -65,12 +74,16 @@ func TestTxnEmptyAndWithPositions(t *testing.T) {
 	if err == nil || errors.Is(err, topic.ErrLost) || !strings.Contains(err.Error(), "member of a group") {
 		t.Fatal(err)
 	}
-	if err := begin(t, b, "x").Write(topic.Partition{Topic: s.name + "-nowhere"}, lines("a")...); !errors.Is(err, topic.ErrUnknownTopic) {
+	if err := begin(t, b, "x").Write(topic.Partition{Topic: s.name + "-nowhere"}, lines("a")...); !errors.Is(
+		err,
+		topic.ErrUnknownTopic,
+	) {
 		t.Fatal(err)
 	}
 }
 
-// Of two that began with one id the newer commits, whatever the order of what they do then.
+// TestTxnFencing: of two transactions with one id, the newer commits, whatever the order of
+// their later calls.
 func TestTxnFencing(t *testing.T) {
 	for _, early := range []bool{true, false} {
 		t.Run(fmt.Sprint("written first ", early), func(t *testing.T) {
@@ -90,7 +103,8 @@ func TestTxnFencing(t *testing.T) {
 				must(t, old.Write(p, lines("old")...))
 			}
 			must(t, young.Write(p, lines("young")...))
-			if err := old.Commit(t.Context(), nil); !errors.Is(err, topic.ErrFenced) || errors.Is(err, topic.ErrLost) {
+			if err := old.Commit(t.Context(), nil); !errors.Is(err, topic.ErrFenced) ||
+				errors.Is(err, topic.ErrLost) {
 				t.Fatalf("the older one: %v", err)
 			}
 			must(t, young.Commit(t.Context(), nil))
@@ -104,7 +118,8 @@ func TestTxnFencing(t *testing.T) {
 	}
 }
 
-// The catalog's lock: begin, read to the end, write, commit. Each success has read the one before it.
+// TestTxnIsALock: the catalog's lock is begin, read to the end, write, commit. Each success has
+// read its predecessor.
 func TestTxnIsALock(t *testing.T) {
 	s := newSite(t)
 	var brokers []*Broker
@@ -144,12 +159,12 @@ func TestTxnIsALock(t *testing.T) {
 		}
 	}
 	if len(got) != wins {
-		t.Fatalf("%d committed, %d told", len(got), wins)
+		t.Fatalf("%d committed, %d reported", len(got), wins)
 	}
 	t.Log("fenced:", fences)
 }
 
-// increment writes one more than the number of records that are there.
+// increment writes the number of existing records plus one.
 func increment(ctx context.Context, b *Broker, name string) error {
 	txn, err := b.Begin(ctx, "catalog")
 	if err != nil {
@@ -165,14 +180,15 @@ func increment(ctx context.Context, b *Broker, name string) error {
 	return txn.Commit(ctx, nil)
 }
 
-// What is too large is left out; everything that is not passes, alone and in numbers.
+// TestTxnTooLarge: records that are too large are skipped; all others are accepted, alone and
+// together.
 func TestTxnTooLarge(t *testing.T) {
 	s := newSite(t)
 	b, _ := s.open("a")
 	for _, most := range []int{10_000, 2_000_000} {
 		name := s.topic(b, fmt.Sprint("small", most), 1, "max.message.bytes", strconv.Itoa(most))
 		p := topic.Partition{Topic: name}
-		noise := make([]byte, most+1) // does not compress
+		noise := make([]byte, most+1) // incompressible
 		for i := range noise {
 			noise[i] = byte(rand.Uint32())
 		}
@@ -181,7 +197,12 @@ func TestTxnTooLarge(t *testing.T) {
 			fits--
 		}
 		txn := begin(t, b, "x")
-		err := txn.Write(p, topic.Record{Value: noise}, topic.Record{Key: []byte("k"), Value: noise[:fits]}, topic.Record{Key: []byte("k"), Value: noise[:fits+1]})
+		err := txn.Write(
+			p,
+			topic.Record{Value: noise},
+			topic.Record{Key: []byte("k"), Value: noise[:fits]},
+			topic.Record{Key: []byte("k"), Value: noise[:fits+1]},
+		)
 		if !errors.Is(err, topic.ErrTooLarge) {
 			t.Fatal(err)
 		}
@@ -195,7 +216,8 @@ func TestTxnTooLarge(t *testing.T) {
 	}
 }
 
-// The request or the answer of EndTxn is lost: nobody is told that it committed, and the next Begin finds one of both.
+// TestTxnEndLost: if the request or the response of EndTxn is lost, Commit reports no success,
+// and the next Begin finds the transaction committed or aborted.
 func TestTxnEndLost(t *testing.T) {
 	for _, reply := range []bool{false, true} {
 		t.Run(fmt.Sprint("reply ", reply), func(t *testing.T) {
@@ -205,7 +227,8 @@ func TestTxnEndLost(t *testing.T) {
 			txn := begin(t, b, "x")
 			must(t, txn.Write(topic.Partition{Topic: name}, lines("v")...))
 			loseEnd(s, line, reply)
-			if err := txn.Commit(t.Context(), nil); !errors.Is(err, topic.ErrLost) || errors.Is(err, topic.ErrFenced) {
+			if err := txn.Commit(t.Context(), nil); !errors.Is(err, topic.ErrLost) ||
+				errors.Is(err, topic.ErrFenced) {
 				t.Fatal(err)
 			}
 			line.mend()
@@ -221,7 +244,7 @@ func TestTxnEndLost(t *testing.T) {
 	}
 }
 
-// loseEnd loses the next EndTxn, or its answer.
+// loseEnd loses the next EndTxn request, or its response.
 func loseEnd(s *site, line *cord, reply bool) {
 	s.fake.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
 		s.fake.DropControl()
@@ -233,7 +256,8 @@ func loseEnd(s *site, line *cord, reply bool) {
 	})
 }
 
-// A transaction that takes too long fails here, before the coordinator says so.
+// TestTxnTooSlow: a transaction that exceeds its timeout fails in the client, before the
+// coordinator aborts it.
 func TestTxnTooSlow(t *testing.T) {
 	s := newSite(t)
 	b, _ := s.open("a", func(c *Config) { c.TransactionTimeout = time.Second })
@@ -242,7 +266,7 @@ func TestTxnTooSlow(t *testing.T) {
 	must(t, txn.Write(topic.Partition{Topic: name}, lines("v")...))
 	time.Sleep(1100 * time.Millisecond)
 	err := errors.Join(txn.Write(topic.Partition{Topic: name}, lines("w")...), txn.Commit(t.Context(), nil))
-	if err == nil || !strings.Contains(err.Error(), "longer than its timeout") {
+	if err == nil || !strings.Contains(err.Error(), "exceeded its timeout") {
 		t.Fatal(err)
 	}
 	must(t, begin(t, b, "x").Commit(t.Context(), nil))
@@ -251,7 +275,7 @@ func TestTxnTooSlow(t *testing.T) {
 	}
 }
 
-// A cluster from before KIP-890.
+// TestTxnOldCluster: a cluster before KIP-890.
 func TestTxnOldCluster(t *testing.T) {
 	s := newFakeSite(t, kfake.MaxVersions(kversion.V3_5_0()))
 	b, _ := s.open("a")
@@ -280,7 +304,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// The first records of a topic, in a client that does not know it yet, commit with the rest: see settleKgo.
+// TestTxnFirstOfATopic: the first records of a topic that the client does not know yet are
+// committed with the others: see settleKgo.
 func TestTxnFirstOfATopic(t *testing.T) {
 	s := newFakeSite(t)
 	b, _ := s.open("a")

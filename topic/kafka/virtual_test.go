@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// gate is a network that can be shut: what was open is cut.
+// gate is a network that can be closed, which breaks all connections.
 type gate struct {
 	dial  func(context.Context, string, string) (net.Conn, error)
 	mu    sync.Mutex
@@ -48,18 +48,23 @@ func (g *gate) set(shut bool) {
 	g.conns = nil
 }
 
-// In virtual time: leaders move every 200 ms while transactions are written, and in the middle the reader's network is shut for a minute.
-// The reader, which only waits, sees every committed row once, in order.
+// TestVirtualTime runs in virtual time: leaders move every 200 ms while transactions are
+// written, and the reader's network is down for a minute. The reader only waits, and sees every
+// committed row once, in order.
 func TestVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network kfake.VirtualNetwork
-		fake, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(network.Listen))
+		fake, err := kfake.NewCluster(
+			kfake.NumBrokers(3),
+			kfake.Ports(9092, 9093, 9094),
+			kfake.ListenFn(network.Listen),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer fake.Close()
 		g := &gate{dial: network.DialContext}
-		var brokers [2]*Broker // the second is behind the gate
+		var brokers [2]*Broker // the second connects through the gate
 		for i, dial := range []func(context.Context, string, string) (net.Conn, error){network.DialContext, g.Dial} {
 			if brokers[i], err = Open(t.Context(), Config{Brokers: fake.ListenAddrs(), Dial: dial}); err != nil {
 				t.Fatal(err)
@@ -74,8 +79,9 @@ func TestVirtualTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		cl, err := kgo.NewClient(brokers[0].options(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("w"),
-			kgo.ProducerBatchCompression(kgo.NoCompression()))...)
+		cl, err := kgo.NewClient(
+			brokers[0].options(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.TransactionalID("w"),
+				kgo.ProducerBatchCompression(kgo.NoCompression()))...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,7 +106,8 @@ func TestVirtualTime(t *testing.T) {
 		}()
 		go func() {
 			for n := range 200 {
-				transaction(t, cl, p, 4*n, 4*n+4, kgo.TransactionEndTry(n%4 != 3)) // with the marker: five offsets
+				// including the marker: five offsets
+				transaction(t, cl, p, 4*n, 4*n+4, kgo.TransactionEndTry(n%4 != 3))
 				time.Sleep(300 * time.Millisecond)
 			}
 		}()

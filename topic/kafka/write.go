@@ -16,18 +16,19 @@ import (
 )
 
 const (
-	maxUnsent      = 64 << 20 // bytes of records that wait for their acknowledgement; then Write waits
+	maxUnsent      = 64 << 20 // bytes of unacknowledged records, above which Write waits
 	maxUnsentCount = 100_000
 )
 
-// limits is what the topics a client writes to take, as its client must know too: batches are built for it.
+// limits holds the size limits of the topics that a client writes to. The client needs them as
+// well, because it builds the batches.
 type limits struct {
 	b     *Broker
 	mu    sync.Mutex
 	known map[string]int
 }
 
-// of is the most bytes of a topic's batch.
+// of returns the size limit of a topic's batch in bytes.
 func (l *limits) of(ctx context.Context, name string) (int, error) {
 	l.mu.Lock()
 	n, ok := l.known[name]
@@ -39,13 +40,14 @@ func (l *limits) of(ctx context.Context, name string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n = min(max(n, 512), maxUnsent) // what kgo takes
+	n = min(max(n, 512), maxUnsent) // the range that kgo accepts
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known[name] = n
 	return n, nil
 }
 
+// batch returns a topic's limit without reading it, for kgo.
 func (l *limits) batch(name string) int32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,12 +57,14 @@ func (l *limits) batch(name string) int32 {
 	return defaultMessage
 }
 
-// producing are the options of a client that writes.
+// producing returns the options of a client that writes.
 //
-// Batches go out in snappy, kgo's own preference: it costs next to no time on either side and every broker knows it; zstd would save a
-// third of the disk for several times the work. EndTxn is never tried again: an answer that was lost may have been either, and a late
-// request that meets the next transaction ends the wrong one (KAFKA-17754). RecordDeliveryTimeout is of no use, because kgo counts it from a
-// record's own time; the writer's context has that part.
+// Batches are compressed with snappy, kgo's own preference: it costs almost no CPU time on
+// either side, and every broker supports it. zstd would save a third of the disk for several
+// times the work. EndTxn is never retried. If a response was lost, the outcome is unknown, and
+// a late request that arrives during the next transaction ends the wrong one (KAFKA-17754).
+// RecordDeliveryTimeout is unusable because kgo measures it from the record's timestamp; the
+// writer's context replaces it.
 func (l *limits) producing(more ...kgo.Opt) []kgo.Opt {
 	retry := l.b.c.RetryTimeout
 	return l.b.options(append([]kgo.Opt{
@@ -79,31 +83,34 @@ func (l *limits) producing(more ...kgo.Opt) []kgo.Opt {
 	}, more...)...)
 }
 
-// writer is the writing half of a transaction.
+// writer is the writing half of a transaction. mu guards the fields that kgo's callbacks
+// change.
 type writer struct {
 	cl     *kgo.Client
 	limits *limits
-	ctx    context.Context // ends what is written when the transaction ends or has taken too long
+	ctx    context.Context // cancels unsent records when the transaction ends or times out
 	stop   context.CancelFunc
 	base   context.Context
-	after  time.Duration // from the first record on; 0: no limit
+	after  time.Duration // counted from the first record; 0: no limit
 
 	records int
 	copies  copies
 	mu      sync.Mutex
 	ends    map[topic.Partition]topic.Offset
-	refused error // the first record that did not get through
+	refused error // the error of the first record that was not accepted
 }
 
-// Ends implements topic.Placer: it is known for what has been acknowledged, so for everything after Commit.
+// Ends implements topic.Placer. The ends are known for acknowledged records, so for all of them
+// after Commit.
 func (w *writer) Ends() map[topic.Partition]topic.Offset {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ends
 }
 
-// Write implements topic.Txn. It does not wait for the broker unless 64 MiB are on their way, and copies what it is given. Records that
-// are too large are left out and the others written; the error tells of the first one.
+// Write implements topic.Txn. It waits for the broker only if 64 MiB are in flight, and copies
+// its arguments. Records that are too large are skipped and the others written; the error
+// describes the first one.
 func (w *writer) Write(p topic.Partition, records ...topic.Record) error {
 	if err := w.failed(); err != nil {
 		return err
@@ -117,7 +124,13 @@ func (w *writer) Write(p topic.Partition, records ...topic.Record) error {
 	for i := range records {
 		if size := batchSize(&records[i]); size > most {
 			if tooLarge == nil {
-				tooLarge = fmt.Errorf("%s: a record of %d bytes is left out, the topic's max.message.bytes is %d: %w", p, size, most, topic.ErrTooLarge)
+				tooLarge = fmt.Errorf(
+					"%s: a record of %d bytes was skipped, because the topic's max.message.bytes is %d: %w",
+					p,
+					size,
+					most,
+					topic.ErrTooLarge,
+				)
 			}
 			continue
 		}
@@ -127,31 +140,38 @@ func (w *writer) Write(p topic.Partition, records ...topic.Record) error {
 	return tooLarge
 }
 
-// arm starts the time that the transaction may take: the coordinator aborts it as long after its first record.
+// arm starts the transaction's timeout. The coordinator aborts the transaction at the same time
+// after its first record.
 func (w *writer) arm() {
 	if w.ctx != nil {
 		return
 	}
 	if w.after > 0 {
-		w.ctx, w.stop = context.WithTimeoutCause(w.base, w.after, fmt.Errorf("the transaction takes longer than its timeout of %s", w.after))
+		w.ctx, w.stop = context.WithTimeoutCause(
+			w.base,
+			w.after,
+			fmt.Errorf("the transaction exceeded its timeout of %s", w.after),
+		)
 		return
 	}
 	w.ctx, w.stop = context.WithCancel(w.base)
 }
 
+// release cancels the writer's context.
 func (w *writer) release() {
 	if w.stop != nil {
 		w.stop()
 	}
 }
 
+// failed returns the error of the first record that was not accepted.
 func (w *writer) failed() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.refused
 }
 
-// acknowledged is kgo's promise of each record.
+// acknowledged is kgo's callback for each record.
 func (w *writer) acknowledged(r *kgo.Record, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -164,7 +184,7 @@ func (w *writer) acknowledged(r *kgo.Record, err error) {
 			if unauthorized(err) {
 				err = w.limits.b.explain(err, fmt.Sprintf("write to topic %q", p.Topic))
 			}
-			w.refused = fmt.Errorf("a record for %s was not taken: %w", p, err)
+			w.refused = fmt.Errorf("a record for %s was not accepted: %w", p, err)
 		}
 		return
 	}
@@ -174,7 +194,8 @@ func (w *writer) acknowledged(r *kgo.Record, err error) {
 	w.ends[p] = max(w.ends[p], topic.Offset(r.Offset)+1)
 }
 
-// flush waits until each record is acknowledged, or refused, which is an error. settled: none is on its way any more.
+// flush waits until each record is acknowledged or refused; a refusal is an error. settled: no
+// record is in flight any more.
 func (w *writer) flush(ctx context.Context) (settled bool, err error) {
 	if w.records == 0 {
 		return true, nil
@@ -191,20 +212,23 @@ func (w *writer) flush(ctx context.Context) (settled bool, err error) {
 	return true, errors.Join(w.failed(), settleKgo(both, w.cl))
 }
 
-// settleKgo waits until kgo knows of what it has written. Nothing must be buffered any more, so there is nothing that this aborts.
+// settleKgo waits until kgo has recorded the partitions that it has written to. No record may
+// be buffered, so AbortBufferedRecords has nothing to abort.
 //
-// kgo v1.22.3 publishes the partitions of a topic that is new to it after it has sent the records that waited for them
-// (storePartitionsUpdate: its deferred Store). When they are acknowledged before that, EndTransaction finds no partition with records, so
-// it ends nothing, or with transaction.version 2 even aborts, and reports success. Both happen under a lock that AbortBufferedRecords
-// takes: after it, the partitions are there.
+// kgo v1.22.3 publishes the partitions of a new topic after it has sent the records that waited
+// for them (storePartitionsUpdate: its deferred Store). If these are acknowledged before that,
+// EndTransaction finds no partition with records. It then ends nothing, or with
+// transaction.version 2 even aborts, and reports success. Both happen under a lock that
+// AbortBufferedRecords acquires; after it, the partitions are published.
 func settleKgo(ctx context.Context, cl *kgo.Client) error { return cl.AbortBufferedRecords(ctx) }
 
-// copies makes kgo's records out of ours, whose memory is the caller's. It takes memory for several at once, instead of twice a record. A
-// piece lives until the last of its records is acknowledged.
+// copies converts records to kgo's, with copies of their memory, which belongs to the caller.
+// It allocates memory for several records at once instead of twice per record. An allocation
+// lives until the last of its records is acknowledged.
 type copies struct {
-	records []kgo.Record // not given out yet
+	records []kgo.Record // allocated but unused
 	memory  []byte
-	n       int // records made, so that short transactions take little
+	n       int // number of records so far; short transactions allocate little
 }
 
 const (
@@ -212,6 +236,7 @@ const (
 	copiedBytes   = 64 << 10
 )
 
+// record returns a copy of r for partition p.
 func (c *copies) record(p topic.Partition, r *topic.Record) *kgo.Record {
 	if len(c.records) == 0 {
 		c.records = make([]kgo.Record, min(c.n+1, copiedRecords))
@@ -226,13 +251,20 @@ func (c *copies) record(p topic.Partition, r *topic.Record) *kgo.Record {
 	if n > cap(c.memory)-len(c.memory) {
 		c.memory = make([]byte, 0, max(n, min(c.n*n, copiedBytes)))
 	}
-	out.Topic, out.Partition, out.Timestamp, out.Key, out.Value = p.Topic, p.ID, time.UnixMilli(r.Time), c.keep(r.Key), c.keep(r.Value)
+	out.Topic, out.Partition, out.Timestamp, out.Key, out.Value = p.Topic, p.ID, time.UnixMilli(
+		r.Time,
+	), c.keep(
+		r.Key,
+	), c.keep(
+		r.Value,
+	)
 	for _, h := range r.Headers {
 		out.Headers = append(out.Headers, kgo.RecordHeader{Key: h.Key, Value: c.keep(h.Value)})
 	}
 	return out
 }
 
+// keep returns a copy of b.
 func (c *copies) keep(b []byte) []byte {
 	if b == nil {
 		return nil
@@ -242,16 +274,19 @@ func (c *copies) keep(b []byte) []byte {
 	return c.memory[from:len(c.memory):len(c.memory)]
 }
 
-// batchSize is what a record takes as the only one of its batch, uncompressed: a broker measures what arrives, which is smaller, but
-// whether a record passes must not hang on how well it compresses. kgo counts four bytes more than the broker.
+// batchSize returns the uncompressed size of a batch that contains only this record. The broker
+// measures the compressed batch, which is smaller, but whether a record is accepted must not
+// depend on how well it compresses. kgo counts four bytes more than the broker.
 func batchSize(r *topic.Record) int {
-	n := 1 + 1 + 1 + sizedBytes(r.Key) + sizedBytes(r.Value) + varint(len(r.Headers)) // attributes, the deltas of time and offset
+	// attributes, and the deltas of timestamp and offset
+	n := 1 + 1 + 1 + sizedBytes(r.Key) + sizedBytes(r.Value) + varint(len(r.Headers))
 	for _, h := range r.Headers {
 		n += varint(len(h.Key)) + len(h.Key) + sizedBytes(h.Value)
 	}
 	return 65 + varint(n) + n
 }
 
+// sizedBytes returns the encoded size of a length-prefixed byte string.
 func sizedBytes(b []byte) int {
 	if b == nil {
 		return 1
@@ -259,12 +294,13 @@ func sizedBytes(b []byte) int {
 	return varint(len(b)) + len(b)
 }
 
-// varint is the bytes of a number in zigzag.
+// varint returns the encoded size of a number in zigzag encoding.
 func varint(n int) int { return (bits.Len64(uint64(min(n, math.MaxInt32))<<1|1) + 6) / 7 }
 
-// fenced reports whether a broker refused something because there is a newer producer with the same transactional id. A transaction that
-// took longer than its timeout ends in the same ways. INVALID_TXN_STATE says that there is no transaction any more to end or to write to:
-// Kafka 4 answers so, as well, when a newer producer has aborted it. All of them say that nothing was committed.
+// fenced reports whether a broker refused a request because a newer producer uses the same
+// transactional id. A transaction that exceeded its timeout ends in the same ways.
+// INVALID_TXN_STATE means that there is no transaction to end or to write to; Kafka 4 also
+// returns it if a newer producer has aborted it. In all cases nothing was committed.
 func fenced(err error) bool {
 	for _, e := range []error{kerr.ProducerFenced, kerr.InvalidProducerEpoch, kerr.InvalidProducerIDMapping, kerr.InvalidTxnState} {
 		if errors.Is(err, e) {

@@ -1,8 +1,10 @@
-// Package local is a broker in one process: topics in a directory or in memory, with transactions.
+// Package local is an embedded broker: topics in a directory or in memory, with transactions.
 //
-// Each partition is a row of segment files of Kafka's record batches. A transaction appends to them, syncs them, and then moves
-// committed ends, positions and the state of its tasks in one synced batch of one Pebble database: that batch is the
-// transaction. So there is nothing to recover: after a crash the database says which bytes count.
+// Each partition is a sequence of segment files of Kafka record batches. A transaction appends
+// to the segments and syncs them. It then changes the committed ends, the positions and the
+// state of its tasks in one synced batch of one Pebble database, and that batch is the commit.
+// No recovery is needed after a crash, because the database determines which bytes of the
+// segments are committed.
 package local
 
 import (
@@ -21,31 +23,34 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Broker implements topic.Broker, topic.Admin and topic.Timed; its transactions are topic.Keepers. It is safe for concurrent use.
+// Broker implements topic.Broker, topic.Admin and topic.Timed; its transactions are
+// topic.Keepers. It is safe for concurrent use.
 //
-// The positions that a transaction commits belong to a group: the transaction's id. A member's transactions have its group's name.
+// The positions that a transaction commits belong to a group, whose name is the transaction's
+// id. A member's transactions have the name of its group.
 //
-// After an error of the disk the broker has failed: what was not acknowledged may or may not be there, every further write returns the
-// error, and the next Open recovers.
+// After a disk error the broker has failed: unacknowledged writes may or may not be stored,
+// every further write returns the error, and the next Open recovers.
 type Broker struct {
 	o      options
 	logDir string
 	lock   io.Closer
 	db     *pebble.DB
 
-	writing sync.Mutex // held by whoever changes the database or appends; taken before mu
+	writing sync.Mutex // serializes changes of the database and of segments; acquired before mu
 	number  uint64     // of the next topic
 	file    uint64     // of the next segment file
-	swept   int64      // when retention was last looked at, ms
+	swept   int64      // time of the last retention check, ms
 
-	mu      sync.Mutex // guards what follows, and what partitions say is committed
+	mu      sync.Mutex // guards the fields below and the committed fields of partitions
 	topics  map[string]*topicState
-	writers map[string]*txn // the newest per id
-	changed chan struct{}   // closed, and made anew, whenever something readers wait for has happened
+	writers map[string]*txn // the newest transaction of each id
+	changed chan struct{}   // closed and replaced whenever something changes that readers wait for
 	failed  error
 	closed  bool
 }
 
+// topicState is a topic and its partitions.
 type topicState struct {
 	name   string
 	id     uint64
@@ -54,6 +59,7 @@ type topicState struct {
 	gone   bool
 }
 
+// partition is a partition with its segments in the order of offsets.
 type partition struct {
 	topic      *topicState
 	id         int32
@@ -61,12 +67,15 @@ type partition struct {
 	segments   []*segment
 }
 
+// maxPartitions limits the partitions of a topic.
 const maxPartitions = 10_000
 
+// errClosed is returned by all calls after Close.
 var errClosed = errors.New("the broker is closed")
 
-// Open opens or makes the broker of a directory; dir "" is a broker in memory. A directory belongs to one process at a time: another
-// gets topic.ErrLocked, wrapped, with the owner's process id.
+// Open opens or creates the broker of a directory; an empty dir is a broker in memory. One
+// process at a time may use a directory. Open in another process returns topic.ErrLocked,
+// wrapped, with the process id of the owner.
 func Open(dir string, opts ...Option) (*Broker, error) {
 	o := newOptions(dir, opts)
 	if dir == "" {
@@ -77,7 +86,7 @@ func Open(dir string, opts ...Option) (*Broker, error) {
 		b.mu.Lock()
 		failed := b.failed
 		b.mu.Unlock()
-		if b.db != nil && failed == nil { // a database that failed may never finish closing
+		if b.db != nil && failed == nil { // closing a failed database may never return
 			b.db.Close()
 		}
 		if b.lock != nil {
@@ -88,6 +97,7 @@ func Open(dir string, opts ...Option) (*Broker, error) {
 	return b, nil
 }
 
+// open acquires the lock, opens the database and loads the topics.
 func (b *Broker) open(dir string) error {
 	fs := b.o.fs
 	b.logDir = fs.PathJoin(dir, "log")
@@ -112,7 +122,7 @@ func (b *Broker) open(dir string) error {
 	return b.Retain(context.Background())
 }
 
-// syncDirs makes the new directories durable, the root's own parent included.
+// syncDirs makes new directories durable, including their entry in the parent of the root.
 func (b *Broker) syncDirs(dir string) error {
 	for _, d := range []string{dir, b.o.fs.PathDir(dir)} {
 		if err := b.syncDir(d); err != nil {
@@ -122,6 +132,7 @@ func (b *Broker) syncDirs(dir string) error {
 	return nil
 }
 
+// syncDir syncs one directory.
 func (b *Broker) syncDir(dir string) error {
 	d, err := b.o.fs.OpenDir(dir)
 	if err != nil {
@@ -133,7 +144,8 @@ func (b *Broker) syncDir(dir string) error {
 	return nil
 }
 
-// takeLock locks the directory. The process id is in a file of its own: to read a locked file would give its lock away.
+// takeLock locks the directory. The process id is in a separate file, because closing a locked
+// file after reading it would release the lock.
 func (b *Broker) takeLock(dir string) error {
 	fs := b.o.fs
 	pidFile := fs.PathJoin(dir, "pid")
@@ -160,16 +172,18 @@ func (b *Broker) takeLock(dir string) error {
 	return errors.Join(err, f.Close())
 }
 
-// isLocked tells a lock that is held (EACCES on some systems) from a directory that may not be written.
+// isLocked distinguishes a held lock (EACCES on some systems) from a directory without write
+// permission.
 func isLocked(err error) bool {
 	var path *os.PathError
 	return !errors.As(err, &path)
 }
 
-// DB is the database that the broker shares with state.Open. It is closed by the broker. Keys that begin with 'b' are the broker's.
+// DB returns the database that the broker shares with state.Open. The broker closes it. Keys
+// that begin with 'b' belong to the broker.
 func (b *Broker) DB() *pebble.DB { return b.db }
 
-// fail remembers the first error after which nothing may be written any more, and returns it.
+// fail records the first error after which nothing more may be written, and returns it.
 func (b *Broker) fail(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -177,22 +191,22 @@ func (b *Broker) fail(err error) error {
 		b.failed = err
 		b.wake()
 	}
-	return fmt.Errorf("the broker has failed and must be opened again: %w", b.failed)
+	return fmt.Errorf("the broker has failed and must be reopened: %w", b.failed)
 }
 
-// wake lets all who wait look again. mu is held.
+// wake wakes all waiting goroutines. mu is held.
 func (b *Broker) wake() {
 	close(b.changed)
 	b.changed = make(chan struct{})
 }
 
-// usable is the first question of each call. mu is held.
+// usable returns an error if the broker is closed or has failed. mu is held.
 func (b *Broker) usable() error {
 	switch {
 	case b.closed:
 		return errClosed
 	case b.failed != nil:
-		return fmt.Errorf("the broker has failed and must be opened again: %w", b.failed)
+		return fmt.Errorf("the broker has failed and must be reopened: %w", b.failed)
 	}
 	return nil
 }
@@ -218,6 +232,7 @@ func (b *Broker) partition(p topic.Partition) (*partition, error) {
 	return t.parts[p.ID], nil
 }
 
+// describe returns the topic's ranges of offsets. mu is held.
 func (t *topicState) describe() topic.Topic {
 	out := topic.Topic{Name: t.name, ID: fmt.Sprintf("%016x", t.id)}
 	for _, p := range t.parts {
@@ -226,6 +241,7 @@ func (t *topicState) describe() topic.Topic {
 	return out
 }
 
+// name returns the partition's identifier.
 func (p *partition) name() topic.Partition { return topic.Partition{Topic: p.topic.name, ID: p.id} }
 
 // Describe implements topic.Source.
@@ -256,9 +272,10 @@ func (b *Broker) Topics(ctx context.Context) ([]topic.Topic, error) {
 	return out, nil
 }
 
-// Create implements topic.Admin. Partitions 0 means 1; RetentionMs 0 or less means for ever; SegmentBytes 0 is that of the broker. When a
-// topic is compacted is decided by whoever calls Compact, and the size of a record is bounded by batch.MaxRecord alone. The name may be any
-// text that is not empty. The number of partitions never changes.
+// Create implements topic.Admin. Partitions 0 means 1; RetentionMs 0 or less means no limit;
+// SegmentBytes 0 selects the broker's default. A compacted topic is compacted by calls of
+// Compact only, and the size of a record is limited only by batch.MaxRecord. The name may be
+// any text that is not empty. The number of partitions never changes.
 func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error {
 	if c.Partitions == 0 {
 		c.Partitions = 1
@@ -270,7 +287,7 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 	case name == "":
 		return errors.New("a topic needs a name")
 	case c.Partitions < 0 || c.Partitions > maxPartitions:
-		return fmt.Errorf("topic %q: %d partitions, want 1 to %d", name, c.Partitions, maxPartitions)
+		return fmt.Errorf("topic %q: %d partitions are not between 1 and %d", name, c.Partitions, maxPartitions)
 	}
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -296,6 +313,7 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 	return nil
 }
 
+// mayCreate returns an error if the topic exists or the broker cannot write.
 func (b *Broker) mayCreate(name string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -308,7 +326,8 @@ func (b *Broker) mayCreate(name string) error {
 	return nil
 }
 
-// writable finds a topic to be changed; an error if there is none or the broker has failed.
+// writable returns a topic that is to be changed, or an error if it does not exist or the
+// broker has failed.
 func (b *Broker) writable(name string) (*topicState, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -350,7 +369,8 @@ func (b *Broker) Delete(ctx context.Context, name string) error {
 	return nil
 }
 
-// Close closes the broker and its database; waiting readers and members end. Views and stores over the database must be closed before.
+// Close closes the broker and its database, and ends waiting readers and members. Views and
+// stores over the database must be closed first.
 func (b *Broker) Close() error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -371,7 +391,7 @@ func (b *Broker) Close() error {
 			}
 		}
 	}
-	if failed == nil { // a database that failed may never finish closing
+	if failed == nil { // closing a failed database may never return
 		errs = append(errs, b.db.Close())
 	}
 	return errors.Join(append(errs, b.lock.Close())...)

@@ -8,9 +8,10 @@ import (
 	"github.com/streamql/streamql/topic/batch"
 )
 
-// Compact removes from a topic made with Config.Compact all records that have a newer one with the same key. Offsets stay, null
-// values (which say that a key is gone) stay too, and so do records without a key. Readers see either all or nothing of it. It holds the keys
-// of one partition in memory.
+// Compact removes from a topic with Config.Compact all records that have a newer record with
+// the same key. Offsets do not change. Null values (tombstones) and records without a key
+// remain. Readers see all of a compaction or nothing of it. It holds the keys of one partition
+// in memory.
 func (b *Broker) Compact(ctx context.Context, name string) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -19,7 +20,7 @@ func (b *Broker) Compact(ctx context.Context, name string) error {
 		return err
 	}
 	if !t.config.Compact {
-		return fmt.Errorf("topic %q is not made for compaction", name)
+		return fmt.Errorf("topic %q was not created with compaction", name)
 	}
 	for _, p := range t.parts {
 		if err := b.compact(ctx, p); err != nil {
@@ -29,7 +30,7 @@ func (b *Broker) Compact(ctx context.Context, name string) error {
 	return nil
 }
 
-// compact rewrites one partition. writing is held, so nothing else changes its segments.
+// compact rewrites one partition. writing is held, so no other goroutine changes its segments.
 func (b *Broker) compact(ctx context.Context, p *partition) error {
 	newest := map[string]topic.Offset{}
 	rows := 0
@@ -63,7 +64,7 @@ func (b *Broker) compact(ctx context.Context, p *partition) error {
 		return nil
 	})
 	if err == nil && c.kept == rows {
-		return c.drop() // nothing to win
+		return c.drop() // there is nothing to remove
 	}
 	if err == nil {
 		err = c.finish()
@@ -101,12 +102,13 @@ type compaction struct {
 	b        *Broker
 	part     *partition
 	writer   batch.Writer
-	first    topic.Offset // of the batch being made
-	next     topic.Offset // behind the last record
+	first    topic.Offset // of the batch in progress
+	next     topic.Offset // after the last record
 	kept     int
 	segments []*segment
 }
 
+// add appends a record to the batch in progress, which it ends at batchBytes.
 func (c *compaction) add(at topic.Offset, r *topic.Record) error {
 	if c.writer.Size() >= batchBytes || c.writer.Count() > 0 && at-c.first > maxHole {
 		if err := c.flush(); err != nil {
@@ -114,7 +116,7 @@ func (c *compaction) add(at topic.Offset, r *topic.Record) error {
 		}
 	}
 	if c.writer.Count() == 0 {
-		c.first = c.next // a batch begins where the one before ended, so that it can be seen that none is missing
+		c.first = c.next // a batch begins where its predecessor ended, so that readers can detect a missing one
 		if at-c.first > maxHole {
 			c.first = at
 		}
@@ -184,7 +186,7 @@ func (c *compaction) drop() error {
 	return nil
 }
 
-// swap gives a partition other segments.
+// swap replaces the segments of a partition, in the database and for readers.
 func (b *Broker) swap(p *partition, segments []*segment) error {
 	change := b.db.NewBatch()
 	for _, s := range p.segments {

@@ -6,10 +6,11 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// compactor lets the database compact one thing at a time, and nothing before it is open: an open that fails does not wait for a
-// compaction that it has begun, and the compaction would panic once the open has taken its caches away.
+// compactor makes the database run one compaction at a time, and none before it is open. A
+// failing open does not wait for a compaction that it has started, and the compaction would
+// panic after the open has released its caches.
 type compactor struct {
-	mu   sync.Mutex // never held while the database is called
+	mu   sync.Mutex // never held during a call of the database
 	db   pebble.DBForCompaction
 	free bool
 }
@@ -28,6 +29,7 @@ func (c *compactor) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 	return false, nil
 }
 
+// take reports whether a compaction may start now, and marks it as running.
 func (c *compactor) take() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,7 +38,7 @@ func (c *compactor) take() bool {
 	return was
 }
 
-// release lets the next compaction begin: the one that waits, or one that will be asked for.
+// release ends a compaction and starts the next one, if one is waiting.
 func (c *compactor) release() {
 	for {
 		c.mu.Lock()
@@ -52,8 +54,15 @@ func (c *compactor) release() {
 // Done implements pebble.CompactionGrantHandle.
 func (c *compactor) Done() { c.release() }
 
-// Started, MeasureCPU and CumulativeStats tell a scheduler what a compaction costs; UpdateGetAllowedWithoutPermission that more may run.
-func (c *compactor) Started()                                                {}
-func (c *compactor) MeasureCPU(pebble.CompactionGoroutineKind)               {}
+// Started implements pebble.CompactionGrantHandle; the cost of compactions is not tracked.
+func (c *compactor) Started() {}
+
+// MeasureCPU implements pebble.CompactionGrantHandle.
+func (c *compactor) MeasureCPU(pebble.CompactionGoroutineKind) {}
+
+// CumulativeStats implements pebble.CompactionGrantHandle.
 func (c *compactor) CumulativeStats(stats pebble.CompactionGrantHandleStats) {}
-func (c *compactor) UpdateGetAllowedWithoutPermission()                      {}
+
+// UpdateGetAllowedWithoutPermission implements pebble.CompactionScheduler; the limit is always
+// one.
+func (c *compactor) UpdateGetAllowedWithoutPermission() {}

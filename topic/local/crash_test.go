@@ -20,7 +20,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// round is one step of a small job: it reads nothing, writes its number to two partitions, keeps it in the state, and moves the position.
+// round is one step of a small job. It reads nothing, writes its number to two partitions,
+// stores it in the state and moves the position.
 func round(b *Broker, s state.Store, i int) error {
 	tx, err := b.Begin(ctx, "job")
 	if err != nil {
@@ -49,7 +50,8 @@ func round(b *Broker, s state.Store, i int) error {
 	return s.Commit(true)
 }
 
-// verify opens what a crash left, checks that outputs, state and positions all are those of the same round, and returns it.
+// verify opens the files that a crash has left, checks that outputs, state and positions belong
+// to the same round, and returns that round.
 func verify(t *testing.T, fs vfs.FS) int {
 	t.Helper()
 	b, err := Open("dir", FS(fs), SegmentBytes(600))
@@ -58,7 +60,7 @@ func verify(t *testing.T, fs vfs.FS) int {
 	}
 	defer b.Close()
 	if _, err := b.Describe(ctx, "out"); errors.Is(err, topic.ErrUnknownTopic) {
-		return -1 // before the beginning
+		return -1 // before the first round
 	}
 	s, err := state.Open(b.DB(), "task")
 	if err != nil {
@@ -66,7 +68,8 @@ func verify(t *testing.T, fs vfs.FS) int {
 	}
 	defer s.Close()
 	round := int(s.Position()[part("in", 0)])
-	if got, ok, _ := s.Keyspace("n").Get([]byte("round")); ok && string(got) != fmt.Sprint(round) || !ok && round != 0 {
+	if got, ok, _ := s.Keyspace("n").Get([]byte("round")); ok && string(got) != fmt.Sprint(round) ||
+		!ok && round != 0 {
 		t.Fatalf("the position is %d, the state %q", round, got)
 	}
 	kept := 0
@@ -101,7 +104,8 @@ func verify(t *testing.T, fs vfs.FS) int {
 	return round
 }
 
-// TestCrashAtEachFileOperation stops the world before each operation on files in turn, with 0 to 100 % of unsynced data surviving.
+// TestCrashAtEachFileOperation crashes before each file operation in turn, with 0 to 100 % of
+// the unsynced data surviving.
 func TestCrashAtEachFileOperation(t *testing.T) {
 	const rounds = 6
 	step := 1
@@ -122,7 +126,9 @@ func TestCrashAtEachFileOperation(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if count++; count == at {
-				crashed = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 30, 70, 100}[at%4], RNG: seed})
+				crashed = mem.CrashClone(
+					vfs.CrashCloneCfg{UnsyncedDataPercent: []int{0, 30, 70, 100}[at%4], RNG: seed},
+				)
 				ackedThen = acked
 			}
 			return nil
@@ -159,7 +165,7 @@ func TestCrashAtEachFileOperation(t *testing.T) {
 	}
 }
 
-// TestManyCrashes goes on after each crash with what it left.
+// TestManyCrashes continues after each crash with the remaining files.
 func TestManyCrashes(t *testing.T) {
 	for seed := range uint64(5) {
 		rng := rand.New(rand.NewPCG(seed, 2))
@@ -180,7 +186,7 @@ func TestManyCrashes(t *testing.T) {
 					}
 				}
 				if crashed != nil {
-					return syscall.EIO // the old process is dead: nothing it does counts
+					return syscall.EIO // the crashed process can change nothing more
 				}
 				return nil
 			}))
@@ -217,10 +223,16 @@ func TestManyCrashes(t *testing.T) {
 	}
 }
 
-// TestDiskErrors lets each kind of writing fail: the caller is told what and where, nothing wrong is acknowledged, and after a new
-// start everything acknowledged is there.
+// TestDiskErrors makes each kind of write fail. The caller receives the cause and the file, no
+// lost write is acknowledged, and after a restart everything acknowledged exists.
 func TestDiskErrors(t *testing.T) {
-	kinds := []errorfs.OpKind{errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpCreate, errorfs.OpFileSyncData, errorfs.OpFileWriteAt}
+	kinds := []errorfs.OpKind{
+		errorfs.OpFileWrite,
+		errorfs.OpFileSync,
+		errorfs.OpCreate,
+		errorfs.OpFileSyncData,
+		errorfs.OpFileWriteAt,
+	}
 	for _, kind := range kinds {
 		for _, place := range []string{"log", "store", ""} {
 			for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
@@ -307,7 +319,8 @@ func TestOpenWithDiskErrors(t *testing.T) {
 	}
 }
 
-// TestDamagedSegments: flipped, cut or missing bytes below the committed end are named errors, wherever they lie.
+// TestDamagedSegments: flipped, truncated or missing bytes below the committed end cause an
+// error that names the segment, wherever they are.
 func TestDamagedSegments(t *testing.T) {
 	prepare := func() (*vfs.MemFS, string, int) {
 		mem := vfs.NewMem()
@@ -390,7 +403,7 @@ func TestDamagedMeta(t *testing.T) {
 	}
 }
 
-// TestConcurrent has writers, readers and retention at work at once; the race detector watches.
+// TestConcurrent runs writers, readers and retention concurrently, for the race detector.
 func TestConcurrent(t *testing.T) {
 	b := open(t, "", SegmentBytes(2000), PollRecords(7))
 	create(t, b, "a", topic.Config{Partitions: 2})
@@ -401,7 +414,10 @@ func TestConcurrent(t *testing.T) {
 			for i := range each {
 				tx, err := b.Begin(ctx, fmt.Sprint("w", w))
 				if err == nil {
-					err = tx.Write(part("a", int32(i%2)), topic.Record{Key: fmt.Append(nil, w), Value: fmt.Append(nil, i)})
+					err = tx.Write(
+						part("a", int32(i%2)),
+						topic.Record{Key: fmt.Append(nil, w), Value: fmt.Append(nil, i)},
+					)
 				}
 				if err == nil {
 					err = tx.Commit(ctx, nil)
@@ -415,7 +431,13 @@ func TestConcurrent(t *testing.T) {
 	}
 	for range 3 {
 		wg.Go(func() {
-			r, err := b.Open(ctx, []topic.Span{{Partition: part("a", 0), To: 3 * each / 2}, {Partition: part("a", 1), To: 3 * each / 2}})
+			r, err := b.Open(
+				ctx,
+				[]topic.Span{
+					{Partition: part("a", 0), To: 3 * each / 2},
+					{Partition: part("a", 1), To: 3 * each / 2},
+				},
+			)
 			if err != nil {
 				t.Error(err)
 				return
@@ -478,7 +500,10 @@ func BenchmarkRead(b *testing.B) {
 	const rows = 1_000_000
 	tx, _ := br.Begin(ctx, "w")
 	for i := range rows {
-		tx.Write(part("a", 0), topic.Record{Key: fmt.Append(nil, i), Value: []byte("a value of thirty bytes or so..")})
+		tx.Write(
+			part("a", 0),
+			topic.Record{Key: fmt.Append(nil, i), Value: []byte("a value of thirty bytes or so..")},
+		)
 	}
 	if err := tx.Commit(ctx, nil); err != nil {
 		b.Fatal(err)
@@ -508,7 +533,8 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// TestStoreCompacts: much more than a memtable of state goes through the store without a stop, and is compacted.
+// TestStoreCompacts: much more state than a memtable holds passes through the store without
+// blocking, and is compacted.
 func TestStoreCompacts(t *testing.T) {
 	b := open(t, "")
 	rng := rand.New(rand.NewPCG(1, 1))

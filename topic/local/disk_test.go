@@ -7,7 +7,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestSizes: what is committed counts, what was deleted and what is not asked for does not.
+// TestSizes: committed bytes count; deleted topics and topics that were not requested do not.
 func TestSizes(t *testing.T) {
 	b := open(t, "")
 	for _, name := range []string{"a", "b", "c"} {

@@ -10,7 +10,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// member has all tasks of its group: there is one process.
+// member is the only member of its group and has all its tasks, because there is only one
+// process.
 type member struct {
 	b      *Broker
 	group  topic.Group
@@ -19,9 +20,11 @@ type member struct {
 	closed chan struct{}
 }
 
+// errMemberClosed is returned by the calls of a closed member.
 var errMemberClosed = errors.New("the member has left its group")
 
-// Join implements topic.Broker: the first Next gives all tasks, and nothing ever changes. Two members of one group fence one another.
+// Join implements topic.Broker. The first Next assigns all tasks, and the assignment never
+// changes. Two members of one group fence each other.
 func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,8 +48,12 @@ func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 	}
 }
 
-// Committed implements topic.Member. Nothing is ever undecided here. A position in an older topic of the name means nothing.
-func (m *member) Committed(_ context.Context, partitions ...topic.Partition) (map[topic.Partition]topic.Offset, error) {
+// Committed implements topic.Member. No transaction is ever undecided here. A position in a
+// deleted topic of the same name is ignored.
+func (m *member) Committed(
+	_ context.Context,
+	partitions ...topic.Partition,
+) (map[topic.Partition]topic.Offset, error) {
 	out := map[topic.Partition]topic.Offset{}
 	for _, p := range partitions {
 		id, at, err := m.b.position(m.group.Name, p)
@@ -64,9 +71,10 @@ func (m *member) Committed(_ context.Context, partitions ...topic.Partition) (ma
 	return out, nil
 }
 
-// position reads a group's position and the topic it belongs to, none: number 2^64-1.
+// position reads a group's position and the number of the topic that it belongs to; 2^64-1:
+// there is none.
 func (b *Broker) position(group string, p topic.Partition) (id, at uint64, err error) {
-	b.writing.Lock() // the database is not closed meanwhile
+	b.writing.Lock() // keeps the database open
 	defer b.writing.Unlock()
 	b.mu.Lock()
 	err = b.usable()

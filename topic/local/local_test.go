@@ -50,7 +50,7 @@ func create(t testing.TB, b *Broker, name string, c topic.Config) {
 
 func part(name string, id int32) topic.Partition { return topic.Partition{Topic: name, ID: id} }
 
-// write commits values to a partition, with times 0, 1, 2... from ms on.
+// write commits values to a partition, with timestamps 0, 1, 2... from ms.
 func write(t testing.TB, b *Broker, p topic.Partition, ms int64, values ...string) {
 	t.Helper()
 	tx := must(b.Begin(ctx, "writer"))(t)
@@ -64,7 +64,7 @@ func write(t testing.TB, b *Broker, p topic.Partition, ms int64, values ...strin
 	}
 }
 
-// drain reads a bounded span to its end and checks that fetches join without a gap.
+// drain reads a bounded span to its end and checks that fetches are contiguous.
 func drain(t testing.TB, b *Broker, s topic.Span) (values []string, offsets []topic.Offset) {
 	t.Helper()
 	r := must(b.Open(ctx, []topic.Span{s}))(t)
@@ -112,7 +112,7 @@ func same(t testing.TB, got, want []string) {
 	}
 }
 
-// Whatever the poll size, the segment size and the place, the same rows come.
+// TestReadBack: the same rows are returned for every poll size, segment size and storage.
 func TestReadBack(t *testing.T) {
 	for _, c := range []struct {
 		poll    int
@@ -348,7 +348,10 @@ func TestReplacedTopic(t *testing.T) {
 	if err := tx.Commit(ctx, nil); !errors.Is(err, topic.ErrTopicReplaced) {
 		t.Fatalf("writer: %v", err)
 	}
-	if err := positions.Commit(ctx, map[topic.Partition]topic.Offset{part("a", 0): 1}); !errors.Is(err, topic.ErrTopicReplaced) {
+	if err := positions.Commit(ctx, map[topic.Partition]topic.Offset{part("a", 0): 1}); !errors.Is(
+		err,
+		topic.ErrTopicReplaced,
+	) {
 		t.Fatalf("positions: %v", err)
 	}
 	d := must(b.Describe(ctx, "a"))(t)
@@ -375,7 +378,7 @@ func TestPositions(t *testing.T) {
 	if at := must(m.Committed(ctx, parts...))(t); len(at) != 1 || at[part("a", 1)] != 7 {
 		t.Fatalf("%v", at)
 	}
-	// A topic made again has no positions.
+	// A recreated topic has no positions.
 	b.Delete(ctx, "a")
 	create(t, b, "a", topic.Config{})
 	if at := must(m.Committed(ctx, parts...))(t); len(at) != 0 {
@@ -396,7 +399,8 @@ func TestMemberHasAll(t *testing.T) {
 	if _, err := m.Next(ctx); err == nil {
 		t.Fatal("next after close: no error")
 	}
-	// A second member of the group writes under the same id, so it fences the first one's transactions.
+	// A second member of the group writes under the same id and fences the transactions of the
+	// first.
 	old := must(m.Begin(ctx))(t)
 	must(must(b.Join(ctx, topic.Group{Name: "g"}))(t).Begin(ctx))(t)
 	if err := old.Commit(ctx, nil); !errors.Is(err, topic.ErrFenced) {
@@ -411,7 +415,7 @@ func TestOffsetAt(t *testing.T) {
 		p := part("a", 0)
 		var times []int64
 		for i := range 50 {
-			ms := int64(i*10 + i%3*25) // not rising
+			ms := int64(i*10 + i%3*25) // not ascending
 			times = append(times, ms, ms+1)
 			write(t, b, p, ms, "x", "y")
 		}
@@ -442,12 +446,13 @@ func TestRetention(t *testing.T) {
 		write(t, b, part("kept", 0), 0, "x")
 	}
 	slow := must(b.Open(ctx, []topic.Span{{Partition: part("a", 0), To: topic.End}}))(t)
-	now = 1101 // times 900, 950 and 1000 are older than 1001
+	now = 1101 // timestamps 900, 950 and 1000 are before 1001
 	if err := b.Retain(ctx); err != nil {
 		t.Fatal(err)
 	}
 	var gap topic.ErrGap
-	if _, err := slow.Poll(ctx); !errors.As(err, &gap) || gap.From != 0 || gap.To != 3 || gap.Partition != part("a", 0) {
+	if _, err := slow.Poll(ctx); !errors.As(err, &gap) || gap.From != 0 || gap.To != 3 ||
+		gap.Partition != part("a", 0) {
 		t.Fatalf("reader: %v", err)
 	}
 	for range 2 {
@@ -462,7 +467,7 @@ func TestRetention(t *testing.T) {
 		b.Close()
 		b = open(t, dir, opts...)
 	}
-	now = 5000 // everything is old: offsets go on where they were
+	now = 5000 // everything is expired; offsets continue
 	b.Retain(ctx)
 	write(t, b, part("a", 0), 5000, "5")
 	got, at := drain(t, b, topic.Span{Partition: part("a", 0), From: 5, To: 6})
@@ -498,7 +503,11 @@ func TestCompact(t *testing.T) {
 		p := part("a", 0)
 		for i := range 30 {
 			tx := must(b.Begin(ctx, "w"))(t)
-			r := topic.Record{Key: fmt.Append(nil, i%3), Value: fmt.Append(nil, i), Headers: []topic.Header{{Key: "h", Value: fmt.Append(nil, i)}}}
+			r := topic.Record{
+				Key:     fmt.Append(nil, i%3),
+				Value:   fmt.Append(nil, i),
+				Headers: []topic.Header{{Key: "h", Value: fmt.Append(nil, i)}},
+			}
 			if i == 7 {
 				r.Key = nil
 			}
@@ -565,12 +574,17 @@ func TestHeadersAndNulls(t *testing.T) {
 	b := open(t, "")
 	create(t, b, "a", topic.Config{})
 	tx := must(b.Begin(ctx, "w"))(t)
-	tx.Write(part("a", 0), topic.Record{}, topic.Record{Key: []byte{}, Value: []byte{}, Time: -5, Headers: []topic.Header{{Key: "h"}}})
+	tx.Write(
+		part("a", 0),
+		topic.Record{},
+		topic.Record{Key: []byte{}, Value: []byte{}, Time: -5, Headers: []topic.Header{{Key: "h"}}},
+	)
 	if err := tx.Commit(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
 	f := must(must(b.Open(ctx, []topic.Span{{Partition: part("a", 0), To: 2}}))(t).Poll(ctx))(t)[0]
-	if f.Key.At(0) != nil || f.Value.At(0) != nil || f.Key.At(1) == nil || f.Times[1] != -5 || f.Headers[0] != nil || f.Headers[1][0].Key != "h" {
+	if f.Key.At(0) != nil || f.Value.At(0) != nil || f.Key.At(1) == nil || f.Times[1] != -5 || f.Headers[0] != nil ||
+		f.Headers[1][0].Key != "h" {
 		t.Fatalf("%+v", f)
 	}
 }

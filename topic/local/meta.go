@@ -11,14 +11,15 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// What the broker keeps in the database, under keys that begin with 'b'. Everything that a transaction decides is here, so that one
-// batch of the database is the transaction; segment files hold bytes only, and what lies beyond a segment's size was never committed.
+// The broker's keys in the database begin with 'b'. They contain everything that a transaction
+// decides, so that one batch of the database is the commit. Segment files contain only record
+// bytes; bytes beyond a segment's recorded size were never committed.
 //
 //	b v                                   format
 //	b n                                   number of the next topic
-//	b t <name>                            a topic: number, partitions, retention, compact, and the size of a segment if it has one of its own
+//	b t <name>                            a topic: number, partitions, retention, compact, and the segment size if it is set
 //	b p <topic> <partition>               a partition: first and next offset
-//	b s <topic> <partition> <base>        a segment: file, size, next offset, newest time
+//	b s <topic> <partition> <base>        a segment: file, size, next offset, newest timestamp
 //	b g <group> <topic name> <partition>  a position: topic, offset
 const (
 	keyBroker   = 'b'
@@ -30,35 +31,44 @@ const (
 	keyPosition = 'g'
 )
 
+// format is the version of the database's layout. Open refuses newer versions.
 const format = 1
 
-// ErrCorrupt is wrapped by errors about stored bytes that are not what the broker wrote.
+// ErrCorrupt is wrapped by errors about stored bytes that differ from those that the broker
+// wrote.
 var ErrCorrupt = errors.New("the broker's data is damaged")
 
+// key returns the prefix of a kind of key.
 func key(kind byte) []byte { return []byte{keyBroker, kind} }
 
+// topicKey returns the key of a topic.
 func topicKey(name string) []byte { return append(key(keyTopic), name...) }
 
+// partKey returns the key of a partition, or the prefix of its segments.
 func partKey(kind byte, id uint64, part int32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(key(kind), id), uint32(part))
 }
 
+// segmentKey returns the key of a segment; keys sort by base offset.
 func segmentKey(id uint64, part int32, base topic.Offset) []byte {
 	return binary.BigEndian.AppendUint64(partKey(keySegment, id, part), uint64(base))
 }
 
+// groupKey returns the prefix of a group's positions.
 func groupKey(group string) []byte { return appendText(key(keyPosition), group) }
 
+// positionKey returns the key of a position.
 func positionKey(group string, p topic.Partition) []byte {
 	return binary.BigEndian.AppendUint32(appendText(groupKey(group), p.Topic), uint32(p.ID))
 }
 
-// appendText escapes 0x00 and ends with 0x00 0x01, so that no name is a prefix of another.
+// appendText escapes 0x00 and ends the text with 0x00 0x01, so that no encoded name is a prefix
+// of another.
 func appendText(dst []byte, s string) []byte {
 	return append(append(dst, strings.ReplaceAll(s, "\x00", "\x00\xff")...), 0, 1)
 }
 
-// encode writes the fields of a value as unsigned varints, in the order named above.
+// encode writes the fields of a value as unsigned varints, in the order of the table above.
 func encode(values ...uint64) []byte {
 	var b []byte
 	for _, v := range values {
@@ -67,6 +77,7 @@ func encode(values ...uint64) []byte {
 	return b
 }
 
+// decode reads the fields that encode wrote; missing trailing fields keep their values.
 func decode(b []byte, values ...*uint64) error {
 	for _, v := range values {
 		x, n := binary.Uvarint(b)
@@ -81,6 +92,7 @@ func decode(b []byte, values ...*uint64) error {
 	return nil
 }
 
+// encode returns the stored form of a topic.
 func (t *topicState) encode() []byte {
 	compact := uint64(0)
 	if t.config.Compact {
@@ -93,13 +105,15 @@ func (t *topicState) encode() []byte {
 	return encode(fields...)
 }
 
+// encode returns the stored form of a partition.
 func (p *partition) encode() []byte { return encode(uint64(p.start), uint64(p.end)) }
 
+// encode returns the stored form of a segment.
 func (s *segment) encode() []byte {
 	return encode(s.file, uint64(s.size), uint64(s.next), uint64(s.newest))
 }
 
-// load reads all topics.
+// load reads all topics from the database.
 func (b *Broker) load() error {
 	if err := b.loadFormat(); err != nil {
 		return err
@@ -114,7 +128,12 @@ func (b *Broker) load() error {
 		if err != nil || parts == 0 || parts > maxPartitions {
 			return fmt.Errorf("topic %q: %w", k, ErrCorrupt)
 		}
-		t.config = topic.Config{Partitions: int32(parts), RetentionMs: int64(retention), Compact: compact != 0, SegmentBytes: int64(segment)}
+		t.config = topic.Config{
+			Partitions:   int32(parts),
+			RetentionMs:  int64(retention),
+			Compact:      compact != 0,
+			SegmentBytes: int64(segment),
+		}
 		for i := range t.config.Partitions {
 			p, err := b.loadPartition(t, i)
 			if err != nil {
@@ -128,6 +147,7 @@ func (b *Broker) load() error {
 	return err
 }
 
+// loadFormat checks the version of the layout, and writes it into a new database.
 func (b *Broker) loadFormat() error {
 	var f uint64
 	if err := b.get(key(keyFormat), &f); err != nil {
@@ -141,11 +161,16 @@ func (b *Broker) loadFormat() error {
 			return err
 		}
 	case f > format:
-		return fmt.Errorf("the directory has format %d, and this version knows up to %d", f, format)
+		return fmt.Errorf(
+			"the directory has format %d, but this version supports formats up to %d; use a newer version",
+			f,
+			format,
+		)
 	}
 	return b.get(key(keyNumber), &b.number)
 }
 
+// loadPartition reads a partition and its segments, and checks that they are contiguous.
 func (b *Broker) loadPartition(t *topicState, id int32) (*partition, error) {
 	p := &partition{topic: t, id: id}
 	var start, end uint64
@@ -159,7 +184,15 @@ func (b *Broker) loadPartition(t *topicState, id int32) (*partition, error) {
 		if len(k) != 8 || decode(v, &s.file, &size, &next, &newest) != nil {
 			return ErrCorrupt
 		}
-		s.base, s.size, s.next, s.newest = topic.Offset(binary.BigEndian.Uint64(k)), int64(size), topic.Offset(next), int64(newest)
+		s.base, s.size, s.next, s.newest = topic.Offset(
+			binary.BigEndian.Uint64(k),
+		), int64(
+			size,
+		), topic.Offset(
+			next,
+		), int64(
+			newest,
+		)
 		if n := len(p.segments); n > 0 && p.segments[n-1].next > s.base || s.next < s.base || s.next > p.end {
 			return ErrCorrupt
 		}
@@ -170,7 +203,7 @@ func (b *Broker) loadPartition(t *topicState, id int32) (*partition, error) {
 	return p, err
 }
 
-// get decodes the value of a key; without it the values stay as they are.
+// get decodes the value of a key. If the key does not exist, the values do not change.
 func (b *Broker) get(k []byte, values ...*uint64) error {
 	v, closer, err := b.db.Get(k)
 	if err == pebble.ErrNotFound {
@@ -182,7 +215,7 @@ func (b *Broker) get(k []byte, values ...*uint64) error {
 	return errors.Join(decode(v, values...), closer.Close())
 }
 
-// each calls f for every key with the prefix, which is cut off.
+// each calls f for every key with the prefix, which is removed from the key.
 func (b *Broker) each(prefix []byte, f func(k, v []byte) error) error {
 	upper := slices.Clone(prefix)
 	for i := len(upper) - 1; ; i-- {

@@ -9,6 +9,7 @@ import (
 // Option changes how a broker is opened.
 type Option func(*options)
 
+// options are the settings of a broker.
 type options struct {
 	memory         bool
 	fs             vfs.FS
@@ -18,6 +19,7 @@ type options struct {
 	retentionBytes int64
 }
 
+// newOptions applies opts to the defaults.
 func newOptions(dir string, opts []Option) options {
 	o := options{poll: 4096, segmentBytes: 64 << 20, clock: func() int64 { return time.Now().UnixMilli() }}
 	for _, opt := range opts {
@@ -35,20 +37,24 @@ func newOptions(dir string, opts []Option) options {
 	return o
 }
 
-// Memory keeps everything in memory, whatever the directory: nothing survives Close.
+// Memory makes the broker store everything in memory, whatever its directory. Nothing survives
+// Close.
 func Memory() Option { return func(o *options) { o.memory = true } }
 
-// FS sets the file system (default: the operating system's, or one in memory). Tests use it to crash and to inject faults.
+// FS sets the file system (default: the operating system's, or one in memory). Tests use it to
+// simulate crashes and to inject faults.
 func FS(fs vfs.FS) Option { return func(o *options) { o.fs = fs } }
 
-// Clock sets the clock, in ms since the epoch, by which retention is decided (default: the system's).
+// Clock sets the clock of retention, in ms since the epoch (default: the system's).
 func Clock(now func() int64) Option { return func(o *options) { o.clock = now } }
 
-// PollRecords bounds the records that one Poll brings of each partition (default 4,096).
+// PollRecords limits the records that one Poll returns of each partition (default 4,096).
 func PollRecords(n int) Option { return func(o *options) { o.poll = max(n, 1) } }
 
-// SegmentBytes is the size at which a partition begins a new segment file (default 64 MiB). Retention removes whole segments.
+// SegmentBytes sets the size at which a partition starts a new segment file (default 64 MiB).
+// Retention removes whole segments.
 func SegmentBytes(n int64) Option { return func(o *options) { o.segmentBytes = max(n, 1) } }
 
-// RetentionBytes bounds the size of each partition (default 0: not at all); the oldest segments go first.
+// RetentionBytes limits the size of each partition (default 0: no limit). The oldest segments
+// are removed first.
 func RetentionBytes(n int64) Option { return func(o *options) { o.retentionBytes = n } }

@@ -12,8 +12,9 @@ import (
 	"github.com/streamql/streamql/topic/batch"
 )
 
-// Open implements topic.Source. The columns of a fetch share the bytes of the segment. A fetch may have no rows and yet move Next:
-// compaction removed them. A partition may not be named twice.
+// Open implements topic.Source. The columns of a fetch share the bytes of the segment. A fetch
+// may have no rows and still advance Next, past records that compaction has removed. A
+// partition must not be named twice.
 func (b *Broker) Open(ctx context.Context, spans []topic.Span) (topic.Reader, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -28,7 +29,12 @@ func (b *Broker) Open(ctx context.Context, spans []topic.Span) (topic.Reader, er
 			return nil, err
 		}
 		if s.From < 0 || s.To < s.From || seen[s.Partition] {
-			return nil, fmt.Errorf("%s: offsets %d to %d: want 0 <= from <= to, and each partition once", s.Partition, s.From, s.To)
+			return nil, fmt.Errorf(
+				"%s: invalid offsets %d to %d: 0 <= from <= to is required, and each partition only once",
+				s.Partition,
+				s.From,
+				s.To,
+			)
 		}
 		seen[s.Partition] = true
 		r.cursors = append(r.cursors, &cursor{span: s, part: p, at: s.From})
@@ -36,7 +42,7 @@ func (b *Broker) Open(ctx context.Context, spans []topic.Span) (topic.Reader, er
 	return r, nil
 }
 
-// reader serves several spans. One goroutine polls, any may close.
+// reader reads several spans. One goroutine polls, and any goroutine may close it.
 type reader struct {
 	b       *Broker
 	cursors []*cursor
@@ -44,23 +50,24 @@ type reader struct {
 	closed  chan struct{}
 }
 
-// cursor is a reader's place in one partition.
+// cursor is a reader's position in one partition.
 type cursor struct {
 	span  topic.Span
 	part  *partition
-	at    topic.Offset // next offset to be given out
-	chunk topic.Fetch  // rows read ahead
-	row   int          // the next of them
-	ahead bool         // there are some, or a hole to report
+	at    topic.Offset // next offset to return
+	chunk topic.Fetch  // decoded rows
+	row   int          // index of the next row in chunk
+	ahead bool         // chunk has rows, or a hole to report
 
 	segment *segment
-	pos     int64        // of the next batch
-	base    topic.Offset // its first offset
+	pos     int64        // file position of the next batch
+	base    topic.Offset // offset of that batch
 }
 
+// errReaderClosed is returned by Poll after Close.
 var errReaderClosed = errors.New("the reader is closed")
 
-// chunkBytes is how much of a segment is read at a time.
+// chunkBytes is the number of bytes that are read from a segment at a time.
 const chunkBytes = 1 << 20
 
 // Poll implements topic.Reader.
@@ -75,7 +82,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 		default:
 		}
 		r.b.mu.Lock()
-		changed := r.b.changed // taken first: what comes after this is not missed
+		changed := r.b.changed // taken before looking, so that no later change is missed
 		closed, failed := r.b.closed, r.b.usable()
 		r.b.mu.Unlock()
 		if closed {
@@ -89,7 +96,7 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 				return nil, err
 			}
 			if err != nil {
-				return out, nil // the error comes again
+				return out, nil // the error is returned by the next call
 			}
 			open = open || more
 			if c.ahead {
@@ -112,13 +119,13 @@ func (r *reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	}
 }
 
-// Close implements topic.Reader; a Poll that waits returns.
+// Close implements topic.Reader. A waiting Poll returns.
 func (r *reader) Close() error {
 	r.once.Do(func() { close(r.closed) })
 	return nil
 }
 
-// next gives out up to n rows of the chunk.
+// next returns up to n rows of the chunk.
 func (c *cursor) next(n int) topic.Fetch {
 	to := min(c.row+n, c.chunk.Rows())
 	f := c.chunk.Slice(c.row, to)
@@ -129,13 +136,14 @@ func (c *cursor) next(n int) topic.Fetch {
 	return f
 }
 
-// hold keeps what was read until it is given out.
+// hold stores decoded rows until they are returned.
 func (c *cursor) hold(f topic.Fetch) {
 	f.Partition, f.From = c.span.Partition, c.at
 	c.chunk, c.row, c.ahead = f, 0, true
 }
 
-// fill reads ahead when there is nothing read and something committed. more is false when the span is exhausted.
+// fill reads the next chunk if the present one is finished and more is committed. more is false
+// if the span is exhausted.
 func (c *cursor) fill(b *Broker) (more bool, err error) {
 	if c.ahead {
 		return true, nil
@@ -152,11 +160,13 @@ func (c *cursor) fill(b *Broker) (more bool, err error) {
 	case gone:
 		return false, fmt.Errorf("topic %q: %w", c.span.Topic, topic.ErrTopicReplaced)
 	case c.at < start:
-		return false, topic.ErrGap{Span: topic.Span{Partition: c.span.Partition, From: c.at, To: min(start, c.span.To)}}
+		return false, topic.ErrGap{
+			Span: topic.Span{Partition: c.span.Partition, From: c.at, To: min(start, c.span.To)},
+		}
 	case c.at >= to:
 		return true, nil
 	case s == nil:
-		return false, fmt.Errorf("%s: offset %d: %w: no segment holds it", c.span.Partition, c.at, ErrCorrupt)
+		return false, fmt.Errorf("%s: offset %d: %w: no segment contains it", c.span.Partition, c.at, ErrCorrupt)
 	}
 	if err := c.read(b, s, size, min(next, to)); err != nil {
 		return b.readAgain(c, s, err)
@@ -164,7 +174,8 @@ func (c *cursor) fill(b *Broker) (more bool, err error) {
 	return true, nil
 }
 
-// readAgain tells a segment that was removed under the reader, by retention or compaction, from one that is broken.
+// readAgain distinguishes a segment that retention or compaction has removed during the read,
+// which is retried, from a damaged one.
 func (b *Broker) readAgain(c *cursor, s *segment, err error) (bool, error) {
 	b.mu.Lock()
 	now, _, _ := c.part.holding(c.at)
@@ -176,7 +187,8 @@ func (b *Broker) readAgain(c *cursor, s *segment, err error) (bool, error) {
 	return false, fmt.Errorf("%s: offset %d: %w", c.span.Partition, c.at, err)
 }
 
-// holding returns the segment whose offsets include at, with its committed size and end. Broker.mu is held.
+// holding returns the segment that contains the offset at, with its committed size and end.
+// Broker.mu is held.
 func (p *partition) holding(at topic.Offset) (s *segment, size int64, next topic.Offset) {
 	i := sort.Search(len(p.segments), func(i int) bool { return p.segments[i].next > at })
 	if i == len(p.segments) || p.segments[i].base > at {
@@ -186,7 +198,7 @@ func (p *partition) holding(at topic.Offset) (s *segment, size int64, next topic
 	return s, s.size, s.next
 }
 
-// read walks the next piece of a segment that has rows of [at, to), or ends behind them.
+// read decodes the next part of a segment that has rows in [at, to) or ends after them.
 func (c *cursor) read(b *Broker, s *segment, size int64, to topic.Offset) error {
 	if c.segment != s {
 		at, err := s.locate(b, c.at, size)
@@ -219,15 +231,15 @@ func (c *cursor) read(b *Broker, s *segment, size int64, to topic.Offset) error 
 		if n == 0 {
 			h, err := batch.Peek(raw)
 			switch {
-			case f.Next > c.at && f.Next < to: // a large batch comes in pieces
+			case f.Next > c.at && f.Next < to: // a large batch is decoded in parts
 				c.hold(f)
 				return nil
-			case f.Next >= to: // the next batch lies behind the span
+			case f.Next >= to: // the next batch is after the span
 				c.hold(topic.Fetch{Next: to})
 				return nil
 			case err != nil || int64(h.Size) > size-c.pos:
 				c.segment = nil
-				return fmt.Errorf("segment %s: at %d: %w: a batch is cut", b.path(s), c.pos, ErrCorrupt)
+				return fmt.Errorf("segment %s: at %d: %w: a batch is truncated", b.path(s), c.pos, ErrCorrupt)
 			}
 			want = int64(h.Size)
 			continue
@@ -243,13 +255,14 @@ func (c *cursor) read(b *Broker, s *segment, size int64, to topic.Offset) error 
 	}
 }
 
-// joins checks that the batches of raw[:n], and the one after them, follow one another, and returns the offset after raw[:n].
+// joins checks that the batches in raw[:n] and the batch after them are contiguous, and returns
+// the offset after raw[:n].
 func (c *cursor) joins(raw []byte, n int) (topic.Offset, error) {
 	next := c.base
 	for at := 0; at <= n; {
 		h, err := batch.Peek(raw[at:])
 		if err != nil {
-			break // Walk says what is wrong with it
+			break // Walk reports the error
 		}
 		if err := follows(&h, next); err != nil {
 			return 0, err

@@ -8,18 +8,19 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// retainEvery is how often a commit looks at retention, ms.
+// retainEvery is the minimum interval between two retention checks by commits, in ms.
 const retainEvery = 60_000
 
-// Retain removes the segments all of whose records are older than their topic's retention, and the oldest ones of partitions that have
-// grown beyond RetentionBytes. Open and, once a minute, commits do this too.
+// Retain removes the segments in which all records are older than the topic's retention, and
+// the oldest segments of partitions that exceed RetentionBytes. Open does this as well, and
+// commits do it once a minute.
 func (b *Broker) Retain(ctx context.Context) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
 	return b.retainNow(true)
 }
 
-// retainNow does it when it is due. writing is held.
+// retainNow applies retention if it is due. writing is held.
 func (b *Broker) retainNow(force bool) error {
 	now := b.o.clock()
 	if !force && now-b.swept < retainEvery && now >= b.swept {
@@ -46,7 +47,7 @@ func (b *Broker) retainNow(force bool) error {
 	return nil
 }
 
-// Trim implements topic.Trimmer. A segment's file goes when all of it is trimmed.
+// Trim implements topic.Trimmer. A segment file is deleted when all of it is trimmed.
 func (b *Broker) Trim(ctx context.Context, before map[topic.Partition]topic.Offset) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -60,6 +61,8 @@ func (b *Broker) Trim(ctx context.Context, before map[topic.Partition]topic.Offs
 	return nil
 }
 
+// trimmed returns the partitions that must be shortened, and an error if an offset is after the
+// end.
 func (b *Broker) trimmed(before map[topic.Partition]topic.Offset) (out []expiry, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,7 +89,7 @@ func (b *Broker) trimmed(before map[topic.Partition]topic.Offset) (out []expiry,
 	return out, nil
 }
 
-// shorten lets partitions begin later, in one change of the database. writing is held.
+// shorten moves the beginnings of partitions in one change of the database. writing is held.
 func (b *Broker) shorten(expired []expiry) error {
 	batch := b.db.NewBatch()
 	for _, e := range expired {
@@ -114,14 +117,14 @@ func (b *Broker) shorten(expired []expiry) error {
 	return nil
 }
 
-// expiry is the first n segments of a partition, and where it begins after them.
+// expiry is the number of leading segments to remove from a partition, and its new beginning.
 type expiry struct {
 	part  *partition
 	n     int
 	start topic.Offset
 }
 
-// expired counts the segments to be removed. mu is held.
+// expired returns the number of segments to remove. mu is held.
 func (b *Broker) expired(p *partition, now int64) int {
 	n, size := 0, int64(0)
 	for _, s := range p.segments {
@@ -140,7 +143,7 @@ func (b *Broker) expired(p *partition, now int64) int {
 	return n
 }
 
-// segmentBytes is the size at which a topic's partitions begin a new segment.
+// segmentBytes returns the size at which a topic's partitions start a new segment.
 func (b *Broker) segmentBytes(t *topicState) int64 {
 	return cmp.Or(t.config.SegmentBytes, b.o.segmentBytes)
 }

@@ -13,40 +13,43 @@ import (
 	"github.com/streamql/streamql/topic/batch"
 )
 
-// segment is one file of record batches: offsets [base, next) of a partition, in size bytes. What the file holds beyond size was never
-// committed and is written over. base, next, size and newest are guarded by Broker.mu and change only when a commit is done.
+// segment is one file of record batches: the offsets [base, next) of a partition, in size
+// bytes. Bytes of the file beyond size were never committed and are overwritten. Broker.mu
+// guards base, next, size and newest, which change only when a commit is published.
 type segment struct {
 	file       uint64
 	base, next topic.Offset
 	size       int64
-	newest     int64 // largest record time, ms
+	newest     int64 // maximum record timestamp, ms
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	handle  vfs.File
-	created bool // by this process: bytes are appended, else written in place
+	created bool // created by this process: writes append; else they go to the given position
 	index   []place
-	indexed int64        // bytes that the index covers
-	covered topic.Offset // offset after them
-	latest  int64        // largest record time of these
+	indexed int64        // size of the indexed part
+	covered topic.Offset // offset after the indexed part
+	latest  int64        // maximum record timestamp of the indexed part
 	users   int
-	removed bool // the file is to go
-	closed  bool // the handle is to go
+	removed bool // the file must be deleted when it is unused
+	closed  bool // the handle must be closed when it is unused
 }
 
-// place is an entry of the sparse index: the batch at pos begins at offset, and no record before it is later than before.
+// place is an entry of the sparse index: the batch at file position pos begins at offset, and
+// no record before it has a timestamp greater than before.
 type place struct {
 	offset topic.Offset
 	pos    int64
 	before int64
 }
 
+// indexEvery is the distance between two index entries, in bytes.
 const indexEvery = 64 << 10
 
-// maxHole is the longest hole that one batch bridges: the offsets within a batch have 32 bits.
+// maxHole is the longest hole that one batch may contain: offsets within a batch have 32 bits.
 const maxHole = 1 << 30
 
-// follows checks the first offset of a batch, which its checksum does not cover: batches join, whatever compaction has removed
-// from them, but for holes that none can bridge.
+// follows checks the first offset of a batch, which its checksum does not cover. Batches are
+// contiguous even after compaction, except for holes longer than maxHole.
 func follows(h *batch.Header, expected topic.Offset) error {
 	if h.Base == expected || h.Base > expected+maxHole {
 		return nil
@@ -54,11 +57,12 @@ func follows(h *batch.Header, expected topic.Offset) error {
 	return fmt.Errorf("%w: a batch begins at offset %d instead of %d", ErrCorrupt, h.Base, expected)
 }
 
+// path returns the path of a segment's file.
 func (b *Broker) path(s *segment) string {
 	return b.o.fs.PathJoin(b.logDir, fmt.Sprintf("%016x.seg", s.file))
 }
 
-// open gives the file, opened at first use, and keeps it from being closed until release.
+// open returns the file, which it opens at the first use. The file stays open until release.
 func (s *segment) open(b *Broker) (vfs.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,6 +84,7 @@ func (s *segment) open(b *Broker) (vfs.File, error) {
 	return s.handle, nil
 }
 
+// release ends a use of the file.
 func (s *segment) release(b *Broker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +92,8 @@ func (s *segment) release(b *Broker) {
 	s.tidy(b)
 }
 
-// remove deletes the file as soon as nobody reads it. A file that stays is swept at the next open.
+// remove deletes the file as soon as no reader uses it. If that fails, the next open deletes
+// it.
 func (s *segment) remove(b *Broker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +101,7 @@ func (s *segment) remove(b *Broker) {
 	s.tidy(b)
 }
 
-// close closes the file as soon as nobody reads it; the segment stays.
+// close closes the file as soon as no reader uses it; the segment remains.
 func (s *segment) close(b *Broker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -103,13 +109,13 @@ func (s *segment) close(b *Broker) {
 	s.tidy(b)
 }
 
-// tidy does what remove and close asked for. s.mu is held.
+// tidy executes a pending remove or close. s.mu is held.
 func (s *segment) tidy(b *Broker) {
 	if !s.removed && !s.closed || s.users > 0 {
 		return
 	}
 	if s.handle != nil {
-		_ = s.handle.Close() // what counts was synced before
+		_ = s.handle.Close() // committed bytes are synced already
 		s.handle = nil
 	}
 	if s.removed {
@@ -117,7 +123,7 @@ func (s *segment) tidy(b *Broker) {
 	}
 }
 
-// create makes the segment's file.
+// create creates the segment's file.
 func (s *segment) create(b *Broker) error {
 	f, err := b.o.fs.Create(b.path(s), vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -127,7 +133,8 @@ func (s *segment) create(b *Broker) error {
 	return nil
 }
 
-// write puts raw at pos, which is where the last committed byte or this transaction's last write ended.
+// write writes raw at pos, the end of the committed bytes or of the previous write of this
+// transaction.
 func (s *segment) write(b *Broker, raw []byte, pos int64) error {
 	f, err := s.open(b)
 	if err != nil {
@@ -145,6 +152,7 @@ func (s *segment) write(b *Broker, raw []byte, pos int64) error {
 	return nil
 }
 
+// fsync makes the written bytes durable.
 func (s *segment) fsync(b *Broker) error {
 	f, err := s.open(b)
 	if err != nil {
@@ -157,7 +165,7 @@ func (s *segment) fsync(b *Broker) error {
 	return nil
 }
 
-// readAt reads n bytes at pos; fewer are there only if the file is damaged.
+// readAt reads n bytes at pos. Fewer are available only if the file is damaged.
 func (s *segment) readAt(b *Broker, pos int64, n int) ([]byte, error) {
 	f, err := s.open(b)
 	if err != nil {
@@ -175,10 +183,10 @@ func (s *segment) readAt(b *Broker, pos int64, n int) ([]byte, error) {
 	return nil, fmt.Errorf("segment %s: read at %d: %w", b.path(s), pos, err)
 }
 
-// note extends the index by a batch that begins at pos; batches come in order.
+// note adds a batch at pos to the index; batches are added in order.
 func (s *segment) note(h *batch.Header, pos int64) {
 	if pos != s.indexed {
-		return // the index has not come this far: it will be extended by reading
+		return // the index does not extend to here yet: reads will extend it
 	}
 	if n := len(s.index); n == 0 || pos-s.index[n-1].pos >= indexEvery {
 		s.index = append(s.index, place{h.Base, pos, s.latest})
@@ -190,7 +198,8 @@ func (s *segment) note(h *batch.Header, pos int64) {
 	s.indexed, s.covered = pos+int64(h.Size), h.Next()
 }
 
-// places returns the index of the first size bytes, reading the headers it has not seen yet.
+// places returns the index of the first size bytes. It reads the headers that are not indexed
+// yet.
 func (s *segment) places(b *Broker, size int64) ([]place, error) {
 	s.mu.Lock()
 	from := s.indexed
@@ -208,10 +217,10 @@ func (s *segment) places(b *Broker, size int64) ([]place, error) {
 			}
 			h, err := batch.Peek(raw[at:])
 			if errors.Is(err, batch.ErrShort) && from+int64(len(raw)) < size && at > 0 {
-				break // read on from here
+				break // continue reading from here
 			}
 			if err == nil && from+at+int64(h.Size) > size {
-				err = fmt.Errorf("%w: a batch reaches over the end", batch.ErrCorrupt)
+				err = fmt.Errorf("%w: a batch extends past the end", batch.ErrCorrupt)
 			}
 			if err == nil {
 				err = follows(&h, max(s.covered, s.base))
@@ -231,7 +240,7 @@ func (s *segment) places(b *Broker, size int64) ([]place, error) {
 	return slices.Clip(s.index), nil
 }
 
-// locate returns the place of a batch at or before offset.
+// locate returns the index entry of a batch at or before offset.
 func (s *segment) locate(b *Broker, offset topic.Offset, size int64) (place, error) {
 	index, err := s.places(b, size)
 	if err != nil || len(index) == 0 {
@@ -252,7 +261,8 @@ func (s *segment) locate(b *Broker, offset topic.Offset, size int64) (place, err
 	return index[i], nil
 }
 
-// sweep removes files of no segment, and cuts what was never committed where the file system can.
+// sweep deletes files that belong to no segment, and truncates uncommitted bytes if the file
+// system supports that.
 func (b *Broker) sweep() error {
 	known := map[string]*segment{}
 	for _, t := range b.topics {
@@ -277,7 +287,7 @@ func (b *Broker) sweep() error {
 		}
 		if info, err := b.o.fs.Stat(path); err == nil && info.Size() > s.size && b.o.fs == vfs.Default {
 			if err := os.Truncate(path, s.size); err != nil {
-				return fmt.Errorf("cut %s: %w", path, err)
+				return fmt.Errorf("truncate %s: %w", path, err)
 			}
 		}
 	}

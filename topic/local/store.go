@@ -11,7 +11,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 )
 
-// openStore opens the database for one small process: a small cache, few files, no log output.
+// openStore opens the database with settings for a small process: a small cache, few files and
+// no log output.
 func (b *Broker) openStore(dir string) error {
 	log := &logger{broker: b}
 	o := &pebble.Options{
@@ -23,9 +24,10 @@ func (b *Broker) openStore(dir string) error {
 	}
 	compactor := &compactor{}
 	o.Experimental.CompactionScheduler = compactor
-	// Other work that an open has begun may outlive its failure too: the caches are ours, and given up when the database has them.
+	// Goroutines that a failed open has started may outlive it. The caches are created here, so
+	// that they are released only once the database has its own references.
 	o.Cache, o.FileCache = pebble.NewCache(cacheSize), pebble.NewFileCache(2, o.MaxOpenFiles)
-	broken := make(chan error, 1) // the first error of work that the database does by itself, and does again for ever
+	broken := make(chan error, 1) // the first error of background work, which the database retries endlessly
 	o.EventListener = &pebble.EventListener{BackgroundError: func(err error) {
 		err = fmt.Errorf("store %s: %w", dir, err)
 		b.fail(err)
@@ -38,7 +40,7 @@ func (b *Broker) openStore(dir string) error {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	done := make(chan error, 1)
-	go func() { // of its own, because logger.Fatalf may end it
+	go func() { // its own goroutine, because logger.Fatalf may end it
 		err := errors.New("the store cannot be opened")
 		defer func() { done <- err }()
 		defer recoverFatal(&err)
@@ -53,10 +55,12 @@ func (b *Broker) openStore(dir string) error {
 	return nil
 }
 
-// openTime is how long an open may go on after its first error. On a full disk it would write its tables again and again.
+// openTime is how long an open may continue after its first error. On a full disk it would
+// rewrite its tables endlessly.
 const openTime = time.Second
 
-// opened waits for the end of an open. One that cannot end is left behind: the directory stays locked until the process ends.
+// opened waits for the end of an open. An open that cannot end is abandoned: the directory
+// stays locked until the process ends.
 func opened(done, broken <-chan error) error {
 	select {
 	case err := <-done:
@@ -71,7 +75,7 @@ func opened(done, broken <-chan error) error {
 	}
 }
 
-// reason is the first error of the store, or err.
+// reason returns the first error of the store, or err.
 func (b *Broker) reason(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -81,15 +85,19 @@ func (b *Broker) reason(err error) error {
 	return b.failed
 }
 
-// logger takes what the database says. A database that cannot go on calls Fatalf and expects not to come back. A commit, which runs on
-// its caller's goroutine, gets the error by a panic that ends in recoverFatal; any other goroutine ends quietly. Either way the broker
-// has failed, and the process lives.
+// logger receives the database's log output. A database that cannot continue calls Fatalf,
+// which must not return. On the goroutine of a commit, Fatalf panics, and recoverFatal converts
+// the panic to the commit's error; any other goroutine ends. In both cases the broker has
+// failed and the process continues.
 type logger struct{ broker *Broker }
 
+// Infof discards the message.
 func (l *logger) Infof(string, ...any) {}
 
+// Errorf records the first error of background work.
 func (l *logger) Errorf(string, ...any) {}
 
+// Fatalf marks the broker as failed and does not return.
 func (l *logger) Fatalf(f string, args ...any) {
 	err := fmt.Errorf("store: "+f, args...)
 	l.broker.fail(err)
@@ -99,7 +107,8 @@ func (l *logger) Fatalf(f string, args ...any) {
 	runtime.Goexit()
 }
 
-// recoverFatal turns a panic of the database into an error: that of logger.Fatalf, or its own when it cannot move a marker file.
+// recoverFatal converts a panic of the database to an error: the panic of logger.Fatalf, or the
+// database's own if it cannot move a marker file.
 func recoverFatal(err *error) {
 	switch r := recover().(type) {
 	case nil:
@@ -110,8 +119,9 @@ func recoverFatal(err *error) {
 	}
 }
 
-// apply commits a batch of the database, which is the moment at which a transaction becomes true. After an error nobody knows
-// whether it did: the broker has failed, and the next open tells.
+// apply commits a batch of the database, which is the point at which a transaction is
+// committed. After an error the outcome is unknown: the broker has failed, and the next open
+// determines it.
 func (b *Broker) apply(batch *pebble.Batch) (err error) {
 	defer func() {
 		if err != nil {
@@ -122,7 +132,7 @@ func (b *Broker) apply(batch *pebble.Batch) (err error) {
 	return batch.Commit(b.sync())
 }
 
-// sync is how the database writes: in memory there is no disk to wait for.
+// sync returns the write options: in memory there is no disk to wait for.
 func (b *Broker) sync() *pebble.WriteOptions {
 	if b.o.memory {
 		return pebble.NoSync

@@ -38,7 +38,7 @@ func (b *Broker) OffsetAt(ctx context.Context, p topic.Partition, ms int64) (top
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", p, err)
 	}
-	// The record lies behind the last place before which nothing is late enough.
+	// The record is after the last index entry before which every timestamp is too small.
 	i := sort.Search(len(index), func(i int) bool { return i > 0 && index[i].before >= ms }) - 1
 	c := cursor{span: topic.Span{Partition: p, To: next}, part: part, at: s.base, segment: s, base: s.base}
 	if i >= 0 {

@@ -8,7 +8,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// A partition begins where it was trimmed, also within a segment, also after the broker is opened again; files that hold nothing more go.
+// TestTrim: a partition begins at the offset it was trimmed to, also within a segment and after
+// reopening the broker. Files that are no longer needed are deleted.
 func TestTrim(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
@@ -28,11 +29,11 @@ func TestTrim(t *testing.T) {
 		return len(found)
 	}
 	before := files()
-	if before < 6 { // segments of three batches and one of the other topic
+	if before < 6 { // segments of three batches, and one of the other topic
 		t.Fatalf("%d files", before)
 	}
 	slow := must(b.Open(ctx, []topic.Span{{Partition: p, To: topic.End}}))(t)
-	for _, step := range []struct{ at, begin topic.Offset }{{4, 4}, {2, 4}, {13, 13}} { // it never goes back
+	for _, step := range []struct{ at, begin topic.Offset }{{4, 4}, {2, 4}, {13, 13}} { // it never moves back
 		if err := b.Trim(ctx, map[topic.Partition]topic.Offset{p: step.at}); err != nil {
 			t.Fatal(err)
 		}

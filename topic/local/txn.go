@@ -13,33 +13,36 @@ import (
 	"github.com/streamql/streamql/topic/batch"
 )
 
-// txn collects batches per partition in memory; Commit appends them. An abort therefore leaves nothing behind.
+// txn collects batches per partition in memory, and Commit appends them. An abort therefore
+// leaves no bytes in any file. One goroutine uses it; Broker.mu guards the fields that another
+// Begin of the same id changes.
 type txn struct {
 	b      *Broker
 	id     string
 	parts  map[topic.Partition]*output
-	kept   *pebble.Batch // made when first needed
+	kept   *pebble.Batch // created when it is needed
 	newest uint64        // number of the newest topic when the transaction began
 	done   bool
 }
 
-// output is what a transaction writes to one partition.
+// output is the data that a transaction writes to one partition.
 type output struct {
 	topic  *topicState
 	part   *partition
 	writer batch.Writer
 	raw    []byte
-	sizes  []int // of the batches in raw
+	sizes  []int // sizes of the batches in raw
 }
 
 // batchBytes is the size at which a batch ends.
 const batchBytes = 512 << 10
 
+// errDone is returned by calls after the end of a transaction.
 var errDone = errors.New("the transaction has ended")
 
 // Begin implements topic.Sink. The transaction is a topic.Keeper.
 func (b *Broker) Begin(ctx context.Context, id string) (topic.Txn, error) {
-	b.writing.Lock() // a commit under way ends first
+	b.writing.Lock() // waits for the end of a commit in progress
 	defer b.writing.Unlock()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,7 +54,8 @@ func (b *Broker) Begin(ctx context.Context, id string) (topic.Txn, error) {
 	return t, nil
 }
 
-// usable is the first question of each call. b.mu is held.
+// usable returns an error if the transaction has ended or is fenced, or the broker has failed.
+// b.mu is held.
 func (t *txn) usable() error {
 	if t.done {
 		return errDone
@@ -84,6 +88,7 @@ func (t *txn) Write(p topic.Partition, records ...topic.Record) error {
 	return nil
 }
 
+// output returns the transaction's output for a partition.
 func (t *txn) output(p topic.Partition) (*output, error) {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
@@ -105,7 +110,7 @@ func (t *txn) output(p topic.Partition) (*output, error) {
 	return out, nil
 }
 
-// flush ends the batch; its offset is set when it is committed.
+// flush ends the batch. Commit sets its offset.
 func (o *output) flush() error {
 	before := len(o.raw)
 	raw, err := o.writer.Flush(o.raw, 0)
@@ -130,7 +135,7 @@ func (t *txn) Keep(state ...topic.Record) error {
 	for i := range state {
 		r := &state[i]
 		if len(r.Key) == 0 || r.Key[0] == keyBroker {
-			return fmt.Errorf("state key %q is empty or the broker's own", r.Key)
+			return fmt.Errorf("state key %q is empty or belongs to the broker", r.Key)
 		}
 		if r.Value == nil {
 			err = kept.Delete(r.Key, nil)
@@ -144,6 +149,7 @@ func (t *txn) Keep(state ...topic.Record) error {
 	return nil
 }
 
+// batch returns the database batch of the transaction.
 func (t *txn) batch() *pebble.Batch {
 	if t.kept == nil {
 		t.kept = t.b.db.NewBatch()
@@ -151,7 +157,8 @@ func (t *txn) batch() *pebble.Batch {
 	return t.kept
 }
 
-// change is what a commit does to one segment: all of it is unknown to readers until the database has it.
+// change is the effect of a commit on one segment. Readers do not see it before the database
+// has it.
 type change struct {
 	part    *partition
 	segment *segment
@@ -160,11 +167,12 @@ type change struct {
 	size    int64
 	next    topic.Offset
 	newest  int64
-	fresh   bool // the segment is new
+	fresh   bool // a new segment
 }
 
-// Commit implements topic.Txn: append, sync, one batch of the database, publish. After an error before the append nothing has
-// happened and the transaction is over; after a later one the broker has failed.
+// Commit implements topic.Txn: append, sync, one batch of the database, publish. After an error
+// before the append, nothing has changed and the transaction has ended; after a later error the
+// broker has failed.
 func (t *txn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset) error {
 	b := t.b
 	b.writing.Lock()
@@ -212,7 +220,7 @@ func (t *txn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset)
 	return b.retainNow(false)
 }
 
-// end takes the transaction out of use, whatever comes of it.
+// end ends the transaction, whatever its outcome.
 func (t *txn) end() error {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
@@ -232,7 +240,7 @@ func (t *txn) position(read map[topic.Partition]topic.Offset) error {
 		if read[p] < 0 {
 			return fmt.Errorf("%s: position %d", p, read[p])
 		}
-		var id uint64 // 0: a topic that lives elsewhere
+		var id uint64 // 0: a topic of another broker
 		if top := t.b.topics[p.Topic]; top != nil {
 			if id = top.id; id > t.newest {
 				return fmt.Errorf("topic %q: %w", p.Topic, topic.ErrTopicReplaced)
@@ -245,6 +253,8 @@ func (t *txn) position(read map[topic.Partition]topic.Offset) error {
 	return nil
 }
 
+// sorted returns the outputs by topic and partition, so that a commit always writes in the same
+// order.
 func (t *txn) sorted() []*output {
 	var out []*output
 	for _, p := range slices.SortedFunc(maps.Keys(t.parts), topic.Compare) {
@@ -253,7 +263,8 @@ func (t *txn) sorted() []*output {
 	return out
 }
 
-// plan gives the batches of a partition their offsets and segments. Only writers change segments and ends, and writing is held.
+// plan assigns offsets and segments to the batches of a partition. Only writers change segments
+// and ends, and writing is held.
 func (b *Broker) plan(out *output) []*change {
 	p := out.part
 	var changes []*change
@@ -268,17 +279,23 @@ func (b *Broker) plan(out *output) []*change {
 		batch.SetBase(raw, end)
 		h, err := batch.Peek(raw)
 		if err != nil {
-			panic("local: a batch of our own cannot be read: " + err.Error())
+			panic("local: invalid batch in our own output: " + err.Error())
 		}
 		if c == nil || c.size > 0 && c.size+int64(size) > b.segmentBytes(out.topic) {
-			c = &change{part: p, segment: &segment{file: b.file, base: end}, next: end, fresh: true, newest: h.MaxTime}
+			c = &change{
+				part:    p,
+				segment: &segment{file: b.file, base: end},
+				next:    end,
+				fresh:   true,
+				newest:  h.MaxTime,
+			}
 			b.file++
 		}
 		if len(c.headers) == 0 {
 			changes = append(changes, c)
 			c.raw = raw[:0]
 		}
-		c.raw = c.raw[:len(c.raw)+size] // the batches of a segment lie side by side
+		c.raw = c.raw[:len(c.raw)+size] // the batches of a segment are adjacent in memory
 		c.headers = append(c.headers, h)
 		c.size += int64(size)
 		c.newest = max(c.newest, h.MaxTime)
@@ -289,7 +306,7 @@ func (b *Broker) plan(out *output) []*change {
 	return changes
 }
 
-// append writes and syncs the files.
+// append writes the changes into the files and syncs them.
 func (b *Broker) append(changes []*change) error {
 	made := false
 	for _, c := range changes {
@@ -319,7 +336,7 @@ func (b *Broker) append(changes []*change) error {
 	return nil
 }
 
-// publish shows readers what the database has.
+// publish makes the committed changes visible to readers.
 func (b *Broker) publish(changes []*change) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -341,7 +358,7 @@ func (b *Broker) publish(changes []*change) {
 	b.wake()
 }
 
-// Abort implements topic.Txn. To abort what has ended is no error.
+// Abort implements topic.Txn. Aborting an ended transaction is not an error.
 func (t *txn) Abort(ctx context.Context) error {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()

@@ -9,19 +9,36 @@ import (
 
 var _ = builtin(Type{
 	Name: "autoencoder", Task: Anomaly, Version: 1, Prepare: true, Trains: Once | Window | Warm | Event,
-	Doc: "a net that learns to give back its inputs through narrow layers; a row it gives back badly is unlike those it learned. " +
+	Doc: "a net that learns to reproduce its inputs through narrow layers; a row that it reproduces badly is unlike those it learned. " +
 		"The score is the mean squared error of the prepared features",
 	Paper: "M. A. Kramer, Nonlinear principal component analysis using autoassociative neural networks, 1991; D. Kingma and J. Ba, Adam, 2015",
 	Options: []Option{
-		{Name: "layers", Kind: Text, Default: "14:tanh,7:relu,7:tanh", Doc: "units:activation of each layer; a linear one as wide as the features is added unless the last is"},
+		{
+			Name:    "layers",
+			Kind:    Text,
+			Default: "14:tanh,7:relu,7:tanh",
+			Doc:     "units:activation of each layer; a linear one as wide as the features is added unless the last is",
+		},
 		{Name: "optimizer", Kind: Text, Default: "adam", Legal: []string{"adam", "sgd"}, Doc: "how weights move"},
 		{Name: "lr", Kind: Float, Default: 1e-3, Min: 0, Max: 100, Above: true, Doc: "learning rate"},
 		{Name: "epochs", Kind: Int, Default: int64(20), Min: 1, Max: 100_000, Doc: "passes over the rows"},
 		{Name: "batch_size", Kind: Int, Default: int64(100), Min: 1, Max: 1_000_000, Doc: "rows per step"},
 		{Name: "shuffle", Kind: Bool, Default: true, Doc: "learn the rows of a pass in random order"},
-		{Name: "activity_l1", Kind: Float, Default: 0.0, Min: 0, Max: 1000, Doc: "penalty on the sum of the first layer's values"},
+		{
+			Name:    "activity_l1",
+			Kind:    Float,
+			Default: 0.0,
+			Min:     0,
+			Max:     1000,
+			Doc:     "penalty on the sum of the first layer's values",
+		},
 	},
-	Examples: []Example{{"CREATE MODEL car_ae FROM cars WITH (type='autoencoder', layers='14:tanh,7:relu,7:tanh')", "SELECT ANOMALY_SCORE(car_ae, *), IS_ANOMALY(car_ae, *) FROM cars"}},
+	Examples: []Example{
+		{
+			"CREATE MODEL car_ae FROM cars WITH (type='autoencoder', layers='14:tanh,7:relu,7:tanh')",
+			"SELECT ANOMALY_SCORE(car_ae, *), IS_ANOMALY(car_ae, *) FROM cars",
+		},
+	},
 	Check: func(s Spec) error {
 		_, err := parseLayers(s.Options.Text("layers"), len(s.Features), len(s.Features), nn.Linear)
 		return err
@@ -30,10 +47,11 @@ var _ = builtin(Type{
 	Load: loadAutoencoder,
 })
 
-// netLimit clamps a net's inputs: in single precision, values that are let through stay finite when squared.
+// netLimit clamps the inputs of a net, so that their squares are finite in single precision.
 const netLimit = 1e15
 
-// autoencoder is the learner. In passes it keeps the rows; by events it steps whenever a batch is full.
+// autoencoder is the learner. In passes it stores the rows; by events it makes a step whenever
+// a batch is full.
 type autoencoder struct {
 	spec   Spec
 	train  *nn.Trainer
@@ -60,7 +78,13 @@ func newAutoencoder(s Spec) (Learner, error) {
 	if s.Options.Text("optimizer") == "sgd" {
 		opt = &nn.SGD{Rate: s.Options.Float("lr")}
 	}
-	a := &autoencoder{spec: s, train: nn.NewTrainer(net, opt), passes: !s.online(), l1: float32(s.Options.Float("activity_l1")), bestAt: math.Inf(1)}
+	a := &autoencoder{
+		spec:   s,
+		train:  nn.NewTrainer(net, opt),
+		passes: !s.online(),
+		l1:     float32(s.Options.Float("activity_l1")),
+		bestAt: math.Inf(1),
+	}
 	a.kept = newReservoir[float32](s.Options.Int("max_rows"), len(s.Features), s.seed())
 	if !a.passes {
 		a.kept.max = a.batch()
@@ -81,7 +105,7 @@ func (a *autoencoder) fit(x Matrix) (Matrix, error) {
 
 func (a *autoencoder) Learn(x Matrix, _, w []float64) error { return a.learn(x, w, nil, x) }
 
-// Test scores each row by the net as it stood after the last full batch, then learns it.
+// Test scores each row with the net as of the last full batch, then learns it.
 func (a *autoencoder) Test(old, x Matrix, _, w, out []float64, _ Matrix) error {
 	if a.passes {
 		return fmt.Errorf("an autoencoder trained in passes cannot predict between rows")
@@ -118,7 +142,7 @@ func (a *autoencoder) learn(x Matrix, w, out []float64, old Matrix) error {
 	return nil
 }
 
-// score writes the scores of rows from on by the net as it stands.
+// score writes the scores of the rows from index from on, with the present net.
 func (a *autoencoder) score(x Matrix, from int, out []float64) {
 	for at := 0; at < len(out); at += nn.Block {
 		n := min(nn.Block, len(out)-at)
@@ -173,7 +197,8 @@ func (a *autoencoder) step(batch []int32) float64 {
 	return sum
 }
 
-// Pass is one epoch. When the loss is not finite it ends the training: the best pass stands, and without one the error is ErrLoss.
+// Pass is one epoch. A loss that is not finite ends the training with the best pass so far, or
+// with ErrLoss if there is none.
 func (a *autoencoder) Pass() (bool, error) {
 	if !a.passes || a.stopped || a.kept.kept == 0 || a.epoch >= a.spec.Options.Int("epochs") {
 		return false, nil
@@ -203,7 +228,7 @@ func (a *autoencoder) Pass() (bool, error) {
 // Losses is the mean loss of each pass: squared error over the features, plus the activity penalty.
 func (a *autoencoder) Losses() []float64 { return a.losses }
 
-// Rows shows the kept rows.
+// Rows visits the stored rows.
 func (a *autoencoder) Rows(visit func(Matrix) error) error { return a.kept.visit(visit) }
 
 // Undone counts rows that were not finite and steps that were undone.
@@ -222,10 +247,11 @@ func (a *autoencoder) model(params []float32) *autoencoderModel {
 	return newAutoencoderModel(&nn.Net{Layers: a.train.Layers, Params: params})
 }
 
-// Warm starts from an earlier net of the same layers; the optimizer's memory starts anew.
+// Warm starts from an earlier net with the same layers; the optimizer's state is reset.
 func (a *autoencoder) Warm(m Model) error {
 	from, ok := m.(*autoencoderModel)
-	if !ok || layersText(from.net.Layers) != layersText(a.train.Layers) || from.net.Layers[0].In != a.train.Layers[0].In {
+	if !ok || layersText(from.net.Layers) != layersText(a.train.Layers) ||
+		from.net.Layers[0].In != a.train.Layers[0].In {
 		return fmt.Errorf("%w: cannot start from another net", ErrShape)
 	}
 	copy(a.train.Params, from.net.Params)
@@ -262,7 +288,12 @@ func (a *autoencoder) UnmarshalBinary(data []byte) error {
 		return err
 	}
 	if layersText(net.Layers) != layersText(a.train.Layers) || net.Layers[0].In != a.train.Layers[0].In {
-		return fmt.Errorf("%w: a net of layers %s, not %s", ErrShape, layersText(net.Layers), layersText(a.train.Layers))
+		return fmt.Errorf(
+			"%w: a net of layers %s, not %s",
+			ErrShape,
+			layersText(net.Layers),
+			layersText(a.train.Layers),
+		)
 	}
 	memory, steps := a.train.Opt.Memory()
 	for i, m := range memory {

@@ -28,7 +28,9 @@ func getNet(p *Payload) (*nn.Net, error) {
 	n := new(nn.Net)
 	for i := 0; i < len(shape); i += 3 {
 		in, out, act := shape[i], shape[i+1], shape[i+2]
-		if in < 1 || in > 1<<24 || out < 1 || out > 1<<24 || act < 0 || act > int64(nn.Softmax) || in*(out+1) > maxParams || i > 0 && in != shape[i-2] {
+		if in < 1 || in > 1<<24 || out < 1 || out > 1<<24 || act < 0 || act > int64(nn.Softmax) ||
+			in*(out+1) > maxParams ||
+			i > 0 && in != shape[i-2] {
 			return nil, fmt.Errorf("%w: layer of %d inputs, %d units, activation %d", ErrShape, in, out, act)
 		}
 		n.Layers = append(n.Layers, nn.Layer{In: int(in), Out: int(out), Act: nn.Activation(act)})
@@ -44,7 +46,7 @@ func getNet(p *Payload) (*nn.Net, error) {
 	return n, nil
 }
 
-// autoencoderModel is a frozen net and scratch for those who score with it.
+// autoencoderModel is an immutable net, with scratch memory per concurrent caller.
 type autoencoderModel struct {
 	net     *nn.Net
 	scorer  *nn.Scorer
@@ -65,7 +67,7 @@ func newAutoencoderModel(n *nn.Net) *autoencoderModel {
 
 func (m *autoencoderModel) inputs() int { return m.net.Layers[0].In }
 
-// block brings rows [from, from+n) into the scratch.
+// block copies rows [from, from+n) into the scratch memory.
 func (m *autoencoderModel) block(s *netScratch, x Matrix, from, n int) {
 	singles(s.x, x, from, n)
 	copy(m.scorer.Input(s.Scratch), s.x)
@@ -90,7 +92,7 @@ func singles(out []nn.Lane, x Matrix, from, n int) {
 	}
 }
 
-// Predict gives the mean squared error of each row.
+// Predict returns the mean squared error of each row.
 func (m *autoencoderModel) Predict(x Matrix, out []float64) error {
 	s := m.scratch.Get().(*netScratch)
 	for from := 0; from < x.Rows; from += nn.Block {
@@ -119,7 +121,7 @@ func squaredErrors(score []float64, out, in []nn.Lane) {
 	}
 }
 
-// Explain gives each feature's part of the score.
+// Explain returns each feature's part of the score.
 func (m *autoencoderModel) Explain(x, out Matrix) error {
 	if err := m.Reconstruct(x, out); err != nil {
 		return err
@@ -130,19 +132,20 @@ func (m *autoencoderModel) Explain(x, out Matrix) error {
 				out.Cols[c][r] = 0
 				continue
 			}
-			e := float64(float32(out.Cols[c][r]) - float32(min(max(x.Cols[c][r], -netLimit), netLimit))) // as Predict does
+			// as Predict does
+			e := float64(float32(out.Cols[c][r]) - float32(min(max(x.Cols[c][r], -netLimit), netLimit)))
 			out.Cols[c][r] = float64(e*e) / float64(m.inputs())
 		}
 	}
 	return nil
 }
 
-// Reconstruct gives the net's outputs.
+// Reconstruct returns the net's outputs.
 func (m *autoencoderModel) Reconstruct(x, out Matrix) error {
 	return m.lanes(x, len(m.net.Layers), out)
 }
 
-// Embed gives the values of the narrowest layer, the first of equals.
+// Embed returns the values of the narrowest layer, the first of equals.
 func (m *autoencoderModel) Embed(x Matrix) (Matrix, error) {
 	narrow := 0
 	for i, l := range m.net.Layers {

@@ -5,22 +5,32 @@ import (
 	"math"
 )
 
-// The baselines: what a model must beat. They look at no feature.
+// The baselines that every model must outperform. They ignore all features.
 
 var _ = builtin(Type{
 	Name: "majority_class", Task: Classify, Version: 1, Trains: Once | Window | Decay | Event,
-	Doc:      "predicts the class seen most often so far; ties go to the lowest class",
-	Examples: []Example{{"CREATE MODEL base TARGET class FROM electricity TRAIN EACH EVENT WITH (type='majority_class')", "accuracy 57.5 % on Electricity"}},
-	New:      func(s Spec) (Learner, error) { return &baseline{kind: majority}, nil },
-	Load:     func(s Spec, b []byte) (Model, error) { return loadBaseline(majority, b) },
+	Doc: "predicts the class seen most often so far; ties go to the lowest class",
+	Examples: []Example{
+		{
+			"CREATE MODEL base TARGET class FROM electricity TRAIN EACH EVENT WITH (type='majority_class')",
+			"accuracy 57.5 % on Electricity",
+		},
+	},
+	New:  func(s Spec) (Learner, error) { return &baseline{kind: majority}, nil },
+	Load: func(s Spec, b []byte) (Model, error) { return loadBaseline(majority, b) },
 })
 
 var _ = builtin(Type{
 	Name: "no_change", Task: Classify, Version: 1, Trains: Once | Window | Event,
-	Doc:      "predicts the class of the row before; a classifier of a stream that does not beat it shows no skill",
-	Examples: []Example{{"CREATE MODEL base TARGET class FROM electricity TRAIN EACH EVENT WITH (type='no_change')", "accuracy 85.3 % on Electricity"}},
-	New:      func(s Spec) (Learner, error) { return &baseline{kind: noChange}, nil },
-	Load:     func(s Spec, b []byte) (Model, error) { return loadBaseline(noChange, b) },
+	Doc: "predicts the class of the row before; a classifier of a stream that does not beat it shows no skill",
+	Examples: []Example{
+		{
+			"CREATE MODEL base TARGET class FROM electricity TRAIN EACH EVENT WITH (type='no_change')",
+			"accuracy 85.3 % on Electricity",
+		},
+	},
+	New:  func(s Spec) (Learner, error) { return &baseline{kind: noChange}, nil },
+	Load: func(s Spec, b []byte) (Model, error) { return loadBaseline(noChange, b) },
 })
 
 var _ = builtin(Type{
@@ -37,7 +47,8 @@ const (
 	mean
 )
 
-// maxClasses bounds class numbers, so that a column of identifiers taken for a target is an error and not a table of a million rows.
+// maxClasses bounds class numbers, so that a column of identifiers taken for a target is an
+// error and not a table of a million rows.
 const maxClasses = 10_000
 
 // baseline is learner and model in one; Model copies it.
@@ -170,7 +181,7 @@ func (b *baseline) Model() Model {
 	return &c
 }
 
-// Decay forgets a share of what was counted.
+// Decay multiplies the counts by x.
 func (b *baseline) Decay(x float64) {
 	b.weight = float64(b.weight * x)
 	for k := range b.counts {

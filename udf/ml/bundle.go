@@ -14,8 +14,8 @@ type Input struct {
 	Type flow.Type
 }
 
-// Bundle is one version of a model: all that prediction needs. It is immutable and may be shared; each user scores with a Scoring of
-// its own.
+// Bundle is one version of a model with everything that prediction needs. It is immutable and
+// may be shared; each user has its own Scoring.
 type Bundle struct {
 	Spec         Spec
 	Inputs       []Input
@@ -27,7 +27,7 @@ type Bundle struct {
 	HasThreshold bool
 }
 
-// bundleMeta is the head of a bundle's payload. It holds nothing but what rows, options and seed decide.
+// bundleMeta is the head of a bundle's payload. It depends only on rows, options and seed.
 type bundleMeta struct {
 	Type        string      `json:"type"`
 	TypeVersion int         `json:"type_version"`
@@ -46,7 +46,14 @@ func (b *Bundle) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	meta := bundleMeta{Type: t.Name, TypeVersion: t.Version, Features: b.Preparation.Features(), Options: b.Spec.Options, Mode: b.Spec.Mode, Classes: b.Classes}
+	meta := bundleMeta{
+		Type:        t.Name,
+		TypeVersion: t.Version,
+		Features:    b.Preparation.Features(),
+		Options:     b.Spec.Options,
+		Mode:        b.Spec.Mode,
+		Classes:     b.Classes,
+	}
 	for _, in := range b.Inputs {
 		meta.Inputs = append(meta.Inputs, [2]string{in.Name, flow.TypeName(in.Type)})
 	}
@@ -88,9 +95,24 @@ func (b *Bundle) UnmarshalBinary(data []byte) error {
 		return fmt.Errorf("%w: %v", ErrFormat, err)
 	}
 	if meta.TypeVersion > t.Version {
-		return fmt.Errorf("%w: %s version %d, this program reads up to %d", ErrFormat, t.Name, meta.TypeVersion, t.Version)
+		return fmt.Errorf(
+			"%w: %s version %d, this program reads up to %d",
+			ErrFormat,
+			t.Name,
+			meta.TypeVersion,
+			t.Version,
+		)
 	}
-	out := Bundle{Spec: Spec{Type: t.Name, Features: meta.Features, Classes: len(meta.Classes), Mode: meta.Mode, Options: meta.Options}, Classes: meta.Classes}
+	out := Bundle{
+		Spec: Spec{
+			Type:     t.Name,
+			Features: meta.Features,
+			Classes:  len(meta.Classes),
+			Mode:     meta.Mode,
+			Options:  meta.Options,
+		},
+		Classes: meta.Classes,
+	}
 	inputs := make([]flow.Type, len(meta.Inputs))
 	for i, in := range meta.Inputs {
 		if inputs[i], err = typeNamed(in[1]); err != nil {
@@ -144,21 +166,26 @@ func typeNamed(name string) (flow.Type, error) {
 		}
 	}
 	var precision, scale int32
-	if n, err := fmt.Sscanf(name, "DECIMAL(%d,%d)", &precision, &scale); err == nil && n == 2 && precision >= 1 && precision <= 38 && scale >= 0 && scale <= precision {
+	if n, err := fmt.Sscanf(name, "DECIMAL(%d,%d)", &precision, &scale); err == nil && n == 2 && precision >= 1 &&
+		precision <= 38 &&
+		scale >= 0 &&
+		scale <= precision {
 		return flow.Decimal(precision, scale), nil
 	}
 	return nil, fmt.Errorf("%w: an input of type %s", ErrShape, name)
 }
 
-// Manifest is what is known of a version beside its bytes. The engine fills what it knows; Encode fills format, type, type_version,
-// options, features, target, classes, threshold and payload.
+// Manifest describes a version. The engine sets the fields that it knows; Encode sets format,
+// type, type_version, options, features, target, classes, threshold and payload.
 type Manifest struct {
-	Format      int                `json:"format"`
-	Model       string             `json:"model"`
-	ID          string             `json:"id,omitempty"`
-	ParentID    string             `json:"parent_id,omitempty"` // the version it follows; "": it is the first
-	Version     int                `json:"version,omitempty"`   // the rank among the topic's manifests, known to its reader
-	Parent      int                `json:"parent,omitempty"`    // the parent's number, likewise; early programs wrote both
+	Format   int    `json:"format"`
+	Model    string `json:"model"`
+	ID       string `json:"id,omitempty"`
+	ParentID string `json:"parent_id,omitempty"` // the version it follows; "": it is the first
+	// the rank among the topic's manifests, known to its reader
+	Version int `json:"version,omitempty"`
+	// the parent's number, likewise; early programs wrote both
+	Parent      int                `json:"parent,omitempty"`
 	Statement   string             `json:"statement,omitempty"`
 	Type        string             `json:"type"`
 	TypeVersion int                `json:"type_version"`
@@ -195,7 +222,8 @@ type Cut struct {
 	Lineage   string `json:"lineage,omitempty"`
 }
 
-// PayloadInfo describes the payload's records. SHA256 is of the payload as it is before compression.
+// PayloadInfo describes the payload's records. SHA256 is the hash of the payload before
+// compression.
 type PayloadInfo struct {
 	Codec  string `json:"codec"`
 	Bytes  int    `json:"bytes"`

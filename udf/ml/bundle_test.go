@@ -16,7 +16,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// trained makes a version of a type from 18 columns, the first of them with a NULL in row 1.
+// trained returns a version of a type from 18 columns, the first of them with a NULL in row 1.
 func trained(t testing.TB, name string, given map[string]any) (*Bundle, []arrow.Array) {
 	const rows = 500
 	cols, y := wide(rows)
@@ -57,7 +57,8 @@ func trained(t testing.TB, name string, given map[string]any) (*Bundle, []arrow.
 		b.Target, b.Classes = Input{"failed", flow.Boolean}, []string{"false", "true"}
 	}
 	if typ.Task == Anomaly || typ.Task == Cluster {
-		if b.Threshold, b.HasThreshold, err = TrainingThreshold(typ, l, b.Model, spec.Options.Value("threshold")); err != nil || !b.HasThreshold {
+		if b.Threshold, b.HasThreshold, err = TrainingThreshold(typ, l, b.Model, spec.Options.Value("threshold")); err != nil ||
+			!b.HasThreshold {
 			t.Fatal(err, b.Threshold)
 		}
 	}
@@ -67,7 +68,17 @@ func trained(t testing.TB, name string, given map[string]any) (*Bundle, []arrow.
 func TestVersionThroughTopic(t *testing.T) {
 	for _, name := range []string{"autoencoder", "logistic_regression", "softmax_regression", "kmeans", "majority_class"} {
 		b, cols := trained(t, name, map[string]any{"threshold": "quantile:0.9"})
-		records, m, err := Encode(b, Manifest{Model: "m", ID: "QX3", Version: 3, Parent: 2, ParentID: "QX2", Rows: map[string]int64{"used": 499}})
+		records, m, err := Encode(
+			b,
+			Manifest{
+				Model:    "m",
+				ID:       "QX3",
+				Version:  3,
+				Parent:   2,
+				ParentID: "QX2",
+				Rows:     map[string]int64{"used": 499},
+			},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +89,8 @@ func TestVersionThroughTopic(t *testing.T) {
 			t.Errorf("%+v", k)
 		}
 		again, _, err := Encode(b, m)
-		if err != nil || !bytes.Equal(again[0].Value, records[0].Value) || !bytes.Equal(again[len(again)-1].Value, records[len(records)-1].Value) {
+		if err != nil || !bytes.Equal(again[0].Value, records[0].Value) ||
+			!bytes.Equal(again[len(again)-1].Value, records[len(records)-1].Value) {
 			t.Errorf("%s: encoded twice, the bytes differ: %v", name, err)
 		}
 		back, manifest, err := Decode(records)
@@ -86,9 +98,16 @@ func TestVersionThroughTopic(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		if manifest.ID != "QX3" || manifest.ParentID != "QX2" || manifest.Version != 0 || manifest.Parent != 0 {
-			t.Errorf("the manifest is of version %q, %d, after %q, %d", manifest.ID, manifest.Version, manifest.ParentID, manifest.Parent)
+			t.Errorf(
+				"the manifest is of version %q, %d, after %q, %d",
+				manifest.ID,
+				manifest.Version,
+				manifest.ParentID,
+				manifest.Parent,
+			)
 		}
-		if manifest.Rows["used"] != 499 || manifest.Type != name || manifest.Options.Int("max_rows") != 1_000_000 || len(manifest.Features) != 18 {
+		if manifest.Rows["used"] != 499 || manifest.Type != name || manifest.Options.Int("max_rows") != 1_000_000 ||
+			len(manifest.Features) != 18 {
 			t.Errorf("%+v", manifest)
 		}
 		if a, b := everything(t, b, cols), everything(t, back, cols); a != b {
@@ -97,7 +116,8 @@ func TestVersionThroughTopic(t *testing.T) {
 	}
 }
 
-// everything is what a version says of the first three rows; the second has a NULL.
+// everything returns all results of a version for the first three rows as text; the second row
+// has a NULL.
 func everything(t *testing.T, b *Bundle, cols []arrow.Array) string {
 	s := b.NewScoring()
 	var out []string
@@ -243,7 +263,8 @@ func TestDamagedBundle(t *testing.T) {
 	}
 }
 
-// FuzzPayload: whatever the bytes, a payload is read or refused with ErrShape or ErrFormat, and what is read is written as it was.
+// FuzzPayload: any bytes are decoded or rejected with ErrShape or ErrFormat, and a decoded
+// payload is encoded to the same bytes.
 func FuzzPayload(f *testing.F) {
 	for _, name := range []string{"logistic_regression", "kmeans"} {
 		b, _ := trained(f, name, nil)

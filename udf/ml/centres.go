@@ -20,7 +20,8 @@ type centres struct {
 
 func (v *centres) len() int { return len(v.counts) }
 
-// nearest is the centre closest to a row and the squared distance; the lowest of equals, NaN without centres.
+// nearest is the centre closest to a row and the squared distance; the lowest of equals, NaN
+// without centres.
 func (v *centres) nearest(row []float64) (int, float64) {
 	best, at := 0, math.NaN()
 	n := stride(v.features)
@@ -56,8 +57,9 @@ func (v *centres) grow(features int) {
 	}
 }
 
-// start chooses up to k centres among the rows by k-means++ with 2 + ln k candidates each: a candidate is drawn by its squared
-// distance to the centres so far, and the one that leaves the smallest sum is taken.
+// start selects up to k centres among the rows by k-means++ with 2 + ln k candidates each:
+// candidates are drawn by their squared distance to the centres so far, and the one with the
+// smallest resulting sum is used.
 func (v *centres) start(k int, rows rowset, r Rand) {
 	n := stride(v.features)
 	v.c, v.counts = nil, nil
@@ -123,8 +125,9 @@ func (s rowset) draw(dist []float64, at float64) int {
 	return last
 }
 
-// update moves the centres by a mini-batch: (c n a + sum) / (n a + m), with a the weight of the past (the rule of Spark's streaming
-// k-means). It returns the sum of squared distances before the move, and whether an assignment differs from assigned, which it rewrites.
+// update moves the centres by a mini-batch: (c n a + sum) / (n a + m), with a the weight of the
+// past (the rule of Spark's streaming k-means). It returns the sum of squared distances before
+// the move, and whether an assignment differs from assigned, which it rewrites.
 func (v *centres) update(rows rowset, past float64, assigned []int32) (sse float64, changed bool) {
 	n := stride(v.features)
 	sums, m := make([]float64, len(v.c)), make([]float64, v.len())
@@ -194,10 +197,10 @@ type kmeansModel struct{ centres }
 
 var tiles = sync.Pool{New: func() any { return new(tile) }}
 
-// Predict gives the cluster, NaN without centres.
+// Predict returns the cluster, NaN without centres.
 func (m *kmeansModel) Predict(x Matrix, out []float64) error { return m.Assign(x, out, nil) }
 
-// Assign gives the cluster and the distance to its centre; either may be nil.
+// Assign returns the cluster and the distance to its centre; either argument may be nil.
 func (m *kmeansModel) Assign(x Matrix, cluster, distance []float64) error {
 	t := tiles.Get().(*tile)
 	for from := 0; from < x.Rows; from += tileRows {
@@ -224,7 +227,7 @@ func (m *kmeansModel) Assign(x Matrix, cluster, distance []float64) error {
 	return nil
 }
 
-// Explain gives each feature's share of the squared distance to the nearest centre.
+// Explain returns each feature's share of the squared distance to the nearest centre.
 func (m *kmeansModel) Explain(x, out Matrix) error {
 	cluster := make([]float64, x.Rows)
 	if err := m.Predict(x, cluster); err != nil {

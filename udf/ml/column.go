@@ -11,7 +11,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Usable reports whether a column of the type can be a feature by itself: numbers, STRING and BOOLEAN.
+// Usable reports whether a column of the type can be a feature by itself: numbers, STRING and
+// BOOLEAN.
 func Usable(t flow.Type) bool {
 	return flow.IsNumber(t) || t.ID() == arrow.STRING || t.ID() == arrow.BOOL
 }
@@ -50,7 +51,7 @@ func numbers(a arrow.Array, out []float64) error {
 		}
 	case *array.Null:
 	default:
-		return fmt.Errorf("a column of type %s is no number", flow.TypeName(a.DataType()))
+		return fmt.Errorf("a column of type %s is not a number", flow.TypeName(a.DataType()))
 	}
 	if a.NullN() > 0 {
 		for r := range a.Len() {
@@ -62,12 +63,13 @@ func numbers(a arrow.Array, out []float64) error {
 	return nil
 }
 
-// Levels numbers the distinct values of a nominal column or of a target: declared ones in order, others as first seen. The zero
-// value is ready. Numbers are levels under their shortest spelling; NULL and NaN are none.
+// Levels numbers the distinct values of a nominal column or of a target: declared ones in
+// order, others in the order of their first occurrence. The zero value is ready for use.
+// Numbers are levels under their shortest representation; NULL and NaN are not levels.
 type Levels struct {
 	Names []string
 	codes map[string]int32
-	nums  map[float64]int32 // the same for values that come as numbers, without spelling them
+	nums  map[float64]int32 // the same for numeric values, without formatting them
 }
 
 // NewLevels declares levels.
@@ -79,7 +81,7 @@ func NewLevels(names ...string) *Levels {
 	return l
 }
 
-// Find is the number of a level, -1 if it is not there.
+// Find returns the number of a level, or -1 if it does not exist.
 func (l *Levels) Find(name string) int32 {
 	if code, ok := l.codes[name]; ok {
 		return code
@@ -87,7 +89,7 @@ func (l *Levels) Find(name string) int32 {
 	return -1
 }
 
-// Add is the number of a level, which is made if it is not there.
+// Add returns the number of a level, which it adds if it does not exist.
 func (l *Levels) Add(name string) int32 {
 	if code, ok := l.codes[name]; ok {
 		return code
@@ -104,7 +106,8 @@ func (l *Levels) Add(name string) int32 {
 	return code
 }
 
-// Codes writes the level number of each row: -1 for a value that is no level, -2 for NULL and NaN.
+// Codes writes the level number of each row: -1 for a value that is not a level, -2 for NULL
+// and NaN.
 func (l *Levels) Codes(a arrow.Array, out []int32) error {
 	switch a := a.(type) {
 	case *array.String:
@@ -161,7 +164,7 @@ func (l *Levels) number(v float64) int32 {
 	return -1
 }
 
-// Level spells the value of a row as a level; the row is not NULL.
+// Level returns the value of a row as a level; the row must not be NULL.
 func Level(a arrow.Array, row int) string {
 	switch a := a.(type) {
 	case *array.String:
@@ -182,7 +185,7 @@ func Level(a arrow.Array, row int) string {
 	return ""
 }
 
-// spell writes whole numbers without an exponent, as SQL does; -0 is 0.
+// spell formats integers without an exponent, as SQL does; -0 is 0.
 func spell(f float64) string {
 	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
 		return strconv.FormatInt(int64(f), 10)

@@ -14,8 +14,9 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// table reads a CSV file of the data directory (STREAMQL_DATA, or shared/data beside the repository) as columns: numbers as DOUBLE,
-// the named ones as STRING. Without the file the test is skipped and says so.
+// table reads a CSV file of the data directory (STREAMQL_DATA, or shared/data next to the
+// repository) as columns: numbers as DOUBLE, the named ones as STRING. Without the file the
+// test is skipped.
 func table(t testing.TB, name string, words ...string) (names []string, cols []arrow.Array, rows int) {
 	dir := os.Getenv("STREAMQL_DATA")
 	if dir == "" {
@@ -90,7 +91,8 @@ func span(from, to int) []int32 {
 	return out
 }
 
-// TestElectricity is prequential logistic regression with scaler and one-hot day on Elec2: no-change has 85.33 %.
+// TestElectricity is prequential logistic regression with scaler and one-hot day on Elec2:
+// no-change has 85.33 %.
 func TestElectricity(t *testing.T) {
 	names, cols, rows := table(t, "electricity.csv", "day", "class")
 	n := len(names) - 1
@@ -175,8 +177,9 @@ func metric(ms []Metric, name string) float64 {
 	return -1
 }
 
-// TestCars trains an autoencoder on healthy cars only and ranks all rows by its score: a failing engine vibrates at 150 times its
-// speed instead of 100. The ratio itself is what the net cannot find; a derived feature gives it.
+// TestCars trains an autoencoder on healthy cars only and ranks all rows by its score: a
+// failing engine vibrates at 150 times its speed instead of 100. A net cannot represent the
+// ratio itself, so a derived feature provides it.
 func TestCars(t *testing.T) {
 	names, cols, rows := table(t, "car-sensor-data.csv", "car")
 	column := func(name string) []float64 {
@@ -265,7 +268,15 @@ func TestCars(t *testing.T) {
 			}
 			a := AUC(out, failing)
 			losses := l.(Loser).Losses()
-			t.Logf("%s, seed %d: AUC %.4f after %d passes, loss %.4f to %.4f", c.what, seed, a, passes, losses[0], losses[len(losses)-1])
+			t.Logf(
+				"%s, seed %d: AUC %.4f after %d passes, loss %.4f to %.4f",
+				c.what,
+				seed,
+				a,
+				passes,
+				losses[0],
+				losses[len(losses)-1],
+			)
 			if seed == 1 && a < c.want {
 				t.Errorf("%s: AUC %.4f, want %v", c.what, a, c.want)
 			}

@@ -14,8 +14,9 @@ type Metric struct {
 	Value float64 `json:"value"`
 }
 
-// Evaluator scores predictions against what came true, row by row. Cumulative it counts every row; with Window only the last n; with
-// Fading each row's count shrinks by that factor with every later row.
+// Evaluator compares predictions with actual values, row by row. Without Window and Fading,
+// every row counts equally; with Window only the last n rows count; with Fading each row's
+// weight shrinks by that factor with every later row.
 type Evaluator struct {
 	task   Task
 	fading float64
@@ -25,25 +26,26 @@ type Evaluator struct {
 	next   int
 	last   float64 // the class of the row before
 	seen   int64
-	totals []float64 // rows by class so far, for the majority
+	totals []float64 // rows per class so far, for the majority
 }
 
 // outcome is one evaluated row.
 type outcome struct {
 	predicted, actual float64
-	before, majority  float64 // what the no-change and majority classifiers said
-	pActual           float64 // probability given to what came true; NaN: none
+	before, majority  float64 // predictions of the no-change and majority classifiers
+	pActual           float64 // predicted probability of the actual class; NaN: none
 	brier             float64
 	score             float64 // probability of class 1, or anomaly score; NaN: none
 }
 
-// NewEvaluator makes an evaluator for a task; window 0 and fading 0: cumulative.
+// NewEvaluator returns an evaluator for a task; window 0 and fading 0: all rows count equally.
 func NewEvaluator(task Task, window int, fading float64) *Evaluator {
 	return &Evaluator{task: task, size: window, fading: fading}
 }
 
-// Add takes rows: predictions, what came true, and the probabilities of each class (no columns: none). Rows with a NaN in either are
-// passed over. For anomaly types predicted is the score and actual 1 for an anomaly, 0 else.
+// Add adds rows: predictions, actual values, and the probabilities of each class (no columns:
+// none). Rows with a NaN in either are skipped. For anomaly types predicted is the score, and
+// actual is 1 for an anomaly, else 0.
 func (e *Evaluator) Add(predicted, actual []float64, proba Matrix) {
 	for r, p := range predicted {
 		if y := actual[r]; p == p && y == y && (e.task != Classify || y >= 0 && y < maxClasses) {
@@ -106,10 +108,11 @@ func (e *Evaluator) add(o outcome) {
 	e.next = (e.next + 1) % e.size
 }
 
-// Seen is the number of rows evaluated so far, whatever the window.
+// Seen returns the number of rows so far, independent of the window.
 func (e *Evaluator) Seen() int64 { return e.seen }
 
-// Metrics are the values now, in a fixed order; those that nothing defines (no rows, one class) are left out.
+// Metrics returns the present values in a fixed order, without undefined ones (no rows, one
+// class).
 func (e *Evaluator) Metrics() []Metric {
 	t := &e.sum
 	if e.size > 0 {
@@ -130,7 +133,7 @@ func (e *Evaluator) Metrics() []Metric {
 	return slices.DeleteFunc(out, func(m Metric) bool { return m.Value-m.Value != 0 })
 }
 
-// tally is the sums that metrics are made of.
+// tally contains the sums from which metrics are computed.
 type tally struct {
 	rows, correct, before, majority float64
 	classes                         int
@@ -207,8 +210,9 @@ func (t *tally) confuse(actual, predicted float64) {
 	t.confusion[int(actual)*t.classes+int(predicted)]++
 }
 
-// classification: kappa against chance, kappa_t against no-change, kappa_m against the majority; precision, recall and f1 of class 1
-// when there are two classes, else the mean over the classes.
+// classification returns kappa against chance, kappa_t against no-change, kappa_m against the
+// majority; precision, recall and f1 of class 1 if there are two classes, else their means over
+// the classes.
 func (t *tally) classification() []Metric {
 	accuracy := t.correct / t.rows
 	chance := 0.0
@@ -251,16 +255,23 @@ func (t *tally) regression() []Metric {
 
 func (t *tally) anomaly() []Metric {
 	all := t.positive.merged(&t.negative)
-	return []Metric{{"auc", auc(&t.positive, &t.negative)}, {"score_q50", all.quantile(0.5)}, {"score_q90", all.quantile(0.9)},
-		{"score_q99", all.quantile(0.99)}, {"score_q999", all.quantile(0.999)}}
+	return []Metric{
+		{"auc", auc(&t.positive, &t.negative)},
+		{"score_q50", all.quantile(0.5)},
+		{"score_q90", all.quantile(0.9)},
+		{"score_q99", all.quantile(0.99)},
+		{"score_q999", all.quantile(0.999)},
+	}
 }
 
-// Quantile is the score below which a share q of an anomaly type's evaluated rows lies, within 1 %; NaN without rows.
+// Quantile returns the score below which a share q of an anomaly type's rows lies, within 1 %;
+// NaN without rows.
 func (e *Evaluator) Quantile(q float64) float64 {
 	return e.sum.positive.merged(&e.sum.negative).quantile(q)
 }
 
-// AUC is the probability that a positive's score is above a negative's, ties half: exact, by ranks. NaN without one of either.
+// AUC is the probability that a positive's score is above a negative's, ties half: exact, by
+// ranks. NaN without one of either.
 func AUC(scores []float64, positive []bool) float64 {
 	order := make([]int, len(scores))
 	for i := range order {
@@ -295,7 +306,24 @@ func AUC(scores []float64, positive []bool) float64 {
 func (e *Evaluator) MarshalBinary() ([]byte, error) {
 	var p Payload
 	t := &e.sum
-	p.PutFloats("sums", []float64{t.rows, t.correct, t.before, t.majority, t.probed, t.logLoss, t.brier, t.abs, t.square, t.actual.n, t.actual.mean, t.actual.m2, e.last})
+	p.PutFloats(
+		"sums",
+		[]float64{
+			t.rows,
+			t.correct,
+			t.before,
+			t.majority,
+			t.probed,
+			t.logLoss,
+			t.brier,
+			t.abs,
+			t.square,
+			t.actual.n,
+			t.actual.mean,
+			t.actual.m2,
+			e.last,
+		},
+	)
 	p.PutInts("counts", []int64{e.seen, int64(e.next), int64(t.classes)})
 	p.PutFloats("confusion", t.confusion)
 	p.PutFloats("totals", e.totals)
@@ -323,7 +351,18 @@ func (e *Evaluator) UnmarshalBinary(data []byte) error {
 	if err != nil {
 		return err
 	}
-	t := tally{rows: s[0], correct: s[1], before: s[2], majority: s[3], probed: s[4], logLoss: s[5], brier: s[6], abs: s[7], square: s[8], actual: standard{s[9], s[10], s[11]}}
+	t := tally{
+		rows:     s[0],
+		correct:  s[1],
+		before:   s[2],
+		majority: s[3],
+		probed:   s[4],
+		logLoss:  s[5],
+		brier:    s[6],
+		abs:      s[7],
+		square:   s[8],
+		actual:   standard{s[9], s[10], s[11]},
+	}
 	if n[2] < 0 || n[2] > 1024 || n[1] < 0 || n[1] > 0 && int(n[1]) >= e.size {
 		return fmt.Errorf("%w: an evaluation of %d classes", ErrShape, n[2])
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestClassificationMetrics is worked by hand: actual 1 1 0 0 1, predicted 1 0 0 1 1. No-change says 0 1 1 0 0 (2 right), the
-// majority 0 1 1 1 0 (1 right).
+// TestClassificationMetrics was computed by hand: actual 1 1 0 0 1, predicted 1 0 0 1 1.
+// No-change predicts 0 1 1 0 0 (2 right), the majority 0 1 1 1 0 (1 right).
 func TestClassificationMetrics(t *testing.T) {
 	e := NewEvaluator(Classify, 0, 0)
 	actual, predicted := []float64{1, 1, 0, 0, 1, math.NaN()}, []float64{1, 0, 0, 1, 1, 1}
@@ -33,7 +33,9 @@ func TestClassificationMetrics(t *testing.T) {
 func TestRegressionMetrics(t *testing.T) {
 	e := NewEvaluator(Regress, 0, 0)
 	e.Add([]float64{1, 2, 5}, []float64{1, 3, 4}, Matrix{})
-	want := fmt.Sprint([]Metric{{"rows", 3}, {"mae", 2.0 / 3}, {"rmse", math.Sqrt(2.0 / 3)}, {"r2", 1 - 2/(4.0*14/12)}})
+	want := fmt.Sprint(
+		[]Metric{{"rows", 3}, {"mae", 2.0 / 3}, {"rmse", math.Sqrt(2.0 / 3)}, {"r2", 1 - 2/(4.0*14/12)}},
+	)
 	for _, m := range e.Metrics() {
 		if m.Name == "r2" && math.Abs(m.Value-(1-2/(14.0/3))) > 1e-12 {
 			t.Errorf("%v, want %v", e.Metrics(), want)
@@ -44,7 +46,8 @@ func TestRegressionMetrics(t *testing.T) {
 	}
 }
 
-// TestWindow: the last n rows are measured as if they had been alone, fading weighs old rows down, and both survive a restart.
+// TestWindow: the last n rows are measured as if they had been alone, fading weighs old rows
+// down, and both survive a restart.
 func TestWindow(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	n := 1000
@@ -87,7 +90,8 @@ func evaluated(p, y []float64) *Evaluator {
 	return e
 }
 
-// TestSketch holds the binned AUC and quantiles against the exact ones, over scores of many magnitudes.
+// TestSketch holds the binned AUC and quantiles against the exact ones, over scores of many
+// magnitudes.
 func TestSketch(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	for _, scale := range []float64{1e-9, 0.3, 1, 700} {

@@ -16,15 +16,27 @@ var _ = builtin(Type{
 		{Name: "k", Kind: Int, Default: int64(8), Min: 1, Max: 10_000, Doc: "number of centres"},
 		{Name: "batch_size", Kind: Int, Default: int64(1024), Min: 1, Max: 1_000_000, Doc: "rows of a mini-batch"},
 		{Name: "decay", Kind: Float, Default: 1.0, Min: 0, Max: 1, Doc: "weight of the past at each mini-batch"},
-		{Name: "half_life", Kind: Float, Min: 0, Max: 1e15, Above: true, Doc: "rows after which the past weighs half; instead of decay"},
+		{
+			Name:  "half_life",
+			Kind:  Float,
+			Min:   0,
+			Max:   1e15,
+			Above: true,
+			Doc:   "rows after which the past weighs half; instead of decay",
+		},
 		{Name: "epochs", Kind: Int, Default: int64(100), Min: 1, Max: 100_000, Doc: "passes over the rows at most"},
 	},
-	Examples: []Example{{"CREATE MODEL groups FROM cars WITH (type='kmeans', k=3)", "SELECT CLUSTER(groups, *), DISTANCE(groups, *) FROM cars"}},
-	New:      func(s Spec) (Learner, error) { return newKMeans(s), nil },
-	Load:     loadKMeans,
+	Examples: []Example{
+		{
+			"CREATE MODEL groups FROM cars WITH (type='kmeans', k=3)",
+			"SELECT CLUSTER(groups, *), DISTANCE(groups, *) FROM cars",
+		},
+	},
+	New:  func(s Spec) (Learner, error) { return newKMeans(s), nil },
+	Load: loadKMeans,
 })
 
-// kmeans is the learner. In passes it keeps all rows; by events only the mini-batch being gathered.
+// kmeans is the learner. In passes it stores all rows; by events only the current mini-batch.
 type kmeans struct {
 	spec Spec
 	k    int
@@ -52,7 +64,7 @@ func (l *kmeans) batch() int { return l.spec.Options.Int("batch_size") }
 
 func (l *kmeans) Learn(x Matrix, _, w []float64) error { return l.learn(x, w, nil, Matrix{}) }
 
-// Test assigns each row to the centres as they stood after the last full mini-batch; NaN before the first.
+// Test assigns each row to the centres as of the last full mini-batch; NaN before the first.
 func (l *kmeans) Test(old, x Matrix, _, w, out []float64, _ Matrix) error {
 	if l.passes {
 		return fmt.Errorf("kmeans trained in passes cannot predict between rows")
@@ -110,14 +122,15 @@ func (l *kmeans) past(rows int) float64 {
 	return l.spec.Options.Float("decay")
 }
 
-// rowset is the kept rows, padded for the kernels.
+// rowset returns the stored rows, padded for the kernels.
 func (l *kmeans) rowset() rowset {
 	v := &l.kept
 	n := stride(l.features)
 	return rowset{values: widen(v.rows, v.kept, v.width, n), stride: n, n: v.kept, weights: v.weights}
 }
 
-// Pass is one of Lloyd's: assign, then move each centre to the mean of its rows. The first chooses the centres.
+// Pass is one of Lloyd's: assign, then move each centre to the mean of its rows. The first
+// chooses the centres.
 func (l *kmeans) Pass() (bool, error) {
 	if !l.passes || l.done || l.kept.kept == 0 {
 		return false, nil
@@ -143,7 +156,7 @@ func (l *kmeans) Pass() (bool, error) {
 // Losses is the mean squared distance before each pass' move.
 func (l *kmeans) Losses() []float64 { return l.losses }
 
-// Rows shows the kept rows.
+// Rows visits the stored rows.
 func (l *kmeans) Rows(visit func(Matrix) error) error { return l.kept.visit(visit) }
 
 // Undone counts the rows that were not finite.
@@ -161,14 +174,14 @@ func (l *kmeans) Warm(m Model) error {
 	return nil
 }
 
-// Decay makes all that the centres have gathered weigh less.
+// Decay reduces the weight of all rows that the centres have learned.
 func (l *kmeans) Decay(x float64) {
 	for k := range l.counts {
 		l.counts[k] = float64(l.counts[k] * x)
 	}
 }
 
-// Model is the centres, those of the rows gathered since the last mini-batch included.
+// Model returns the centres, including the rows since the last mini-batch.
 func (l *kmeans) Model() Model {
 	if l.passes {
 		return &kmeansModel{l.centres.clone()}
@@ -215,7 +228,13 @@ func (l *kmeans) UnmarshalBinary(data []byte) error {
 		return err
 	}
 	if l.epoch > 0 && len(assigned) != l.kept.kept || l.kept.width > l.features {
-		return fmt.Errorf("%w: %d assignments for %d rows of %d features", ErrShape, len(assigned), l.kept.kept, l.kept.width)
+		return fmt.Errorf(
+			"%w: %d assignments for %d rows of %d features",
+			ErrShape,
+			len(assigned),
+			l.kept.kept,
+			l.kept.width,
+		)
 	}
 	l.assigned = make([]int32, len(assigned))
 	for i, k := range assigned {

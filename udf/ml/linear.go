@@ -9,32 +9,46 @@ import (
 var linearOptions = []Option{
 	{Name: "lr", Kind: Float, Default: 0.01, Min: 0, Max: 1000, Above: true, Doc: "learning rate"},
 	{Name: "l2", Kind: Float, Default: 0.0, Min: 0, Max: 1000, Doc: "penalty on the weights' squares"},
-	{Name: "epochs", Kind: Int, Default: int64(20), Min: 1, Max: 100_000, Doc: "passes over the rows; one when training is EACH EVENT"},
+	{
+		Name:    "epochs",
+		Kind:    Int,
+		Default: int64(20),
+		Min:     1,
+		Max:     100_000,
+		Doc:     "passes over the rows; one when training is EACH EVENT",
+	},
 	{Name: "shuffle", Kind: Bool, Default: true, Doc: "learn the rows of a pass in random order"},
 }
 
 var _ = builtin(Type{
 	Name: "logistic_regression", Task: Classify, Version: 1, Prepare: true, Options: linearOptions,
-	Trains:   Once | Window | Warm | Event,
-	Doc:      "the probability of a class is the sigmoid of a weighted sum; with more than two classes the softmax of one sum each; learned by stochastic gradient descent on the log loss",
-	Paper:    "D. R. Cox, The regression analysis of binary sequences, 1958; H. Robbins and S. Monro, A stochastic approximation method, 1951",
-	Examples: []Example{{"CREATE MODEL price_up TARGET class FROM electricity TRAIN EACH EVENT WITH (type='logistic_regression', lr=0.01)", "accuracy 82 % on Electricity"}},
-	New:      func(s Spec) (Learner, error) { return newLinear(s, s.Classes > 2), nil },
-	Load:     loadLinear,
+	Trains: Once | Window | Warm | Event,
+	Doc:    "the probability of a class is the sigmoid of a weighted sum; with more than two classes the softmax of one sum each; learned by stochastic gradient descent on the log loss",
+	Paper:  "D. R. Cox, The regression analysis of binary sequences, 1958; H. Robbins and S. Monro, A stochastic approximation method, 1951",
+	Examples: []Example{
+		{
+			"CREATE MODEL price_up TARGET class FROM electricity TRAIN EACH EVENT WITH (type='logistic_regression', lr=0.01)",
+			"accuracy 82 % on Electricity",
+		},
+	},
+	New:  func(s Spec) (Learner, error) { return newLinear(s, s.Classes > 2), nil },
+	Load: loadLinear,
 })
 
 var _ = builtin(Type{
 	Name: "softmax_regression", Task: Classify, Version: 1, Prepare: true, Options: linearOptions,
-	Trains:   Once | Window | Warm | Event,
-	Doc:      "the probability of each class is the softmax of its own weighted sum, also with two classes; learned by stochastic gradient descent on the log loss",
-	Paper:    "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
-	Examples: []Example{{"CREATE MODEL digit TARGET label FROM digits WITH (type='softmax_regression')", "accuracy 91 % on digits"}},
-	New:      func(s Spec) (Learner, error) { return newLinear(s, true), nil },
-	Load:     loadLinear,
+	Trains: Once | Window | Warm | Event,
+	Doc:    "the probability of each class is the softmax of its own weighted sum, also with two classes; learned by stochastic gradient descent on the log loss",
+	Paper:  "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
+	Examples: []Example{
+		{"CREATE MODEL digit TARGET label FROM digits WITH (type='softmax_regression')", "accuracy 91 % on digits"},
+	},
+	New:  func(s Spec) (Learner, error) { return newLinear(s, true), nil },
+	Load: loadLinear,
 })
 
-// weights are the planes of a linear classifier: one, for class 1 against class 0, or one per class if soft. Each plane is stride(features)
-// values; biases lie apart.
+// weights are the planes of a linear classifier: one, for class 1 against class 0, or one per
+// class if soft. Each plane has stride(features) values; biases are stored separately.
 type weights struct {
 	soft     bool
 	features int
@@ -52,8 +66,9 @@ func (v *weights) margins(row, z []float64) {
 	}
 }
 
-// probabilities turns margins into class probabilities, in place when soft, and returns the most probable class, the lowest of equals.
-// A margin that is not a number (huge features of both signs) counts as 0.
+// probabilities turns margins into class probabilities, in place when soft, and returns the
+// most probable class, the lowest of equals. A margin that is not a number (huge features of
+// both signs) counts as 0.
 func (v *weights) probabilities(z, p []float64) int {
 	for k := range z {
 		if z[k] != z[k] {
@@ -86,7 +101,8 @@ func (v *weights) probabilities(z, p []float64) int {
 	return best
 }
 
-// linear learns weights row by row. When it trains ONCE or by windows it gathers the rows and descends them in passes.
+// linear learns weights row by row. When it trains ONCE or by windows it gathers the rows and
+// descends them in passes.
 type linear struct {
 	spec Spec
 	lr   float64
@@ -120,7 +136,7 @@ func newLinear(s Spec, soft bool) *linear {
 	return l
 }
 
-// grow makes room for more features; their weights are 0, so nothing said before changes.
+// grow adds features with weight 0, so that no prediction changes.
 func (l *linear) grow(features int) {
 	if features > l.features || l.w == nil {
 		l.w = widen(l.w, l.planes(), min(len(l.w)/max(l.planes(), 1), stride(l.features)), stride(features))
@@ -132,7 +148,8 @@ func (l *linear) grow(features int) {
 	}
 }
 
-// admit makes room for a class. The third turns one plane into a plane per class that say the same: 0 for class 0, w for class 1.
+// admit adds a class. The third class replaces one plane by equivalent planes per class: 0 for
+// class 0, w for class 1.
 func (l *linear) admit(class int) {
 	if class < l.classes {
 		return
@@ -204,8 +221,8 @@ func (l *linear) descend(old, x Matrix, y, w, out []float64, proba Matrix) error
 	return nil
 }
 
-// learn moves the weights against the gradient of one row's log loss, (p - y) x, or leaves them if one would not be finite. known:
-// l.p already holds the row's probabilities.
+// learn moves the weights against the gradient of one row's log loss, (p - y) x, or leaves them
+// if one would not be finite. known: l.p already holds the row's probabilities.
 func (l *linear) learn(row []float64, class int, weight float64, known bool) (loss float64) {
 	if class >= l.classes {
 		l.admit(class)

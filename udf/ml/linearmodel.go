@@ -38,7 +38,7 @@ func (m *linearModel) Predict(x Matrix, out []float64) error {
 	return nil
 }
 
-// Proba gives the probability of each class.
+// Proba returns the probability of each class.
 func (m *linearModel) Proba(x, out Matrix) error {
 	m.each(x, func(r, _ int, p []float64) {
 		for c := range out.Cols {
@@ -51,7 +51,7 @@ func (m *linearModel) Proba(x, out Matrix) error {
 	return nil
 }
 
-// Explain gives weight times value per feature, of the plane of the predicted class.
+// Explain returns weight times value per feature, of the plane of the predicted class.
 func (m *linearModel) Explain(x, out Matrix) error {
 	n := stride(m.features)
 	m.each(x, func(r, class int, _ []float64) {
@@ -69,7 +69,8 @@ func (m *linearModel) Explain(x, out Matrix) error {
 	return nil
 }
 
-// Table "weights" has a row per class and feature, and the bias as feature "(bias)". One plane speaks for class 1.
+// Table "weights" has a row per class and feature, and the bias as feature "(bias)". One plane
+// speaks for class 1.
 func (m *linearModel) Table(name string, features []Feature) (Table, error) {
 	if name != "weights" {
 		return Table{}, ErrCannot
@@ -118,7 +119,8 @@ func (v *weights) get(p *Payload) error {
 		return err
 	}
 	soft, features, classes, planes := n[0] == 1, n[1], n[2], n[3]
-	if features < 0 || features > 1<<24 || classes < 2 || classes > maxClasses || soft && planes != classes || !soft && (planes != 1 || classes != 2) {
+	if features < 0 || features > 1<<24 || classes < 2 || classes > maxClasses || soft && planes != classes ||
+		!soft && (planes != 1 || classes != 2) {
 		return fmt.Errorf("%w: %d planes, %d features, %d classes", ErrShape, planes, features, classes)
 	}
 	w, err := p.Floats("weights", int(planes)*stride(int(features)))

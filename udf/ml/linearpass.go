@@ -20,7 +20,7 @@ func (l *linear) keep(x Matrix, y, w []float64) error {
 	return nil
 }
 
-// Pass descends all kept rows once, in random order if shuffle is on.
+// Pass makes one descent over all stored rows, in random order if shuffle is on.
 func (l *linear) Pass() (bool, error) {
 	if !l.passes || l.kept.kept == 0 {
 		return false, nil
@@ -47,7 +47,7 @@ func (l *linear) Pass() (bool, error) {
 	return l.epoch < l.spec.Options.Int("epochs"), nil
 }
 
-// epochOrder is 0..n-1, shuffled by (seed, epoch) if the option shuffle says so.
+// epochOrder returns 0..n-1, shuffled by (seed, epoch) if the option shuffle is on.
 func epochOrder(order []int32, n int, s Spec, epoch int) []int32 {
 	if cap(order) < n {
 		order = make([]int32, n)
@@ -65,7 +65,7 @@ func epochOrder(order []int32, n int, s Spec, epoch int) []int32 {
 // Losses is the mean log loss of each pass.
 func (l *linear) Losses() []float64 { return l.losses }
 
-// Rows shows the kept rows.
+// Rows visits the stored rows.
 func (l *linear) Rows(visit func(Matrix) error) error {
 	return l.kept.visit(func(m Matrix) error {
 		return visit(Matrix{Rows: m.Rows, Cols: m.Cols[:len(m.Cols)-1]})

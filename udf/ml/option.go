@@ -15,7 +15,7 @@ import (
 // Kind is the form of an option's value.
 type Kind uint8
 
-// The kinds. A Text option with Legal takes one of those words.
+// The kinds. A Text option with Legal accepts one of those words.
 const (
 	Float Kind = iota
 	Int
@@ -24,8 +24,9 @@ const (
 	List // of anything
 )
 
-// Option declares one option of WITH. Default nil: unset unless given. Min and Max bound numbers, both included (both 0: no bounds);
-// Above says that Min itself is refused. Parse, when set, takes the value whatever its kind and returns it in final form.
+// Option declares one option of WITH. Default nil: unset unless specified. Min and Max bound
+// numbers inclusively (both 0: no bounds); Above excludes Min itself. Parse, if set, receives
+// the value whatever its kind and returns it in final form.
 type Option struct {
 	Name, Doc string
 	Kind      Kind
@@ -36,7 +37,8 @@ type Option struct {
 	Parse     func(any) (any, error)
 }
 
-// Options are checked values with defaults: string, int64, float64, bool or []any by lower-case name.
+// Options are checked values with defaults: string, int64, float64, bool or []any by lower-case
+// name.
 type Options struct{ values map[string]any }
 
 // Has reports whether the option has a value.
@@ -78,7 +80,8 @@ func (o Options) Names() []string {
 	return names
 }
 
-// MarshalJSON writes the options as an object with sorted keys. Whole floats keep a point, so that they are read back as floats.
+// MarshalJSON writes the options as an object with sorted keys. Whole floats keep a point, so
+// that they are read back as floats.
 func (o Options) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -105,7 +108,7 @@ func (o Options) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON decodes the result of MarshalJSON.
 func (o *Options) UnmarshalJSON(data []byte) error {
 	var raw map[string]any
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -141,14 +144,56 @@ var Common = []Option{
 	{Name: "seed", Kind: Int, Default: int64(1), Min: 0, Max: math.MaxInt64, Doc: "start of all random draws"},
 	{Name: "rng", Kind: Text, Default: "pcg", Legal: []string{"pcg"}, Doc: "random number generator"},
 	{Name: "classes", Kind: List, Doc: "the target's values in order; otherwise as first seen"},
-	{Name: "prepare", Kind: Text, Default: "auto", Legal: []string{"auto", "none"}, Doc: "scale numbers and encode strings that no ML_ function made"},
-	{Name: "on_null", Kind: Text, Default: "skip", Legal: []string{"skip", "impute", "error"}, Doc: "what training does with a row that has a missing feature"},
-	{Name: "on_absent", Kind: Text, Default: "wait", Legal: []string{"wait", "null"}, Doc: "what prediction does before the first version"},
-	{Name: "on_retract", Kind: Text, Default: "error", Legal: []string{"error", "ignore"}, Doc: "what training does with a retraction it cannot unlearn"},
-	{Name: "max_rows", Kind: Int, Default: int64(1_000_000), Min: 1, Max: 100_000_000, Doc: "rows kept by types that pass over them more than once"},
+	{
+		Name:    "prepare",
+		Kind:    Text,
+		Default: "auto",
+		Legal:   []string{"auto", "none"},
+		Doc:     "scale numbers and encode strings that no ML_ function made",
+	},
+	{
+		Name:    "on_null",
+		Kind:    Text,
+		Default: "skip",
+		Legal:   []string{"skip", "impute", "error"},
+		Doc:     "what training does with a row that has a missing feature",
+	},
+	{
+		Name:    "on_absent",
+		Kind:    Text,
+		Default: "wait",
+		Legal:   []string{"wait", "null"},
+		Doc:     "what prediction does before the first version",
+	},
+	{
+		Name:    "on_retract",
+		Kind:    Text,
+		Default: "error",
+		Legal:   []string{"error", "ignore"},
+		Doc:     "what training does with a retraction it cannot unlearn",
+	},
+	{
+		Name:    "max_rows",
+		Kind:    Int,
+		Default: int64(1_000_000),
+		Min:     1,
+		Max:     100_000_000,
+		Doc:     "rows kept by types that pass over them more than once",
+	},
 	{Name: "keep_versions", Default: int64(100), Parse: parseKeep, Doc: "versions that stay readable, or 'all'"},
-	{Name: "store", Kind: Text, Default: "versions", Legal: []string{"versions", "compacted"}, Doc: "keep each version, or the newest only"},
-	{Name: "threshold", Default: "quantile:0.995", Parse: parseThreshold, Doc: "score above which a row is an anomaly: 'quantile:q', a number or 'none'"},
+	{
+		Name:    "store",
+		Kind:    Text,
+		Default: "versions",
+		Legal:   []string{"versions", "compacted"},
+		Doc:     "keep each version, or the newest only",
+	},
+	{
+		Name:    "threshold",
+		Default: "quantile:0.995",
+		Parse:   parseThreshold,
+		Doc:     "score above which a row is an anomaly: 'quantile:q', a number or 'none'",
+	},
 	{Name: "pin", Kind: Bool, Doc: "keep the archived rows that REPRODUCE needs"},
 	{Name: "shards", Kind: Int, Default: int64(1), Min: 1, Max: 1, Doc: "parts the work is split into"},
 }
@@ -190,8 +235,8 @@ func parseThreshold(v any) (any, error) {
 	return nil, fmt.Errorf("wants 'quantile:q', a number or 'none', not %v", v)
 }
 
-// Accept checks what was written in WITH against the type's and the common options and adds defaults. Names may have any case;
-// "type" is passed over. The error is a *OptionError.
+// Accept checks the options in WITH against those of the type and the common ones, and adds
+// defaults. Names may have any case; "type" is ignored. The error is a *OptionError.
 func (t Type) Accept(given map[string]any) (Options, error) {
 	legal := append(slices.Clone(t.Options), Common...)
 	o := Options{values: make(map[string]any, len(legal))}
@@ -216,7 +261,11 @@ func (t Type) Accept(given map[string]any) (Options, error) {
 			for i, option := range legal {
 				names[i] = option.Name
 			}
-			return Options{}, &OptionError{Option: name, Nearest: lang.Suggest(low, names), Reason: "type " + t.Name + " has no such option"}
+			return Options{}, &OptionError{
+				Option:  name,
+				Nearest: lang.Suggest(low, names),
+				Reason:  "type " + t.Name + " has no such option",
+			}
 		}
 		v, err := legal[i].accept(given[name])
 		if err != nil {
@@ -291,7 +340,7 @@ func (o Option) accept(v any) (any, error) {
 	return v, nil
 }
 
-// plain brings the forms a literal may come in to those of Options.
+// plain converts the forms of a literal to those of Options.
 func plain(v any) any {
 	switch v := v.(type) {
 	case int:

@@ -12,13 +12,25 @@ func TestOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := typ.Accept(map[string]any{"TYPE": "autoencoder", "LR": int64(1), "epochs": 5.0, "Shuffle": false, "optimizer": "SGD", "threshold": "quantile:0.9",
-		"classes": []any{"a", int64(2)}, "keep_versions": "ALL"})
+	o, err := typ.Accept(
+		map[string]any{
+			"TYPE":          "autoencoder",
+			"LR":            int64(1),
+			"epochs":        5.0,
+			"Shuffle":       false,
+			"optimizer":     "SGD",
+			"threshold":     "quantile:0.9",
+			"classes":       []any{"a", int64(2)},
+			"keep_versions": "ALL",
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.Float("lr") != 1 || o.Int("epochs") != 5 || o.Bool("shuffle") || o.Text("optimizer") != "sgd" || o.Int("batch_size") != 100 ||
-		o.Text("threshold") != "quantile:0.9" || o.Has("pin") || o.Int("seed") != 1 || o.Value("keep_versions") != "all" {
+		o.Text("threshold") != "quantile:0.9" || o.Has("pin") ||
+		o.Int("seed") != 1 ||
+		o.Value("keep_versions") != "all" {
 		t.Errorf("%+v", o)
 	}
 	text, err := json.Marshal(o)

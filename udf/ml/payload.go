@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// What a payload may hold. Anything beyond is refused before memory is taken for it.
+// The limits of a payload. A payload above them is rejected before memory is allocated for it.
 const (
 	MaxPayload = 1 << 30 // bytes
 	MaxTensors = 10_000
@@ -18,8 +18,9 @@ const (
 // payloadFormat is the newest form of payload that this program writes and reads.
 const payloadFormat = 1
 
-// Payload is a model's or learner's bytes: "SQML", the length of a JSON head, the head (format, meta, and name, type and shape of each
-// tensor in order), then the tensors flat and little-endian. It is data, never code; equal contents give equal bytes.
+// Payload is the encoding of a model or learner: "SQML", the length of a JSON head, the head
+// (format, meta, and name, type and shape of each tensor in order), then the tensors flat and
+// little-endian. It is data, never code; equal contents have equal bytes.
 type Payload struct {
 	Meta    json.RawMessage
 	tensors []tensor
@@ -104,7 +105,7 @@ func (p *Payload) find(name, kind string) (tensor, error) {
 	return tensor{}, fmt.Errorf("%w: tensor %s is missing", ErrShape, name)
 }
 
-// Floats reads a tensor of want doubles (-1: any number).
+// Floats returns a tensor of want doubles (-1: any number).
 func (p *Payload) Floats(name string, want int) ([]float64, error) {
 	t, err := p.find(name, "f64")
 	if err != nil {
@@ -117,7 +118,7 @@ func (p *Payload) Floats(name string, want int) ([]float64, error) {
 	return v, sized(name, len(v), want)
 }
 
-// Float32s reads a tensor of want singles (-1: any number).
+// Float32s returns a tensor of want singles (-1: any number).
 func (p *Payload) Float32s(name string, want int) ([]float32, error) {
 	t, err := p.find(name, "f32")
 	if err != nil {
@@ -130,7 +131,7 @@ func (p *Payload) Float32s(name string, want int) ([]float32, error) {
 	return v, sized(name, len(v), want)
 }
 
-// Ints reads a tensor of want integers (-1: any number).
+// Ints returns a tensor of want integers (-1: any number).
 func (p *Payload) Ints(name string, want int) ([]int64, error) {
 	t, err := p.find(name, "i64")
 	if err != nil {
@@ -177,7 +178,13 @@ func (p *Payload) MarshalBinary() ([]byte, error) {
 		size += len(t.data)
 	}
 	if size > MaxPayload || len(p.tensors) > MaxTensors || len(head) > maxHead {
-		return nil, fmt.Errorf("a model of %d bytes in %d tensors is over the limit of %d bytes, %d tensors", size, len(p.tensors), MaxPayload, MaxTensors)
+		return nil, fmt.Errorf(
+			"a model of %d bytes in %d tensors is over the limit of %d bytes, %d tensors",
+			size,
+			len(p.tensors),
+			MaxPayload,
+			MaxTensors,
+		)
 	}
 	out := make([]byte, 0, size)
 	out = append(out, "SQML"...)
@@ -189,7 +196,8 @@ func (p *Payload) MarshalBinary() ([]byte, error) {
 	return out, nil
 }
 
-// UnmarshalBinary reads a payload; tensors refer to data, which must not change. Errors wrap ErrShape or ErrFormat.
+// UnmarshalBinary reads a payload; tensors refer to data, which must not change. Errors wrap
+// ErrShape or ErrFormat.
 func (p *Payload) UnmarshalBinary(data []byte) error {
 	if len(data) < 8 || string(data[:4]) != "SQML" {
 		return fmt.Errorf("%w: no payload begins here", ErrShape)
@@ -238,7 +246,13 @@ func (t *tensor) size(left int) (int, error) {
 	}
 	for _, d := range t.Shape {
 		if d < 0 || d > 0 && size > left/d {
-			return 0, fmt.Errorf("%w: tensor %s of shape %v needs more than the %d bytes left", ErrShape, t.Name, t.Shape, left)
+			return 0, fmt.Errorf(
+				"%w: tensor %s of shape %v needs more than the %d bytes left",
+				ErrShape,
+				t.Name,
+				t.Shape,
+				left,
+			)
 		}
 		size *= d
 	}

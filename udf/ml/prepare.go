@@ -10,8 +10,9 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Item is one entry of TRANSFORM: an input column, the step that prepares it ("" leaves a number as it is) with its literal
-// arguments, and the feature's name. Impute fills missing values first: "mean" for numbers, "most_frequent" for words, "" not.
+// Item is one entry of TRANSFORM: an input column, the step that prepares it ("" passes a
+// number unchanged) with its literal arguments, and the name of the feature. Impute first fills
+// missing values: "mean" for numbers, "most_frequent" for words, "" not at all.
 type Item struct {
 	Input  int    `json:"input"`
 	Name   string `json:"name"`
@@ -20,8 +21,9 @@ type Item struct {
 	Impute string `json:"impute,omitempty"`
 }
 
-// AutoItems gives items without a step the one that prepare='auto' means for a type: scaled numbers and one-hot words for linear,
-// net and distance types, numbers as they are and level numbers for the rest. inputs are the types of the input columns.
+// AutoItems adds the steps of prepare='auto' to items without a step: scaled numbers and
+// one-hot words for linear, net and distance types, unchanged numbers and level numbers for all
+// others. inputs are the types of the input columns.
 func AutoItems(t Type, items []Item, inputs []flow.Type) []Item {
 	items = slices.Clone(items)
 	for i := range items {
@@ -41,8 +43,9 @@ func AutoItems(t Type, items []Item, inputs []flow.Type) []Item {
 	return items
 }
 
-// Preparation turns input columns into a Matrix of features. Fit and Freeze learn its state from the rows of a bounded training; Roll
-// learns it row by row; Transform only applies it and may run in several goroutines, each with Buffers of its own.
+// Preparation turns input columns into a Matrix of features. Fit and Freeze learn its state
+// from the rows of a bounded training; Roll learns it row by row; Transform only applies it and
+// may run in several goroutines, each with Buffers of its own.
 type Preparation struct {
 	items  []*item
 	slots  []slot // by feature
@@ -69,7 +72,8 @@ type slot struct{ item, level int }
 // maxLevels bounds the levels counted before Freeze.
 const maxLevels = 100_000
 
-// NewPreparation checks items against the types of the input columns. Errors are *OptionError for the option "transform".
+// NewPreparation checks items against the types of the input columns. Errors are *OptionError
+// for the option "transform".
 func NewPreparation(items []Item, inputs []flow.Type) (*Preparation, error) {
 	p := &Preparation{}
 	for _, it := range items {
@@ -116,7 +120,7 @@ func orRaw(step string) string {
 	return step
 }
 
-// imputer turns the step ML_IMPUTER into the step behind it.
+// imputer replaces the step ML_IMPUTER by the step that follows it.
 func (x *item) imputer() {
 	word := x.typ.ID() == arrow.STRING
 	x.Step, x.Impute = "", "mean"
@@ -167,7 +171,8 @@ func (p *Preparation) layout() {
 	}
 }
 
-// Clone is a copy that later rows do not change: what a version published between two rows takes along.
+// Clone returns a copy that later rows do not change, for a version that is published between
+// two rows.
 func (p *Preparation) Clone() *Preparation {
 	c := &Preparation{slots: slices.Clone(p.slots), undone: p.undone}
 	for _, x := range p.items {
@@ -194,7 +199,7 @@ func (p *Preparation) Items() []Item {
 	return out
 }
 
-// Features are the columns of the matrices that Transform makes now.
+// Features returns the columns of the matrices that Transform returns now.
 func (p *Preparation) Features() []Feature {
 	out := make([]Feature, len(p.slots))
 	for i, s := range p.slots {
@@ -214,7 +219,8 @@ func (p *Preparation) Features() []Feature {
 // Undone counts the updates left out because a mean or deviation would not have been finite.
 func (p *Preparation) Undone() int64 { return p.undone }
 
-// Buffers is the working memory of one user of a Preparation; matrices made with it are valid until its next use.
+// Buffers is the working memory of one user of a Preparation; matrices made with it are valid
+// until its next use.
 type Buffers struct {
 	rows  int
 	nums  [][]float64 // by item
@@ -241,7 +247,8 @@ func reuseAll[T any](v [][]T, cols, rows int) [][]T {
 	return v
 }
 
-// decode brings the inputs into the buffers and marks the rows whose features are all there.
+// decode converts the inputs into the buffers and marks the rows whose features are all
+// present.
 func (p *Preparation) decode(cols []arrow.Array, rows int, b *Buffers) error {
 	b.rows = rows
 	b.nums, b.codes = reuseAll(b.nums, len(p.items), rows), reuseAll(b.codes, len(p.items), rows)
@@ -293,7 +300,7 @@ func onlyFinite(col []float64, ok []bool) {
 	}
 }
 
-// fill imputes by the state as it is.
+// fill imputes missing values with the present state.
 func (p *Preparation) fill(b *Buffers) {
 	for i, x := range p.items {
 		switch {
@@ -329,8 +336,8 @@ func (x *item) mostFrequent() int32 {
 	return int32(best)
 }
 
-// Transform prepares rows with the state as it is. ok tells the rows whose features are all there and finite; the others hold
-// values of no meaning.
+// Transform prepares rows with the present state. ok marks the rows whose features are all
+// present and finite; the values of other rows are undefined.
 func (p *Preparation) Transform(cols []arrow.Array, rows int, b *Buffers) (x Matrix, ok []bool, err error) {
 	if err := p.decode(cols, rows, b); err != nil {
 		return x, nil, err

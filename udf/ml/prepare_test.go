@@ -32,7 +32,7 @@ func TestSteps(t *testing.T) {
 	for _, c := range []struct {
 		item Item
 		col  arrow.Array
-		want string // features, rows as Transform gives them; - is not ok
+		want string // features, rows as returned by Transform; - is not ok
 	}{
 		{Item{Step: ""}, x, "[x] 1 3 - 5 -"},
 		{Item{Step: "ML_STANDARD_SCALER"}, x, fmt.Sprintf("[x] %.4g 0 - %.4g -", -2/d, 2/d)},
@@ -71,7 +71,14 @@ func TestSteps(t *testing.T) {
 		}
 		for _, p := range []*Preparation{p, loaded, p.Clone()} {
 			if got := show(t, p, cols, 5); got != c.want {
-				t.Errorf("%s%v of %s: %s, want %s", c.item.Step, c.item.Args, flow.TypeName(c.col.DataType()), got, c.want)
+				t.Errorf(
+					"%s%v of %s: %s, want %s",
+					c.item.Step,
+					c.item.Args,
+					flow.TypeName(c.col.DataType()),
+					got,
+					c.want,
+				)
 			}
 		}
 	}
@@ -132,7 +139,8 @@ func TestStepsRefused(t *testing.T) {
 	}
 }
 
-// TestRoll holds rolling preparation, in whatever cuts, against its definition: prepare by the state before, learn, prepare again.
+// TestRoll holds rolling preparation, in whatever cuts, against its definition: prepare by the
+// state before, learn, prepare again.
 func TestRoll(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n := rapid.IntRange(1, 40).Draw(rt, "rows")
@@ -146,9 +154,23 @@ func TestRoll(t *testing.T) {
 			}
 		}
 		cols := []arrow.Array{flow.Column(flow.Double, num...), flow.Column(flow.String, word...)}
-		items := []Item{{Input: 1, Name: "w", Step: "ML_ONE_HOT_ENCODER", Args: []any{int64(3)}, Impute: rapid.SampledFrom([]string{"", "most_frequent"}).Draw(rt, "impute")},
-			{Input: 0, Name: "n", Step: "ML_STANDARD_SCALER", Impute: rapid.SampledFrom([]string{"", "mean"}).Draw(rt, "impute")},
-			{Input: 0, Name: "m", Step: "ML_MIN_MAX_SCALER"}, {Input: 0, Name: "a", Step: "ML_MAX_ABS_SCALER"}}
+		items := []Item{
+			{
+				Input:  1,
+				Name:   "w",
+				Step:   "ML_ONE_HOT_ENCODER",
+				Args:   []any{int64(3)},
+				Impute: rapid.SampledFrom([]string{"", "most_frequent"}).Draw(rt, "impute"),
+			},
+			{
+				Input:  0,
+				Name:   "n",
+				Step:   "ML_STANDARD_SCALER",
+				Impute: rapid.SampledFrom([]string{"", "mean"}).Draw(rt, "impute"),
+			},
+			{Input: 0, Name: "m", Step: "ML_MIN_MAX_SCALER"},
+			{Input: 0, Name: "a", Step: "ML_MAX_ABS_SCALER"},
+		}
 		run := func(step int) (out []string, state []byte) {
 			p := mustPrepare(t, cols, items...)
 			var b Buffers
@@ -161,7 +183,7 @@ func TestRoll(t *testing.T) {
 				for r := range to - from {
 					line := fmt.Sprint(ok[r])
 					for c := range now.Cols {
-						if ok[r] && (now.Cols[c][r] != 0 || old.Cols[c][r] != 0) { // columns that come later are 0
+						if ok[r] && (now.Cols[c][r] != 0 || old.Cols[c][r] != 0) { // later columns are 0
 							line += fmt.Sprint(" ", c, ":", old.Cols[c][r], ",", now.Cols[c][r])
 						}
 					}
@@ -197,10 +219,16 @@ func TestRollStandard(t *testing.T) {
 	}
 }
 
-// TestCloneStays: rows learned after a clone was taken change the original alone; a word that is no UTF-8 never becomes a level.
+// TestCloneStays: rows that are learned after a clone change only the original; a word that is
+// not UTF-8 never becomes a level.
 func TestCloneStays(t *testing.T) {
 	cols := []arrow.Array{flow.Column(flow.Double, 2.0, 4.0, 6.0), flow.Column(flow.String, "a", "\xff", "b")}
-	p := mustPrepare(t, cols, Item{Name: "x", Step: "ML_STANDARD_SCALER"}, Item{Input: 1, Name: "w", Step: "ML_ONE_HOT_ENCODER"})
+	p := mustPrepare(
+		t,
+		cols,
+		Item{Name: "x", Step: "ML_STANDARD_SCALER"},
+		Item{Input: 1, Name: "w", Step: "ML_ONE_HOT_ENCODER"},
+	)
 	first := slice(cols, 0, 2)
 	if _, _, _, err := p.Roll(first, 2, nil, nil, new(Buffers)); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// itemState is what an item's bytes hold beside numbers.
+// itemState is the part of an item's encoding that is not numbers.
 type itemState struct {
 	Item
 	Levels []string `json:"levels,omitempty"`
@@ -45,7 +45,8 @@ func (p *Preparation) MarshalBinary() ([]byte, error) {
 	return out.MarshalBinary()
 }
 
-// LoadPreparation reads what MarshalBinary wrote, for input columns of the given types. Errors wrap ErrShape or ErrFormat.
+// LoadPreparation decodes the result of MarshalBinary, for input columns of the given types.
+// Errors wrap ErrShape or ErrFormat.
 func LoadPreparation(data []byte, inputs []flow.Type) (*Preparation, error) {
 	var in Payload
 	if err := in.UnmarshalBinary(data); err != nil {
@@ -82,7 +83,8 @@ func LoadPreparation(data []byte, inputs []flow.Type) (*Preparation, error) {
 	return p, nil
 }
 
-// jsonArg gives literals that went through JSON their kind back; a whole number serves for either kind of number.
+// jsonArg restores the kind of literals that were encoded as JSON; an integer is valid for
+// either kind of number.
 func jsonArg(v any) any {
 	switch v := v.(type) {
 	case float64:
@@ -126,7 +128,8 @@ func (x *item) restore(in *Payload, i int, names []string) error {
 	return err
 }
 
-// relay restores the order of features, in which each number has one slot and each one-hot level at most one.
+// relay restores the order of features, in which each number has one slot and each one-hot
+// level at most one.
 func (p *Preparation) relay(slots [][2]int) error {
 	p.slots = p.slots[:0]
 	for _, x := range p.items {

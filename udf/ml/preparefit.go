@@ -8,7 +8,8 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Fit learns from rows of input columns; w nil weighs all rows 1. Rows with a missing input teach only the columns that impute.
+// Fit learns from rows of input columns; w nil weighs all rows 1. Rows with a missing input
+// teach only the columns that impute.
 func (p *Preparation) Fit(cols []arrow.Array, rows int, w []float64, b *Buffers) error {
 	if err := p.decode(cols, rows, b); err != nil {
 		return err
@@ -30,7 +31,8 @@ func (p *Preparation) Fit(cols []arrow.Array, rows int, w []float64, b *Buffers)
 	}
 	for i, x := range p.items { // what imputes may be missing
 		for r := range rows {
-			if x.Impute == "" && (x.levels != nil && b.codes[i][r] == -2 || x.levels == nil && b.nums[i][r]-b.nums[i][r] != 0) {
+			if x.Impute == "" &&
+				(x.levels != nil && b.codes[i][r] == -2 || x.levels == nil && b.nums[i][r]-b.nums[i][r] != 0) {
 				b.ok[r] = false
 			}
 		}
@@ -56,8 +58,8 @@ func (x *item) count(codes []int32, use []bool, w []float64) {
 	}
 }
 
-// Freeze ends Fit: one-hot encoders keep their most frequent levels, in the order in which they were seen, and features are numbered
-// by item.
+// Freeze ends Fit: one-hot encoders keep their most frequent levels, in the order in which they
+// were seen, and features are numbered by item.
 func (p *Preparation) Freeze() {
 	for _, x := range p.items {
 		if x.oneHot {
@@ -94,8 +96,8 @@ func (x *item) keepTop() {
 	}
 }
 
-// admit makes levels of values that are none yet, row by row and within a row by item, so that their order does not depend on how
-// rows are grouped. whole: before Freeze, when every level is counted.
+// admit adds levels for new values, row by row and within a row by item, so that their order
+// does not depend on how rows are grouped. whole: before Freeze, while every level is counted.
 func (p *Preparation) admit(cols []arrow.Array, b *Buffers, whole bool) error {
 	grown := false
 	for i, x := range p.items {
@@ -104,7 +106,8 @@ func (p *Preparation) admit(cols []arrow.Array, b *Buffers, whole bool) error {
 	if !grown {
 		return nil
 	}
-	had, first := make([]int, len(p.items)), make([][]int, len(p.items)) // levels before, and the first row of each since
+	// levels before, and the first row of each since
+	had, first := make([]int, len(p.items)), make([][]int, len(p.items))
 	for i, x := range p.items {
 		if x.levels != nil {
 			had[i] = len(x.levels.Names)
@@ -141,7 +144,8 @@ func (p *Preparation) admit(cols []arrow.Array, b *Buffers, whole bool) error {
 		if err := x.levels.Codes(cols[x.Input], b.codes[i]); err != nil {
 			return err
 		}
-		for r, code := range b.codes[i] { // a row that is not learned from comes before its level does
+		for r, code := range b.codes[i] {
+			// a row that is not learned may contain a value before its level exists
 			if k := int(code) - had[i]; k >= 0 && r < first[i][k] {
 				b.codes[i][r] = -1
 			}

@@ -6,9 +6,16 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Roll prepares each row twice, before and after it is learned from: old for predicting it, now for learning it. use says which rows
-// may be learned from (nil: all); a row that is not ok never is. Features may be added at the right.
-func (p *Preparation) Roll(cols []arrow.Array, rows int, use []bool, w []float64, b *Buffers) (old, now Matrix, ok []bool, err error) {
+// Roll prepares each row twice, before and after it is learned: old for predicting it, now for
+// learning it. use selects the rows that may be learned (nil: all); a row that is not ok is
+// never learned. Features may be added at the right.
+func (p *Preparation) Roll(
+	cols []arrow.Array,
+	rows int,
+	use []bool,
+	w []float64,
+	b *Buffers,
+) (old, now Matrix, ok []bool, err error) {
 	if err := p.decode(cols, rows, b); err != nil {
 		return old, now, nil, err
 	}

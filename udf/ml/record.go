@@ -14,19 +14,21 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// chunkSize keeps a record of a model topic under a broker's usual limit of 1 MiB.
+// chunkSize keeps a record of a model topic below the usual broker limit of 1 MiB.
 const chunkSize = 900 << 10
 
 // manifestFormat is the newest form of version that this program writes and reads.
 const manifestFormat = 1
 
-// Key is what a model topic's record is about: chunk number Chunk of the payload of version ID, or its manifest (Chunk -1).
+// Key identifies a record of a model topic: chunk number Chunk of the payload of version ID, or
+// its manifest (Chunk -1).
 type Key struct {
 	ID    string
 	Chunk int
 }
 
-// String spells the key: v/ID/0000, v/ID/manifest. In the topics of early programs the id is the version's number, as 00000001.
+// String returns the key: v/ID/0000, v/ID/manifest. In topics of early versions of the program
+// the id is the version's number, as 00000001.
 func (k Key) String() string {
 	if k.Chunk < 0 {
 		return "v/" + k.ID + "/manifest"
@@ -34,10 +36,11 @@ func (k Key) String() string {
 	return fmt.Sprintf("v/%s/%04d", k.ID, k.Chunk)
 }
 
-// NumberID is the id that early programs gave to a version: its number.
+// NumberID returns the id that early versions of the program used for a version: its number.
 func NumberID(n int) string { return fmt.Sprintf("%08d", n) }
 
-// ParseKey reads a key of a version's record; ok is false for the topic's other records (default, alias/x, ..).
+// ParseKey reads a key of a version's record; ok is false for the topic's other records
+// (default, alias/x, ..).
 func ParseKey(key []byte) (k Key, ok bool) {
 	parts := strings.Split(string(key), "/")
 	if len(parts) != 3 || parts[0] != "v" || parts[1] == "" {
@@ -53,9 +56,11 @@ func ParseKey(key []byte) (k Key, ok bool) {
 	return k, err == nil && k.String() == string(key)
 }
 
-// Encode writes a version as records in the order in which they must be written: chunks, then the manifest. It fills the manifest's
-// fields that the bundle knows and returns it as written. Its number and its parent's are not written: they are the ranks of ids in the
-// topic, which show when it is read. Records have no time: the caller's transaction gives them one.
+// Encode returns the records of a version in the order in which they must be written: chunks,
+// then the manifest. It sets the manifest's fields that the bundle knows and returns the
+// manifest as written. The numbers of the version and its parent are not written: they are the
+// ranks of ids in the topic, known when it is read. Records have no timestamp: the caller's
+// transaction sets it.
 func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
 	if m.ID == "" || strings.Contains(m.ID, "/") {
 		return nil, m, fmt.Errorf("%q cannot be the id of a version", m.ID)
@@ -89,7 +94,12 @@ func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
 		records = append(records, topic.Record{Key: []byte(key.String()), Value: packed[:n:n]})
 		packed = packed[n:]
 	}
-	m.Payload = PayloadInfo{Codec: "zstd", Bytes: len(payload), Chunks: len(records), SHA256: hex.EncodeToString(sum[:])}
+	m.Payload = PayloadInfo{
+		Codec:  "zstd",
+		Bytes:  len(payload),
+		Chunks: len(records),
+		SHA256: hex.EncodeToString(sum[:]),
+	}
 	text, err := canonical(m)
 	if err != nil {
 		return nil, m, err
@@ -97,14 +107,20 @@ func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
 	return append(records, topic.Record{Key: []byte(Key{m.ID, -1}.String()), Value: text}), m, nil
 }
 
-// ReadManifest reads a manifest's bytes. A newer format wraps ErrFormat, anything unreadable ErrShape.
+// ReadManifest reads a manifest's bytes. A newer format wraps ErrFormat, anything unreadable
+// ErrShape.
 func ReadManifest(text []byte) (Manifest, error) {
 	var head struct{ Format int }
 	if err := json.Unmarshal(text, &head); err != nil {
 		return Manifest{}, fmt.Errorf("%w: manifest: %v", ErrShape, err)
 	}
 	if head.Format > manifestFormat {
-		return Manifest{}, fmt.Errorf("%w: manifest format %d, this program reads up to %d", ErrFormat, head.Format, manifestFormat)
+		return Manifest{}, fmt.Errorf(
+			"%w: manifest format %d, this program reads up to %d",
+			ErrFormat,
+			head.Format,
+			manifestFormat,
+		)
 	}
 	var m Manifest
 	if err := json.Unmarshal(text, &m); err != nil {
@@ -113,14 +129,16 @@ func ReadManifest(text []byte) (Manifest, error) {
 	if m.Payload.Codec != "zstd" {
 		return m, fmt.Errorf("%w: payload codec %q", ErrFormat, m.Payload.Codec)
 	}
-	if m.Payload.Bytes < 0 || m.Payload.Bytes > MaxPayload || m.Payload.Chunks < 0 || m.Payload.Chunks > MaxPayload/chunkSize+2 {
+	if m.Payload.Bytes < 0 || m.Payload.Bytes > MaxPayload || m.Payload.Chunks < 0 ||
+		m.Payload.Chunks > MaxPayload/chunkSize+2 {
 		return m, fmt.Errorf("%w: a payload of %d bytes in %d chunks", ErrShape, m.Payload.Bytes, m.Payload.Chunks)
 	}
 	return m, nil
 }
 
-// Decode reads a version from its records, in any order, and checks it: the manifest must be there (io is the caller's: a version
-// whose manifest has not come is not there yet), the chunks complete, the checksum right (ErrHash), the shapes as announced (ErrShape).
+// Decode decodes a version from its records, in any order, and validates it: the manifest
+// exists (a version without one is incomplete, which the caller handles), the chunks are
+// complete, the checksum is correct (ErrHash), and the shapes are as announced (ErrShape).
 func Decode(records []topic.Record) (*Bundle, Manifest, error) {
 	chunks := make(map[int][]byte, len(records))
 	var manifest []byte
@@ -163,8 +181,8 @@ func Decode(records []topic.Record) (*Bundle, Manifest, error) {
 	return b, m, nil
 }
 
-// unpack makes no more than the announced bytes, or 1 MiB if those are fewer (a frame of a few bytes may announce a larger window), whatever
-// the frame says.
+// unpack allocates no more than the announced size, or 1 MiB if that is less (a frame of a few
+// bytes may announce a larger window), whatever the frame claims.
 func unpack(packed []byte, size int) ([]byte, error) {
 	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(max(size, 1<<20))))
 	if err != nil {

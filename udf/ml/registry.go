@@ -24,7 +24,8 @@ func Types() []Type {
 	return out
 }
 
-// Lookup finds a type by name, whatever its case. Unknown: a *OptionError for the option "type" with the nearest name.
+// Lookup finds a type by name, whatever its case. Unknown: a *OptionError for the option "type"
+// with the nearest name.
 func Lookup(name string) (Type, error) {
 	names := make([]string, 0, len(types))
 	for _, t := range Types() {
@@ -33,27 +34,33 @@ func Lookup(name string) (Type, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return Type{}, &OptionError{Option: "type", Nearest: lang.Suggest(name, names), Legal: names, Reason: fmt.Sprintf("there is no model type %q", name)}
+	return Type{}, &OptionError{
+		Option:  "type",
+		Nearest: lang.Suggest(name, names),
+		Legal:   names,
+		Reason:  fmt.Sprintf("there is no model type %q", name),
+	}
 }
 
-// Errors that the engine maps to its codes. They are wrapped with what is wrong.
+// Errors that the engine maps to codes. They are wrapped with the cause.
 var (
-	ErrHash    = errors.New("the model's bytes do not match their checksum")           // SQ6301
-	ErrFormat  = errors.New("the model was written by a newer program")                // SQ6302
-	ErrShape   = errors.New("the model's bytes do not have the shape they announce")   // SQ6303
-	ErrLoss    = errors.New("the loss is not finite and no earlier pass can stand in") // SQ6203
-	ErrNoRows  = errors.New("no usable row to train on")                               // SQ6201
-	ErrCannot  = errors.New("the model's type does not have this function")            // SQ6006
-	ErrClasses = errors.New("the value is none of the declared classes")               // SQ6102
+	ErrHash    = errors.New("the model's bytes do not match their checksum")              // SQ6301
+	ErrFormat  = errors.New("the model was written by a newer program")                   // SQ6302
+	ErrShape   = errors.New("the model's bytes do not have the shape they announce")      // SQ6303
+	ErrLoss    = errors.New("the loss is not finite and there is no earlier pass to use") // SQ6203
+	ErrNoRows  = errors.New("no usable row to train on")                                  // SQ6201
+	ErrCannot  = errors.New("the model's type does not have this function")               // SQ6006
+	ErrClasses = errors.New("the value is none of the declared classes")                  // SQ6102
 )
 
-// OptionError says which option is wrong, and why (SQ6009). Nearest is a legal name close to what was written, or ""; Legal are all of
-// them, where they are few.
+// OptionError reports an invalid option, and the reason (SQ6009). Nearest is a legal name
+// similar to the given one, or ""; Legal lists all of them, if they are few.
 type OptionError struct {
 	Option, Nearest, Reason string
 	Legal                   []string
 }
 
+// Error names the option and the reason.
 func (e *OptionError) Error() string {
 	s := fmt.Sprintf("option %s: %s", e.Option, e.Reason)
 	if e.Nearest != "" {
@@ -62,12 +69,14 @@ func (e *OptionError) Error() string {
 	return s
 }
 
-// LayersError says which layer of a net does not fit (SQ6010). Layer counts from 1; 0 is the whole text.
+// LayersError reports an invalid layer of a net (SQ6010). Layer counts from 1; 0 is the whole
+// text.
 type LayersError struct {
 	Layer  int
 	Reason string
 }
 
+// Error names the layer and the reason.
 func (e *LayersError) Error() string {
 	if e.Layer == 0 {
 		return "layers do not fit: " + e.Reason

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// Rand draws from PCG started by (seed, purpose, index), so that no draw for one purpose shifts those of another.
+// Rand draws from a PCG seeded with (seed, purpose, index), so that draws for one purpose do
+// not affect another.
 type Rand struct{ pcg *rand.PCG }
 
 // NewRand starts a generator. The second half of its state is the FNV-1a hash of purpose and index.
@@ -27,7 +28,8 @@ func NewRand(seed uint64, purpose string, index int) Rand {
 // Float is uniform in [0, 1), in steps of 2^-53.
 func (r Rand) Float() float64 { return float64(r.pcg.Uint64()>>11) * (1.0 / (1 << 53)) }
 
-// Below is uniform in [0, n), n > 0, by the upper half of a product: its bias, below n/2^64, cannot be seen.
+// Below is uniform in [0, n), n > 0, by the upper half of a product: its bias, below n/2^64,
+// cannot be seen.
 func (r Rand) Below(n int) int {
 	hi, _ := bits.Mul64(r.pcg.Uint64(), uint64(n))
 	return int(hi)

@@ -5,10 +5,12 @@ import (
 	"math"
 )
 
-// tileRows is how many rows are turned from columns to rows at once: a tile of some dozens of features stays in the first cache.
+// tileRows is the number of rows that are transposed at once: a tile of some dozens of features
+// fits into the first-level cache.
 const tileRows = 64
 
-// tile is a few rows laid out by row, each padded with zeros to a multiple of 8 values, so that a dot product has no tail.
+// tile is a few rows in row order, each padded with zeros to a multiple of 8 values, so that a
+// dot product needs no remainder loop.
 type tile struct {
 	values []float64
 	stride int
@@ -39,7 +41,8 @@ func (t *tile) gather(m Matrix, from, n, features int) {
 
 func (t *tile) row(r int) []float64 { return t.values[r*t.stride : (r+1)*t.stride] }
 
-// dot is the product of two rows of equal length, a multiple of 8, in eight lanes and a fixed final tree.
+// dot is the product of two rows of equal length, a multiple of 8, in eight lanes and a fixed
+// final tree.
 func dot(a, b []float64) float64 {
 	var s0, s1, s2, s3, s4, s5, s6, s7 float64
 	for len(a) >= 8 && len(b) >= 8 {
@@ -68,8 +71,9 @@ func widen(v []float64, rows, from, to int) []float64 {
 	return out
 }
 
-// reservoir keeps rows for learners that pass over them more than once: all of them up to max, then a uniform sample of all seen
-// (Vitter's algorithm R, 1985). Rows lie one after the other.
+// reservoir stores rows for learners that pass over them more than once: all of them up to max,
+// then a uniform sample of all seen (Vitter's algorithm R, 1985). Rows are stored
+// consecutively.
 type reservoir[T float32 | float64] struct {
 	max, width int
 	rows       []T
@@ -82,7 +86,8 @@ func newReservoir[T float32 | float64](max, width int, seed uint64) reservoir[T]
 	return reservoir[T]{max: max, width: width, rand: NewRand(seed, "reservoir", 0)}
 }
 
-// add takes the rows of x that are finite; limit clamps their values so that squares stay finite in T. It returns how many were not.
+// add takes the rows of x that are finite; limit clamps their values so that squares stay
+// finite in T. It returns how many were not.
 func (v *reservoir[T]) add(x Matrix, w []float64, limit float64) (skipped int) {
 	v.grow(len(x.Cols))
 	for r := range x.Rows {
@@ -116,7 +121,7 @@ func (v *reservoir[T]) add(x Matrix, w []float64, limit float64) (skipped int) {
 	return skipped
 }
 
-// weigh makes the weights' column when the first weight other than 1 comes.
+// weigh creates the column of weights when the first weight other than 1 arrives.
 func (v *reservoir[T]) weigh(at int, w, limit float64) {
 	if v.weights == nil {
 		if w == 1 {

@@ -12,8 +12,9 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Scoring is one user's working memory for a bundle. Read a batch, then ask for what is wanted: the functions of one batch share the
-// prepared features and the prediction. A row with a missing feature, or whose result would not be finite, has NULL everywhere.
+// Scoring is one user's working memory for a bundle. After Read of a batch, its functions share
+// the prepared features and the prediction. A row with a missing feature, or whose result would
+// not be finite, is NULL everywhere.
 type Scoring struct {
 	*Bundle
 	buf      Buffers
@@ -27,7 +28,7 @@ type Scoring struct {
 	assigned bool // out and dist are filled, for types that Assign
 }
 
-// NewScoring makes working memory.
+// NewScoring returns working memory for the bundle.
 func (b *Bundle) NewScoring() *Scoring { return &Scoring{Bundle: b} }
 
 // Read prepares rows of input columns, in the order of Inputs.
@@ -59,7 +60,7 @@ func (s *Scoring) Missing() int {
 	return n
 }
 
-// task is what the type's predictions mean.
+// task returns the meaning of the type's predictions.
 func (b *Bundle) task() Task {
 	t, err := Lookup(b.Spec.Type)
 	if err != nil {
@@ -68,8 +69,8 @@ func (b *Bundle) task() Task {
 	return t.Task
 }
 
-// Raw is the prediction as the model makes it (class number, value, score, cluster) and which rows have one; both valid until the
-// next Read.
+// Raw returns the prediction of the model (class number, value, score, cluster) and which rows
+// have one; both are valid until the next Read.
 func (s *Scoring) Raw() ([]float64, []bool, error) {
 	if !s.done {
 		if err := s.Model.Predict(s.x, s.out); err != nil {
@@ -81,7 +82,8 @@ func (s *Scoring) Raw() ([]float64, []bool, error) {
 	return s.out, s.ok, nil
 }
 
-// PredictType is the type of PREDICT: that of the target for classifiers, INT for clusters, else DOUBLE.
+// PredictType returns the type of PREDICT: the type of the target for classifiers, INT for
+// clusters, else DOUBLE.
 func (b *Bundle) PredictType() flow.Type {
 	switch b.task() {
 	case Classify:
@@ -153,7 +155,7 @@ func (s *Scoring) classes(out []float64, ok []bool) (arrow.Array, error) {
 	return b.NewArray(), nil
 }
 
-// parseLevel reads back what Level spelled.
+// parseLevel parses the result of Level.
 func parseLevel(name string, t flow.Type) (any, error) {
 	var v any
 	var err error
@@ -179,7 +181,8 @@ func parseLevel(name string, t flow.Type) (any, error) {
 	return v, nil
 }
 
-// RawProba is the probability of each class by column; a type without it has no columns. Valid until the next Read.
+// RawProba is the probability of each class by column; a type without it has no columns. Valid
+// until the next Read.
 func (s *Scoring) RawProba() (Matrix, error) {
 	m, is := s.Model.(Prober)
 	if !is || s.task() != Classify {
@@ -217,7 +220,8 @@ func (s *Scoring) Proba() (arrow.Array, error) {
 	return b.NewArray(), nil
 }
 
-// scores is the anomaly score: the prediction of anomaly types, the distance to the nearest centre of clusters.
+// scores is the anomaly score: the prediction of anomaly types, the distance to the nearest
+// centre of clusters.
 func (s *Scoring) scores() ([]float64, []bool, error) {
 	if s.task() == Anomaly {
 		return s.Raw()
@@ -293,7 +297,8 @@ func (s *Scoring) Distance() (arrow.Array, error) {
 // ExplainType is the type of EXPLAIN.
 var ExplainType = flow.Array(flow.Struct(flow.Field("FEATURE", flow.String), flow.Field("PART", flow.Double)))
 
-// Explain is the k features with the largest parts by absolute value, largest first, equal ones in order. A type without it: ErrCannot.
+// Explain is the k features with the largest parts by absolute value, largest first, equal ones
+// in order. A type without it: ErrCannot.
 func (s *Scoring) Explain(k int) (arrow.Array, error) {
 	m, is := s.Model.(Explainer)
 	if !is {

@@ -5,9 +5,10 @@ import (
 	"math"
 )
 
-// sketch counts scores in bins of equal ratio, 64 per doubling from 2^-64 to 2^64, so that quantiles are within 1 % and an AUC of
-// scores or probabilities is off by less than the share of pairs within one bin. Scores near 1 are mirrored below it, where
-// probabilities of 0.999 and 0.9999 must differ: a score s > 1/2 up to 1 is binned by 1-s.
+// sketch counts scores in bins of equal ratio, 64 per doubling from 2^-64 to 2^64, so that
+// quantiles are within 1 % and an AUC of scores or probabilities is off by less than the share
+// of pairs within one bin. Scores near 1 are mirrored below it, where probabilities of 0.999
+// and 0.9999 must differ: a score s > 1/2 up to 1 is binned by 1-s.
 type sketch struct {
 	bins  []float64
 	total float64
@@ -77,7 +78,7 @@ func sketchValue(bin int) float64 {
 	}
 }
 
-// quantile is the score below which a share q of the weight lies; NaN when empty.
+// quantile returns the score below which a share q of the weight lies; NaN if it is empty.
 func (k *sketch) quantile(q float64) float64 {
 	if k.total == 0 {
 		return math.NaN()
@@ -105,7 +106,8 @@ func (k *sketch) merged(o *sketch) *sketch {
 	return m
 }
 
-// auc is the probability that a positive's score is above a negative's; scores of one bin count half. NaN without one of either.
+// auc is the probability that a positive's score is above a negative's; scores of one bin count
+// half. NaN without one of either.
 func auc(positive, negative *sketch) float64 {
 	if positive.total == 0 || negative.total == 0 {
 		return math.NaN()

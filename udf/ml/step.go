@@ -12,7 +12,7 @@ import (
 // StepType declares a preparation step: an ML_ function of TRANSFORM.
 type StepType struct {
 	Name, Doc string
-	Nominal   bool   // takes words as well as numbers, and makes levels of them
+	Nominal   bool   // accepts words as well as numbers, and makes levels of them
 	Args      string // the arguments after x, as the manual writes them
 	check     func(args []any) error
 	number    func(args []any) scaler // the step of a number; nil for encoders
@@ -32,7 +32,8 @@ func Steps() []StepType {
 	return out
 }
 
-// LookupStep finds a step by name, whatever its case; "" is the number as it is. Unknown: a *OptionError with the nearest name.
+// LookupStep returns a step by name, ignoring case; "" is the unchanged number. Unknown: a
+// *OptionError with the nearest name.
 func LookupStep(name string) (StepType, error) {
 	var names []string
 	for _, s := range Steps() {
@@ -41,16 +42,22 @@ func LookupStep(name string) (StepType, error) {
 		}
 		names = append(names, s.Name)
 	}
-	return StepType{}, &OptionError{Option: "transform", Nearest: lang.Suggest(name, names), Reason: fmt.Sprintf("there is no preparation %q", name)}
+	return StepType{}, &OptionError{
+		Option:  "transform",
+		Nearest: lang.Suggest(name, names),
+		Reason:  fmt.Sprintf("there is no preparation %q", name),
+	}
 }
 
-// scaler is a step from a number to a number. use says which rows are learned from (nil: all).
+// scaler is a step from a number to a number. use selects the rows that are learned (nil: all).
 type scaler interface {
-	// fit learns rows and returns how many updates were left out because the state would not have been finite.
+	// fit learns rows and returns how many updates were left out because the state would not
+	// have been finite.
 	fit(x []float64, use []bool, w []float64) int64
 	// apply transforms; out may be x.
 	apply(x, out []float64)
-	// roll transforms each row by the state before it, learns it, and transforms it again. It returns as fit.
+	// roll transforms each row by the state before it, learns it, and transforms it again. It
+	// returns as fit.
 	roll(x []float64, use []bool, w []float64, old, now []float64) int64
 	state() []float64
 	restore([]float64) error
@@ -63,7 +70,9 @@ func noArgs(args []any) error {
 	return nil
 }
 
-var _ = step(StepType{Name: "", Doc: "the number as it is", check: noArgs, number: func([]any) scaler { return asIs{} }})
+var _ = step(
+	StepType{Name: "", Doc: "the number as it is", check: noArgs, number: func([]any) scaler { return asIs{} }},
+)
 
 // asIs leaves the number alone.
 type asIs struct{}
@@ -81,7 +90,8 @@ func (asIs) roll(x []float64, _ []bool, _ []float64, old, now []float64) int64 {
 var _ = step(StepType{Name: "ML_STANDARD_SCALER", check: noArgs, number: func([]any) scaler { return new(standard) },
 	Doc: "the number less its mean, in standard deviations (of the population; a deviation of 0 divides by 1)"})
 
-// standard keeps mean and sum of squared deviations (Welford 1962; West 1979 for weights).
+// standard stores the mean and the sum of squared deviations (Welford 1962; West 1979 for
+// weights).
 type standard struct{ n, mean, m2 float64 }
 
 func (s *standard) deviation() float64 {
@@ -304,8 +314,16 @@ func (s *maxAbs) restore(v []float64) error {
 	return nil
 }
 
-var _ = step(StepType{Name: "ML_IMPUTER", Args: "[, 'mean'|'most_frequent']", Nominal: true, check: checkImputer, number: func([]any) scaler { return asIs{} },
-	Doc: "the value, or where it is missing the mean (of numbers) or the most frequent value (of words) seen in training"})
+var _ = step(
+	StepType{
+		Name:    "ML_IMPUTER",
+		Args:    "[, 'mean'|'most_frequent']",
+		Nominal: true,
+		check:   checkImputer,
+		number:  func([]any) scaler { return asIs{} },
+		Doc:     "the value, or where it is missing the mean (of numbers) or the most frequent value (of words) seen in training",
+	},
+)
 
 func checkImputer(args []any) error {
 	if len(args) == 0 {
@@ -318,7 +336,7 @@ func checkImputer(args []any) error {
 }
 
 var _ = step(StepType{Name: "ML_ONE_HOT_ENCODER", Args: "[, top_k]", Nominal: true, check: checkTop,
-	Doc: "a feature of 0 and 1 for each of the top_k (100) values, as first seen; a value never seen in training gives zeros"})
+	Doc: "a feature of 0 and 1 for each of the top_k (100) values, in the order of first occurrence; all are 0 for a value never seen in training"})
 
 func checkTop(args []any) error {
 	if len(args) == 0 {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Scores writes the anomaly score of each row: the prediction of an anomaly type, the distance to the nearest centre of one that
-// Assigns. Other types: ErrCannot.
+// Scores writes the anomaly score of each row: the prediction of an anomaly type, the distance
+// to the nearest centre of one that Assigns. Other types: ErrCannot.
 func Scores(t Type, m Model, x Matrix, out []float64) error {
 	if t.Task == Anomaly {
 		return m.Predict(x, out)
@@ -18,8 +18,9 @@ func Scores(t Type, m Model, x Matrix, out []float64) error {
 	return ErrCannot
 }
 
-// TrainingThreshold is the threshold that the option means for a model, over the rows its learner holds. ok is false when the type has
-// no scores, the learner no rows, or the option is 'none'.
+// TrainingThreshold is the threshold that the option means for a model, over the rows its
+// learner holds. ok is false when the type has no scores, the learner no rows, or the option is
+// 'none'.
 func TrainingThreshold(t Type, l Learner, m Model, option any) (threshold float64, ok bool, err error) {
 	_, assigns := m.(Assigner)
 	if t.Task != Anomaly && !assigns {
@@ -37,8 +38,9 @@ func TrainingThreshold(t Type, l Learner, m Model, option any) (threshold float6
 	return threshold, ok && err == nil, err
 }
 
-// Threshold is the score above which a row is an anomaly, by the option's value over the scores of the training rows: 'quantile:q'
-// interpolates between the two nearest. ok is false for 'none' and when there is no score. scores is reordered.
+// Threshold is the score above which a row is an anomaly, by the option's value over the scores
+// of the training rows: 'quantile:q' interpolates between the two nearest. ok is false for
+// 'none' and when there is no score. scores is reordered.
 func Threshold(option any, scores []float64) (threshold float64, ok bool) {
 	switch v := option.(type) {
 	case float64:

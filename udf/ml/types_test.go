@@ -36,7 +36,8 @@ func passAll(t *testing.T, l Learner) {
 	}
 }
 
-// TestLogisticByHand pins two steps of gradient descent: p = 1/2, w = 0.5*lr*x, then p = sigmoid(w x + b).
+// TestLogisticByHand pins two steps of gradient descent: p = 1/2, w = 0.5*lr*x, then p =
+// sigmoid(w x + b).
 func TestLogisticByHand(t *testing.T) {
 	l := grow(t, "logistic_regression", Event, 1, map[string]any{"lr": 0.1})
 	x := Matrix{2, [][]float64{{2, 4}}}
@@ -52,7 +53,8 @@ func TestLogisticByHand(t *testing.T) {
 	}
 }
 
-// TestClassesGrow: a third class turns the binary model into a softmax that says the same of the first two, and is then learned.
+// TestClassesGrow: a third class turns the binary model into an equivalent softmax, and is then
+// learned.
 func TestClassesGrow(t *testing.T) {
 	for _, name := range []string{"logistic_regression", "softmax_regression"} {
 		l := grow(t, name, Event, 2, map[string]any{"lr": 0.1})
@@ -77,7 +79,8 @@ func TestClassesGrow(t *testing.T) {
 		before := probe(l.Model())
 		if name == "logistic_regression" {
 			l.(*linear).admit(2)
-			for i, p := range probe(l.Model()) { // the new class takes half of class 0's odds; the ratio of the others stays
+			for i, p := range probe(l.Model()) {
+				// the new class takes half of class 0's odds; the ratio of the others stays
 				odds := before[i] / (1 - before[i])
 				if want := odds / (odds + 2); math.Abs(p-want) > 1e-9 {
 					t.Fatalf("row %d: probability %v, want %v", i, p, want)
@@ -109,13 +112,15 @@ func TestKMeansRule(t *testing.T) {
 	must(t, l.Learn(Matrix{5, [][]float64{{1, 3, 5, 9, 100}}}, nil, nil))
 	table, err := l.Model().(Inspector).Table("centroids", nil)
 	must(t, err)
-	// 2 (n 2); (2*1 + 14)/(1+2) = 16/3 (n 3); the half-filled batch counts in a model: (16/3*1.5 + 100)/2.5
+	// 2 (n 2); (2*1 + 14)/(1+2) = 16/3 (n 3); the half-filled batch counts in a model:
+	// (16/3*1.5 + 100)/2.5
 	if got, want := table.Rows[0][2].(float64), (16.0/3*1.5+100)/2.5; math.Abs(got-want) > 1e-12 {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
 
-// TestKMeansFinds: Lloyd's passes find separate clusters, and their error is the within-cluster sum of squares.
+// TestKMeansFinds: Lloyd's passes find separate clusters, and their error is the within-cluster
+// sum of squares.
 func TestKMeansFinds(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	const n = 900
@@ -164,7 +169,8 @@ func carlike(n int) Matrix {
 	return x
 }
 
-// TestAutoencoderStops: a training that is cut short keeps its best pass; one whose loss explodes keeps the best before, or says so.
+// TestAutoencoderStops: an interrupted training returns its best pass; one whose loss diverges
+// returns the best earlier pass, or the error.
 func TestAutoencoderStops(t *testing.T) {
 	x := carlike(1000)
 	l := grow(t, "autoencoder", Once, 6, map[string]any{"layers": "8:tanh,2:linear,8:tanh", "epochs": int64(50)})
@@ -201,7 +207,8 @@ func TestAutoencoderStops(t *testing.T) {
 	}
 }
 
-// TestAutoencoderEvents: learning by events brings the score of usual rows down and leaves that of odd ones up.
+// TestAutoencoderEvents: learning by events reduces the score of usual rows but not that of
+// unusual ones.
 func TestAutoencoderEvents(t *testing.T) {
 	x := carlike(20_000)
 	l := grow(t, "autoencoder", Event, 6, map[string]any{"layers": "8:tanh,2:linear,8:tanh", "lr": 0.01})
@@ -261,7 +268,7 @@ func TestMean(t *testing.T) {
 	}
 }
 
-// TestReservoir: every row is as likely to be kept, and weights stay beside their rows.
+// TestReservoir: every row is equally likely to be stored, and weights stay with their rows.
 func TestReservoir(t *testing.T) {
 	v := newReservoir[float64](100, 1, 1)
 	n := 1000

@@ -1,5 +1,6 @@
-// Package fmath holds the transcendental functions of learners, equal bit for bit on every machine: Go's own are assembly on some.
-// Products are rounded before they are added (no fused operation), so that a compiler for a machine with FMA gives the same bits.
+// Package fmath implements the transcendental functions of learners, with equal bits on every
+// machine: Go's own are assembly on some. Products are rounded before they are added (no fused
+// operation), so that compilers for machines with FMA produce the same bits.
 package fmath
 
 import "math"
@@ -9,8 +10,9 @@ const (
 	ln2Lo = 1.90821492927058770002e-10
 )
 
-// Exp is e to the x, within 1 unit in the last place or so; 0 below -745.2, +Inf above 709.79. The argument is brought to
-// |r| <= ln(2)/2, where e^r = 1 + 2r/(2 - r - r^2 P(r^2)...) by Remez' polynomial of fdlibm's description.
+// Exp returns e to the x, within about 1 unit in the last place; 0 below -745.2, +Inf above
+// 709.79. The argument is reduced to |r| <= ln(2)/2, where e^r = 1 + 2r/(2 - r - r^2 P(r^2)...)
+// by Remez' polynomial of fdlibm's description.
 func Exp(x float64) float64 {
 	switch {
 	case x != x:
@@ -46,7 +48,8 @@ func scale(y float64, k int) float64 {
 	return y * math.Float64frombits(uint64(k+1023)<<52)
 }
 
-// Log is the natural logarithm; -Inf at 0, NaN below. With x = 2^k (1+f), s = f/(2+f): log(1+f) = 2s + s R(s^2).
+// Log is the natural logarithm; -Inf at 0, NaN below. With x = 2^k (1+f), s = f/(2+f): log(1+f)
+// = 2s + s R(s^2).
 func Log(x float64) float64 {
 	switch {
 	case x != x || math.IsInf(x, 1):

@@ -1,4 +1,5 @@
-// Package mltest is what every model type must pass, the built-in ones and those of an embedder.
+// Package mltest is the test suite that every model type must pass, the built-in ones and those
+// of an embedder.
 package mltest
 
 import (
@@ -13,9 +14,11 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// Model holds a type against the contracts of Learner and Model, in each way in which it can be trained: rows cut into calls of 1, 7
-// and 1,024 leave equal bytes; marshalled, loaded and gone on is never stopped; NaN, Inf, 1e308, subnormals, one class, a constant
-// column and no rows give finite predictions for finite rows; a prediction allocates nothing; broken bytes are an error.
+// Model tests a type against the contracts of Learner and Model, in each way in which it can be
+// trained: rows divided into calls of 1, 7 and 1,024 result in equal bytes; marshalling,
+// loading and continuing is the same as never stopping; NaN, Inf, 1e308, subnormals, one class,
+// a constant column and no rows have finite predictions for finite rows; a prediction allocates
+// nothing; corrupt bytes are an error.
 func Model(t *testing.T, typ ml.Type) {
 	for mode, name := range map[ml.Modes]string{ml.Once: "once", ml.Event: "event"} {
 		if !typ.Trains.Has(mode) {
@@ -24,7 +27,7 @@ func Model(t *testing.T, typ ml.Type) {
 		t.Run(typ.Name+"/"+name, func(t *testing.T) {
 			k := kit{t, typ, mode}
 			t.Run("rows split", k.split)
-			t.Run("stop and go on", k.resume)
+			t.Run("stop and continue", k.resume)
 			t.Run("odd rows", k.odd)
 			t.Run("no rows", k.empty)
 			t.Run("saved model", k.saved)
@@ -158,7 +161,18 @@ func (k kit) resume(t *testing.T) {
 }
 
 func (k kit) odd(t *testing.T) {
-	values := []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e308, -1e308, math.MaxFloat64, 5e-324, -5e-324, 0, math.Copysign(0, -1)}
+	values := []float64{
+		math.NaN(),
+		math.Inf(1),
+		math.Inf(-1),
+		1e308,
+		-1e308,
+		math.MaxFloat64,
+		5e-324,
+		-5e-324,
+		0,
+		math.Copysign(0, -1),
+	}
 	x, y := sample(300)
 	for i, v := range values {
 		x.Cols[i%features][20*i] = v
@@ -184,7 +198,7 @@ func (k kit) odd(t *testing.T) {
 			}
 		}
 		k.proba(t, m, clean)
-		for c := range clean.Cols { // and finite but extreme rows must not give NaN probabilities
+		for c := range clean.Cols { // finite but extreme rows must not have NaN probabilities
 			clean.Cols[c][0] = 1e308 * float64(1-2*(c%2))
 		}
 		k.proba(t, m, clean)

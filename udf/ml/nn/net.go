@@ -1,6 +1,7 @@
-// Package nn holds the small dense nets of float32: a forward and a backward descent over blocks of rows, by column, and the two
-// optimizers. Weights of four units are broadcast against two rows at a time; each unit's sum runs over its inputs in order, and each
-// gradient's over the rows in order, so a vector form over rows gives the same bits.
+// Package nn implements small dense nets of float32: a forward and a backward pass over blocks
+// of rows, by column, and the two optimizers. Weights of four units are broadcast against two
+// rows at a time; each unit's sum runs over its inputs in order, and each gradient's over the
+// rows in order, so a vectorized form over rows has the same bits.
 package nn
 
 import (
@@ -10,7 +11,8 @@ import (
 	"github.com/streamql/streamql/udf/ml/fmath"
 )
 
-// Block is the number of rows a descent works on at once: the blocks of a net of some dozens of units stay in the first cache.
+// Block is the number of rows that are processed at once: the blocks of a net of some dozens of
+// units fit into the first-level cache.
 const Block = 64
 
 // Lane is one unit's values in the rows of a block.
@@ -30,6 +32,7 @@ const (
 
 var names = []string{"linear", "relu", "tanh", "sigmoid", "softmax"}
 
+// String returns the name.
 func (a Activation) String() string { return names[a] }
 
 // ParseActivation reads an activation's name.
@@ -63,7 +66,8 @@ func Size(layers []Layer) int {
 	return n
 }
 
-// New makes a net with weights drawn uniformly within +-sqrt(6/(in+out)) (Glorot and Bengio 2010) and biases 0. draw is uniform in [0, 1).
+// New returns a net with weights drawn uniformly within +-sqrt(6/(in+out)) (Glorot and Bengio
+// 2010) and biases 0. draw is uniform in [0, 1).
 func New(layers []Layer, draw func() float64) *Net {
 	n := &Net{Layers: layers, Params: make([]float32, Size(layers))}
 	at := 0
@@ -77,7 +81,8 @@ func New(layers []Layer, draw func() float64) *Net {
 	return n
 }
 
-// packed is a layer's weights in the order the kernels walk: for each four units, their weights per input.
+// packed is a layer's weights in the order the kernels walk: for each four units, their weights
+// per input.
 type packed struct {
 	Layer
 	panels [][4]float32 // ceil(Out/4) x In
@@ -135,13 +140,14 @@ func (n *Net) Freeze() *Scorer {
 // Scratch is the values of one block between layers; one goroutine uses it at a time.
 type Scratch struct{ a, b []Lane }
 
-// Scratch makes working memory for the net.
+// Scratch returns working memory for the net.
 func (s *Scorer) Scratch() *Scratch { return &Scratch{make([]Lane, s.width), make([]Lane, s.width)} }
 
 // Input is where the block's inputs go, a lane per feature.
 func (s *Scorer) Input(c *Scratch) []Lane { return c.a[:s.layers[0].In] }
 
-// Forward runs the first rows rows of Input through layers [0, upto) and returns the last one's lanes. The inputs are overwritten.
+// Forward runs the first rows rows of Input through layers [0, upto) and returns the last one's
+// lanes. The inputs are overwritten.
 func (s *Scorer) Forward(c *Scratch, rows, upto int) []Lane {
 	in, out := c.a, c.b
 	for i := range s.layers[:upto] {
@@ -153,7 +159,8 @@ func (s *Scorer) Forward(c *Scratch, rows, upto int) []Lane {
 	return in[:s.layers[upto-1].Out]
 }
 
-// affine writes out = weights x in + bias for four units and two rows at a time; an odd last row takes a neighbour with it.
+// affine writes out = weights x in + bias for four units and two rows at a time; an odd last
+// row takes a neighbour with it.
 func affine(out, in []Lane, panels, bias [][4]float32, rows int) {
 	n := len(in)
 	for g := range bias {

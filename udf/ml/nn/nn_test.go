@@ -18,7 +18,8 @@ func fill(lanes []Lane, r *rand.Rand) {
 	}
 }
 
-// TestForward holds the blocked kernels against the plain definition, for odd widths and odd row counts.
+// TestForward holds the blocked kernels against the plain definition, for odd widths and odd
+// row counts.
 func TestForward(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, layers := range [][]Layer{demo(), {{3, 5, Sigmoid}, {5, 3, Softmax}}, {{1, 1, Linear}}} {
@@ -78,7 +79,8 @@ func plain(n *Net, x []float64) []float64 {
 	return x
 }
 
-// TestBackward holds the gradient of a squared loss against differences of the loss in double precision.
+// TestBackward holds the gradient of a squared loss against differences of the loss in double
+// precision.
 func TestBackward(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, layers := range [][]Layer{{{4, 6, Tanh}, {6, 3, Sigmoid}, {3, 4, Linear}}, {{3, 5, Tanh}, {5, 3, Softmax}}, {{2, 5, ReLU}, {5, 2, Linear}}} {

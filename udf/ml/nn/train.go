@@ -2,8 +2,8 @@ package nn
 
 import "math"
 
-// Trainer descends a net and its gradient. Use: for each batch, for each block of its rows: Forward, write the loss' gradient by the
-// output into Delta, Backward; then Step.
+// Trainer descends a net and its gradient. Use: for each batch, for each block of its rows:
+// Forward, write the loss' gradient by the output into Delta, Backward; then Step.
 type Trainer struct {
 	*Net
 	Opt   Optimizer
@@ -14,7 +14,7 @@ type Trainer struct {
 	grad  []float32
 }
 
-// NewTrainer makes a trainer of the net.
+// NewTrainer returns a trainer of the net.
 func NewTrainer(n *Net, opt Optimizer) *Trainer {
 	t := &Trainer{Net: n, Opt: opt, grad: make([]float32, len(n.Params))}
 	at := 0
@@ -22,7 +22,14 @@ func NewTrainer(n *Net, opt Optimizer) *Trainer {
 	t.acts = append(t.acts, lanes(n.Layers[0].In))
 	for _, l := range n.Layers {
 		t.fwd = append(t.fwd, pack(l, n.Params[at:]))
-		t.back = append(t.back, packed{Layer: Layer{In: l.Out, Out: l.In}, panels: make([][4]float32, groups(l.In)*l.Out), bias: make([][4]float32, groups(l.In))})
+		t.back = append(
+			t.back,
+			packed{
+				Layer:  Layer{In: l.Out, Out: l.In},
+				panels: make([][4]float32, groups(l.In)*l.Out),
+				bias:   make([][4]float32, groups(l.In)),
+			},
+		)
 		t.acts = append(t.acts, lanes(l.Out))
 		t.delta = append(t.delta, lanes(l.Out))
 		at += l.Out * (l.In + 1)
@@ -31,7 +38,7 @@ func NewTrainer(n *Net, opt Optimizer) *Trainer {
 	return t
 }
 
-// Repack reads the net's parameters again, after someone else wrote them.
+// Repack reads the net's parameters again after they were changed from outside.
 func (t *Trainer) Repack() {
 	at := 0
 	for i, l := range t.Layers {
@@ -41,10 +48,15 @@ func (t *Trainer) Repack() {
 	}
 }
 
-// Input is where a block's inputs go. Output and Delta are the last layer's values and their gradient.
-func (t *Trainer) Input() []Lane  { return t.acts[0][:t.Layers[0].In] }
+// Input is where a block's inputs go. Output and Delta are the last layer's values and their
+// gradient.
+func (t *Trainer) Input() []Lane { return t.acts[0][:t.Layers[0].In] }
+
+// Output returns the output of the last forward pass.
 func (t *Trainer) Output() []Lane { return t.acts[len(t.Layers)][:t.Layers[len(t.Layers)-1].Out] }
-func (t *Trainer) Delta() []Lane  { return t.delta[len(t.Layers)-1][:t.Layers[len(t.Layers)-1].Out] }
+
+// Delta returns the gradient of the loss with respect to the output, which the caller sets.
+func (t *Trainer) Delta() []Lane { return t.delta[len(t.Layers)-1][:t.Layers[len(t.Layers)-1].Out] }
 
 // Hidden is the values of layer i's units.
 func (t *Trainer) Hidden(i int) []Lane { return t.acts[i+1][:t.Layers[i].Out] }
@@ -58,8 +70,8 @@ func (t *Trainer) Forward(rows int) {
 	}
 }
 
-// Backward adds the block's gradient. l1 is added, with the sign of the value and per row's weight, to the gradient by layer 0's
-// output (an activity penalty); weights nil: 1.
+// Backward adds the block's gradient. l1 is added, with the sign of the value and per row's
+// weight, to the gradient by layer 0's output (an activity penalty); weights nil: 1.
 func (t *Trainer) Backward(rows int, l1 float32, weights []float32) {
 	at := len(t.Params)
 	for i := len(t.Layers) - 1; i >= 0; i-- {
@@ -89,8 +101,8 @@ func (t *Trainer) Backward(rows int, l1 float32, weights []float32) {
 	}
 }
 
-// Step moves the parameters by the gathered gradient and clears it. It reports false, and moves nothing, when a parameter or the
-// optimizer's memory of it would not be finite.
+// Step moves the parameters by the gathered gradient and clears it. It reports false, and moves
+// nothing, when a parameter or the optimizer's memory of it would not be finite.
 func (t *Trainer) Step() bool {
 	ok := t.Opt.Step(t.Params, t.grad)
 	clear(t.grad)
@@ -161,7 +173,8 @@ func derive(act Activation, delta, out []Lane, rows int) {
 	}
 }
 
-// outer adds delta x in, summed over the rows in order, to the gradient of out x in weights: four units and two inputs at a time.
+// outer adds delta x in, summed over the rows in order, to the gradient of out x in weights:
+// four units and two inputs at a time.
 func outer(grad []float32, delta, in []Lane, units, rows int) {
 	n := len(in)
 	for j := 0; j < units; j += 4 {
@@ -200,7 +213,7 @@ func outer(grad []float32, delta, in []Lane, units, rows int) {
 // Optimizer moves parameters against a gradient, in place, or not at all.
 type Optimizer interface {
 	Step(params, grad []float32) bool
-	// Memory is what it keeps per parameter and its step count; a copy is not made.
+	// Memory returns the state per parameter and the step count, without copying them.
 	Memory() (state [][]float32, steps *int64)
 }
 
@@ -231,7 +244,8 @@ func (s *SGD) Step(params, grad []float32) bool {
 	return true
 }
 
-// Adam is Kingma and Ba's method (2015), with the bias corrections folded into the rate and epsilon 1e-7 outside the root.
+// Adam is Kingma and Ba's method (2015), with the bias corrections folded into the rate and
+// epsilon 1e-7 outside the root.
 type Adam struct {
 	Rate  float64
 	steps int64
@@ -239,7 +253,7 @@ type Adam struct {
 	next  []float32 // params, m, v after the step
 }
 
-// NewAdam makes the optimizer of n parameters.
+// NewAdam returns the optimizer of n parameters.
 func NewAdam(rate float64, n int) *Adam {
 	return &Adam{Rate: rate, m: make([]float32, n), v: make([]float32, n)}
 }

@@ -10,14 +10,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 )
 
+// The delays of the leader finder.
 const (
 	scoutTimeout = 5 * time.Second
-	// patience is how long an answer that would end a feed must be repeated: a node that has just started, or just become the leader, may
-	// know less than was known before.
+	// patience is how long a response that would end a feed must be repeated. A node that has
+	// just started, or has just become leader, may have outdated information.
 	patience = 2 * time.Second
 )
 
-// find looks for the leaders of feeds that have none, until the broker is closed.
+// find determines the leaders of feeds that have none, until the broker is closed.
 func (f *fetcher) find() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -26,7 +27,7 @@ func (f *fetcher) find() {
 		if len(lost) == 0 {
 			timer.Reset(later)
 			select {
-			case <-f.scout:
+			case <-f.finder:
 			case <-timer.C:
 			case <-f.ctx.Done():
 				return
@@ -40,7 +41,8 @@ func (f *fetcher) find() {
 	}
 }
 
-// lost lists the feeds whose leader is to be found now. later is when to look again if there are none.
+// lost returns the feeds whose leader must be determined now. If there are none, later is when
+// to check again.
 func (f *fetcher) lost() (lost []*feed, later time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -59,7 +61,8 @@ func (f *fetcher) lost() (lost []*feed, later time.Duration) {
 	return lost, later
 }
 
-// locate asks for the leaders, and what there is now of the partitions whose position is out of range.
+// locate determines leaders, and the present range of partitions whose position is out of
+// range.
 func (f *fetcher) locate(lost []*feed) {
 	ctx, cancel := context.WithTimeout(f.ctx, scoutTimeout)
 	defer cancel()
@@ -83,7 +86,7 @@ func (f *fetcher) locate(lost []*feed) {
 	var doubts []doubt
 	f.mu.Lock()
 	for _, d := range lost {
-		f.place(d, by[d.span.Topic], err)
+		f.setLeader(d, by[d.span.Topic], err)
 		if (d.outside || d.hole > 0) && d.err == nil && d.leader >= 0 {
 			doubts = append(doubts, doubt{d, d.gen})
 			d.leader = -1 // until it is known
@@ -95,8 +98,8 @@ func (f *fetcher) locate(lost []*feed) {
 	}
 }
 
-// place sets a feed's leader from metadata. mu is held.
-func (f *fetcher) place(d *feed, l *layout, err error) {
+// setLeader sets a feed's leader from metadata. mu is held.
+func (f *fetcher) setLeader(d *feed, l *layout, err error) {
 	switch {
 	case err != nil && refusedLogin(err) && d.fails >= 3:
 		d.fail(f.b.explain(err, "connect"))
@@ -107,7 +110,7 @@ func (f *fetcher) place(d *feed, l *layout, err error) {
 			d.gone = time.Now()
 		}
 		if time.Since(d.gone) >= patience {
-			d.fail(fmt.Errorf("topic %q: %w: it is not there any more", d.span.Topic, topic.ErrTopicReplaced))
+			d.fail(fmt.Errorf("topic %q: %w: it no longer exists", d.span.Topic, topic.ErrTopicReplaced))
 			return
 		}
 		d.retreat()
@@ -128,7 +131,8 @@ func (f *fetcher) place(d *feed, l *layout, err error) {
 	}
 }
 
-// inspect finds out how a feed's position is out of range, or whether nothing is left behind it.
+// inspect determines whether a feed's position is before or after the partition's range, or
+// whether no record exists after it.
 func (f *fetcher) inspect(ctx context.Context, d *feed, gen int) {
 	p := d.span.Partition
 	from, err := f.b.offsets(ctx, earliest, p)
@@ -152,17 +156,19 @@ func (f *fetcher) inspect(ctx context.Context, d *feed, gen int) {
 		if f.beyond(d, to[p]) {
 			return
 		}
-	case d.hole > 0 && local[p] <= d.want: // an empty answer about offsets that lie elsewhere means only that they did not come in time
+	case d.hole > 0 && local[p] <= d.want:
+		// an empty response about offsets in remote storage only means that they did not arrive
+		// in time
 		f.push(d, response{from: d.want, next: d.hole, hole: true})
 		d.hole = 0
 	default:
-		d.outside, d.hole = false, 0 // it has healed, or the rows are still to come: ask again
+		d.outside, d.hole = false, 0 // it has healed, or the rows are still to come: fetch again
 	}
 	d.retreat()
-	signal(f.scout)
+	signal(f.finder)
 }
 
-// beyond decides about a position behind the end. mu is held.
+// beyond handles a position after the end. mu is held.
 func (f *fetcher) beyond(d *feed, end topic.Offset) bool {
 	if d.beyond.IsZero() {
 		d.beyond = time.Now()
@@ -170,7 +176,14 @@ func (f *fetcher) beyond(d *feed, end topic.Offset) bool {
 	if time.Since(d.beyond) < patience {
 		return false
 	}
-	d.fail(fmt.Errorf("%s: %w, or records were lost: it ends at %d now, and offset %d was wanted", d.span.Partition,
-		topic.ErrTopicReplaced, end, d.want))
+	d.fail(
+		fmt.Errorf(
+			"%s: %w, or records were lost: it ends at offset %d now, and offset %d was requested",
+			d.span.Partition,
+			topic.ErrTopicReplaced,
+			end,
+			d.want,
+		),
+	)
 	return true
 }

@@ -9,23 +9,27 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// letters gathers the failures of a worker's tasks. A record that cannot be decoded goes to the errors topic as it is, in the same
-// transaction as everything else; failed expressions are counted and written once per code, place and commit.
-type letters struct {
+// deadLetters collects the failures of a worker's tasks until the next commit. An undecodable
+// record is copied to the errors topic unchanged, in the transaction of the outputs. Failed
+// expressions are counted and written once per code, source, message and commit. The worker's
+// goroutine owns it.
+type deadLetters struct {
 	w       *Worker
 	pending []counted
 	total   int64 // records that could not be decoded
 }
 
+// counted is a failure and how often it occurred since the last commit.
 type counted struct {
 	Failure
 	n    int64
-	size int // of the record's value, if it was cut
+	size int // original size of a truncated value; 0: not truncated
 }
 
-const maxKinds = 100 // of failed expressions told apart within one commit
+const maxKinds = 100 // limit of distinct failed expressions per commit
 
-func (l *letters) fail(f Failure) {
+// fail adds a failure to the next commit's dead letters and reports it to Env.Fail.
+func (l *deadLetters) fail(f Failure) {
 	if l.w.env.Fail != nil {
 		l.w.env.Fail(l.w.job, f)
 	}
@@ -53,12 +57,14 @@ func (l *letters) fail(f Failure) {
 	l.pending = append(l.pending, c)
 }
 
-// flush writes the letters into the open transaction. One that cannot be written fails the transaction: nothing bad is silent.
-func (l *letters) flush() error {
+// flush writes the dead letters into the open transaction. If one cannot be written, the
+// transaction fails, so that no failure is lost silently.
+func (l *deadLetters) flush() error {
 	for _, c := range l.pending {
-		r := c.letter(l.w.job)
+		r := c.record(l.w.job)
 		err := l.w.out.Write(topic.Partition{Topic: l.w.env.Errors}, r)
-		if errors.Is(err, topic.ErrTooLarge) { // its key or its own headers are huge: what it is about stays
+		if errors.Is(err, topic.ErrTooLarge) {
+			// its key or its own headers are too large: the streamql headers are kept
 			r.Headers = r.Headers[len(c.headers()):]
 			r.Key, r.Value = nil, r.Value[:min(len(r.Value), MaxLetter/2)]
 			err = l.w.out.Write(topic.Partition{Topic: l.w.env.Errors}, r)
@@ -71,11 +77,12 @@ func (l *letters) flush() error {
 	return nil
 }
 
-// MaxLetter is the size over which a dead letter's value is cut; its place finds the rest.
+// MaxLetter is the size at which the value of a dead letter is truncated, in bytes. Its headers
+// name the offset at which the whole record can be read.
 const MaxLetter = 512 << 10
 
-// cut keeps of a large record what its letter will hold, in bytes of its own: until the commit they would keep alive all that was fetched
-// with it.
+// cut truncates a large record to the size of its dead letter and copies it. Without the copy,
+// the record would keep its whole fetch in memory until the commit.
 func (c *counted) cut() {
 	if c.Record == nil || len(c.Record.Value) <= MaxLetter {
 		return
@@ -85,6 +92,7 @@ func (c *counted) cut() {
 	c.Record = &r
 }
 
+// headers returns the headers that the failed record had.
 func (c counted) headers() []topic.Header {
 	if c.Record == nil {
 		return nil
@@ -92,7 +100,8 @@ func (c counted) headers() []topic.Header {
 	return c.Record.Headers
 }
 
-func (c counted) letter(job string) topic.Record {
+// record builds the dead letter: the record itself, with headers that describe the failure.
+func (c counted) record(job string) topic.Record {
 	r := topic.Record{}
 	if c.Record != nil {
 		r = *c.Record

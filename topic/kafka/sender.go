@@ -11,23 +11,23 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// lane sends one fetch request after another to one node.
-type lane struct {
+// sender sends fetch requests to one node, one at a time.
+type sender struct {
 	f     *fetcher
 	node  int32
 	cl    *kgo.Client
 	quick bool
 	wake  chan struct{}
-	away  bool // a request is on its way; guarded by fetcher.mu
+	away  bool // a request is in flight; guarded by fetcher.mu
 }
 
-// order is a request and who waits for its parts.
+// order is a request and the feeds that wait for its parts.
 type order struct {
 	parts []part
 	ids   bool // all topics have one
 }
 
-// part is one partition of a request. Feeds that are at the same place share it.
+// part is one partition of a request. Feeds at the same position share it.
 type part struct {
 	feeds []*feed
 	gens  []int
@@ -35,7 +35,8 @@ type part struct {
 	bytes int32
 }
 
-func (l *lane) run() {
+// run sends requests until the fetcher closes or the client fails.
+func (l *sender) run() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -58,54 +59,57 @@ func (l *lane) run() {
 	}
 }
 
-// collect takes up the feeds of this node that are wanted now. later is when to look again if there are none.
-func (l *lane) collect() (o order, later time.Duration) {
+// collect builds a request of the due feeds of this node. If there are none, later is when
+// to check again.
+func (l *sender) collect() (o order, later time.Duration) {
 	f := l.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
 	later = time.Hour
 	l.away = false
-	if l.quick && !f.lanes[l.node][0].away { // the long lane is free to take them
+	if l.quick && !f.senders[l.node][0].away { // the long sender is idle and will request them
 		return o, later
 	}
 	o.ids = true
 	at := map[topic.Partition]int{}
-	f.turn++
-	feeds := f.inTurn()
-	for _, doubt := range []bool{true, false} { // the first of a request gets at least one batch, whatever the limits
+	f.seq++
+	feeds := f.rotation()
+	for _, doubt := range []bool{true, false} {
+		// the first partition of a request gets at least one batch, whatever the limits
 		for _, d := range feeds {
-			if d.leader != l.node || d.doubt != doubt || !f.wanted(d) || l.quick && !d.hot {
+			if d.leader != l.node || d.doubt != doubt || !f.due(d) || l.quick && !d.hot {
 				continue
 			}
 			if wait := d.after.Sub(now); wait > 0 {
 				later = min(later, wait)
 				continue
 			}
-			o.add(d, at, f.turn)
+			o.add(d, at, f.seq)
 		}
 	}
 	l.away = len(o.parts) > 0
 	if l.away && !l.quick {
-		signal(f.lanes[l.node][1].wake)
+		signal(f.senders[l.node][1].wake)
 	}
 	return o, later
 }
 
-// inTurn lists the feeds, those first that have waited longest: two at different places of one partition cannot be asked for together, so
-// they take turns; the others go round. mu is held.
-func (f *fetcher) inTurn() []*feed {
+// rotation returns the feeds, those with the oldest request first. Two feeds at different
+// positions of one partition cannot share a request and alternate. mu is held.
+func (f *fetcher) rotation() []*feed {
 	n := len(f.feeds)
 	f.order = f.order[:0]
 	for i := range n {
-		f.order = append(f.order, f.feeds[(i+f.turn)%n])
+		f.order = append(f.order, f.feeds[(i+f.seq)%n])
 	}
-	slices.SortStableFunc(f.order, func(a, b *feed) int { return cmp.Compare(a.turn, b.turn) })
+	slices.SortStableFunc(f.order, func(a, b *feed) int { return cmp.Compare(a.seq, b.seq) })
 	return f.order
 }
 
-// add takes a feed into the request, unless the request has its partition for another place already.
-func (o *order) add(d *feed, at map[topic.Partition]int, turn int) {
+// add adds a feed to the request, unless the request already has its partition at another
+// position.
+func (o *order) add(d *feed, at map[topic.Partition]int, seq int) {
 	i, have := at[d.span.Partition]
 	if !have {
 		i = len(o.parts)
@@ -119,11 +123,12 @@ func (o *order) add(d *feed, at map[topic.Partition]int, turn int) {
 	p.feeds, p.gens = append(p.feeds, d), append(p.gens, d.gen)
 	p.bytes = max(p.bytes, d.bytes())
 	o.ids = o.ids && d.id != topicID{}
-	d.asked, d.turn = true, turn
+	d.inFlight, d.seq = true, seq
 }
 
-// send asks the node. Sessions are not used: what is wanted changes with every request.
-func (l *lane) send(o *order) (*kmsg.FetchResponse, error) {
+// send sends the request. Fetch sessions are not used, because the set of partitions changes
+// with every request.
+func (l *sender) send(o *order) (*kmsg.FetchResponse, error) {
 	req := kmsg.NewPtrFetchRequest()
 	req.MinBytes, req.MaxBytes, req.IsolationLevel = 1, maxFetch, 1
 	req.SessionID, req.SessionEpoch = 0, -1
@@ -160,10 +165,12 @@ func (l *lane) send(o *order) (*kmsg.FetchResponse, error) {
 	return resp.(*kmsg.FetchResponse), nil
 }
 
-// fetchByName is a request in the last version that names topics: clusters before 2.8 give them no ids.
+// fetchByName is a request in the last version with topic names; clusters before 2.8 have no
+// topic ids.
 type fetchByName struct{ *kmsg.FetchRequest }
 
+// MaxVersion implements the client library's version limit.
 func (fetchByName) MaxVersion() int16 { return 12 }
 
-// requestTimeout is how long a node that is connected may take for an answer.
+// requestTimeout is how long a connected node may take to respond.
 func (c *Config) requestTimeout() time.Duration { return min(c.RetryTimeout, 15*time.Second) }
