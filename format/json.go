@@ -8,7 +8,19 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-var _ = builtin("JSON", openJSON)
+var _ = builtin(Format{
+	Name: "JSON",
+	Doc: "One JSON object with a member for each column, found by name, without case where no name is exactly the same; a single column may also be " +
+		"the whole value.",
+	File: &File{Endings: []string{".json", ".jsonl", ".ndjson"}},
+	Open: alone(openJSON),
+	Examples: []Example{{
+		SQL: `CREATE STREAM trips (car STRING KEY, km DOUBLE, stops ARRAY<STRING>) WITH (topic='trips', format='json');
+INSERT INTO trips (car, km, stops) VALUES ('a', 1.5, ARRAY['x', 'y']);
+SELECT car, km, stops FROM trips;`,
+		Want: `a,1.5,"[""x"",""y""]"`,
+	}},
+})
 
 // jsonCodec reads and writes a record as a JSON object with a member for each field, or, unwrapped, as the one field's value.
 //

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -38,12 +39,9 @@ type Config struct {
 type Kind struct {
 	Name    string
 	Doc     string
-	Options []Option
+	Options []option.Option
 	open    func(*setup) (maker, error)
 }
-
-// Option is one option of a kind.
-type Option struct{ Name, Default, Doc string }
 
 // maker makes rows. Implementations are one file each.
 type maker interface {
@@ -111,10 +109,10 @@ func Open(c Config) (*Source, error) {
 	if c.Wait == nil {
 		c.Wait = wait
 	}
-	set := &setup{Config: c, kind: kind}
-	m, err := kind.open(set)
+	set, err := newSetup(c, kind)
+	var m maker
 	if err == nil {
-		err = set.check()
+		m, err = kind.open(set)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("generator %s: %w", name, err)
