@@ -44,8 +44,8 @@ type Relation struct {
 	Timestamp, TimestampFormat string
 	Window                     *Windowing
 	With                       map[string]string // options as given, by lower-case name
-	Connector                  string            // "": a topic of the broker
-	Root, Path                 string            // connector 'files': what is read, and the directory that it may not leave (files.Place)
+	Connector                  string            // "": that of the broker, whose topic it reads and fills
+	Root, Path                 string            // of a connector that reads this machine's disk: what, and the directory that it may not leave
 	ReadOnly                   bool
 	Statement                  string            // the text that made it
 	Variables                  map[string]string // that ${NAME} in the text meant
@@ -62,6 +62,9 @@ func (r *Relation) Kind() string {
 	}
 	return "STREAM"
 }
+
+// AtBroker reports whether the records are in a topic of the broker, rather than where a connector of another kind reads them.
+func (r *Relation) AtBroker() bool { return r.Connector == "" }
 
 // KeyColumns returns the key's columns in their order.
 func (r *Relation) KeyColumns() []Column {

@@ -51,11 +51,20 @@ type Option struct {
 type Error struct {
 	Option string   // as the statement names it
 	Value  bool     // its value is wrong; false: the option is unknown, is missing or does not belong there
-	Names  []string // of an unknown option: the names that are known
+	Given  string   // of a wrong value: as the statement has it
+	Names  []string // of an unknown option: the names that are known; of a wrong Word: the words
 	Reason string
 }
 
 func (e *Error) Error() string { return e.Reason }
+
+// Wrong is what was written in place of one of Names.
+func (e *Error) Wrong() string {
+	if e.Value {
+		return e.Given
+	}
+	return e.Option
+}
 
 // Legal describes the legal values, e.g. "a whole number from 1 to 100".
 func (o *Option) Legal() string {
@@ -108,11 +117,11 @@ func listed(words []string) string {
 func (o *Option) Parse(text string) (any, error) {
 	v, ok := o.parse(strings.TrimSpace(text), text)
 	if !ok || !o.within(v) {
-		return nil, &Error{Option: o.Name, Value: true, Reason: fmt.Sprintf("option %s is %s, not %q", o.Name, o.Legal(), text)}
+		return nil, &Error{Option: o.Name, Value: true, Given: text, Names: o.Words, Reason: fmt.Sprintf("option %s is %s, not %q", o.Name, o.Legal(), text)}
 	}
 	if o.Check != nil {
 		if err := o.Check(v); err != nil {
-			return nil, &Error{Option: o.Name, Value: true, Reason: fmt.Sprintf("option %s %v", o.Name, err)}
+			return nil, &Error{Option: o.Name, Value: true, Given: text, Reason: fmt.Sprintf("option %s %v", o.Name, err)}
 		}
 	}
 	return v, nil

@@ -39,13 +39,13 @@ func Unknown(name string, declared []Option) *Error {
 // Values are the values of declared options. The zero Values has none.
 type Values struct {
 	values map[string]any
-	given  map[string]bool
+	given  map[string]string // as the statement wrote them
 }
 
 // Read reads the values of the declared options from texts by lower-case name, and fills in the defaults. Names that are not declared are
 // left alone: they belong to somebody else, and Strict refuses them. The error is an *Error.
 func Read(declared []Option, texts map[string]string) (Values, error) {
-	v := Values{values: map[string]any{}, given: map[string]bool{}}
+	v := Values{values: map[string]any{}, given: map[string]string{}}
 	for i := range declared {
 		o := &declared[i]
 		text, given := texts[o.Name]
@@ -57,7 +57,7 @@ func Read(declared []Option, texts map[string]string) (Values, error) {
 		}
 		switch {
 		case given:
-			v.given[o.Name] = true
+			v.given[o.Name] = text
 		case o.Needed:
 			return v, &Error{Option: o.Name, Reason: fmt.Sprintf("option %s is needed: %s", o.Name, o.Doc)}
 		case o.Default == "":
@@ -89,7 +89,10 @@ func Strict(declared []Option, texts map[string]string) (Values, error) {
 }
 
 // Given reports whether the statement gave an option.
-func (v Values) Given(name string) bool { return v.given[name] }
+func (v Values) Given(name string) bool { _, ok := v.given[name]; return ok }
+
+// Written is the text that the statement gives for an option; false: it gives none.
+func (v Values) Written(name string) (string, bool) { text, ok := v.given[name]; return text, ok }
 
 func value[T any](v Values, name string) T {
 	x, ok := v.values[name]

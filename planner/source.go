@@ -4,6 +4,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
@@ -73,6 +74,13 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 			return nil, fail(r.Source, "SQ3011", "%s is not materialized: a pull query needs a table made by CREATE TABLE .. AS SELECT", quote(source.Name))
 		}
 	}
+	place, err := b.connectorOf(r.Source, source)
+	if err != nil {
+		return nil, err
+	}
+	if m == persistent && !place.Replays {
+		return nil, fail(r.Source, "SQ3001", "a job over connector '%s', whose rows cannot be read again after a failure, is not supported yet", place.Name)
+	}
 	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
 	out := &rel{node: sc, scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
 	var fields []arrow.Field
@@ -95,7 +103,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		switch c.Role {
 		case catalog.Key:
 			out.key = append(out.key, len(fields))
-			if source.Connector == "files" {
+			if place.Shape == connect.PlainRecords { // a column of the key is in the value
 				add(c.Name, c.Type, true, false, op.ScanColumn{From: op.FromValue, Index: values})
 				values++
 				continue
@@ -116,7 +124,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 	}
 	add(flow.RowPartition, flow.Int, false, true, op.ScanColumn{From: op.FromPartition})
 	add(flow.RowOffset, flow.Bigint, false, true, op.ScanColumn{From: op.FromOffset})
-	if m == persistent && !source.Table && source.Connector == "" {
+	if m == persistent && !source.Table && place.Shape == connect.KeyedRecords {
 		sc.Nulls = op.NullsPass
 		add(flow.RawHeaders, op.HeadersType, false, true, op.ScanColumn{From: op.FromRawHeaders})
 	}

@@ -8,6 +8,7 @@ import (
 // Config is how a topic is made. Zero values leave it to the broker: its own defaults, which whoever runs it has chosen.
 type Config struct {
 	Partitions  int32
+	Replicas    int16 // copies of each partition; an embedded broker keeps one whatever it says
 	RetentionMs int64 // how long records stay at least; -1: for ever
 	// Compact keeps the newest record of each key; with a RetentionMs above zero also that one goes when it is old.
 	Compact    bool

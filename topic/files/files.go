@@ -19,13 +19,23 @@ import (
 type Config struct {
 	Root      string   // an absolute path; nothing outside is read. "": Everywhere
 	Path      string   // below Root: a file or a directory (its files by name, but hidden ones; not what lies deeper)
-	Format    string   // JSON (or JSONL), CSV, DELIMITED, ..: the format of a record; "": by the ending of the files' names
-	Header    bool     // CSV, DELIMITED: the first record of each file names its columns
-	Delimiter byte     // CSV, DELIMITED: 0 is a comma, or a tab in files that end in .tsv
+	Formats   []Format // the formats of records that are known
+	Format    string   // the format of a record: its name, or an ending of it without the dot; "": by the ending of the files' names
+	Header    bool     // tables: the first record of each file names its columns
+	Delimiter byte     // tables: 0 is a comma, or a tab in files that end in .tsv
 	Fields    []string // with Header: the declared columns, in order; nil: records stay as they are
 
 	Time func(record []byte) int64   // record time in ms; nil: 0
 	Wait func(context.Context) error // pauses before a file is looked at again; nil: 200 ms
+}
+
+// Format is a format of records as far as files differ by it.
+type Format struct {
+	Name    string   // in capitals
+	Endings []string // of files' names, in lower case: ".csv"
+	// Table says that a record is fields between delimiters, that a quoted field may hold line breaks, and that a file may have a header; else
+	// every line is a record.
+	Table bool
 }
 
 // Source reads the files that were there when it was opened. It is safe for use by several goroutines.
@@ -33,6 +43,7 @@ type Source struct {
 	config Config
 	place  Place
 	format string
+	table  bool
 	files  []*file
 }
 
@@ -51,8 +62,8 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 		}
 		slices.Sort(names)
 	}
-	if s.format == "JSONL" || s.format == "NDJSON" {
-		s.format = "JSON"
+	if f, ok := c.byEnding("." + strings.ToLower(s.format)); ok {
+		s.format = f.Name
 	}
 	if s.config.Wait == nil {
 		s.config.Wait = pause
@@ -72,19 +83,19 @@ func (s *Source) add(name string) error {
 	path := s.place.below(name)
 	ending := strings.ToLower(filepath.Ext(path))
 	if s.config.Format == "" {
-		format, known := endings[ending]
+		format, known := s.config.byEnding(ending)
 		switch {
+		case slices.Contains(later, ending):
+			return fmt.Errorf("%s: files that end in %s are not supported yet", path, ending)
 		case !known:
 			return fmt.Errorf("the ending of %s names no format; give one, such as format='json'", path)
-		case format == "":
-			return fmt.Errorf("%s: files that end in %s are not supported yet", path, ending)
-		case s.format != "" && s.format != format:
-			return fmt.Errorf("%s is %s, but %s is %s: files of one source have one format", path, format, s.files[0].path, s.format)
+		case s.format != "" && s.format != format.Name:
+			return fmt.Errorf("%s is %s, but %s is %s: files of one source have one format", path, format.Name, s.files[0].path, s.format)
 		}
-		s.format = format
+		s.format = format.Name
 	}
 	f := &file{place: s.place, name: name, path: path, lines: true}
-	if s.format == "CSV" || s.format == "DELIMITED" {
+	if s.table = slices.ContainsFunc(s.config.Formats, func(f Format) bool { return f.Name == s.format && f.Table }); s.table {
 		f.lines = false
 		f.header, f.fields = s.config.Header, s.config.Fields
 		f.delim = s.config.Delimiter
@@ -102,7 +113,19 @@ func (s *Source) add(name string) error {
 	return f.check()
 }
 
-var endings = map[string]string{".json": "JSON", ".jsonl": "JSON", ".ndjson": "JSON", ".csv": "CSV", ".tsv": "CSV", ".parquet": "", ".arrow": "", ".arrows": ""}
+// later are endings of formats that are not read yet.
+var later = []string{".parquet", ".arrow", ".arrows"}
+
+func (c *Config) byEnding(ending string) (Format, bool) {
+	i := slices.IndexFunc(c.Formats, func(f Format) bool { return slices.Contains(f.Endings, ending) })
+	if i < 0 {
+		return Format{}, false
+	}
+	return c.Formats[i], true
+}
+
+// Table reports whether the records are fields between delimiters, so that a file may have a header.
+func (s *Source) Table() bool { return s.table }
 
 // Format is the name of the format of the records: what was configured, or what the endings say.
 func (s *Source) Format() string { return s.format }
