@@ -15,13 +15,13 @@ const module = "github.com/streamql/streamql"
 
 // floors are the rooms, the lowest first. A room imports only rooms of lower floors, and of its own only those named here.
 var floors = [][]string{
-	{"flow", "lang", "lang/codes", "topic", "internal/fault"},
+	{"flow", "lang", "lang/codes", "option", "topic", "internal/fault"},
 	{"format", "udf", "state", "topic/batch", "topic/local", "topic/kafka", "topic/files", "topic/generate", "peer"},
 	{"catalog", "expr", "udf/ml", "udf/ml/nn", "udf/ml/fmath", "udf/ml/mltest"},
-	{"exec", "result"},
+	{"connect", "exec", "result"},
 	{"exec/op", "internal/mutant"},
 	{"models", "planner"},
-	{"connect", "decide", "journal", "supervise"},
+	{"decide", "journal", "supervise"},
 	{"inspect"},
 	{"engine", "conformance/reference"},
 	{""},

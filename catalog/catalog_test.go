@@ -22,7 +22,7 @@ func full() *Entry {
 		Columns: []Column{{Name: "id", Type: flow.String, Role: Key}, {Name: "h", Type: flow.Bytes, Role: Header, Header: "x"}, {Name: "d", Type: deep}},
 		Key:     format.Spec{Name: "KAFKA", Fields: []arrow.Field{flow.Field("id", flow.String)}, Unwrapped: true, Options: map[string]string{}},
 		Value:   format.Spec{Name: "CSV", Fields: []arrow.Field{flow.Field("d", deep)}, Options: map[string]string{"delimiter": "TAB"}},
-		Make:    &Topic{Name: "t", Partitions: 3, Use: Data, RetentionMs: 7, Compact: true}}
+		Make:    &Topic{Name: "t", Partitions: 3, Use: Data, RetentionMs: 7, Compact: true, Replicas: 2}}
 	reading := Reading{Dialect: "ksql", Properties: map[string]string{"p": "1"}, Variables: map[string]string{"v": "2"}, Relations: []*Relation{r},
 		Types: map[string]NamedType{"T": {Name: "T", Type: deep}}}
 	for _, v := range []any{nil, true, int32(-7), int64(1) << 60, float32(0.1), 1e300, "ü", []byte{0, 255}} {

@@ -150,7 +150,7 @@ func (s *Sources) Columns(ctx context.Context, r *catalog.Relation, roots []stri
 		return nil, err
 	}
 	if !c.Infers {
-		fields, err := s.World.Formats.Inferred(ctx, r.Value)
+		fields, err := s.World.Formats.Inferred(ctx, r.Value, r.Topic+"-value")
 		if err == nil && fields == nil {
 			err = fmt.Errorf("columns are inferred only for %s", s.inferring())
 		}

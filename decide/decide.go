@@ -26,7 +26,7 @@ type Decider struct {
 	Connectors *connect.Registry
 	Formats    *format.Registry
 	World      connect.World
-	Prefix    string // of the engine's own topics
+	Prefix     string // of the engine's own topics
 	// Own are the engine's own relations.
 	Own []*catalog.Relation
 	// Late leaves the offsets of bounded jobs to their start.

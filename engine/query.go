@@ -44,7 +44,7 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 	counted := &scanned{known: known(stages)}
 	rows := &Rows{Columns: plan.Columns, Changes: plan.Changes, Bounded: counted.known >= 0, ctx: ctx, stats: counted.stats}
 	rows.run = func(ctx context.Context, emit exec.Emit) error {
-		env := e.env(j, plan.Stages)
+		env := e.env(ctx, j, plan.Stages)
 		env.Transient, env.Rows, env.Errors, env.Log = true, emit, "", nil
 		env.Store = func(string) (state.Store, error) { return state.Memory(), nil }
 		env.Read, env.Quota = counted.add, e.c.QueryMemory
@@ -101,7 +101,7 @@ func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any)
 	if err != nil {
 		return nil, err
 	}
-	records, err := e.encode(r, rows)
+	records, err := e.encode(ctx, r, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -125,14 +125,14 @@ type placed struct {
 	topic.Record
 }
 
-func (e *Engine) encode(r *catalog.Relation, rows []planner.Row) (out []placed, err error) {
+func (e *Engine) encode(ctx context.Context, r *catalog.Relation, rows []planner.Row) (out []placed, err error) {
 	var key format.Codec
 	if len(r.Key.Fields) > 0 {
-		if key, err = format.New(r.Key); err != nil {
+		if key, err = e.formats.New(ctx, r.Key, r.Topic+"-key"); err != nil {
 			return nil, err
 		}
 	}
-	value, err := format.New(r.Value)
+	value, err := e.formats.New(ctx, r.Value, r.Topic+"-value")
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +194,7 @@ func (e *Engine) explainJob(st *lang.Explain) (*flow.Batch, error) {
 
 func reads(l planner.Leaf, spans []topic.Span) (out []string) {
 	tier := "broker"
-	if l.Relation != nil && l.Relation.Connector != "" {
+	if l.Relation != nil && !l.Relation.AtBroker() {
 		tier = l.Relation.Connector
 	}
 	for _, sp := range spans {
@@ -291,10 +291,6 @@ func (e *Engine) printed(ctx context.Context, name string) (topic.Source, topic.
 	r, ok := e.Catalog().Relation(name, false)
 	if !ok {
 		return nil, d, err
-	}
-	if r.Connector == "" {
-		d, err = e.broker.Describe(ctx, r.Topic)
-		return e.broker, d, err
 	}
 	src, err := e.sources.Open(ctx, r)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
@@ -106,8 +107,20 @@ type Context struct {
 	// that is right: a query that ends. Elsewhere such a row gives NULL and an entry in the errors, as any other that fails.
 	Strict bool
 
+	open func(s format.Spec, subject string) (format.Codec, error)
 	ops  int
 	jump map[topic.Partition]topic.Offset // positions that a person has decided on
+}
+
+// Codec opens the codec of one side of the records of a topic.
+func (c *Context) Codec(s format.Spec, topic string, key bool) (format.Codec, error) {
+	if c.open == nil {
+		return format.New(s)
+	}
+	if key {
+		return c.open(s, topic+"-key")
+	}
+	return c.open(s, topic+"-value")
 }
 
 // Models gives running queries the versions of models; an operator asks between two batches. A version is any, because exec does

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/internal/fault"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
@@ -24,6 +25,7 @@ type Env struct {
 	Now       func() time.Time
 	Interval  time.Duration // between commits; 0: after each step
 	Models    Models
+	Codec     func(s format.Spec, subject string) (format.Codec, error) // opens a codec, which lives as long as the job; nil: format.New
 	Progress  func(Progress)
 	Fail      func(job string, f Failure)
 	Errors    string           // topic of dead letters
@@ -188,7 +190,7 @@ func (w *Worker) running() []string {
 
 func (w *Worker) newTask(u *unit, store state.Store, jump map[topic.Partition]topic.Offset) (*Task, error) {
 	ctx := &Context{Job: w.job, Task: u.name, Partition: u.id, State: store, Out: &w.out, Rows: w.env.Rows, Fail: w.letters.fail, Late: func(n int64) { w.counts.Late += n },
-		Models: w.env.Models, Progress: w.env.Progress}
+		Models: w.env.Models, Progress: w.env.Progress, open: w.env.Codec}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}
 	}

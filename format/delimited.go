@@ -59,9 +59,9 @@ type delimitedCodec struct {
 	scratch []byte
 }
 
-func openDelimited(s Spec) (Codec, error) {
-	c := &delimitedCodec{spec: s, csv: strings.EqualFold(strings.TrimSpace(s.Name), "CSV")}
-	c.delim = s.values.Char("delimiter")
+func openDelimited(s Request) (Codec, error) {
+	c := &delimitedCodec{spec: s.Spec, csv: strings.EqualFold(strings.TrimSpace(s.Name), "CSV")}
+	c.delim = s.Values.Char("delimiter")
 	for _, f := range s.Fields {
 		switch f.Type.ID() {
 		case arrow.LIST, arrow.MAP, arrow.STRUCT:

@@ -5,7 +5,6 @@ package format
 import (
 	"github.com/apache/arrow/go/v15/arrow"
 
-	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -15,15 +14,7 @@ type Spec struct {
 	Fields    []arrow.Field     // the columns of the record, in declared order
 	Unwrapped bool              // the one field is the whole record instead of a member of it: wrap_single_value=false, or a key of one column
 	Options   map[string]string // as written, by lower-case name, e.g. "delimiter"
-	// Subject is the name under which a schema registry keeps the schemas of the records: the topic, then -key or -value. It is not part of a
-	// definition: whoever opens the codec sets it. "": the records are of no topic.
-	Subject string
-
-	values option.Values
 }
-
-// Values are the values of the format's options. Registry.New has read them before it calls Format.Open.
-func (s *Spec) Values() option.Values { return s.values }
 
 // Bad is a row that could not be decoded, and why, as a sentence for its dead letter.
 type Bad struct {

@@ -35,8 +35,8 @@ type jsonCodec struct {
 	writer writer
 }
 
-func openJSON(s Spec) (Codec, error) {
-	c := &jsonCodec{spec: s, cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
+func openJSON(s Request) (Codec, error) {
+	c := &jsonCodec{spec: s.Spec, cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
 	for i, f := range s.Fields {
 		col, err := newColumn(f, "")
 		if err != nil {
@@ -48,7 +48,7 @@ func openJSON(s Spec) (Codec, error) {
 		c.cols[i] = col
 	}
 	c.root = newObject(c.cols)
-	c.writer = newWriter(s)
+	c.writer = newWriter(s.Spec)
 	return c, nil
 }
 

@@ -54,7 +54,7 @@ SELECT n FROM events;`,
 
 type kafkaCodec struct{ col *column }
 
-func openKafka(s Spec) (Codec, error) {
+func openKafka(s Request) (Codec, error) {
 	switch len(s.Fields) {
 	case 0:
 		return noneCodec{}, nil
@@ -150,7 +150,7 @@ func (c *kafkaCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte, er
 	return nil, fmt.Errorf("format KAFKA: type %s is %w", flow.TypeName(cols[0].DataType()), ErrUnsupported)
 }
 
-func openNone(s Spec) (Codec, error) {
+func openNone(s Request) (Codec, error) {
 	if len(s.Fields) > 0 {
 		return nil, fmt.Errorf("a record holds no columns, %d are given", len(s.Fields))
 	}

@@ -27,11 +27,22 @@ type Format struct {
 	// File is how the records lie in files; nil: files of this format cannot be read.
 	File *File
 	// Columns finds the columns of records whose definition names none, where a schema registry knows them (optional).
-	Columns func(ctx context.Context, s Spec, c Client) ([]arrow.Field, error)
-	// Open makes a codec. The Spec has its columns and the values of the options; a Spec that is Unwrapped has one column. ctx lives as long
-	// as the codec, which may use it and the client in Decode to look up the schema of a record by its id: nothing else ends such a wait.
-	Open     func(ctx context.Context, s Spec, c Client) (Codec, error)
+	Columns func(ctx context.Context, r Request) ([]arrow.Field, error)
+	// Open makes a codec. ctx lives as long as the codec, which may use it and the client in Decode to look up the schema of a record by its
+	// id: nothing else ends such a wait. Open is also called to check a definition, so a codec registers the schema that it writes with the
+	// first Encode.
+	Open     func(ctx context.Context, r Request) (Codec, error)
 	Examples []Example
+}
+
+// Request is a codec to be opened, or columns to be found. A Spec that is Unwrapped has one column.
+type Request struct {
+	Spec
+	Values option.Values // of the format's options
+	// Subject is the name under which a schema registry keeps the schemas of the records: the topic, then -key or -value. "": the records are
+	// of no topic.
+	Subject string
+	Client
 }
 
 // File is how records of a format lie in a file.
@@ -129,10 +140,19 @@ func (r *Registry) Find(name string) (*Format, error) {
 	return nil, fmt.Errorf("unknown format %q; known are %s", name, strings.Join(r.Names(), ", "))
 }
 
-// New makes the codec of a Spec; ctx lives as long as the codec. Errors: an unknown name (with the nearest known one), a value that the
+// request reads the options of a Spec.
+func (r *Registry) request(f *Format, s Spec, subject string) (Request, error) {
+	values, err := option.Read(f.Options, s.Options)
+	if err != nil {
+		err = fmt.Errorf("format %s: %w", f.Name, err)
+	}
+	return Request{Spec: s, Values: values, Subject: subject, Client: r.client}, err
+}
+
+// New makes the codec of a Spec, for records with a subject; ctx lives as long as the codec. Errors: an unknown name (with the nearest known one), a value that the
 // format's option does not take, a type that it does not have. Options that the format does not have are left alone: earlier versions wrote
 // the same options for all formats.
-func (r *Registry) New(ctx context.Context, s Spec) (Codec, error) {
+func (r *Registry) New(ctx context.Context, s Spec, subject string) (Codec, error) {
 	f, err := r.Find(s.Name)
 	if err != nil {
 		return nil, err
@@ -140,10 +160,11 @@ func (r *Registry) New(ctx context.Context, s Spec) (Codec, error) {
 	if s.Unwrapped && len(s.Fields) != 1 {
 		return nil, fmt.Errorf("format %s: a record without a wrapper needs exactly one column, %d are given", f.Name, len(s.Fields))
 	}
-	if s.values, err = option.Read(f.Options, s.Options); err != nil {
-		return nil, fmt.Errorf("format %s: %w", f.Name, err)
+	in, err := r.request(f, s, subject)
+	if err != nil {
+		return nil, err
 	}
-	codec, err := f.Open(ctx, s, r.client)
+	codec, err := f.Open(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("format %s: %w", f.Name, err)
 	}
@@ -151,15 +172,16 @@ func (r *Registry) New(ctx context.Context, s Spec) (Codec, error) {
 }
 
 // Inferred finds the columns of a Spec that has none, where the format can: see Format.Columns. nil: it cannot.
-func (r *Registry) Inferred(ctx context.Context, s Spec) ([]arrow.Field, error) {
+func (r *Registry) Inferred(ctx context.Context, s Spec, subject string) ([]arrow.Field, error) {
 	f, err := r.Find(s.Name)
 	if err != nil || f.Columns == nil {
 		return nil, err
 	}
-	if s.values, err = option.Read(f.Options, s.Options); err != nil {
-		return nil, fmt.Errorf("format %s: %w", f.Name, err)
+	in, err := r.request(f, s, subject)
+	if err != nil {
+		return nil, err
 	}
-	return f.Columns(ctx, s, r.client)
+	return f.Columns(ctx, in)
 }
 
 // builtins is filled by the builtin lines of the files of this package and does not change after start.
@@ -169,7 +191,7 @@ var builtins = &Registry{formats: map[string]*Format{}}
 func Builtins() *Registry { return &Registry{formats: maps.Clone(builtins.formats)} }
 
 // New makes the codec of a Spec in a built-in format, for programs and tests without an engine: see Registry.New.
-func New(s Spec) (Codec, error) { return builtins.New(context.Background(), s) }
+func New(s Spec) (Codec, error) { return builtins.New(context.Background(), s, "") }
 
 // planned are the formats that users know from elsewhere and that are refused by name rather than as a typing error.
 var planned = []string{"AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "DEBEZIUM-JSON", "PARQUET"}
@@ -183,6 +205,6 @@ func builtin(f Format) bool {
 }
 
 // alone opens a format that needs nothing of the world.
-func alone(open func(Spec) (Codec, error)) func(context.Context, Spec, Client) (Codec, error) {
-	return func(_ context.Context, s Spec, _ Client) (Codec, error) { return open(s) }
+func alone(open func(Request) (Codec, error)) func(context.Context, Request) (Codec, error) {
+	return func(_ context.Context, r Request) (Codec, error) { return open(r) }
 }

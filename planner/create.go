@@ -300,7 +300,7 @@ func (b *binder) specs(at lang.Node, r *catalog.Relation, w *with) error {
 		if side.name == "key" && len(side.spec.Fields) == 0 {
 			continue
 		}
-		if _, err := b.Formats.New(b.Context, side.spec); err != nil {
+		if _, err := b.Formats.New(b.Context, side.spec, r.Topic+"-"+side.name); err != nil {
 			e := fail(at, "SQ2017", "the %s of %s: %v", side.name, quote(r.Name), err)
 			e.Err = err
 			return e
