@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -18,7 +19,7 @@ var _ = builtin(Connector{
 	Doc:  "Rows made by rule, one partition; the same options give the same rows for ever.",
 	Options: []option.Option{
 		{Name: "kind", Type: option.Word, Words: kinds(), Needed: true, Doc: "the rule: " + strings.Join(kinds(), ", ")},
-		{Name: "rows", Type: option.Int, Default: "0", Min: 0, Max: 1 << 62, Doc: "how many rows there are; 0: they never end"},
+		{Name: "rows", Type: option.Int, Default: "0", Max: math.Inf(1), Doc: "how many rows there are; 0: they never end"},
 		{Name: "seed", Type: option.Uint, Default: "1", Doc: "the seed of the random numbers"},
 		{Name: "rate", Type: option.Float, Default: "0", Max: 1e12, Doc: "rows a second of real time; 0: as fast as they are read"},
 		{Name: "start", Type: option.Time, Default: "1970-01-01", Doc: "the event time of the first row"},
@@ -30,7 +31,7 @@ var _ = builtin(Connector{
 	Examples: []Example{{
 		SQL: `CREATE STREAM fleet WITH (connector='generator', kind='cars', cars=2, rows=4, step='1 MINUTE');
 SELECT car, ROWTIME FROM fleet;`,
-		Want: "car-00000,0\ncar-00001,0\ncar-00000,60000\ncar-00001,60000",
+		Want: "car-0000,0\ncar-0001,0\ncar-0000,60000\ncar-0001,60000",
 	}},
 })
 

@@ -45,6 +45,20 @@ type Request struct {
 	Client
 }
 
+// Abilities describes what the format can do, for SHOW FORMATS.
+func (f *Format) Abilities() string {
+	out := "read"
+	for _, a := range []struct {
+		has  bool
+		name string
+	}{{!f.ReadOnly, "write"}, {f.File != nil, "files"}, {f.Columns != nil, "infer columns"}} {
+		if a.has {
+			out += ", " + a.name
+		}
+	}
+	return out
+}
+
 // File is how records of a format lie in a file.
 type File struct {
 	Endings []string // of the names of files that hold this format, in lower case: ".csv"

@@ -32,8 +32,8 @@ var forms = []struct {
 	{"LIST CREATE", grammar[ShowObject]()},
 	{"SHOW", grammar[Show]()},
 	{"LIST", grammar[Show]()},
-	{"DESCRIBE", byHand(describeStatement, "DESCRIBE", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")},
-	{"DESC", byHand(describeStatement, "DESC", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")},
+	{"DESCRIBE", byHand(describeStatement, "DESCRIBE", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE")},
+	{"DESC", byHand(describeStatement, "DESC", "EXTENDED", "FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE")},
 	{"PRINT", grammar[PrintTopic]()},
 	{"TERMINATE", grammar[Control]()},
 	{"PAUSE ARCHIVE", grammar[ControlArchive]()},
@@ -126,8 +126,8 @@ func describeStatement(r *reader) Statement {
 		r.next()
 		d.Extended = true
 	}
-	if after := r.peek2(); isAnyWord(r.peek(), []string{"FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE"}) && isName(after) && !isWord(after, "EXTENDED") {
-		d.What = r.oneOf("FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE")
+	if after := r.peek2(); isAnyWord(r.peek(), []string{"FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE"}) && isName(after) && !isWord(after, "EXTENDED") {
+		d.What = r.oneOf("FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE")
 	}
 	t := r.peek()
 	d.Name = ModelName{At: r.here(), Name: r.name()}

@@ -43,6 +43,16 @@ var Keyed = []option.Option{{Name: "key_format", Doc: "the format of the key"}}
 var later = []string{"deadletter_topic", "on_error_limit", "key_schema_id", "value_schema_id", "key_schema_full_name", "value_schema_full_name",
 	"value_avro_schema_full_name", "key_protobuf_nullable_representation", "value_protobuf_nullable_representation", "source_connector"}
 
+// OptionNames are the names of all options that CREATE STREAM and TABLE may have.
+func OptionNames(connectors *connect.Registry, formats *format.Registry) []string {
+	all := slices.Concat(General, Windowed, Formatted, Keyed)
+	for _, c := range connectors.All() {
+		all = append(all, c.All(nil)...)
+	}
+	b := &binder{Options: Options{Formats: formats}}
+	return option.Names(slices.Concat(all, b.formatOptions("key", ""), b.formatOptions("value", "")))
+}
+
 // with is a WITH clause that is being read.
 type with struct {
 	connector *connect.Connector
