@@ -47,6 +47,7 @@ var lives = map[string][]string{
 	"github.com/alecthomas/kong":          {"cmd/streamql"},
 	"github.com/reeflective/readline":     {"shell"},
 	"github.com/klauspost/compress":       {"topic/batch", "udf/ml"},
+	"github.com/pierrec/lz4":              {"topic/batch"},
 	"github.com/cespare/xxhash":           {"state", "topic/local", "udf"},
 	"golang.org/x/term":                   {"shell", "cmd/streamql"},
 	"github.com/rivo/uniseg":              {"shell"},
