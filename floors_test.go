@@ -15,7 +15,7 @@ const module = "github.com/streamql/streamql"
 
 // floors are the rooms, the lowest first. A room imports only rooms of lower floors, and of its own only those named here.
 var floors = [][]string{
-	{"flow", "lang", "lang/codes", "option", "topic", "internal/fault"},
+	{"flow", "jsontext", "lang", "lang/codes", "option", "topic", "internal/fault"},
 	{"format", "udf", "state", "topic/batch", "topic/local", "topic/kafka", "topic/files", "topic/generate", "peer"},
 	{"catalog", "expr", "udf/ml", "udf/ml/nn", "udf/ml/fmath", "udf/ml/mltest"},
 	{"connect", "exec", "result"},

@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/jsontext"
 	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/topic"
 )
@@ -183,7 +184,7 @@ func (c *delimitedCodec) quoted(record []byte, at int) (text []byte, quoted bool
 		at++
 	}
 	for at < len(record) && record[at] != c.delim {
-		if !isBlank(record[at]) {
+		if !jsontext.IsBlank(record[at]) {
 			return nil, true, 0, errAfterQuote
 		}
 		at++

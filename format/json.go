@@ -36,7 +36,7 @@ type jsonCodec struct {
 }
 
 func openJSON(s Request) (Codec, error) {
-	c := &jsonCodec{spec: s.Spec, cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
+	c := &jsonCodec{spec: s.Spec, parser: newParser(), cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
 	for i, f := range s.Fields {
 		col, err := newColumn(f, "")
 		if err != nil {
@@ -93,10 +93,10 @@ func (c *jsonCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, e
 				c.cols[f].cut(row)
 			}
 			c.end(want, row)
-			bad = append(bad, Bad{row, p.err})
+			bad = append(bad, Bad{row, p.Err})
 		}
 	}
-	p.buf = nil
+	p.Buf = nil
 	return finish(c.cols, want, bad)
 }
 
@@ -123,25 +123,25 @@ func finish(all []*column, want []int, bad []Bad) ([]arrow.Array, []Bad, error) 
 func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
 	p.begin(record) // first of all: it forgets the failure of the record before
 	if len(record) > maxRecord {
-		return p.fail("the record has %d bytes, the limit is 16 MiB", len(record))
+		return p.Fail("the record has %d bytes, the limit is 16 MiB", len(record))
 	}
 	if len(record) > 5 && record[0] == 0 { // a schema registry's frame: a zero byte and a schema id stand before the JSON
-		p.pos = 5
+		p.Pos = 5
 	}
-	p.blanks()
+	p.Blanks()
 	switch {
-	case p.pos == len(record):
-		return p.fail("the record is empty")
+	case p.Pos == len(record):
+		return p.Fail("the record is empty")
 	case c.spec.Unwrapped:
 		if col := c.active[0]; col != nil {
 			if !p.value(col) {
 				return false
 			}
-		} else if !p.skip() {
+		} else if !p.Skip() {
 			return false
 		}
-	case p.peek() == 'n':
-		if !p.word("null") {
+	case p.Peek() == 'n':
+		if !p.Word("null") {
 			return false
 		}
 		for _, col := range c.active {
@@ -149,16 +149,16 @@ func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
 				col.addNull()
 			}
 		}
-	case p.peek() != '{':
-		return p.fail("the record is %s, not an object", p.kind())
+	case p.Peek() != '{':
+		return p.Fail("the record is %s, not an object", p.Kind())
 	default:
 		if !p.object(c.root, row) {
 			return false
 		}
 	}
-	p.blanks()
-	if p.pos != len(record) {
-		return p.fail("byte %d: something follows the value", p.pos)
+	p.Blanks()
+	if p.Pos != len(record) {
+		return p.Fail("byte %d: something follows the value", p.Pos)
 	}
 	return true
 }
