@@ -17,7 +17,7 @@ type parser struct {
 }
 
 func newParser() parser {
-	return parser{Scanner: jsontext.Scanner{Limits: jsontext.Limits{Depth: maxDepth, Elements: maxElements, Digits: maxDigits}}}
+	return parser{Scanner: jsontext.New(jsontext.Limits{Depth: maxDepth, Elements: maxElements, Digits: maxDigits})}
 }
 
 func (p *parser) begin(buf []byte) {

@@ -11,8 +11,8 @@ func IsDigit(c byte) bool { return c-'0' < 10 }
 // IsBlank reports whether a byte is a blank of JSON's grammar.
 func IsBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// SkipNumber is where the number that begins at i ends; -1: there is none, or it has more digits than most (0: any number of digits) without
-// its exponent.
+// SkipNumber is where the number that begins at i ends; -1: there is none, or it has more than most digits, its
+// exponent left out.
 func SkipNumber(b []byte, i, most int) int {
 	if i < len(b) && b[i] == '-' {
 		i++
@@ -30,7 +30,7 @@ func SkipNumber(b []byte, i, most int) int {
 		}
 		digits += i - from
 	}
-	if most > 0 && digits > most {
+	if digits > most {
 		return -1
 	}
 	if i < len(b) && b[i]|0x20 == 'e' {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -27,13 +28,26 @@ type Scanner struct {
 	Depth    int
 	Elements int
 	Err      error
-	Limits   Limits
+	limits   Limits
+}
+
+// New makes a scanner with limits.
+func New(l Limits) Scanner {
+	for _, limit := range []*int{&l.Depth, &l.Elements, &l.Digits} {
+		if *limit == 0 {
+			*limit = math.MaxInt
+		}
+	}
+	return Scanner{limits: l}
 }
 
 // Begin puts the scanner at the beginning of a text.
 func (p *Scanner) Begin(buf []byte) {
 	p.Buf, p.Pos, p.Depth, p.Elements, p.Err = buf, 0, 0, 0, nil
 }
+
+// Deep reports whether the scanner has failed because of the limit on the depth.
+func (p *Scanner) Deep() bool { return p.Depth > p.limits.Depth }
 
 // Fail notes the first cause of a failure, and returns false.
 func (p *Scanner) Fail(format string, args ...any) bool {
@@ -63,18 +77,24 @@ func (p *Scanner) Blanks() {
 
 // Enter counts a nested array or object against the limit.
 func (p *Scanner) Enter() bool {
-	if p.Depth++; p.Depth > p.Limits.Depth && p.Limits.Depth > 0 {
-		return p.Fail("byte %d: the record nests deeper than %d", p.Pos, p.Limits.Depth)
-	}
-	return true
+	p.Depth++
+	return p.Depth <= p.limits.Depth || p.tooDeep()
+}
+
+//go:noinline
+func (p *Scanner) tooDeep() bool {
+	return p.Fail("byte %d: the record nests deeper than %d", p.Pos, p.limits.Depth)
 }
 
 // Count counts an element against the limit.
 func (p *Scanner) Count() bool {
-	if p.Elements++; p.Elements > p.Limits.Elements && p.Limits.Elements > 0 {
-		return p.Fail("the record has more than %d elements", p.Limits.Elements)
-	}
-	return true
+	p.Elements++
+	return p.Elements <= p.limits.Elements || p.tooMany()
+}
+
+//go:noinline
+func (p *Scanner) tooMany() bool {
+	return p.Fail("the record has more than %d elements", p.limits.Elements)
 }
 
 // Kind names the value that begins at Pos.
@@ -116,11 +136,11 @@ func (p *Scanner) unexpected() bool {
 
 // BadNumber fails with the reason why no number begins here.
 func (p *Scanner) BadNumber() bool {
-	from, digits, most := p.Pos, 0, p.Limits.Digits
-	for most > 0 && digits < len(p.Buf)-from && digits <= most && (IsDigit(p.Buf[from+digits]) || p.Buf[from+digits] == '.') {
+	from, digits, most := p.Pos, 0, p.limits.Digits
+	for digits < len(p.Buf)-from && digits <= most && (IsDigit(p.Buf[from+digits]) || p.Buf[from+digits] == '.') {
 		digits++
 	}
-	if most > 0 && digits > most {
+	if digits > most {
 		return p.Fail("byte %d: the number has more than %d digits", from, most)
 	}
 	return p.Fail("byte %d: malformed number", from)
@@ -158,7 +178,7 @@ func (p *Scanner) Text() (raw []byte, escaped, ok bool) {
 		case c == '"':
 			raw = buf[from:i]
 			p.Pos = i + 1
-			if wide && !p.Limits.AnyBytes && !utf8.Valid(raw) {
+			if wide && !p.limits.AnyBytes && !utf8.Valid(raw) {
 				return nil, false, p.Fail("byte %d: the text is not UTF-8", from)
 			}
 			return raw, escaped, true
@@ -187,7 +207,7 @@ func (p *Scanner) Skip() bool {
 		_, _, ok := p.Text()
 		return ok
 	case c == '-' || IsDigit(c):
-		end := SkipNumber(p.Buf, p.Pos, p.Limits.Digits)
+		end := SkipNumber(p.Buf, p.Pos, p.limits.Digits)
 		if end < 0 {
 			return p.BadNumber()
 		}

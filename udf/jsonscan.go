@@ -17,7 +17,7 @@ var jsonLimits = jsontext.Limits{Depth: 501, AnyBytes: true}
 
 // scanOf begins to scan a text.
 func scanOf(s string) jsontext.Scanner {
-	p := jsontext.Scanner{Limits: jsonLimits}
+	p := jsontext.New(jsonLimits)
 	p.Begin(viewOf(s))
 	return p
 }
@@ -28,7 +28,7 @@ func viewOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s))
 // jsonFailed is the error of a scan.
 func jsonFailed(p *jsontext.Scanner) error {
 	switch {
-	case p.Depth > p.Limits.Depth:
+	case p.Deep():
 		return errors.New("the JSON is nested too deeply")
 	case errors.Is(p.Err, jsontext.ErrEnd):
 		p.Pos = len(p.Buf)
