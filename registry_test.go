@@ -24,7 +24,8 @@ import (
 // squares is a connector that a program brings: a row for each number below n.
 var squares = connect.Connector{
 	Name: "squares", Doc: "The squares of the numbers below n.", Shape: connect.Columns, Replays: true, Infers: true,
-	Options: []option.Option{{Name: "n", Type: option.Int, Default: "10", Min: 1, Max: 1000, Doc: "how many rows there are"}},
+	Options: []option.Option{{Name: "n", Type: option.Int, Default: "10", Min: 1, Max: 1000,
+		Doc: "how many rows there are"}},
 	Open: func(_ context.Context, r connect.Request) (connect.Opened, error) {
 		fields := []arrow.Field{flow.Field("x", flow.Bigint), flow.Field("square", flow.Bigint)}
 		return connect.Opened{Source: squaresOf(r.Options.Int("n")), Partitions: 1, Columns: func() ([]arrow.Field, error) { return fields, nil }}, nil
@@ -84,7 +85,8 @@ func TestWithConnector(t *testing.T) {
 // framed is a format that a program brings: a zero byte, the id of a schema, and a number times what the schema says.
 var framed = format.Format{
 	Name: "FRAMED", Doc: "A number after the id of its schema.",
-	Options: []option.Option{{Name: "unit", Type: option.Word, Words: []string{"one", "two"}, Default: "one", Doc: "the schema that is written"}},
+	Options: []option.Option{{Name: "unit", Type: option.Word, Words: []string{"one", "two"}, Default: "one",
+		Doc: "the schema that is written"}},
 	Columns: func(ctx context.Context, r format.Request) ([]arrow.Field, error) {
 		s, err := r.Schemas.Latest(ctx, r.Subject)
 		return []arrow.Field{flow.Field(s.Text, flow.Bigint)}, err

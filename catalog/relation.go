@@ -63,7 +63,8 @@ func (r *Relation) Kind() string {
 	return "STREAM"
 }
 
-// AtBroker reports whether the records are in a topic of the broker, rather than where a connector of another kind reads them.
+// AtBroker reports whether the records are in a topic of the broker, rather than where a connector of another kind
+// reads them.
 func (r *Relation) AtBroker() bool { return r.Connector == "" }
 
 // KeyColumns returns the key's columns in their order.

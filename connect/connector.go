@@ -1,5 +1,6 @@
-// Package connect declares where the records of relations are: in topics of the broker, in files, made by rule. A connector is declared once,
-// in a file of its own: what its options are and what it can do, which the planner, the shell and SHOW CONNECTORS read, and how it is opened.
+// Package connect declares where the records of relations are: in topics of the broker, in files, made by rule. A
+// connector is declared once, in a file of its own: what its options are and what it can do, which the planner, the
+// shell and SHOW CONNECTORS read, and how it is opened.
 package connect
 
 import (
@@ -41,32 +42,36 @@ type Connector struct {
 	Name    string // in lower case, as WITH (connector='..') has it
 	Doc     string // one sentence
 	Options []option.Option
-	// More finds options that depend on the values of others, such as those of a generator's kind (optional). It is called with what a statement
-	// gives, by lower-case name; with nil it returns all that there may be.
+	// More finds options that depend on the values of others, such as those of a generator's kind (optional). It is
+	// called with what a statement gives, by lower-case name; with nil it returns all that there may be.
 	More  func(given map[string]string) []option.Option
 	Shape Shape
-	// Broker says that the records are in topics of the engine's broker, which are made, read and written in its transactions. A relation
-	// without a connector has the one that is a broker's; there is one in a registry.
+	// Broker says that the records are in topics of the engine's broker, which are made, read and written in its
+	// transactions. A relation without a connector has the one that is a broker's; there is one in a registry.
 	Broker bool
 	Writes bool // INSERT and CREATE .. AS SELECT can write; today that takes a Broker
-	// Replays says that an offset that was read can be read again and is the same record; a job over anything else would lose rows in a failure.
+	// Replays says that an offset that was read can be read again and is the same record; a job over anything else
+	// would lose rows in a failure.
 	Replays bool
 	// Infers says that Opened.Columns finds the columns of a relation that was declared without any.
 	Infers bool
 	// Formats says that Opened.Format finds the format of the records where the statement gives none.
 	Formats bool
-	// Admit finds the place on this machine's disks that a new relation reads, which must be under one of the roots that its session may read.
-	// nil: the connector reads no disk. From then on Request has the place, whoever opens the relation.
+	// Admit finds the place on this machine's disks that a new relation reads, which must be under one of the roots
+	// that its session may read. nil: the connector reads no disk. From then on Request has the place, whoever opens
+	// the relation.
 	Admit func(o option.Values, roots []string) (root, path string, err error)
-	// Check refuses values that contradict one another or that this engine cannot obey (optional). An error of an option is an *option.Error.
+	// Check refuses values that contradict one another or that this engine cannot obey (optional). An error of an
+	// option is an *option.Error.
 	Check func(o option.Values, w World) error
-	// Open opens the source of a relation. It reads no rows. A *lang.Error is reported as it is; the code of any other is SQ5003.
+	// Open opens the source of a relation. It reads no rows. A *lang.Error is reported as it is; the code of any
+	// other is SQ5003.
 	Open     func(ctx context.Context, r Request) (Opened, error)
 	Examples []Example
 }
 
-// Example is a tested part of the manual: statements, the last of which has rows, and these rows as CSV without a header, a line each. Files
-// are there, by name, in the one directory that the statements may read.
+// Example is a tested part of the manual: statements, the last of which has rows, and these rows as CSV without a
+// header, a line each. Files are there, by name, in the one directory that the statements may read.
 type Example struct {
 	Files     map[string]string
 	SQL, Want string
@@ -87,11 +92,13 @@ type Request struct {
 	Topic    string
 	Fields   []arrow.Field // the declared columns, those of the key included; nil: they are to be inferred
 	Options  option.Values // of the connector
-	// Format is the format of the values as the statement gives it; "": it gives none. FormatOptions are those that it gives for the value.
+	// Format is the format of the values as the statement gives it; "": it gives none. FormatOptions are those that
+	// it gives for the value.
 	Format        string
 	FormatOptions map[string]string
 	Root, Path    string // what Admit has found
-	// Defining says that the relation is new, so that options without effect are refused. A relation that is there stays readable.
+	// Defining says that the relation is new, so that options without effect are refused. A relation that is there
+	// stays readable.
 	Defining bool
 }
 
@@ -128,13 +135,15 @@ func (c *Connector) Abilities() string {
 	return strings.Join(out, ", ")
 }
 
-// Registry finds connectors by name, without case. It is filled before it is used, then safe for use by several goroutines.
+// Registry finds connectors by name, without case. It is filled before it is used, then safe for use by several
+// goroutines.
 type Registry struct {
 	connectors map[string]*Connector
 	broker     *Connector
 }
 
-// Add registers a connector. Errors: it has no name, documentation or Open, its name is taken, or it is a second broker's.
+// Add registers a connector. Errors: it has no name, documentation or Open, its name is taken, or it is a second
+// broker's.
 func (r *Registry) Add(c Connector) error {
 	name := strings.ToLower(strings.TrimSpace(c.Name))
 	switch {
@@ -165,7 +174,8 @@ func (r *Registry) Find(name string) (*Connector, error) {
 		return c, nil
 	}
 	names := r.Names()
-	return nil, &option.Error{Option: name, Names: names, Reason: fmt.Sprintf("there is no connector %q; there are %s", name, strings.Join(names, ", "))}
+	return nil, &option.Error{Option: name, Names: names,
+		Reason: fmt.Sprintf("there is no connector %q; there are %s", name, strings.Join(names, ", "))}
 }
 
 // Names lists the names of the connectors, in order.

@@ -17,8 +17,10 @@ var _ = builtin(Connector{
 	Name: "files",
 	Doc:  "A file, or the files of a directory, each a partition; lines that are added later are read too.",
 	Options: []option.Option{
-		{Name: "path", Type: option.Text, Needed: true, Doc: "the file or directory, from the directory of the process or from one that sessions may read"},
-		{Name: "header", Type: option.Bool, Default: "true", Doc: "whether the first record of each file names its columns, in formats of delimited fields"},
+		{Name: "path", Type: option.Text, Needed: true,
+			Doc: "the file or directory, from the directory of the process or from one that sessions may read"},
+		{Name: "header", Type: option.Bool, Default: "true",
+			Doc: "whether the first record of each file names its columns, in formats of delimited fields"},
 	},
 	Shape: PlainRecords, Replays: true, Infers: true, Formats: true,
 	Admit: admitFiles,
@@ -83,7 +85,8 @@ func openFiles(ctx context.Context, r Request) (Opened, error) {
 		return Opened{}, err
 	}
 	if r.Defining && r.Options.Given("header") && !src.Table() {
-		return Opened{}, &option.Error{Option: "header", Reason: fmt.Sprintf("option header is for formats of delimited fields, and the format is %s", src.Format())}
+		return Opened{}, &option.Error{Option: "header",
+			Reason: fmt.Sprintf("option header is for formats of delimited fields, and the format is %s", src.Format())}
 	}
 	out := Opened{Source: src, Partitions: int32(src.Files()), Format: src.Format(), Options: map[string]string{}}
 	if d := src.Delimiter(); d != "" {

@@ -16,8 +16,9 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Sources opens the sources of relations by their connectors and keeps those that are not the broker's: all jobs and queries of a process
-// read a relation through one source, which knows where its records begin, and paces a generator from one moment on.
+// Sources opens the sources of relations by their connectors and keeps those that are not the broker's: all jobs and
+// queries of a process read a relation through one source, which knows where its records begin, and paces a generator
+// from one moment on.
 type Sources struct {
 	Connectors *Registry
 	World      World
@@ -143,7 +144,8 @@ func coded(code string, err error) error {
 	return out
 }
 
-// Columns finds the columns of a relation that was declared without any, by a session that may read the disk under some directories.
+// Columns finds the columns of a relation that was declared without any, by a session that may read the disk under
+// some directories.
 func (s *Sources) Columns(ctx context.Context, r *catalog.Relation, roots []string) ([]catalog.Column, error) {
 	c, err := s.Connector(r)
 	if err != nil {
@@ -190,8 +192,8 @@ func (s *Sources) inferring() string {
 	return strings.Join(names, ", ")
 }
 
-// Complete fills in what a new relation takes from its source: the format of its records, the number of its partitions, and the place on a
-// disk, which is under one of the directories that the session may read.
+// Complete fills in what a new relation takes from its source: the format of its records, the number of its
+// partitions, and the place on a disk, which is under one of the directories that the session may read.
 func (s *Sources) Complete(ctx context.Context, r *catalog.Relation, roots []string) error {
 	c, err := s.Connector(r)
 	if err == nil {
@@ -225,8 +227,8 @@ func (s *Sources) Complete(ctx context.Context, r *catalog.Relation, roots []str
 	return nil
 }
 
-// admit finds the place of a new relation on the disk. From then on the relation is read there, whoever reads it and wherever the process
-// is started.
+// admit finds the place of a new relation on the disk. From then on the relation is read there, whoever reads it and
+// wherever the process is started.
 func (s *Sources) admit(c *Connector, r *catalog.Relation, roots []string) error {
 	if c.Admit == nil {
 		return nil

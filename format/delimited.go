@@ -20,11 +20,13 @@ import (
 )
 
 // separator is the option of both formats of delimited fields.
-var separator = []option.Option{{Name: "delimiter", Type: option.Char, Default: ",", Doc: "the character between two fields"}}
+var separator = []option.Option{{Name: "delimiter", Type: option.Char, Default: ",",
+	Doc: "the character between two fields"}}
 
 var _ = builtin(Format{
-	Name:    "DELIMITED",
-	Doc:     "One line of fields in the order of the columns, quoted as Commons CSV does by default, as ksqlDB writes them; an empty field is NULL, quoted or not.",
+	Name: "DELIMITED",
+	Doc: "One line of fields in the order of the columns, quoted as Commons CSV does by default, as ksqlDB " +
+		"writes them; an empty field is NULL, quoted or not.",
 	Options: separator,
 	File:    &File{Table: true},
 	Open:    alone(openDelimited),
@@ -37,8 +39,9 @@ SELECT page, n FROM visits;`,
 })
 
 var _ = builtin(Format{
-	Name:    "CSV",
-	Doc:     "One line of fields in the order of the columns, quoted as RFC 4180 says; an empty field is NULL, a quoted one the empty text, and times may be ISO 8601.",
+	Name: "CSV",
+	Doc: "One line of fields in the order of the columns, quoted as RFC 4180 says; an empty field is NULL, a " +
+		"quoted one the empty text, and times may be ISO 8601.",
 	Options: separator,
 	File:    &File{Endings: []string{".csv", ".tsv"}, Table: true},
 	Open:    alone(openDelimited),

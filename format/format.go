@@ -1,5 +1,5 @@
-// Package format turns record bytes into columns and rows back into record bytes: one Format per serialization format, declared once with
-// its documentation, options and examples, and opened as a Codec.
+// Package format turns record bytes into columns and rows back into record bytes: one Format per serialization
+// format, declared once with its documentation, options and examples, and opened as a Codec.
 package format
 
 import (

@@ -10,7 +10,8 @@ import (
 
 var _ = builtin(Format{
 	Name: "JSON",
-	Doc: "One JSON object with a member for each column, found by name, without case where no name is exactly the same; a single column may also be " +
+	Doc: "One JSON object with a member for each column, found by name, without case where no name is exactly the " +
+		"same; a single column may also be " +
 		"the whole value.",
 	File: &File{Endings: []string{".json", ".jsonl", ".ndjson"}},
 	Open: alone(openJSON),

@@ -109,7 +109,8 @@ func (p *parser) feed(o *object, f feed, row int) bool {
 	return p.value(c)
 }
 
-// member reads what leads to the next value of an object: its entry, and false at the object's end or (with p.Err) at a fault.
+// member reads what leads to the next value of an object: its entry, and false at the object's end or (with p.Err) at
+// a fault.
 func (p *parser) member(o *object, prev *entry) (*entry, bool) {
 	from := p.Pos
 	p.Blanks()

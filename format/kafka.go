@@ -16,7 +16,8 @@ import (
 
 var _ = builtin(Format{
 	Name: "KAFKA",
-	Doc:  "One column as Kafka's own serializers write it: INT, BIGINT and DOUBLE in 4 or 8 bytes, the highest first, STRING as UTF-8, BYTES as they are.",
+	Doc: "One column as Kafka's own serializers write it: INT, BIGINT and DOUBLE in 4 or 8 bytes, the highest " +
+		"first, STRING as UTF-8, BYTES as they are.",
 	Open: alone(openKafka),
 	Examples: []Example{{
 		SQL: `CREATE STREAM counts (id INT KEY, n BIGINT) WITH (topic='counts', format='kafka');

@@ -28,9 +28,9 @@ type Format struct {
 	File *File
 	// Columns finds the columns of records whose definition names none, where a schema registry knows them (optional).
 	Columns func(ctx context.Context, r Request) ([]arrow.Field, error)
-	// Open makes a codec. ctx lives as long as the codec, which may use it and the client in Decode to look up the schema of a record by its
-	// id: nothing else ends such a wait. Open is also called to check a definition, so a codec registers the schema that it writes with the
-	// first Encode.
+	// Open makes a codec. ctx lives as long as the codec, which may use it and the client in Decode to look up the
+	// schema of a record by its id: nothing else ends such a wait. Open is also called to check a definition, so a
+	// codec registers the schema that it writes with the first Encode.
 	Open     func(ctx context.Context, r Request) (Codec, error)
 	Examples []Example
 }
@@ -39,8 +39,8 @@ type Format struct {
 type Request struct {
 	Spec
 	Values option.Values // of the format's options
-	// Subject is the name under which a schema registry keeps the schemas of the records: the topic, then -key or -value. "": the records are
-	// of no topic.
+	// Subject is the name under which a schema registry keeps the schemas of the records: the topic, then -key or
+	// -value. "": the records are of no topic.
 	Subject string
 	Client
 }
@@ -62,12 +62,14 @@ func (f *Format) Abilities() string {
 // File is how records of a format lie in a file.
 type File struct {
 	Endings []string // of the names of files that hold this format, in lower case: ".csv"
-	// Table says that a file may begin with a record that names the columns, that fields are in the order of the declared columns, and that a
-	// quoted field may hold line breaks. Else every line is a record, whatever the names in it.
+	// Table says that a file may begin with a record that names the columns, that fields are in the order of the
+	// declared columns, and that a quoted field may hold line breaks. Else every line is a record, whatever the names
+	// in it.
 	Table bool
 }
 
-// Example is a tested part of the manual: statements, the last of which has rows, and these rows as CSV without a header, a line each.
+// Example is a tested part of the manual: statements, the last of which has rows, and these rows as CSV without a
+// header, a line each.
 type Example struct{ SQL, Want string }
 
 // Client is what codecs may use of the world. The zero Client has nothing.
@@ -75,8 +77,8 @@ type Client struct {
 	Schemas Schemas // nil: there is no schema registry
 }
 
-// Schemas is a client of a schema registry. It is safe for use by several goroutines and keeps what it has read: codecs call it for each id
-// that is new to them. An error that may pass wraps topic.ErrUnreachable.
+// Schemas is a client of a schema registry. It is safe for use by several goroutines and keeps what it has read:
+// codecs call it for each id that is new to them. An error that may pass wraps topic.ErrUnreachable.
 type Schemas interface {
 	// ByID returns the schema of an id, as a record's frame has it. It never changes.
 	ByID(ctx context.Context, id int32) (Schema, error)
@@ -102,7 +104,8 @@ type Reference struct {
 // ErrUnsupported is wrapped by New when a format is known but cannot do what the Spec asks.
 var ErrUnsupported = errors.New("not supported")
 
-// Registry finds formats by name, without case, and opens them. It is filled before it is used, then safe for use by several goroutines.
+// Registry finds formats by name, without case, and opens them. It is filled before it is used, then safe for use by
+// several goroutines.
 type Registry struct {
 	formats map[string]*Format
 	client  Client
@@ -163,9 +166,9 @@ func (r *Registry) request(f *Format, s Spec, subject string) (Request, error) {
 	return Request{Spec: s, Values: values, Subject: subject, Client: r.client}, err
 }
 
-// New makes the codec of a Spec, for records with a subject; ctx lives as long as the codec. Errors: an unknown name (with the nearest known one), a value that the
-// format's option does not take, a type that it does not have. Options that the format does not have are left alone: earlier versions wrote
-// the same options for all formats.
+// New makes the codec of a Spec, for records with a subject; ctx lives as long as the codec. Errors: an unknown name
+// (with the nearest known one), a value that the format's option does not take, a type that it does not have. Options
+// that the format does not have are left alone: earlier versions wrote the same options for all formats.
 func (r *Registry) New(ctx context.Context, s Spec, subject string) (Codec, error) {
 	f, err := r.Find(s.Name)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package jsontext scans JSON where it lies: format JSON reads records with it, and SQL's JSON functions read texts. It checks all that it
-// passes over, copies nothing, and leaves to its callers what values mean.
+// Package jsontext scans JSON where it lies: format JSON reads records with it, and SQL's JSON functions read texts.
+// It checks all that it passes over, copies nothing, and leaves to its callers what values mean.
 package jsontext
 
 import (
@@ -20,8 +20,8 @@ type Limits struct {
 	AnyBytes bool
 }
 
-// Scanner walks over one JSON text, without copying any of it. Methods that return a bool leave the cause in Err when it is false, and Pos
-// where the text is no JSON.
+// Scanner walks over one JSON text, without copying any of it. Methods that return a bool leave the cause in Err when
+// it is false, and Pos where the text is no JSON.
 type Scanner struct {
 	Buf      []byte
 	Pos      int

@@ -17,8 +17,8 @@ type ShowObject struct {
 	Name ModelName `parser:"@@"`
 }
 
-// Describe is DESCRIBE source, or of a FUNCTION, MODEL, CONNECTOR, FORMAT or ARCHIVE. What is empty for a source. EXTENDED may stand
-// before or after the name.
+// Describe is DESCRIBE source, or of a FUNCTION, MODEL, CONNECTOR, FORMAT or ARCHIVE. What is empty for a source.
+// EXTENDED may stand before or after the name.
 type Describe struct {
 	Origin
 	What     Keyword

@@ -1,5 +1,6 @@
-// Package option declares the options of a connector or a format: a name, a type, a default, a sentence of documentation and the values that
-// are legal. Everything that reads, completes or documents options reads the same declarations.
+// Package option declares the options of a connector or a format: a name, a type, a default, a sentence of
+// documentation and the values that are legal. Everything that reads, completes or documents options reads the same
+// declarations.
 package option
 
 import (
@@ -117,7 +118,8 @@ func listed(words []string) string {
 func (o *Option) Parse(text string) (any, error) {
 	v, ok := o.parse(strings.TrimSpace(text), text)
 	if !ok || !o.within(v) {
-		return nil, &Error{Option: o.Name, Value: true, Given: text, Names: o.Words, Reason: fmt.Sprintf("option %s is %s, not %q", o.Name, o.Legal(), text)}
+		return nil, &Error{Option: o.Name, Value: true, Given: text, Names: o.Words,
+			Reason: fmt.Sprintf("option %s is %s, not %q", o.Name, o.Legal(), text)}
 	}
 	if o.Check != nil {
 		if err := o.Check(v); err != nil {

@@ -47,8 +47,8 @@ func Millis(text string) (ms int64, ok bool) {
 	return Length(text)
 }
 
-// ParseTime reads ISO 8601 text, from a year alone to milliseconds and a zone, as ms since the epoch; a blank may stand in place of the T.
-// Text without a zone is UTC.
+// ParseTime reads ISO 8601 text, from a year alone to milliseconds and a zone, as ms since the epoch; a blank may
+// stand in place of the T. Text without a zone is UTC.
 func ParseTime(s string) (ms int64, err error) {
 	iso := s
 	if len(iso) > 10 && iso[10] == ' ' {

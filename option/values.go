@@ -42,8 +42,8 @@ type Values struct {
 	given  map[string]string // as the statement wrote them
 }
 
-// Read reads the values of the declared options from texts by lower-case name, and fills in the defaults. Names that are not declared are
-// left alone: they belong to somebody else, and Strict refuses them. The error is an *Error.
+// Read reads the values of the declared options from texts by lower-case name, and fills in the defaults. Names that
+// are not declared are left alone: they belong to somebody else, and Strict refuses them. The error is an *Error.
 func Read(declared []Option, texts map[string]string) (Values, error) {
 	v := Values{values: map[string]any{}, given: map[string]string{}}
 	for i := range declared {

@@ -20,12 +20,14 @@ var General = []option.Option{
 	{Name: "topic", Also: "kafka_topic", Doc: "the name of the topic; without it that of the stream or table"},
 	{Name: "timestamp", Doc: "the column that holds the event time; without it the record's time"},
 	{Name: "timestamp_format", Doc: "the pattern of a timestamp column of type STRING"},
-	{Name: "on_error", Type: option.Word, Words: []string{"deadletter", "skip", "fail"}, Doc: "what happens to a record that cannot be read"},
+	{Name: "on_error", Type: option.Word, Words: []string{"deadletter", "skip", "fail"},
+		Doc: "what happens to a record that cannot be read"},
 }
 
 // Windowed are the options of relations that are declared over windowed keys.
 var Windowed = []option.Option{
-	{Name: "window_type", Type: option.Word, Words: []string{"tumbling", "hopping", "session"}, Doc: "the kind of the windows of the keys"},
+	{Name: "window_type", Type: option.Word, Words: []string{"tumbling", "hopping", "session"},
+		Doc: "the kind of the windows of the keys"},
 	{Name: "window_size", Type: option.Duration, Min: 1, Doc: "the length of the windows of the keys"},
 }
 
@@ -33,7 +35,8 @@ var Windowed = []option.Option{
 var Formatted = []option.Option{
 	{Name: "format", Doc: "the format of the value, and of the key where there is one"},
 	{Name: "value_format", Doc: "the format of the value"},
-	{Name: "wrap_single_value", Type: option.Bool, Doc: "whether a single value column is a member of an object; false: it is the whole value"},
+	{Name: "wrap_single_value", Type: option.Bool,
+		Doc: "whether a single value column is a member of an object; false: it is the whole value"},
 }
 
 // Keyed are the options of relations whose records have keys.
@@ -98,8 +101,9 @@ func (b *binder) choose(w *with) (err error) {
 	return nil
 }
 
-// check refuses the options that do not belong to a relation of this connector and these formats, and values that they do not take. key and
-// value are the names of the formats; "": not known yet, so that the options of all formats are legal.
+// check refuses the options that do not belong to a relation of this connector and these formats, and values that
+// they do not take. key and value are the names of the formats; "": not known yet, so that the options of all formats
+// are legal.
 func (b *binder) check(st lang.Node, w *with, key, value string, declared []option.Option) error {
 	if b.Accepted {
 		return nil
@@ -193,7 +197,8 @@ func optionFailed(at lang.Node, code string, err error) *lang.Error {
 	return e
 }
 
-// formatOptions are the options of a format as a WITH clause names them: for one side of the record (value_delimiter), or for both.
+// formatOptions are the options of a format as a WITH clause names them: for one side of the record
+// (value_delimiter), or for both.
 func (b *binder) formatOptions(side, name string) (out []option.Option) {
 	formats := b.Formats.All()
 	if name != "" {

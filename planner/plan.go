@@ -185,7 +185,8 @@ func (b *binder) inherit(st lang.Node, r, source *catalog.Relation, w *with) err
 	return nil
 }
 
-// handed are the options of a format on one side of the records of a new relation: those that are given, else those of the source.
+// handed are the options of a format on one side of the records of a new relation: those that are given, else those
+// of the source.
 func (b *binder) handed(w *with, side, name string, from format.Spec) map[string]string {
 	out := b.codecOptions(w.text, side, name)
 	f, ok := b.Formats.Format(name)

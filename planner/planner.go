@@ -28,11 +28,13 @@ type Options struct {
 	Strict     bool
 	Properties map[string]string // SET, by name
 	Params     []any             // $1, $2, ..: Go values
-	// Connectors and Formats are those that the engine has; nil: the built-in ones. World is what connectors see of the engine.
+	// Connectors and Formats are those that the engine has; nil: the built-in ones. World is what connectors see of
+	// the engine.
 	Connectors *connect.Registry
 	Formats    *format.Registry
 	World      connect.World
-	// Accepted says that the statement was accepted before, perhaps by an earlier version: options that are not legal any more have no effect.
+	// Accepted says that the statement was accepted before, perhaps by an earlier version: options that are not legal
+	// any more have no effect.
 	Accepted bool
 	// Infer gives the columns of a relation declared without any (a generator's, a file's).
 	Infer func(r *catalog.Relation) ([]catalog.Column, error)

@@ -51,8 +51,8 @@ func jsonValue(s string) (string, error) {
 	return s[from:to], nil
 }
 
-// jsonEach calls f for the members of the object, or elements of the array, that a text is, until f returns false. name is as it is written,
-// without its quotes; escaped says that it has escapes.
+// jsonEach calls f for the members of the object, or elements of the array, that a text is, until f returns false.
+// name is as it is written, without its quotes; escaped says that it has escapes.
 func jsonEach(s string, f func(name, value string, escaped bool) bool) error {
 	p := scanOf(s)
 	closing := s[0] + 2

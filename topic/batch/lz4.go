@@ -9,9 +9,10 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// The LZ4 frame format, as far as Kafka's producers use it: https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md.
-// Checksums of frames are not compared, because the batch has its own. Blocks are decoded by a library; frames are not, because its reader has
-// no bound, reads through buffers of its own and checks what need not be checked.
+// The LZ4 frame format, as far as Kafka's producers use it:
+// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md. Checksums of frames are not compared, because the
+// batch has its own. Blocks are decoded by a library; frames are not, because its reader has no bound, reads through
+// buffers of its own and checks what need not be checked.
 const lz4Magic = 0x184D2204
 
 var errLZ4 = errors.New("lz4: malformed frame")
@@ -100,7 +101,8 @@ func lz4Next(src []byte, flags byte) (block []byte, stored bool, rest []byte, er
 	return src[:n:n], size>>31 != 0, src[n+sum:], nil
 }
 
-// lz4Block appends one compressed block of at most most bytes, within the limit on the length of dst. Matches may reach back to dst[first].
+// lz4Block appends one compressed block of at most most bytes, within the limit on the length of dst. Matches may
+// reach back to dst[first].
 func lz4Block(dst, src []byte, first, limit, most int) ([]byte, error) {
 	room := limit - len(dst)
 	dst = slices.Grow(dst, min(most, room))

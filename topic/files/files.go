@@ -33,8 +33,8 @@ type Config struct {
 type Format struct {
 	Name    string   // in capitals
 	Endings []string // of files' names, in lower case: ".csv"
-	// Table says that a record is fields between delimiters, that a quoted field may hold line breaks, and that a file may have a header; else
-	// every line is a record.
+	// Table says that a record is fields between delimiters, that a quoted field may hold line breaks, and that a
+	// file may have a header; else every line is a record.
 	Table bool
 }
 

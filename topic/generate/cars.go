@@ -18,7 +18,8 @@ var _ = builtin(Kind{
 	Options: []option.Option{
 		{Name: "cars", Type: option.Int, Default: "100", Min: 1, Max: 1_000_000, Doc: "how many cars there are"},
 		{Name: "failing", Type: option.Float, Default: "0.02", Max: 1, Doc: "the share of rows whose car is failing"},
-		{Name: "episode", Type: option.Int, Default: "48", Min: 1, Max: 1 << 40, Doc: "for how many readings a car fails in one go"},
+		{Name: "episode", Type: option.Int, Default: "48", Min: 1, Max: 1 << 40,
+			Doc: "for how many readings a car fails in one go"},
 	},
 	open: openCars,
 })
