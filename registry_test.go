@@ -28,14 +28,16 @@ var squares = connect.Connector{
 		Doc: "how many rows there are"}},
 	Open: func(_ context.Context, r connect.Request) (connect.Opened, error) {
 		fields := []arrow.Field{flow.Field("x", flow.Bigint), flow.Field("square", flow.Bigint)}
-		return connect.Opened{Source: squaresOf(r.Options.Int("n")), Partitions: 1, Columns: func() ([]arrow.Field, error) { return fields, nil }}, nil
+		return connect.Opened{Source: squaresOf(r.Options.Int("n")), Partitions: 1,
+			Columns: func() ([]arrow.Field, error) { return fields, nil }}, nil
 	},
 }
 
 type squaresOf int64
 
 func (s squaresOf) Describe(_ context.Context, name string) (topic.Topic, error) {
-	return topic.Topic{Name: name, Partitions: []topic.Span{{Partition: topic.Partition{Topic: name}, To: topic.Offset(s)}}}, nil
+	all := topic.Span{Partition: topic.Partition{Topic: name}, To: topic.Offset(s)}
+	return topic.Topic{Name: name, Partitions: []topic.Span{all}}, nil
 }
 
 func (s squaresOf) Open(_ context.Context, spans []topic.Span) (topic.Reader, error) {
@@ -50,7 +52,8 @@ func (r *squaresReader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 		return nil, ctx.Err()
 	}
 	at := int64(r.left.From)
-	f := topic.Fetch{Partition: r.left.Partition, From: r.left.From, Next: r.left.From + 1, Offsets: []topic.Offset{r.left.From}, Times: []int64{at}}
+	f := topic.Fetch{Partition: r.left.Partition, From: r.left.From, Next: r.left.From + 1, Offsets: []topic.Offset{r.left.From},
+		Times: []int64{at}}
 	r.left.From++
 	schema := arrow.NewSchema([]arrow.Field{flow.Field("x", flow.Bigint), flow.Field("square", flow.Bigint)}, nil)
 	f.Decoded = array.NewRecord(schema, []arrow.Array{flow.Column(flow.Bigint, at), flow.Column(flow.Bigint, at*at)}, 1)
@@ -72,7 +75,8 @@ func TestWithConnector(t *testing.T) {
 	refused(t, e, "CREATE STREAM t WITH (connector='squares', n=0);", "SQ5002", "a whole number from 1 to 1000")
 	refused(t, e, "CREATE STREAM t WITH (connector='squares', m=1);", "SQ2012", "the options of connector 'squares' are")
 	refused(t, open(t), "CREATE STREAM s WITH (connector='squares', n=4);", "SQ5001", "there is no connector")
-	if _, err := streamql.Open(context.Background(), streamql.WithConnector(squares), streamql.WithConnector(squares)); err == nil {
+	twice := streamql.WithConnector(squares)
+	if _, err := streamql.Open(context.Background(), twice, twice); err == nil {
 		t.Error("a connector can be added twice")
 	}
 	other := squares
@@ -203,8 +207,10 @@ INSERT INTO a (v) VALUES (3); INSERT INTO b (v) VALUES (3);`)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	refused(t, e, "CREATE STREAM f (v BIGINT) WITH (topic='x', value_format='framed', unit='too');", "SQ2013", "'one' or 'two'")
-	refused(t, e, "CREATE STREAM f (v BIGINT, w BIGINT) WITH (topic='x', value_format='framed');", "SQ2017", "a record is one number")
+	refused(t, e, "CREATE STREAM f (v BIGINT) WITH (topic='x', value_format='framed', unit='too');",
+		"SQ2013", "'one' or 'two'")
+	refused(t, e, "CREATE STREAM f (v BIGINT, w BIGINT) WITH (topic='x', value_format='framed');",
+		"SQ2017", "a record is one number")
 	refused(t, open(t), "CREATE STREAM f (v BIGINT) WITH (topic='x', value_format='framed');", "SQ2017", "unknown format")
 	other := framed
 	other.ReadOnly = true

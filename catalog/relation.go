@@ -45,7 +45,7 @@ type Relation struct {
 	Window                     *Windowing
 	With                       map[string]string // options as given, by lower-case name
 	Connector                  string            // "": that of the broker, whose topic it reads and fills
-	Root, Path                 string            // of a connector that reads this machine's disk: what, and the directory that it may not leave
+	Root, Path                 string            // of a connector that reads the disk: its limits, and the place in them
 	ReadOnly                   bool
 	Statement                  string            // the text that made it
 	Variables                  map[string]string // that ${NAME} in the text meant

@@ -58,7 +58,8 @@ func outside(err error) error {
 
 func openFiles(ctx context.Context, r Request) (Opened, error) {
 	if r.Root == "" { // an entry of the catalog that another version has written
-		return Opened{}, outside(fmt.Errorf("cannot read %s: the definition of %s does not say under which directory it is", r.Options.Text("path"), r.Relation))
+		return Opened{}, outside(fmt.Errorf("cannot read %s: the definition of %s does not say under which directory it is",
+			r.Options.Text("path"), r.Relation))
 	}
 	c := files.Config{Root: r.Root, Path: r.Path, Format: r.Format, Header: r.Options.Bool("header")}
 	for _, f := range r.Formats.All() {

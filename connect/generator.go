@@ -61,7 +61,8 @@ func kindOptions(given map[string]string) (out []option.Option) {
 func openGenerator(_ context.Context, r Request) (Opened, error) {
 	o := r.Options
 	c := generate.Config{Kind: o.Text("kind"), Rows: o.Int("rows"), Seed: o.Uint("seed"), Rate: o.Float("rate"),
-		Start: flow.Time(o.Time("start").UnixMilli()), Step: o.Duration("step"), Fields: r.Fields, Now: r.Now, Options: map[string]string{}}
+		Start: flow.Time(o.Time("start").UnixMilli()), Step: o.Duration("step"), Fields: r.Fields, Now: r.Now,
+		Options: map[string]string{}}
 	for _, k := range kindOptions(map[string]string{"kind": c.Kind}) {
 		if text, given := o.Written(k.Name); given {
 			c.Options[k.Name] = text

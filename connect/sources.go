@@ -110,7 +110,8 @@ func (s *Sources) open(ctx context.Context, r *catalog.Relation, defining bool) 
 	if err != nil {
 		return Opened{}, err
 	}
-	in := Request{World: s.World, Relation: r.Name, Topic: r.Topic, Root: r.Root, Path: r.Path, FormatOptions: r.Value.Options, Defining: defining}
+	in := Request{World: s.World, Relation: r.Name, Topic: r.Topic, Root: r.Root, Path: r.Path,
+		FormatOptions: r.Value.Options, Defining: defining}
 	if in.Options, err = option.Read(c.All(r.With), r.With); err != nil {
 		return Opened{}, coded("SQ5002", err)
 	}

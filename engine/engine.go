@@ -59,7 +59,8 @@ type Engine struct {
 
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, c Config) (*Engine, error) {
-	e := &Engine{c: c, functions: udf.Builtins(), connectors: connect.Builtins(), formats: format.Builtins(), inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
+	e := &Engine{c: c, functions: udf.Builtins(), connectors: connect.Builtins(), formats: format.Builtins(),
+		inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
 		memory: flow.NewPool(c.TotalMemory)}
 	for i := range insertWriters {
 		e.inserts <- i

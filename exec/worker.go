@@ -25,7 +25,6 @@ type Env struct {
 	Now       func() time.Time
 	Interval  time.Duration // between commits; 0: after each step
 	Models    Models
-	Codec     func(s format.Spec, subject string) (format.Codec, error) // opens a codec, which lives as long as the job; nil: format.New
 	Progress  func(Progress)
 	Fail      func(job string, f Failure)
 	Errors    string           // topic of dead letters
@@ -38,6 +37,8 @@ type Env struct {
 	Rows      Emit
 	Quota     int64      // bytes that the job may take beside its tables' budgets; 0: no limit
 	Memory    *flow.Pool // which it shares with all others; nil: no limit
+	// Codec opens a codec, which lives as long as the job; nil: format.New.
+	Codec func(s format.Spec, subject string) (format.Codec, error)
 	// Changed receives RECOVERING with its cause, and RUNNING when the job has recovered, on the job's goroutine; may be nil.
 	Changed func(job string, s State, cause error)
 }

@@ -37,7 +37,8 @@ type jsonCodec struct {
 }
 
 func openJSON(s Request) (Codec, error) {
-	c := &jsonCodec{spec: s.Spec, parser: newParser(), cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
+	c := &jsonCodec{spec: s.Spec, parser: newParser(),
+		cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
 	for i, f := range s.Fields {
 		col, err := newColumn(f, "")
 		if err != nil {

@@ -175,7 +175,8 @@ func (r *Registry) New(ctx context.Context, s Spec, subject string) (Codec, erro
 		return nil, err
 	}
 	if s.Unwrapped && len(s.Fields) != 1 {
-		return nil, fmt.Errorf("format %s: a record without a wrapper needs exactly one column, %d are given", f.Name, len(s.Fields))
+		return nil, fmt.Errorf("format %s: a record without a wrapper needs exactly one column, %d are given",
+			f.Name, len(s.Fields))
 	}
 	in, err := r.request(f, s, subject)
 	if err != nil {

@@ -79,8 +79,8 @@ func extended(e Engine, r *catalog.Relation) (*flow.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := [][]any{{"name", r.Name}, {"kind", r.Kind()}, {"columns", r.Schema()}, {"connector", c.Name}, {"topic", r.Topic},
-		{"partitions", strconv.Itoa(int(r.Partitions))}}
+	rows := [][]any{{"name", r.Name}, {"kind", r.Kind()}, {"columns", r.Schema()},
+		{"connector", c.Name}, {"topic", r.Topic}, {"partitions", strconv.Itoa(int(r.Partitions))}}
 	if c.Shape != connect.Columns {
 		rows = append(rows, []any{"value format", r.Value.Name})
 	}

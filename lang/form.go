@@ -118,6 +118,9 @@ func byHand(read func(*reader) Statement, words ...string) *form {
 	}
 }
 
+// described are the words that say which kind of thing is described.
+var described = []string{"FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE"}
+
 // describeStatement takes DESCRIBE [EXTENDED] [FUNCTION | MODEL | ..] name [EXTENDED]. A word of these is a name if none follows.
 func describeStatement(r *reader) Statement {
 	d := &Describe{Origin: Origin{Pos: r.here().Pos}}
@@ -126,8 +129,8 @@ func describeStatement(r *reader) Statement {
 		r.next()
 		d.Extended = true
 	}
-	if after := r.peek2(); isAnyWord(r.peek(), []string{"FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE"}) && isName(after) && !isWord(after, "EXTENDED") {
-		d.What = r.oneOf("FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE")
+	if after := r.peek2(); isAnyWord(r.peek(), described) && isName(after) && !isWord(after, "EXTENDED") {
+		d.What = r.oneOf(described...)
 	}
 	t := r.peek()
 	d.Name = ModelName{At: r.here(), Name: r.name()}

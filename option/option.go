@@ -23,14 +23,15 @@ const (
 	Uint                 // uint64
 	Float                // float64, finite
 	Bool                 // bool
-	Duration             // time.Duration: '30 SECONDS', '100ms' or a number of milliseconds; -1 means for ever where Min is negative
+	Duration             // time.Duration: '30 SECONDS', '100ms' or a number of ms; -1 is for ever where Min is negative
 	Time                 // time.Time, in UTC: ISO 8601
 	Char                 // byte: one ASCII character other than the quote, or SPACE or TAB
 )
 
 // String is the type's name in SHOW and DESCRIBE.
 func (t Type) String() string {
-	return [...]string{"STRING", "WORD", "BIGINT", "BIGINT UNSIGNED", "DOUBLE", "BOOLEAN", "DURATION", "TIMESTAMP", "CHARACTER"}[t]
+	return [...]string{"STRING", "WORD", "BIGINT", "BIGINT UNSIGNED", "DOUBLE", "BOOLEAN", "DURATION", "TIMESTAMP",
+		"CHARACTER"}[t]
 }
 
 // Option is one option.
@@ -69,7 +70,8 @@ func (e *Error) Wrong() string {
 
 // Legal describes the legal values, e.g. "a whole number from 1 to 100".
 func (o *Option) Legal() string {
-	kind := [...]string{"a text", "", "a whole number", "a whole number", "a number", "true or false", "a length of time such as '30 SECONDS'",
+	kind := [...]string{"a text", "", "a whole number", "a whole number", "a number", "true or false",
+		"a length of time such as '30 SECONDS'",
 		"a time such as '2026-01-31T12:00:00'", "one ASCII character other than the quote, SPACE or TAB"}[o.Type]
 	if o.Type == Word {
 		return listed(o.Words)

@@ -56,7 +56,8 @@ func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: w.text, ReadOnly: st.ReadOnly, Statement: st.Text()}
+	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: w.text, ReadOnly: st.ReadOnly,
+		Statement: st.Text()}
 	if !w.connector.Broker {
 		r.Connector = w.connector.Name
 	}

@@ -43,8 +43,10 @@ var Formatted = []option.Option{
 var Keyed = []option.Option{{Name: "key_format", Doc: "the format of the key"}}
 
 // later are options that users know from elsewhere and that are refused as not supported yet.
-var later = []string{"deadletter_topic", "on_error_limit", "key_schema_id", "value_schema_id", "key_schema_full_name", "value_schema_full_name",
-	"value_avro_schema_full_name", "key_protobuf_nullable_representation", "value_protobuf_nullable_representation", "source_connector"}
+var later = []string{"deadletter_topic", "on_error_limit", "key_schema_id", "value_schema_id", "key_schema_full_name",
+	"value_schema_full_name",
+	"value_avro_schema_full_name", "key_protobuf_nullable_representation",
+	"value_protobuf_nullable_representation", "source_connector"}
 
 // OptionNames are the names of all options that CREATE STREAM and TABLE may have.
 func OptionNames(connectors *connect.Registry, formats *format.Registry) []string {

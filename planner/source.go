@@ -79,7 +79,8 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		return nil, err
 	}
 	if m == persistent && !place.Replays {
-		return nil, fail(r.Source, "SQ3001", "a job over connector '%s', whose rows cannot be read again after a failure, is not supported yet", place.Name)
+		return nil, fail(r.Source, "SQ3001",
+			"a job over connector '%s', whose rows cannot be read again after a failure, is not supported yet", place.Name)
 	}
 	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
 	out := &rel{node: sc, scope: &scope{exact: b.Upper}, table: source.Table, upsert: source.Table, window: source.Window, source: source}

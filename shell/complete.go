@@ -86,7 +86,7 @@ func Candidates(e *streamql.Engine, text string) []Candidate {
 		add("option", options(e)...)
 	case last == "=" && len(before) > 1 && before[len(before)-2] == "CONNECTOR":
 		add("connector", quoted(e.Connectors().Names())...)
-	case last == "=" && len(before) > 1 && slices.Contains([]string{"FORMAT", "KEY_FORMAT", "VALUE_FORMAT"}, before[len(before)-2]):
+	case last == "=" && len(before) > 1 && slices.Contains(formatOptions, before[len(before)-2]):
 		add("format", quoted(e.Formats().Names())...)
 	default:
 		add("column", columns(e, tokens(text))...)
@@ -211,7 +211,8 @@ func quoted(names []string) []string {
 var (
 	statementWords = []string{"SELECT", "CREATE", "INSERT INTO", "SHOW", "DESCRIBE", "EXPLAIN", "DROP", "RETRAIN MODEL", "PRINT", "TERMINATE", "PAUSE", "RESUME", "RESTART",
 		"SET", "UNSET", "DEFINE", "UNDEFINE", "LIST", "WITH"}
-	showWords = []string{"STREAMS", "TABLES", "TOPICS", "ALL TOPICS", "JOBS", "QUERIES", "MODELS", "MODEL VERSIONS", "FUNCTIONS", "CONNECTORS", "FORMATS", "TYPES",
+	showWords = []string{"STREAMS", "TABLES", "TOPICS", "ALL TOPICS", "JOBS", "QUERIES", "MODELS", "MODEL VERSIONS",
+		"FUNCTIONS", "CONNECTORS", "FORMATS", "TYPES",
 		"PROPERTIES", "VARIABLES"}
 	clauseWords = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "EMIT CHANGES", "EMIT FINAL", "PARTITION BY", "WINDOW",
 		"TUMBLING", "HOPPING", "SESSION", "SIZE", "ADVANCE BY", "GRACE PERIOD", "SINCE", "UNTIL", "EARLIEST", "LATEST", "NOW", "AGO", "TIMESTAMP",
@@ -220,5 +221,6 @@ var (
 		"TRANSFORM", "TARGET", "TRAIN ONCE", "TRAIN EACH EVENT", "TRAIN EACH WINDOW", "EXCEPT", "EVALUATE", "PREDICT", "ANOMALY_SCORE", "IS_ANOMALY",
 		"MODEL_VERSION", "STREAM", "TABLE", "MODEL", "KEY", "PRIMARY KEY", "STRING", "INT", "BIGINT", "DOUBLE", "BOOLEAN", "DECIMAL", "TIMESTAMP", "BYTES",
 		"ARRAY", "MAP", "STRUCT", "MINUTES", "SECONDS", "HOURS", "DAYS", "NULL", "TRUE", "FALSE"}
-	modelOptions = []string{"type", "layers", "epochs", "batch_size", "threshold"}
+	formatOptions = []string{"FORMAT", "KEY_FORMAT", "VALUE_FORMAT"}
+	modelOptions  = []string{"type", "layers", "epochs", "batch_size", "threshold"}
 )

@@ -20,7 +20,7 @@ type Config struct {
 	Root      string   // an absolute path; nothing outside is read. "": Everywhere
 	Path      string   // below Root: a file or a directory (its files by name, but hidden ones; not what lies deeper)
 	Formats   []Format // the formats of records that are known
-	Format    string   // the format of a record: its name, or an ending of it without the dot; "": by the ending of the files' names
+	Format    string   // of a record: its name, or an ending without the dot; "": by the ending of the files' names
 	Header    bool     // tables: the first record of each file names its columns
 	Delimiter byte     // tables: 0 is a comma, or a tab in files that end in .tsv
 	Fields    []string // with Header: the declared columns, in order; nil: records stay as they are
@@ -90,12 +90,14 @@ func (s *Source) add(name string) error {
 		case !known:
 			return fmt.Errorf("the ending of %s names no format; give one, such as format='json'", path)
 		case s.format != "" && s.format != format.Name:
-			return fmt.Errorf("%s is %s, but %s is %s: files of one source have one format", path, format.Name, s.files[0].path, s.format)
+			return fmt.Errorf("%s is %s, but %s is %s: files of one source have one format", path, format.Name,
+				s.files[0].path, s.format)
 		}
 		s.format = format.Name
 	}
 	f := &file{place: s.place, name: name, path: path, lines: true}
-	if s.table = slices.ContainsFunc(s.config.Formats, func(f Format) bool { return f.Name == s.format && f.Table }); s.table {
+	s.table = slices.ContainsFunc(s.config.Formats, func(f Format) bool { return f.Name == s.format && f.Table })
+	if s.table {
 		f.lines = false
 		f.header, f.fields = s.config.Header, s.config.Fields
 		f.delim = s.config.Delimiter
