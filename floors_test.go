@@ -16,13 +16,13 @@ const module = "github.com/streamql/streamql"
 
 // floors are the rooms, the lowest first. A room imports only rooms of lower floors, and of its own only those named here.
 var floors = [][]string{
-	{"flow", "lang", "lang/codes", "dialect", "topic", "internal/fault"},
+	{"flow", "jsontext", "lang", "lang/codes", "dialect", "option", "topic", "internal/fault"},
 	{"format", "udf", "state", "topic/batch", "topic/local", "topic/kafka", "topic/files", "topic/generate", "peer"},
 	{"catalog", "expr", "udf/ml", "udf/ml/nn", "udf/ml/fmath", "udf/ml/mltest"},
-	{"exec", "result"},
+	{"connect", "exec", "result"},
 	{"exec/op", "internal/mutant"},
 	{"models", "planner"},
-	{"connect", "decide", "journal", "supervise"},
+	{"decide", "journal", "supervise"},
 	{"inspect"},
 	{"engine", "conformance/reference"},
 	{""},
@@ -60,6 +60,7 @@ var lives = map[string][]string{
 	"github.com/alecthomas/kong":          {"cmd/streamql"},
 	"github.com/reeflective/readline":     {"shell"},
 	"github.com/klauspost/compress":       {"topic/batch", "udf/ml"},
+	"github.com/pierrec/lz4":              {"topic/batch"},
 	"github.com/cespare/xxhash":           {"state", "topic/local", "udf"},
 	"golang.org/x/term":                   {"shell", "cmd/streamql"},
 	"github.com/rivo/uniseg":              {"shell"},

@@ -4,8 +4,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/engine"
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/peer"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/supervise"
@@ -65,6 +67,19 @@ func WithFiles(roots ...string) Option { return func(c *engine.Config) { c.Files
 func WithFunction(f any) Option {
 	return func(c *engine.Config) { c.Functions = append(c.Functions, f) }
 }
+
+// WithConnector adds a connector: a kind of place where the records of streams and tables are.
+func WithConnector(x connect.Connector) Option {
+	return func(c *engine.Config) { c.Connectors = append(c.Connectors, x) }
+}
+
+// WithFormat adds a format of keys and values.
+func WithFormat(f format.Format) Option {
+	return func(c *engine.Config) { c.Formats = append(c.Formats, f) }
+}
+
+// WithSchemas hands formats the client of a schema registry.
+func WithSchemas(s format.Schemas) Option { return func(c *engine.Config) { c.Schemas = s } }
 
 // WithDialect sets the dialect: "streamql" (the default), or "ksql" to do as ksqlDB. docs/dialects.md lists the
 // differences; Open refuses other names.

@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/engine"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/inspect"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/supervise"
@@ -125,6 +127,12 @@ func (e *Engine) Catalog() *catalog.Catalog { return e.service.Catalog() }
 
 // Functions are the functions the engine knows.
 func (e *Engine) Functions() *udf.Registry { return e.service.Functions() }
+
+// Connectors are the connectors the engine knows.
+func (e *Engine) Connectors() *connect.Registry { return e.service.Connectors() }
+
+// Formats are the formats the engine knows.
+func (e *Engine) Formats() *format.Registry { return e.service.Formats() }
 
 // Parse reads a text. The error is an *Error, or lang.Errors with up to 10 of them.
 func (s *Session) Parse(text string) ([]lang.Statement, error) { return s.session.Parse(text) }

@@ -56,7 +56,7 @@ func full() *Entry {
 			Fields:  []arrow.Field{flow.Field("d", deep)},
 			Options: map[string]string{"delimiter": "TAB"},
 		},
-		Make: &Topic{Name: "t", Partitions: 3, Use: Data, RetentionMs: 7, Compact: true},
+		Make: &Topic{Name: "t", Partitions: 3, Use: Data, RetentionMs: 7, Compact: true, Replicas: 2},
 	}
 	reading := Reading{
 		Dialect:    "ksql",

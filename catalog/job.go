@@ -12,6 +12,7 @@ type Topic struct {
 	Use         Use    `json:"use"`
 	RetentionMs int64  `json:"retention_ms,omitempty"` // -1: no limit
 	Compact     bool   `json:"compact,omitempty"`
+	Replicas    int16  `json:"replicas,omitempty"` // 0: the engine's number
 }
 
 // Use is the purpose of a topic, which determines its configuration.

@@ -46,8 +46,8 @@ type Relation struct {
 	Timestamp, TimestampFormat string
 	Window                     *Windowing
 	With                       map[string]string // options as written, by lower-case name
-	Connector                  string            // empty: a topic of the broker
-	// connector 'files': the path to read, and the directory that it must be in (files.Place)
+	Connector                  string            // empty: the broker's, whose topic it reads and fills
+	// the root that limits a connector that reads files, and the path below it
 	Root, Path string
 	ReadOnly   bool
 	Statement  string            // the text of its definition
@@ -66,6 +66,9 @@ func (r *Relation) Kind() string {
 	}
 	return "STREAM"
 }
+
+// AtBroker reports whether the records are in a topic of the broker, rather than at a place that another connector reads.
+func (r *Relation) AtBroker() bool { return r.Connector == "" }
 
 // KeyColumns returns the key columns in their order.
 func (r *Relation) KeyColumns() []Column {

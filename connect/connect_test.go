@@ -9,8 +9,13 @@ import (
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
 )
+
+func sources() *Sources {
+	return &Sources{Connectors: Builtins(), World: World{Formats: format.Builtins()}}
+}
 
 // TestFilesWithoutARoot opens no files whose definition does not say under which directory they are, as those of older versions do not.
 func TestFilesWithoutARoot(t *testing.T) {
@@ -20,7 +25,7 @@ func TestFilesWithoutARoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &catalog.Relation{Name: "f", Connector: "files", With: map[string]string{"path": path}, Columns: []catalog.Column{{Name: "a", Type: flow.Int}}}
-	s := &Sources{}
+	s := sources()
 	defer s.Close()
 	var e *lang.Error
 	if _, err := s.Open(context.Background(), r); !errors.As(err, &e) || e.Code != "SQ7105" {
@@ -44,7 +49,7 @@ func TestEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	r := &catalog.Relation{Name: "f", Connector: "files", With: map[string]string{"path": dir}}
-	if _, err := (&Sources{}).Columns(ctx, r, []string{dir}); !errors.Is(err, context.Canceled) {
+	if _, err := sources().Columns(ctx, r, []string{dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

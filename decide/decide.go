@@ -10,7 +10,9 @@ import (
 	"sync"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/dialect"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
@@ -20,7 +22,11 @@ import (
 // Decider decides for one application.
 type Decider struct {
 	Functions *udf.Registry
-	Prefix    string // of the engine's own topics
+	// Connectors and Formats are those of the engine; nil: the built-in ones. World is what connectors see of it.
+	Connectors *connect.Registry
+	Formats    *format.Registry
+	World      connect.World
+	Prefix     string // of the engine's own topics
 	// Own are the engine's own relations.
 	Own []*catalog.Relation
 	// Late leaves the offsets of bounded jobs to their start.
@@ -94,7 +100,7 @@ func done(format string, args ...any) *Decision {
 func (d *Decider) Options(in *Input) planner.Options {
 	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Dialect: in.Session.Rules(),
 		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Exact()),
-		Rows: in.Rows, Prefix: d.Prefix, Context: in.Context}
+		Rows: in.Rows, Prefix: d.Prefix, Context: in.Context, Connectors: d.Connectors, Formats: d.Formats, World: d.World}
 }
 
 func (in *Input) columns(r *catalog.Relation) ([]catalog.Column, error) {
@@ -158,6 +164,7 @@ func (d *Decider) again(r *catalog.Reading, models *catalog.Catalog) (planner.Op
 		in.Args = append(in.Args, v)
 	}
 	o := d.Options(in)
+	o.Accepted = true
 	if models != nil {
 		o.Model = d.model(models, in.Session.Exact())
 	}

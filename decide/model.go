@@ -175,7 +175,7 @@ func (d *Decider) Drop(st *lang.Drop, in *Input) (*Decision, error) {
 		out.Entry.Change.End = []string{r.Job}
 		out.Entry.Change.Delete = in.topicsOf(r.Job)
 	}
-	if st.DeleteTopic && r.Connector == "" {
+	if st.DeleteTopic && r.AtBroker() {
 		out.Entry.Change.Delete = append(out.Entry.Change.Delete, r.Topic)
 	}
 	return out, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -39,10 +40,10 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	if replaces && old.ReadOnly {
 		return nil, fail(st, 6, "SQ3013", "CREATE OR REPLACE is not supported on source streams and tables: %q is a SOURCE", r.Name)
 	}
-	if r.Connector != "" {
-		err = in.Facts.Complete(r)
-	} else {
+	if r.AtBroker() {
 		err = in.place(r)
+	} else {
+		err = in.Facts.Complete(r)
 	}
 	if err != nil {
 		return nil, err
@@ -148,6 +149,9 @@ func (in *Input) place(r *catalog.Relation) error {
 	r.Make = &catalog.Topic{Name: r.Topic, Use: catalog.Data, Partitions: r.Partitions, Compact: strings.Contains(r.With["cleanup_policy"], "compact")}
 	if ms, ok := planner.Duration(r.With["retention_ms"]); ok {
 		r.Make.RetentionMs = ms
+	}
+	if n, err := strconv.ParseInt(r.With["replicas"], 10, 16); err == nil {
+		r.Make.Replicas = int16(n)
 	}
 	if r.Table && r.Window == nil && r.With["cleanup_policy"] == "" { // the newest row of each key is the table
 		r.Make.Compact = true

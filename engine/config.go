@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/peer"
 	"github.com/streamql/streamql/state"
@@ -45,7 +47,11 @@ type Config struct {
 	Warn      func(*lang.Error)
 	Log       *slog.Logger
 	Functions []any
-	Assigned  func(job string, a topic.Assignment)
+	// Connectors and Formats are added to the built-in ones; Schemas is what formats see of a schema registry.
+	Connectors []connect.Connector
+	Formats    []format.Format
+	Schemas    format.Schemas
+	Assigned   func(job string, a topic.Assignment)
 
 	Local     []local.Option
 	Kafka     *kafka.Config

@@ -58,7 +58,7 @@ func (e *Engine) opens(ctx context.Context, d *decide.Decision) error {
 	if len(spans) == 0 {
 		return nil
 	}
-	_, err := exec.New(ctx, j.Name, decide.Stages(d.Plan, spans), e.env(j, d.Plan))
+	_, err := exec.New(ctx, j.Name, decide.Stages(d.Plan, spans), e.env(ctx, j, d.Plan))
 	return err
 }
 

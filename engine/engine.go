@@ -18,6 +18,7 @@ import (
 	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/journal"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/models"
@@ -28,23 +29,25 @@ import (
 
 // Engine runs statements over the topics of one broker. Its parts have locks of their own; the engine has none.
 type Engine struct {
-	c         Config
-	broker    brokerage
-	states    *states
-	prefix    string // of the engine's own topics: the name of the application
-	instance  string // tells this process from others of the same application
-	cluster   string
-	functions *udf.Registry
-	decider   *decide.Decider
-	log       *journal.Log
-	models    *models.Registry
-	sources   *connect.Sources
-	jobs      *supervise.Supervisor
-	owners    owners
-	inserts   chan int // numbers of transactional ids for INSERT VALUES that are free
-	queries   atomic.Int64
-	memory    *flow.Pool // of all queries and jobs
-	meter     meter
+	c          Config
+	broker     brokerage
+	states     *states
+	prefix     string // of the engine's own topics: the name of the application
+	instance   string // tells this process from others of the same application
+	cluster    string
+	functions  *udf.Registry
+	connectors *connect.Registry
+	formats    *format.Registry
+	decider    *decide.Decider
+	log        *journal.Log
+	models     *models.Registry
+	sources    *connect.Sources
+	jobs       *supervise.Supervisor
+	owners     owners
+	inserts    chan int // numbers of transactional ids for INSERT VALUES that are free
+	queries    atomic.Int64
+	memory     *flow.Pool // of all queries and jobs
+	meter      meter
 
 	applied *catalog.Catalog // the last that was applied; the goroutine that applies owns it
 	chores  chan struct{}    // there may be topics to make or delete
@@ -58,7 +61,8 @@ type Engine struct {
 
 // Open opens an engine. With a directory it goes on where it left off: its jobs run again.
 func Open(ctx context.Context, c Config) (*Engine, error) {
-	e := &Engine{c: c, functions: udf.Builtins(), inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
+	e := &Engine{c: c, functions: udf.Builtins(), connectors: connect.Builtins(), formats: format.Builtins(),
+		inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
 		memory: flow.NewPool(c.TotalMemory)}
 	if _, ok := dialect.Named(c.Dialect); !ok {
 		return nil, Wrap(fmt.Errorf("the dialect is %s, not %q", strings.Join(dialect.Names(), " or "), c.Dialect), nil)
@@ -67,10 +71,8 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 		e.inserts <- i
 	}
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	for _, f := range c.Functions {
-		if err := e.functions.Add(f); err != nil {
-			return nil, Wrap(err, nil)
-		}
+	if err := e.register(); err != nil {
+		return nil, Wrap(err, nil)
 	}
 	if err := e.connectBroker(ctx); err != nil {
 		e.stop()
@@ -82,17 +84,43 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	return e, nil
 }
 
+// register adds what the program brings to the built-in functions, connectors and formats.
+func (e *Engine) register() error {
+	for _, f := range e.c.Functions {
+		if err := e.functions.Add(f); err != nil {
+			return err
+		}
+	}
+	for _, c := range e.c.Connectors {
+		if err := e.connectors.Add(c); err != nil {
+			return err
+		}
+	}
+	for _, f := range e.c.Formats {
+		if err := e.formats.Add(f); err != nil {
+			return err
+		}
+	}
+	e.formats.SetClient(format.Client{Schemas: e.c.Schemas})
+	return nil
+}
+
 // start reads the catalog and begins to follow it.
 func (e *Engine) start(ctx context.Context) error {
 	e.functions.SetClock(func() int64 { return e.c.Now().UnixMilli() })
 	e.functions.SetRandom(rand.Uint64)
-	e.sources = &connect.Sources{Now: e.c.Now}
+	sees := connect.World{Broker: e.broker, Formats: e.formats, Now: e.c.Now}
+	if !e.shared() {
+		sees.Copies = 1
+	}
+	e.sources = &connect.Sources{Connectors: e.connectors, World: sees}
 	e.models = e.registry()
 	if err := e.functions.Add(e.models.Function()); err != nil {
 		return err
 	}
 	own := catalog.Own(e.own(errorsTopic), e.own(trainingTopic))
-	e.decider = &decide.Decider{Functions: e.functions, Prefix: e.prefix, Own: own, Late: e.c.Policy == supervise.Hand}
+	e.decider = &decide.Decider{Functions: e.functions, Prefix: e.prefix, Own: own, Late: e.c.Policy == supervise.Hand,
+		Connectors: e.connectors, Formats: e.formats, World: sees}
 	e.jobs = supervise.New(e.ctx, (*world)(e), e.c.Policy, supervise.DefaultPace, rand.Uint64)
 	if err := e.retry(ctx, "make the engine's topics", func() error { return e.ownTopics(ctx) }); err != nil {
 		return err
@@ -128,7 +156,7 @@ func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 		e.models.Follow(m.Name)
 	}
 	for _, r := range before.Relations() {
-		if now, ok := next.Relation(r.Name, true); r.Connector != "" && (!ok || now != r) {
+		if now, ok := next.Relation(r.Name, true); !r.AtBroker() && (!ok || now != r) {
 			if err := e.sources.Forget(r); err != nil {
 				e.warn(err)
 			}
@@ -174,6 +202,12 @@ func (e *Engine) Broker() topic.Broker { return e.broker }
 
 // Functions are the functions the engine knows.
 func (e *Engine) Functions() *udf.Registry { return e.functions }
+
+// Connectors are the connectors the engine knows.
+func (e *Engine) Connectors() *connect.Registry { return e.connectors }
+
+// Formats are the formats the engine knows.
+func (e *Engine) Formats() *format.Registry { return e.formats }
 
 // Prefix begins the names of the engine's own topics.
 func (e *Engine) Prefix() string { return e.prefix }

@@ -56,8 +56,8 @@ func (f *facts) Complete(r *catalog.Relation) error {
 
 // Spans implements decide.Facts: which offsets of which partitions a scan reads.
 func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
-	src := f.e.source(map[string]*catalog.Relation{})(l.Topic)
-	if l.Relation != nil && l.Relation.Connector != "" {
+	src := topic.Source(f.e.broker)
+	if l.Relation != nil {
 		var err error
 		if src, err = f.e.sources.Open(f.ctx, l.Relation); err != nil {
 			return nil, err

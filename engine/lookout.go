@@ -67,7 +67,7 @@ func (e *Engine) wanted(jobs []supervise.Status) sought {
 func connectors(j *catalog.Job) map[string]bool {
 	out := map[string]bool{}
 	for _, r := range j.Reading.Relations {
-		if r.Connector != "" {
+		if !r.AtBroker() {
 			out[r.Topic] = true
 		}
 	}

@@ -49,8 +49,9 @@ func WithRoots(roots ...string) SessionOption {
 
 // files are the directories under which the session may define a relation.
 func (s *Session) files(r *catalog.Relation) ([]string, error) {
-	if r.Connector != "files" {
-		return nil, nil
+	c, err := s.engine.sources.Connector(r)
+	if err != nil || c.Admit == nil {
+		return nil, err
 	}
-	return s.roots, s.allow(Admin, "a definition over files")
+	return s.roots, s.allow(Admin, "a definition over "+c.Name)
 }

@@ -67,7 +67,7 @@ func (s *Session) explainJob(st *lang.Explain) (*flow.Batch, error) {
 
 func reads(l planner.Leaf, spans []topic.Span) (out []string) {
 	tier := "broker"
-	if l.Relation != nil && l.Relation.Connector != "" {
+	if l.Relation != nil && !l.Relation.AtBroker() {
 		tier = l.Relation.Connector
 	}
 	for _, sp := range spans {

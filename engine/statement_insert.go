@@ -40,7 +40,7 @@ func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any)
 	if err != nil {
 		return nil, err
 	}
-	records, err := e.encode(r, rows)
+	records, err := e.encode(ctx, r, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +64,14 @@ type placed struct {
 	topic.Record
 }
 
-func (e *Engine) encode(r *catalog.Relation, rows []planner.Row) (out []placed, err error) {
+func (e *Engine) encode(ctx context.Context, r *catalog.Relation, rows []planner.Row) (out []placed, err error) {
 	var key format.Codec
 	if len(r.Key.Fields) > 0 {
-		if key, err = format.New(r.Key); err != nil {
+		if key, err = e.formats.New(ctx, r.Key, r.Topic+"-key"); err != nil {
 			return nil, err
 		}
 	}
-	value, err := format.New(r.Value)
+	value, err := e.formats.New(ctx, r.Value, r.Topic+"-value")
 	if err != nil {
 		return nil, err
 	}

@@ -62,10 +62,6 @@ func (e *Engine) printed(ctx context.Context, name string) (topic.Source, topic.
 	if !ok {
 		return nil, d, err
 	}
-	if r.Connector == "" {
-		d, err = e.broker.Describe(ctx, r.Topic)
-		return e.broker, d, err
-	}
 	src, err := e.sources.Open(ctx, r)
 	if err != nil {
 		return nil, d, err

@@ -53,7 +53,7 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 	rows := &Rows{Columns: plan.Columns, Changes: plan.Changes, Bounded: counted.known >= 0, ctx: ctx, stats: counted.stats}
 	tables := e.tables(ctx)
 	rows.run = func(ctx context.Context, emit exec.Emit) error {
-		env := e.env(j, plan.Stages)
+		env := e.env(ctx, j, plan.Stages)
 		env.Transient, env.Rows, env.Errors, env.Log = true, emit, "", nil
 		env.Tables = tables
 		env.Store = func(string) (state.Store, error) { return state.Memory(), nil }

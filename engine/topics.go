@@ -28,7 +28,7 @@ const compactionLag = 10 * time.Minute
 // configOf is the configuration of a topic by its use. Zero members leave it to the broker: a stream's topic has the broker's retention unless its
 // statement says otherwise.
 func configOf(t catalog.Topic) topic.Config {
-	c := topic.Config{Partitions: t.Partitions, RetentionMs: t.RetentionMs, Compact: t.Compact}
+	c := topic.Config{Partitions: t.Partitions, RetentionMs: t.RetentionMs, Compact: t.Compact, Replicas: t.Replicas}
 	switch t.Use {
 	case catalog.Changelog:
 		c.Compact, c.SegmentBytes, c.MaxCompactionLagMs, c.MaxMessage = true, segment, compactionLag.Milliseconds(), largestState

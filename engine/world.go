@@ -10,6 +10,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/supervise"
@@ -80,7 +81,7 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 	if err := e.topicsFor(ctx, j); err != nil {
 		return nil, err
 	}
-	run, err := exec.New(ctx, j.Name, decide.Stages(plan, j.Spans), e.env(j, plan))
+	run, err := exec.New(ctx, j.Name, decide.Stages(plan, j.Spans), e.env(ctx, j, plan))
 	if err != nil {
 		return nil, err
 	}
@@ -173,13 +174,14 @@ func (w *world) Changed(s supervise.Status) {
 	}
 }
 
-// env is what the world hands to a job.
-func (e *Engine) env(j *catalog.Job, plan []planner.Stage) exec.Env {
+// env is what the world hands to a job. ctx lives as long as the job runs here.
+func (e *Engine) env(ctx context.Context, j *catalog.Job, plan []planner.Stage) exec.Env {
 	elsewhere := connected(plan)
 	m := e.models.ForJob()
 	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval, Errors: e.own(errorsTopic), Fail: e.failed,
 		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Memory: e.memory, Log: e.changelog(j, elsewhere),
-		OnCommit: m.Committed, OnAbort: m.Aborted, Changed: e.reportJob, Trim: e.trimming(j), Resume: resume(j)}
+		OnCommit: m.Committed, OnAbort: m.Aborted, Changed: e.reportJob, Trim: e.trimming(j), Resume: resume(j),
+		Codec: func(s format.Spec, subject string) (format.Codec, error) { return e.formats.New(ctx, s, subject) }}
 }
 
 // resume says where the tasks of a job go on that was resumed after a failure.
@@ -211,7 +213,7 @@ func connected(plan []planner.Stage) map[string]*catalog.Relation {
 	out := map[string]*catalog.Relation{}
 	for _, s := range plan {
 		for _, l := range s.Leaves {
-			if l.Relation != nil && l.Relation.Connector != "" {
+			if l.Relation != nil && !l.Relation.AtBroker() {
 				out[l.Topic] = l.Relation
 			}
 		}

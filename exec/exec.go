@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
@@ -133,9 +134,21 @@ type Context struct {
 	// other failed expression.
 	Strict bool
 
+	open     func(s format.Spec, subject string) (format.Codec, error)
 	ops      int                              // operators so far that have keyspaces
 	numbered bool                             // the operator that is being opened is one of them
 	jump     map[topic.Partition]topic.Offset // positions that RESUME has set; nil: the state's
+}
+
+// Codec opens the codec of one side of the records of a topic.
+func (c *Context) Codec(s format.Spec, topic string, key bool) (format.Codec, error) {
+	if c.open == nil {
+		return format.New(s)
+	}
+	if key {
+		return c.open(s, topic+"-key")
+	}
+	return c.open(s, topic+"-value")
 }
 
 // Models provides versions of models to running queries. Operators look for new versions

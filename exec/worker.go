@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/internal/fault"
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
@@ -39,6 +40,8 @@ type Env struct {
 	Rows      Emit
 	Quota     int64      // limit of the job's memory in bytes, not counting the budgets of its tables; 0: none
 	Memory    *flow.Pool // shared with all other jobs; nil: no limit
+	// Codec opens a codec, which lives as long as the job; nil: format.New.
+	Codec func(s format.Spec, subject string) (format.Codec, error)
 	// Changed receives RECOVERING with its cause, and RUNNING after a recovery, on the job's
 	// goroutine; may be nil.
 	Changed func(job string, s State, cause error)
@@ -221,6 +224,7 @@ func (w *Worker) newTask(u *slot, store state.Store, jump map[topic.Partition]to
 		Models:    w.env.Models,
 		Tables:    w.env.Tables,
 		Progress:  w.env.Progress,
+		open:      w.env.Codec,
 	}
 	if ctx.Progress == nil {
 		ctx.Progress = func(Progress) {}

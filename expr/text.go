@@ -7,27 +7,12 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 )
 
-var timestampLayouts = []string{
-	"2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999", "2006-01-02T15:04Z07:00",
-	"2006-01-02T15:04Z0700", "2006-01-02T15:04", "2006-01-02T15", "2006-01-02", "2006-01", "2006",
-}
-
-// ParseTimestamp parses ISO 8601 text, from a year alone to milliseconds and a zone, as ms
-// since the epoch. A blank may replace T. Without a zone the time is UTC.
-func ParseTimestamp(s string) (int64, error) {
-	iso := s
-	if len(iso) > 10 && iso[10] == ' ' {
-		iso = iso[:10] + "T" + iso[11:]
-	}
-	for _, layout := range timestampLayouts {
-		if t, err := time.Parse(layout, iso); err == nil {
-			return t.UnixMilli(), nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a timestamp like '2026-01-31T12:00:00.000'", s)
-}
+// ParseTimestamp reads ISO 8601 text, from a year alone to milliseconds and a zone, as ms since the epoch; a blank may stand for T.
+// Without a zone the time is UTC.
+func ParseTimestamp(s string) (int64, error) { return option.ParseTime(s) }
 
 func parseTime(s string, to flow.Type) (any, error) {
 	switch to.ID() {

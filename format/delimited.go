@@ -14,15 +14,44 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/jsontext"
+	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/topic"
 )
 
-// DELIMITED is ksqlDB's: fields quoted as Commons CSV does by default, an empty field is NULL whether quoted or not. CSV follows
-// RFC 4180 and is what a directory of files holds: "" is the empty text, and times may be ISO 8601.
-var (
-	_ = builtin("DELIMITED", openDelimited)
-	_ = builtin("CSV", openDelimited)
-)
+// separator is the option of both formats of delimited fields.
+var separator = []option.Option{{Name: "delimiter", Type: option.Char, Default: ",",
+	Doc: "the character between two fields"}}
+
+var _ = builtin(Format{
+	Name: "DELIMITED",
+	Doc: "One line of fields in the order of the columns, quoted as Commons CSV does by default, as ksqlDB " +
+		"writes them; an empty field is NULL, quoted or not.",
+	Options: separator,
+	File:    &File{Table: true},
+	Open:    alone(openDelimited),
+	Examples: []Example{{
+		SQL: `CREATE STREAM visits (page STRING, n INT) WITH (topic='visits', value_format='delimited', value_delimiter='|');
+INSERT INTO visits (page, n) VALUES ('a|b', 3);
+SELECT page, n FROM visits;`,
+		Want: `a|b,3`,
+	}},
+})
+
+var _ = builtin(Format{
+	Name: "CSV",
+	Doc: "One line of fields in the order of the columns, quoted as RFC 4180 says; an empty field is NULL, a " +
+		"quoted one the empty text, and times may be ISO 8601.",
+	Options: separator,
+	File:    &File{Endings: []string{".csv", ".tsv"}, Table: true},
+	Open:    alone(openDelimited),
+	Examples: []Example{{
+		SQL: `CREATE STREAM visits (page STRING, n INT) WITH (topic='visits', value_format='csv', value_delimiter='TAB');
+INSERT INTO visits (page, n) VALUES ('', 3);
+SELECT LEN(page) AS l, n FROM visits;`,
+		Want: `0,3`,
+	}},
+})
 
 // delimitedCodec reads and writes a record as one line of fields in the order of the columns.
 type delimitedCodec struct {
@@ -34,12 +63,9 @@ type delimitedCodec struct {
 	scratch []byte
 }
 
-func openDelimited(s Spec) (Codec, error) {
-	c := &delimitedCodec{spec: s, csv: strings.EqualFold(strings.TrimSpace(s.Name), "CSV")}
-	var err error
-	if c.delim, err = delimiter(s.Options); err != nil {
-		return nil, err
-	}
+func openDelimited(s Request) (Codec, error) {
+	c := &delimitedCodec{spec: s.Spec, csv: strings.EqualFold(strings.TrimSpace(s.Name), "CSV")}
+	c.delim = s.Values.Char("delimiter")
 	for _, f := range s.Fields {
 		switch f.Type.ID() {
 		case arrow.LIST, arrow.MAP, arrow.STRUCT:
@@ -53,26 +79,6 @@ func openDelimited(s Spec) (Codec, error) {
 	}
 	c.active = make([]*column, len(c.cols))
 	return c, nil
-}
-
-// delimiter is the option of that name: one character, SPACE or TAB.
-func delimiter(options map[string]string) (byte, error) {
-	d, given := options["delimiter"]
-	switch {
-	case !given:
-		return ',', nil
-	case strings.EqualFold(d, "SPACE"):
-		return ' ', nil
-	case strings.EqualFold(d, "TAB"):
-		return '\t', nil
-	case strings.TrimSpace(d) == "":
-		return 0, errors.New("the delimiter is empty or blank; write SPACE or TAB for those")
-	case len(d) != 1:
-		return 0, fmt.Errorf("the delimiter %q is not one ASCII character, SPACE or TAB", d)
-	case d == `"`:
-		return 0, errors.New("the delimiter cannot be the quote")
-	}
-	return d[0], nil
 }
 
 func (c *delimitedCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, error) {
@@ -181,7 +187,7 @@ func (c *delimitedCodec) quoted(record []byte, at int) (text []byte, quoted bool
 		at++
 	}
 	for at < len(record) && record[at] != c.delim {
-		if !isBlank(record[at]) {
+		if !jsontext.IsBlank(record[at]) {
 			return nil, true, 0, errAfterQuote
 		}
 		at++

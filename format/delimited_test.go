@@ -195,10 +195,10 @@ func TestNewErrors(t *testing.T) {
 		{Spec{Name: "JSON", Fields: fields("m", flow.Map(flow.Int, flow.Int))}, `column m is a MAP whose keys are not STRING`},
 		{Spec{Name: "JSON", Fields: fields("x", arrow.PrimitiveTypes.Uint8)}, `column x has type UINT8, which is not supported`},
 		{Spec{Name: "DELIMITED", Fields: fields("l", flow.Array(flow.Int))}, `column l has type ARRAY<INTEGER>, which is not supported; use JSON`},
-		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": " "}}, `write SPACE or TAB`},
-		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": ""}}, `the delimiter is empty`},
-		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": "||"}}, `is not one ASCII character`},
-		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": `"`}}, `cannot be the quote`},
+		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": " "}}, `SPACE or TAB, not " "`},
+		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": ""}}, `SPACE or TAB, not ""`},
+		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": "||"}}, `is one ASCII character`},
+		{Spec{Name: "DELIMITED", Fields: v, Options: map[string]string{"delimiter": `"`}}, `other than the quote`},
 	}
 	for _, c := range cases {
 		_, err := New(c.spec)

@@ -8,7 +8,20 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-var _ = builtin("JSON", openJSON)
+var _ = builtin(Format{
+	Name: "JSON",
+	Doc: "One JSON object with a member for each column, found by name, without case where no name is exactly the " +
+		"same; a single column may also be " +
+		"the whole value.",
+	File: &File{Endings: []string{".json", ".jsonl", ".ndjson"}},
+	Open: alone(openJSON),
+	Examples: []Example{{
+		SQL: `CREATE STREAM trips (car STRING KEY, km DOUBLE, stops ARRAY<STRING>) WITH (topic='trips', format='json');
+INSERT INTO trips (car, km, stops) VALUES ('a', 1.5, ARRAY['x', 'y']);
+SELECT car, km, stops FROM trips;`,
+		Want: `a,1.5,"[""x"",""y""]"`,
+	}},
+})
 
 // jsonCodec reads and writes a record as a JSON object with a member for each field, or, unwrapped, as the one field's value.
 //
@@ -23,8 +36,9 @@ type jsonCodec struct {
 	writer writer
 }
 
-func openJSON(s Spec) (Codec, error) {
-	c := &jsonCodec{spec: s, cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
+func openJSON(s Request) (Codec, error) {
+	c := &jsonCodec{spec: s.Spec, parser: newParser(),
+		cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
 	for i, f := range s.Fields {
 		col, err := newColumn(f, "")
 		if err != nil {
@@ -36,7 +50,7 @@ func openJSON(s Spec) (Codec, error) {
 		c.cols[i] = col
 	}
 	c.root = newObject(c.cols)
-	c.writer = newWriter(s)
+	c.writer = newWriter(s.Spec)
 	return c, nil
 }
 
@@ -81,10 +95,10 @@ func (c *jsonCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, e
 				c.cols[f].cut(row)
 			}
 			c.end(want, row)
-			bad = append(bad, Bad{row, p.err})
+			bad = append(bad, Bad{row, p.Err})
 		}
 	}
-	p.buf = nil
+	p.Buf = nil
 	return finish(c.cols, want, bad)
 }
 
@@ -111,25 +125,25 @@ func finish(all []*column, want []int, bad []Bad) ([]arrow.Array, []Bad, error) 
 func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
 	p.begin(record) // first of all: it forgets the failure of the record before
 	if len(record) > maxRecord {
-		return p.fail("the record has %d bytes, the limit is 16 MiB", len(record))
+		return p.Fail("the record has %d bytes, the limit is 16 MiB", len(record))
 	}
 	if len(record) > 5 && record[0] == 0 { // a schema registry's frame: a zero byte and a schema id stand before the JSON
-		p.pos = 5
+		p.Pos = 5
 	}
-	p.blanks()
+	p.Blanks()
 	switch {
-	case p.pos == len(record):
-		return p.fail("the record is empty")
+	case p.Pos == len(record):
+		return p.Fail("the record is empty")
 	case c.spec.Unwrapped:
 		if col := c.active[0]; col != nil {
 			if !p.value(col) {
 				return false
 			}
-		} else if !p.skip() {
+		} else if !p.Skip() {
 			return false
 		}
-	case p.peek() == 'n':
-		if !p.word("null") {
+	case p.Peek() == 'n':
+		if !p.Word("null") {
 			return false
 		}
 		for _, col := range c.active {
@@ -137,16 +151,16 @@ func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
 				col.addNull()
 			}
 		}
-	case p.peek() != '{':
-		return p.fail("the record is %s, not an object", p.kind())
+	case p.Peek() != '{':
+		return p.Fail("the record is %s, not an object", p.Kind())
 	default:
 		if !p.object(c.root, row) {
 			return false
 		}
 	}
-	p.blanks()
-	if p.pos != len(record) {
-		return p.fail("byte %d: something follows the value", p.pos)
+	p.Blanks()
+	if p.Pos != len(record) {
+		return p.Fail("byte %d: something follows the value", p.Pos)
 	}
 	return true
 }

@@ -1,6 +1,10 @@
 package format
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/streamql/streamql/jsontext"
+)
 
 // object is how the members of a JSON object find their columns: by exact name first, else without case; the last of equals wins.
 //
@@ -47,16 +51,16 @@ func newObject(cols []*column) *object {
 
 // object reads an object at the parser's place into the active columns of o, one value each. row is how many they have.
 func (p *parser) object(o *object, row int) bool {
-	if !p.enter() {
+	if !p.Enter() {
 		return false
 	}
-	buf := p.buf
+	buf := p.Buf
 	e := o.first
 	for prev := (*entry)(nil); ; prev, e = e, e.next {
-		i := p.pos
+		i := p.Pos
 		if e != nil && len(buf)-i >= len(e.run) && string(buf[i:i+len(e.run)]) == e.run {
-			if p.pos = i + len(e.run); p.pos < len(buf) && buf[p.pos] <= ' ' {
-				p.blanks() // the run before had none behind its colon
+			if p.Pos = i + len(e.run); p.Pos < len(buf) && buf[p.Pos] <= ' ' {
+				p.Blanks() // the run before had none behind its colon
 			}
 		} else {
 			var more bool
@@ -64,24 +68,24 @@ func (p *parser) object(o *object, row int) bool {
 				break
 			}
 		}
-		if !p.count() {
+		if !p.Count() {
 			return false
 		}
-		at := p.pos
-		if len(e.feeds) == 0 && !p.skip() {
+		at := p.Pos
+		if len(e.feeds) == 0 && !p.Skip() {
 			return false
 		}
 		for k := range e.feeds {
-			p.pos = at
+			p.Pos = at
 			if !p.feed(o, e.feeds[k], row) {
 				return false
 			}
 		}
 	}
-	if p.err != nil {
+	if p.Err != nil {
 		return false
 	}
-	p.depth--
+	p.Depth--
 	for _, c := range o.active {
 		if c != nil && c.n == row {
 			c.addNull()
@@ -93,11 +97,11 @@ func (p *parser) object(o *object, row int) bool {
 func (p *parser) feed(o *object, f feed, row int) bool {
 	c := o.active[f.field]
 	if c == nil {
-		return p.skip()
+		return p.Skip()
 	}
 	if c.n != row { // the key came before
 		if o.exact[f.field] && !f.exact {
-			return p.skip()
+			return p.Skip()
 		}
 		c.cut(row)
 	}
@@ -105,38 +109,39 @@ func (p *parser) feed(o *object, f feed, row int) bool {
 	return p.value(c)
 }
 
-// member reads what leads to the next value of an object: its entry, and false at the object's end or (with p.err) at a fault.
+// member reads what leads to the next value of an object: its entry, and false at the object's end or (with p.Err) at
+// a fault.
 func (p *parser) member(o *object, prev *entry) (*entry, bool) {
-	from := p.pos
-	p.blanks()
+	from := p.Pos
+	p.Blanks()
 	switch {
-	case p.peek() == '}' && prev != nil:
-		p.pos++
+	case p.Peek() == '}' && prev != nil:
+		p.Pos++
 		return nil, false
 	case prev == nil: // the opening brace, seen by the caller
-		p.pos++
-		p.blanks()
-		if p.peek() == '}' {
-			p.pos++
+		p.Pos++
+		p.Blanks()
+		if p.Peek() == '}' {
+			p.Pos++
 			return nil, false
 		}
-	case p.pos >= len(p.buf):
-		p.err = errEnd
+	case p.Pos >= len(p.Buf):
+		p.Err = jsontext.ErrEnd
 		return nil, false
-	case p.peek() != ',':
-		return nil, p.fail("byte %d: neither a comma nor the object's end follows the value", p.pos)
+	case p.Peek() != ',':
+		return nil, p.Fail("byte %d: neither a comma nor the object's end follows the value", p.Pos)
 	default:
-		p.pos++
-		p.blanks()
+		p.Pos++
+		p.Blanks()
 	}
-	raw, escaped, ok := p.text()
+	raw, escaped, ok := p.Text()
 	if !ok {
 		return nil, false
 	}
-	if !p.colon() {
+	if !p.Colon() {
 		return nil, false
 	}
-	e := o.entry(p, p.buf[from:p.pos], raw, escaped)
+	e := o.entry(p, p.Buf[from:p.Pos], raw, escaped)
 	switch {
 	case e == &o.spare:
 	case prev == nil:
@@ -152,7 +157,7 @@ func (o *object) entry(p *parser, run, key []byte, escaped bool) *entry {
 		return e
 	}
 	if escaped {
-		p.scratch = appendUnescaped(p.scratch[:0], key)
+		p.scratch = jsontext.AppendUnescaped(p.scratch[:0], key)
 		key = p.scratch
 	}
 	var feeds []feed

@@ -8,14 +8,15 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/jsontext"
 )
 
 // value reads one value into the end of a column, converting what has an exact meaning there: numbers and their text into any number,
 // any scalar, array or object into its text. Nothing else is guessed.
 func (p *parser) value(c *column) bool {
-	first := p.peek()
+	first := p.Peek()
 	if first == 'n' {
-		if !p.word("null") {
+		if !p.Word("null") {
 			return false
 		}
 		c.addNull()
@@ -52,17 +53,17 @@ func (p *parser) value(c *column) bool {
 
 // mismatch is a value of the wrong kind, or none.
 func (p *parser) mismatch(c *column) bool {
-	at := p.pos
-	if !p.skip() { // what is no JSON is told as that
+	at := p.Pos
+	if !p.Skip() { // what is no JSON is told as that
 		return false
 	}
-	p.pos = at
-	return p.fail("column %s is %s, the value is %s", c.path, flow.TypeName(c.typ), p.kind())
+	p.Pos = at
+	return p.Fail("column %s is %s, the value is %s", c.path, flow.TypeName(c.typ), p.Kind())
 }
 
 // refuse is a value of the right kind that is none of the column's.
 func (p *parser) refuse(c *column, text []byte, err error) bool {
-	p.err = refusal(c, text, err)
+	p.Err = refusal(c, text, err)
 	return false
 }
 
@@ -76,9 +77,9 @@ func refusal(c *column, text []byte, err error) error {
 
 // content reads a string and gives what it means, valid until the next call.
 func (p *parser) content() ([]byte, bool) {
-	raw, escaped, ok := p.text()
+	raw, escaped, ok := p.Text()
 	if escaped {
-		p.scratch = appendUnescaped(p.scratch[:0], raw)
+		p.scratch = jsontext.AppendUnescaped(p.scratch[:0], raw)
 		raw = p.scratch
 	}
 	return raw, ok
@@ -96,16 +97,16 @@ func (p *parser) double(c *column, first byte) bool {
 		}
 		return p.addDouble(c, v, text)
 	}
-	if first != '-' && !isDigit(first) {
+	if first != '-' && !jsontext.IsDigit(first) {
 		return p.mismatch(c)
 	}
-	from := p.pos
-	n, end := scanNumber(p.buf, from)
+	from := p.Pos
+	n, end := scanNumber(p.Buf, from)
 	if end < 0 {
-		return p.badNumber()
+		return p.BadNumber()
 	}
-	p.pos = end
-	text := p.buf[from:end]
+	p.Pos = end
+	text := p.Buf[from:end]
 	v, err := n.double(text)
 	if err != nil {
 		return p.refuse(c, text, err)
@@ -139,7 +140,7 @@ func (p *parser) integer(c *column, first byte) bool {
 		}
 		v, err = parseInteger(text)
 	} else {
-		if first != '-' && !isDigit(first) {
+		if first != '-' && !jsontext.IsDigit(first) {
 			return p.mismatch(c)
 		}
 		n, body, ok := p.number()
@@ -162,61 +163,41 @@ func (p *parser) integer(c *column, first byte) bool {
 func (p *parser) string(c *column, first byte) bool {
 	switch {
 	case first == '"':
-		raw, escaped, ok := p.text()
+		raw, escaped, ok := p.Text()
 		if !ok {
 			return false
 		}
 		if escaped {
-			c.data = appendUnescaped(c.data, raw)
+			c.data = jsontext.AppendUnescaped(c.data, raw)
 		} else {
 			c.data = append(c.data, raw...)
 		}
 	case first == '{' || first == '[':
-		from := p.pos
-		if !p.skip() {
+		from := p.Pos
+		if !p.Skip() {
 			return false
 		}
-		c.data = appendCompact(c.data, p.buf[from:p.pos])
+		c.data = jsontext.AppendCompact(c.data, p.Buf[from:p.Pos])
 	default:
-		from := p.pos
-		if !p.skip() {
+		from := p.Pos
+		if !p.Skip() {
 			return false
 		}
-		c.data = append(c.data, p.buf[from:p.pos]...)
+		c.data = append(c.data, p.Buf[from:p.Pos]...)
 	}
 	c.addedText()
 	return true
 }
 
-// appendCompact appends JSON without the blanks between its tokens.
-func appendCompact(dst, text []byte) []byte {
-	quoted := false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case quoted && c == '\\':
-			dst = append(dst, c)
-			i++
-			c = text[i]
-		case c == '"':
-			quoted = !quoted
-		case !quoted && isBlank(c):
-			continue
-		}
-		dst = append(dst, c)
-	}
-	return dst
-}
-
 func (p *parser) bool(c *column, first byte) bool {
 	switch first {
 	case 't':
-		if !p.word("true") {
+		if !p.Word("true") {
 			return false
 		}
 		c.addBool(true)
 	case 'f':
-		if !p.word("false") {
+		if !p.Word("false") {
 			return false
 		}
 		c.addBool(false)
@@ -233,7 +214,7 @@ func (p *parser) decimal(c *column, first byte) bool {
 	case first == '"':
 		text, ok = p.content()
 		text = trimBlanks(text)
-	case first == '-' || isDigit(first):
+	case first == '-' || jsontext.IsDigit(first):
 		_, text, ok = p.number()
 	default:
 		return p.mismatch(c)
@@ -279,12 +260,12 @@ func (p *parser) array(c *column, first byte) bool {
 	if first != '[' {
 		return p.mismatch(c)
 	}
-	for more := p.open(']'); more; more = p.comma(']') {
-		if !p.count() || !p.value(c.kids[0]) {
+	for more := p.Open(']'); more; more = p.Comma(']') {
+		if !p.Count() || !p.value(c.kids[0]) {
 			return false
 		}
 	}
-	if p.err != nil {
+	if p.Err != nil {
 		return false
 	}
 	c.addedItems()
@@ -309,18 +290,18 @@ func (p *parser) mapping(c *column, first byte) bool {
 	if !p.members(base) {
 		return false
 	}
-	end := p.pos
-	p.depth++
+	end := p.Pos
+	p.Depth++
 	for i, n := base, len(p.pairs); i < n; i++ {
 		m := p.pairs[i]
-		p.pos = m.value
+		p.Pos = m.value
 		c.kids[0].addText(m.key)
-		if !p.count() || !p.value(c.kids[1]) {
+		if !p.Count() || !p.value(c.kids[1]) {
 			return false
 		}
 	}
-	p.depth--
-	p.pos, p.pairs = end, p.pairs[:base]
+	p.Depth--
+	p.Pos, p.pairs = end, p.pairs[:base]
 	c.addedItems()
 	return true
 }
@@ -328,14 +309,14 @@ func (p *parser) mapping(c *column, first byte) bool {
 // members lists the members of the object at the parser's place in pairs, from base on.
 func (p *parser) members(base int) bool {
 	var index map[string]int
-	elements := p.elements
-	for more := p.open('}'); more; more = p.comma('}') {
-		key, escaped, ok := p.text()
-		if !ok || !p.colon() {
+	elements := p.Elements
+	for more := p.Open('}'); more; more = p.Comma('}') {
+		key, escaped, ok := p.Text()
+		if !ok || !p.Colon() {
 			return false
 		}
 		if escaped {
-			key = appendUnescaped(nil, key)
+			key = jsontext.AppendUnescaped(nil, key)
 		}
 		at := -1
 		if known := p.pairs[base:]; len(known) <= fewPairs {
@@ -358,14 +339,14 @@ func (p *parser) members(base int) bool {
 			}
 		}
 		if at < 0 {
-			p.pairs = append(p.pairs, pair{key, p.pos})
+			p.pairs = append(p.pairs, pair{key, p.Pos})
 		} else {
-			p.pairs[at].value = p.pos
+			p.pairs[at].value = p.Pos
 		}
-		if !p.count() || !p.skip() {
+		if !p.Count() || !p.Skip() {
 			return false
 		}
 	}
-	p.elements = elements // they are counted again as they are read
-	return p.err == nil
+	p.Elements = elements // they are counted again as they are read
+	return p.Err == nil
 }

@@ -14,16 +14,48 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// KAFKA is one value as Kafka's own serializers write it. RAW is the record as it is, as STRING or BYTES. NONE looks at nothing.
-var (
-	_ = builtin("KAFKA", openKafka)
-	_ = builtin("RAW", openKafka)
-	_ = builtin("NONE", openNone)
-)
+var _ = builtin(Format{
+	Name: "KAFKA",
+	Doc: "One column as Kafka's own serializers write it: INT, BIGINT and DOUBLE in 4 or 8 bytes, the highest " +
+		"first, STRING as UTF-8, BYTES as they are.",
+	Open: alone(openKafka),
+	Examples: []Example{{
+		SQL: `CREATE STREAM counts (id INT KEY, n BIGINT) WITH (topic='counts', format='kafka');
+INSERT INTO counts (id, n) VALUES (7, 3000000000);
+SELECT id, n FROM counts;`,
+		Want: `7,3000000000`,
+	}},
+})
+
+var _ = builtin(Format{
+	Name: "RAW",
+	Doc:  "The record as it is, in one column of type STRING or BYTES.",
+	File: &File{},
+	Open: alone(openKafka),
+	Examples: []Example{{
+		SQL: `CREATE STREAM lines (line STRING) WITH (topic='lines', value_format='raw');
+INSERT INTO lines (line) VALUES ('{"any": "text"}');
+SELECT line FROM lines;`,
+		Want: `"{""any"": ""text""}"`,
+	}},
+})
+
+var _ = builtin(Format{
+	Name:  "NONE",
+	Doc:   "Nothing is read and nothing is written: the key or the value has no columns.",
+	Empty: true,
+	Open:  alone(openNone),
+	Examples: []Example{{
+		SQL: `CREATE STREAM events (n INT) WITH (topic='events', key_format='none', value_format='json');
+INSERT INTO events (n) VALUES (1);
+SELECT n FROM events;`,
+		Want: `1`,
+	}},
+})
 
 type kafkaCodec struct{ col *column }
 
-func openKafka(s Spec) (Codec, error) {
+func openKafka(s Request) (Codec, error) {
 	switch len(s.Fields) {
 	case 0:
 		return noneCodec{}, nil
@@ -119,7 +151,7 @@ func (c *kafkaCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte, er
 	return nil, fmt.Errorf("format KAFKA: type %s is %w", flow.TypeName(cols[0].DataType()), ErrUnsupported)
 }
 
-func openNone(s Spec) (Codec, error) {
+func openNone(s Request) (Codec, error) {
 	if len(s.Fields) > 0 {
 		return nil, fmt.Errorf("a record holds no columns, %d are given", len(s.Fields))
 	}

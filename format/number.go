@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
+
+	"github.com/streamql/streamql/jsontext"
 )
 
 // The limits on the text of a number: beyond them no work is done.
@@ -73,7 +75,7 @@ func scanNumber(b []byte, i int) (n number, end int) {
 			i++
 		}
 		from, e := i, int32(0)
-		for ; i < len(b) && isDigit(b[i]); i++ {
+		for ; i < len(b) && jsontext.IsDigit(b[i]); i++ {
 			e = min(e*10+int32(b[i]-'0'), 1<<20)
 		}
 		if i == from {
@@ -104,8 +106,6 @@ func leadingZeros(text []byte, n int) bool {
 	return true
 }
 
-func isDigit(c byte) bool { return c-'0' < 10 }
-
 // scanDigits reads digits, eight at a time while there are as many (the eight are summed in three multiplications; cf. Lemire,
 // "Number parsing at a gigabyte per second", 2021). The sum wraps beyond 19 digits.
 func scanDigits(b []byte, i int, sum uint64) (uint64, int) {
@@ -129,55 +129,6 @@ func scanDigits(b []byte, i int, sum uint64) (uint64, int) {
 		i++
 	}
 	return sum, i
-}
-
-// skipNumber is where scanNumber ends at i, found without the number's value.
-func skipNumber(b []byte, i int) int {
-	if i < len(b) && b[i] == '-' {
-		i++
-	}
-	start := i
-	i = digitsEnd(b, i)
-	digits := i - start
-	if digits == 0 || digits > 1 && b[start] == '0' {
-		return -1
-	}
-	if i < len(b) && b[i] == '.' {
-		from := i + 1
-		if i = digitsEnd(b, from); i == from {
-			return -1
-		}
-		digits += i - from
-	}
-	if digits > maxDigits {
-		return -1
-	}
-	if i < len(b) && b[i]|0x20 == 'e' {
-		i++
-		if i < len(b) && (b[i] == '+' || b[i] == '-') {
-			i++
-		}
-		from := i
-		if i = digitsEnd(b, i); i == from {
-			return -1
-		}
-	}
-	return i
-}
-
-// digitsEnd is where the digits from i on end.
-func digitsEnd(b []byte, i int) int {
-	for i+8 <= len(b) {
-		v := binary.LittleEndian.Uint64(b[i:]) ^ 0x3030303030303030
-		if other := ((v & 0x7F7F7F7F7F7F7F7F) + 0x7676767676767676 | v) & 0x8080808080808080; other != 0 {
-			return i + bits.TrailingZeros64(other)>>3
-		}
-		i += 8
-	}
-	for i < len(b) && isDigit(b[i]) {
-		i++
-	}
-	return i
 }
 
 // integer is the value of a number whose text is given; 1.0 and 1e3 are whole, 1.5 is not.
@@ -262,7 +213,7 @@ func parseDecimal(text []byte, precision, scale int32) (decimal128.Num, error) {
 			point = i
 			continue
 		}
-		if !isDigit(text[i]) {
+		if !jsontext.IsDigit(text[i]) {
 			break
 		}
 		digits++
@@ -360,7 +311,7 @@ func parseDouble(text []byte) (float64, error) {
 	}
 	body = trimBlanks(text)
 	for _, c := range body { // what JSON's grammar does not know: +1, .5, 1., 007
-		if !isDigit(c) && c != '.' && c != '-' && c != '+' && c|0x20 != 'e' {
+		if !jsontext.IsDigit(c) && c != '.' && c != '-' && c != '+' && c|0x20 != 'e' {
 			return 0, errNotNumber
 		}
 	}
@@ -380,10 +331,10 @@ func parseDouble(text []byte) (float64, error) {
 // textNumber is scanNumber over the whole text but for blanks and a plus or zeros in front; nil: it is no such number.
 func textNumber(text []byte) (number, []byte) {
 	body := trimBlanks(text)
-	if len(body) > 1 && body[0] == '+' && isDigit(body[1]) {
+	if len(body) > 1 && body[0] == '+' && jsontext.IsDigit(body[1]) {
 		body = body[1:]
 	}
-	for len(body) > 1 && len(body) <= maxDigits && body[0] == '0' && isDigit(body[1]) {
+	for len(body) > 1 && len(body) <= maxDigits && body[0] == '0' && jsontext.IsDigit(body[1]) {
 		body = body[1:]
 	}
 	n, end := scanNumber(body, 0)
@@ -394,13 +345,11 @@ func textNumber(text []byte) (number, []byte) {
 }
 
 func trimBlanks(b []byte) []byte {
-	for len(b) > 0 && isBlank(b[0]) {
+	for len(b) > 0 && jsontext.IsBlank(b[0]) {
 		b = b[1:]
 	}
-	for len(b) > 0 && isBlank(b[len(b)-1]) {
+	for len(b) > 0 && jsontext.IsBlank(b[len(b)-1]) {
 		b = b[:len(b)-1]
 	}
 	return b
 }
-
-func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -9,8 +9,10 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/models"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
@@ -20,6 +22,8 @@ import (
 type Engine interface {
 	Catalog() *catalog.Catalog
 	Functions() *udf.Registry
+	Connectors() *connect.Registry
+	Formats() *format.Registry
 	Jobs(ctx context.Context) []Job
 	Versions(model string) []models.Version
 	// Serving is the number of the version that answers by default; 0: none.

@@ -29,6 +29,10 @@ func Show(ctx context.Context, e Engine, s *decide.Session, st *lang.Show) (*flo
 			rows = append(rows, []any{f.Name, f.Kind, f.Doc})
 		}
 		return table([]string{"name", "kind", "doc"}, rows), nil
+	case "CONNECTORS":
+		return connectors(e.Connectors()), nil
+	case "FORMATS":
+		return formats(e.Formats()), nil
 	case "MODELS":
 		var rows [][]any
 		for _, m := range c.Models() {
@@ -120,6 +124,9 @@ func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe)
 	if st.What == "FUNCTION" {
 		return function(e, st)
 	}
+	if st.What == "CONNECTOR" || st.What == "FORMAT" {
+		return declared(e, st)
+	}
 	if m, ok := c.Model(name, s.Exact()); ok && (st.What == "MODEL" || st.What == "") {
 		return model(e, d, m, st.Name.Version.Number)
 	}
@@ -129,6 +136,9 @@ func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe)
 	r, ok := c.Relation(name, s.Exact())
 	if !ok {
 		return nil, noRelation(c, st.Name.Name)
+	}
+	if st.Extended {
+		return extended(e, r)
 	}
 	var rows [][]any
 	for _, col := range r.Columns {

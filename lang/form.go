@@ -122,8 +122,8 @@ func byHand(zero Statement, read func(*reader) Statement, words ...string) *form
 	}
 }
 
-// described are the words that say what DESCRIBE describes, if not a source.
-var described = []string{"FUNCTION", "MODEL", "CONNECTOR", "ARCHIVE"}
+// described are the words that say which kind of thing is described.
+var described = []string{"FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE"}
 
 // describeStatement takes DESCRIBE [EXTENDED] [FUNCTION | MODEL | ..] name [EXTENDED]. A word of these is a name if none follows.
 func describeStatement(r *reader) Statement {

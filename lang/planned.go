@@ -36,9 +36,6 @@ var planned = map[string]string{
 	"CREATE SOURCE CONNECTOR": connectors,
 	"CREATE SINK CONNECTOR":   connectors,
 	"DROP CONNECTOR":          connectors,
-	"SHOW CONNECTORS":         connectors,
-	"LIST CONNECTORS":         connectors,
-	"DESCRIBE CONNECTOR":      connectors,
 }
 
 const (

@@ -1,11 +1,11 @@
 package lang
 
 // Show is SHOW or LIST. What is STREAMS, TABLES, TOPICS, QUERIES, JOBS, FUNCTIONS, MODELS, TYPES, PROPERTIES, VARIABLES,
-// CONNECTORS or ARCHIVES. All adds what is hidden, Extended the details.
+// CONNECTORS, FORMATS or ARCHIVES. All adds what is hidden, Extended the details.
 type Show struct {
 	Origin
 	All      bool    `parser:"('SHOW' | 'LIST') @'ALL'?"`
-	What     Keyword `parser:"@('STREAMS' | 'TABLES' | 'TOPICS' | 'QUERIES' | 'JOBS' | 'FUNCTIONS' | 'MODELS' | 'TYPES' | 'PROPERTIES' | 'VARIABLES' | 'CONNECTORS' | 'ARCHIVES')"`
+	What     Keyword `parser:"@('STREAMS' | 'TABLES' | 'TOPICS' | 'QUERIES' | 'JOBS' | 'FUNCTIONS' | 'MODELS' | 'TYPES' | 'PROPERTIES' | 'VARIABLES' | 'CONNECTORS' | 'FORMATS' | 'ARCHIVES')"`
 	Extended bool    `parser:"@'EXTENDED'?"`
 }
 
@@ -31,8 +31,8 @@ func (*ShowObject) names() []string {
 	return []string{"SHOW MODEL VERSIONS", "SHOW CREATE MODEL", "SHOW CREATE STREAM", "SHOW CREATE TABLE"}
 }
 
-// Describe is DESCRIBE source, or of a FUNCTION, MODEL, CONNECTOR or ARCHIVE. What is empty for a source. EXTENDED may stand
-// before or after the name.
+// Describe is DESCRIBE source, or of a FUNCTION, MODEL, CONNECTOR, FORMAT or ARCHIVE. What is empty for a source.
+// EXTENDED may stand before or after the name.
 type Describe struct {
 	Origin
 	What     Keyword

@@ -6,6 +6,7 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/option"
 )
 
 // ParseTimestamp reads ISO 8601 text as ms since the epoch.
@@ -15,12 +16,7 @@ func ParseTimestamp(s string) (int64, error) { return expr.ParseTimestamp(s) }
 func ParseMillis(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
 
 // Duration reads a length of time as an option's value gives it: '30 SECONDS', '100ms', or a number of ms.
-func Duration(s string) (int64, bool) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, true
-	}
-	return durationText(s)
-}
+func Duration(s string) (int64, bool) { return option.Millis(s) }
 
 // Literal reads a literal as an option's text.
 func Literal(e lang.Expr) (string, error) { return literal(e) }

@@ -9,42 +9,14 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/option"
 )
-
-// settings reads a WITH clause: values by lower-case name. Options that no source knows are refused with the nearest name.
-func (b *binder) settings(list []*lang.Setting, legal map[string]bool) (map[string]string, map[string]*lang.Setting, error) {
-	out, where := map[string]string{}, map[string]*lang.Setting{}
-	for _, s := range list {
-		name := strings.ToLower(s.Name.Text)
-		if legal != nil && !legal[name] {
-			e := fail(s, "SQ2012", "WITH has no option %q", s.Name.Text)
-			e.Len = len(s.Name.Text)
-			names := make([]string, 0, len(legal))
-			for n := range legal {
-				names = append(names, n)
-			}
-			sort.Strings(names)
-			if near := lang.Suggest(name, names); near != "" {
-				e.Label = "did you mean " + near + "?"
-			}
-			return nil, nil, e
-		}
-		if _, twice := out[name]; twice {
-			return nil, nil, fail(s, "SQ2012", "option %q is given twice", s.Name.Text)
-		}
-		v, err := literal(s.Value)
-		if err != nil {
-			return nil, nil, err
-		}
-		out[name], where[name] = v, s
-	}
-	return out, where, nil
-}
 
 func literal(e lang.Expr) (string, error) {
 	switch e := e.(type) {
@@ -75,55 +47,60 @@ func names(list ...string) map[string]bool {
 	return out
 }
 
-// sourceOptions are the options of CREATE STREAM and TABLE.
-var sourceOptions = names("kafka_topic", "topic", "partitions", "replicas", "retention_ms", "cleanup_policy", "format", "key_format", "value_format",
-	"key_delimiter", "value_delimiter", "delimiter", "wrap_single_value", "timestamp", "timestamp_format", "window_type", "window_size",
-	"key_schema_id", "value_schema_id", "key_schema_full_name", "value_schema_full_name", "value_avro_schema_full_name",
-	"key_protobuf_nullable_representation", "value_protobuf_nullable_representation", "connector", "on_error", "deadletter_topic", "on_error_limit",
-	"path", "header", "kind", "rows", "seed", "start", "step", "rate", "cars", "failing", "key", "source_connector")
-
 // Declare makes the relation of a CREATE STREAM or TABLE over a topic.
 func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 	b := newBinder(o, "")
-	with, where, err := b.settings(st.With, sourceOptions)
+	w, err := b.literals(st.With)
+	if err == nil {
+		err = b.choose(w)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: with, ReadOnly: st.ReadOnly, Connector: strings.ToLower(with["connector"]),
+	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: w.text, ReadOnly: st.ReadOnly,
 		Statement: st.Text()}
-	for _, later := range []string{"deadletter_topic", "on_error_limit"} {
-		if s, ok := where[later]; ok {
-			return nil, unsupported(s, "option "+later)
-		}
+	if !w.connector.Broker {
+		r.Connector = w.connector.Name
 	}
 	if err := b.columns(r, st); err != nil {
 		return nil, err
 	}
-	r.Topic = first(with["kafka_topic"], with["topic"])
+	if err := b.formats(st, r, w); err != nil {
+		return nil, err
+	}
+	r.Topic = first(w.text["kafka_topic"], w.text["topic"])
 	if r.Topic == "" {
 		if b.Dialect.Has(dialect.TopicRequired) {
 			return nil, fail(st, "SQ2013", "WITH needs kafka_topic")
 		}
 		r.Topic = r.Name
 	}
-	if err := b.formats(st, r, with, where); err != nil {
+	if err := b.inferred(st, r, w); err != nil {
 		return nil, err
-	}
-	if len(r.Columns) == 0 && b.Infer != nil && (r.Connector != "" || st.FromTopic != nil) {
-		var coded *lang.Error
-		if r.Columns, err = b.Infer(r); errors.As(err, &coded) {
-			return nil, err
-		} else if err != nil {
-			return nil, fail(st, "SQ5003", "the columns of %s cannot be told: %v", quote(r.Name), err)
-		}
 	}
 	if len(r.Columns) == 0 {
 		return nil, fail(st.Name, "SQ2013", "%s needs columns", quote(r.Name))
 	}
-	if err := b.timing(st, r, with, where); err != nil {
+	if err := b.timing(st, r, w.text, w.at); err != nil {
 		return nil, err
 	}
-	return r, b.specs(st, r, with)
+	return r, b.specs(st, r, w)
+}
+
+// inferred finds the columns of a relation that names none, where its connector or its format can.
+func (b *binder) inferred(st *lang.CreateSource, r *catalog.Relation, w *with) (err error) {
+	f, known := b.Formats.Format(r.Value.Name)
+	can := w.connector.Infers || st.FromTopic != nil || known && f.Columns != nil
+	if len(r.Columns) > 0 || b.Infer == nil || !can {
+		return nil
+	}
+	var coded *lang.Error
+	if r.Columns, err = b.Infer(r); errors.As(err, &coded) {
+		return err
+	} else if err != nil {
+		return fail(st, "SQ5003", "the columns of %s cannot be told: %v", quote(r.Name), err)
+	}
+	return nil
 }
 
 func first(values ...string) string {
@@ -190,39 +167,44 @@ func pseudo(name string) bool {
 	return false
 }
 
-func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, with map[string]string, where map[string]*lang.Setting) error {
-	key, value := with["key_format"], with["value_format"]
-	if f, ok := with["format"]; ok {
+// formats finds the formats of the key and the value, checks the options and reads those of the formats.
+func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, w *with) error {
+	key, value := w.text["key_format"], w.text["value_format"]
+	keyed := w.connector.Shape == connect.KeyedRecords
+	if f := w.text["format"]; f != "" {
 		if key != "" || value != "" {
-			return fail(where["format"], "SQ2013", "FORMAT stands for KEY_FORMAT and VALUE_FORMAT: give one or the others")
+			return fail(w.at["format"], "SQ2013", "FORMAT stands for KEY_FORMAT and VALUE_FORMAT: give one or the others")
 		}
-		if key, value = f, f; r.Connector != "" {
-			key = "KAFKA" // what has no keys beside its rows has no format for them
+		if key, value = f, f; !keyed {
+			key = ""
 		}
 	}
+	asked := value
+	value = first(value, b.Properties["ksql.persistence.default.format.value"])
+	key = first(key, b.Properties["ksql.persistence.default.format.key"], "KAFKA")
 	if value == "" {
-		value = b.Properties["ksql.persistence.default.format.value"]
-	}
-	if key == "" {
-		key = first(b.Properties["ksql.persistence.default.format.key"], "KAFKA")
-	}
-	if value == "" {
-		if b.Dialect.Has(dialect.FormatRequired) && r.Connector == "" {
+		if b.Dialect.Has(dialect.FormatRequired) && keyed {
 			return fail(st, "SQ2013", "WITH needs value_format or format")
 		}
 		value = "JSON"
 	}
+	if asked == "" && !w.connector.Formats { // else the records themselves show it
+		asked = value
+	}
 	r.Key.Name, r.Value.Name = strings.ToUpper(key), strings.ToUpper(value)
+	if err := b.check(st, w, key, asked, Windowed); err != nil {
+		return err
+	}
+	r.Key.Options, r.Value.Options = map[string]string{}, b.codecOptions(w.text, "value", asked)
+	if keyed {
+		r.Key.Options = b.codecOptions(w.text, "key", key)
+	}
 	return nil
 }
 
 func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[string]string, where map[string]*lang.Setting) error {
-	if n := with["partitions"]; n != "" {
-		v, err := strconv.ParseInt(n, 10, 32)
-		if err != nil || v < 1 {
-			return fail(where["partitions"], "SQ2013", "partitions is a number from 1, not %q", n)
-		}
-		r.Partitions = int32(v)
+	if n, err := strconv.ParseInt(with["partitions"], 10, 32); err == nil {
+		r.Partitions = int32(n)
 	}
 	if t := with["timestamp"]; t != "" {
 		c, ok := b.columnNamed(r.Columns, t)
@@ -245,7 +227,11 @@ func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[str
 	} else if with["timestamp_format"] != "" {
 		return fail(where["timestamp_format"], "SQ2013", "timestamp_format needs timestamp")
 	}
-	if w := strings.ToUpper(with["window_type"]); w != "" {
+	w := strings.ToUpper(with["window_type"])
+	if w == "" && with["window_size"] != "" {
+		return fail(where["window_size"], "SQ2013", "window_size needs window_type")
+	}
+	if w != "" {
 		r.Window = &catalog.Windowing{Kind: w, Size: -1}
 		switch w {
 		case "SESSION":
@@ -253,21 +239,14 @@ func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[str
 				return fail(where["window_size"], "SQ2013", "a SESSION window has no window_size")
 			}
 		case "TUMBLING", "HOPPING":
-			ms, ok := durationText(with["window_size"])
+			ms, ok := option.Millis(with["window_size"])
 			if !ok {
 				return fail(where["window_type"], "SQ2013", "a %s window needs window_size, e.g. '30 SECONDS'", w)
 			}
 			r.Window.Size = ms
-		default:
-			return fail(where["window_type"].Value, "SQ2013", "window_type is TUMBLING, HOPPING or SESSION, not %q", w)
 		}
 	}
-	switch o := strings.ToLower(with["on_error"]); o {
-	case "", "deadletter", "skip", "fail":
-		r.OnError = o
-	default:
-		return fail(where["on_error"].Value, "SQ2013", "on_error is 'deadletter', 'skip' or 'fail', not %q", o)
-	}
+	r.OnError = strings.ToLower(with["on_error"])
 	return nil
 }
 
@@ -288,26 +267,22 @@ func (b *binder) columnNamed(cols []catalog.Column, name string) (catalog.Column
 }
 
 // specs fills the codecs' specifications from the columns and checks that they can be made.
-func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string) error {
+func (b *binder) specs(at lang.Node, r *catalog.Relation, w *with) error {
 	r.Key.Fields, r.Value.Fields = nil, nil
 	for _, c := range r.Columns {
 		switch {
-		case c.Role == catalog.Key && r.Connector != "files":
+		case c.Role == catalog.Key && w.connector.Shape != connect.PlainRecords:
 			r.Key.Fields = append(r.Key.Fields, flow.Field(c.Name, c.Type))
-		case c.Role == catalog.Value || c.Role == catalog.Key: // a file's rows have no key beside them
+		case c.Role == catalog.Value || c.Role == catalog.Key:
 			r.Value.Fields = append(r.Value.Fields, flow.Field(c.Name, c.Type))
 		}
 	}
-	r.Key.Options, r.Value.Options = map[string]string{}, map[string]string{}
-	if d := first(with["key_delimiter"], with["delimiter"]); d != "" {
-		r.Key.Options["delimiter"] = d
-	}
-	if d := first(with["value_delimiter"], with["delimiter"]); d != "" {
-		r.Value.Options["delimiter"] = d
-	}
 	r.Key.Unwrapped = len(r.Key.Fields) == 1
 	r.Value.Unwrapped = false
-	wrap := strings.ToLower(with["wrap_single_value"])
+	wrap := w.text["wrap_single_value"]
+	if yes, err := strconv.ParseBool(wrap); err == nil {
+		wrap = strconv.FormatBool(yes)
+	}
 	if wrap == "" && len(r.Value.Fields) == 1 {
 		wrap = b.Properties["ksql.persistence.wrap.single.values"]
 	}
@@ -317,7 +292,7 @@ func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string
 		}
 		r.Value.Unwrapped = true
 	}
-	if r.Connector == "generator" {
+	if w.connector.Shape == connect.Columns {
 		return nil
 	}
 	for _, side := range []struct {
@@ -327,7 +302,7 @@ func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string
 		if side.name == "key" && len(side.spec.Fields) == 0 {
 			continue
 		}
-		if _, err := format.New(side.spec); err != nil {
+		if _, err := b.Formats.New(b.Context, side.spec, r.Topic+"-"+side.name); err != nil {
 			e := fail(at, "SQ2017", "the %s of %s: %v", side.name, quote(r.Name), err)
 			e.Err = err
 			return e
@@ -336,43 +311,10 @@ func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string
 	return nil
 }
 
-// durationText reads '30 SECONDS' or '100ms'.
-func durationText(s string) (int64, bool) {
-	s = strings.TrimSpace(strings.ToUpper(s))
-	i := 0
-	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-		i++
-	}
-	n, err := strconv.ParseInt(s[:i], 10, 64)
-	if err != nil {
-		return 0, false
-	}
-	unit := strings.TrimSuffix(strings.TrimSpace(s[i:]), "S")
-	switch strings.TrimSpace(s[i:]) {
-	case "MS":
-		unit = "MILLISECOND"
-	case "S":
-		unit = "SECOND"
-	case "M":
-		unit = "MINUTE"
-	case "H":
-		unit = "HOUR"
-	case "D":
-		unit = "DAY"
-	}
-	ms, ok := unitMs[unit]
-	return n * ms, ok
-}
-
-var unitMs = map[string]int64{
-	"MILLISECOND": 1, "SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000, "WEEK": 7 * 86_400_000,
-	"MONTH": 30 * 86_400_000, "YEAR": 365 * 86_400_000,
-}
-
 // Millis is an interval's length.
 func Millis(i *lang.Interval) (int64, error) {
 	n, err := strconv.ParseInt(i.N, 10, 64)
-	ms, ok := unitMs[i.Unit]
+	ms, ok := option.Units[i.Unit]
 	if err != nil || !ok || n < 0 || n > 1<<62/max(ms, 1) {
 		return 0, fail(i, "SQ2010", "%s %s is not a length of time", i.N, i.Unit)
 	}

@@ -26,8 +26,8 @@ func Values(st *lang.Insert, o Options) (*catalog.Relation, []Row, error) {
 	if r.ReadOnly {
 		return nil, nil, fail(st.Into, "SQ3013", "%s is a SOURCE: it cannot be written", quote(r.Name))
 	}
-	if r.Connector != "" {
-		return nil, nil, fail(st.Into, "SQ3013", "%s reads from connector %s: it cannot be written", quote(r.Name), r.Connector)
+	if err := b.writable(st.Into, r); err != nil {
+		return nil, nil, err
 	}
 	if r.Window != nil {
 		return nil, nil, fail(st.Into, "SQ3013", "%s has windowed keys: INSERT VALUES cannot write it", quote(r.Name))
@@ -45,6 +45,23 @@ func Values(st *lang.Insert, o Options) (*catalog.Relation, []Row, error) {
 		rows = append(rows, row)
 	}
 	return r, rows, nil
+}
+
+// writable refuses a relation whose connector or formats cannot write.
+func (b *binder) writable(at lang.Node, r *catalog.Relation) error {
+	c, err := b.connectorOf(at, r)
+	if err != nil {
+		return err
+	}
+	if !c.Writes {
+		return fail(at, "SQ3013", "%s reads from connector %s: it cannot be written", quote(r.Name), c.Name)
+	}
+	for _, name := range []string{r.Key.Name, r.Value.Name} {
+		if f, ok := b.Formats.Format(name); ok && f.ReadOnly {
+			return fail(at, "SQ3013", "%s is in format %s, which is only read", quote(r.Name), f.Name)
+		}
+	}
+	return nil
 }
 
 // targets finds the column each value goes to; -1 is ROWTIME.

@@ -6,10 +6,13 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/option"
 )
 
 // Query plans a query whose result goes to the client: a pull query, or a push query if it says EMIT.
@@ -62,20 +65,28 @@ func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
 	if len(st.Columns) > 0 {
 		return nil, fail(st.Columns[0], "SQ3012", "CREATE .. AS SELECT takes its columns from the query")
 	}
-	with, where, err := b.settings(st.With, sourceOptions)
+	w, err := b.literals(st.With)
+	if err == nil {
+		err = b.choose(w)
+	}
 	if err != nil {
 		return nil, err
 	}
-	r := &catalog.Relation{Name: name, Table: sel.table, With: with, Window: sel.window, Statement: st.Text(), Job: job}
+	r := &catalog.Relation{Name: name, Table: sel.table, With: w.text, Window: sel.window, Statement: st.Text(), Job: job}
+	if !w.connector.Broker {
+		r.Connector = w.connector.Name
+	}
 	if err := b.resultColumns(st, sel, r); err != nil {
 		return nil, err
 	}
-	b.inherit(r, sel, with)
-	if err := b.timing(st, r, with, where); err != nil {
+	if err := b.inherit(st, r, sel, w); err != nil {
+		return nil, err
+	}
+	if err := b.timing(st, r, w.text, w.at); err != nil {
 		return nil, err
 	}
 	r.Window = sel.window
-	if err := b.specs(st, r, with); err != nil {
+	if err := b.specs(st, r, w); err != nil {
 		return nil, err
 	}
 	sink, err := b.sink(sel, r)
@@ -147,34 +158,53 @@ func (s *selected) keyTwice(at lang.Node) error {
 	return nil
 }
 
-// inherit takes from the source what the WITH clause does not say.
-func (b *binder) inherit(r *catalog.Relation, sel *selected, with map[string]string) {
+// inherit takes from the source what the WITH clause does not say, and checks the clause.
+func (b *binder) inherit(st lang.Node, r *catalog.Relation, sel *selected, w *with) error {
 	source := sel.source
-	r.Topic = first(with["kafka_topic"], with["topic"], r.Name)
+	r.Topic = first(w.text["kafka_topic"], w.text["topic"], r.Name)
 	r.Partitions = 1
-	key, value := "KAFKA", "JSON"
+	var from catalog.Relation
+	from.Key.Name, from.Value.Name = "KAFKA", "JSON"
 	if source != nil {
 		r.Partitions = b.width(sel.node)
-		if source.Connector == "" {
-			key, value = source.Key.Name, source.Value.Name
-			for _, side := range []struct {
-				name    string
-				options map[string]string
-			}{{"key_delimiter", source.Key.Options}, {"value_delimiter", source.Value.Options}} {
-				if d := side.options["delimiter"]; d != "" && with[side.name] == "" {
-					with[side.name] = d
-				}
-			}
+		place, err := b.connectorOf(st, source)
+		if err != nil {
+			return err
+		}
+		if place.Shape == connect.KeyedRecords {
+			from.Key, from.Value = source.Key, source.Value
 		}
 	}
-	if f := with["format"]; f != "" {
-		key, value = f, f
-	}
-	r.Key.Name = strings.ToUpper(first(with["key_format"], key))
-	r.Value.Name = strings.ToUpper(first(with["value_format"], value))
-	if len(r.KeyColumns()) > 0 && r.Key.Name == "NONE" && with["key_format"] == "" {
+	r.Key.Name = strings.ToUpper(first(w.text["key_format"], w.text["format"], from.Key.Name))
+	r.Value.Name = strings.ToUpper(first(w.text["value_format"], w.text["format"], from.Value.Name))
+	if f, ok := b.Formats.Format(r.Key.Name); ok && f.Empty && len(r.KeyColumns()) > 0 && w.text["key_format"] == "" {
 		r.Key.Name = first(b.Properties["ksql.persistence.default.format.key"], "KAFKA")
 	}
+	if err := b.check(st, w, r.Key.Name, r.Value.Name, nil); err != nil {
+		return err
+	}
+	if err := b.writable(st, r); err != nil {
+		return err
+	}
+	r.Key.Options = b.handed(w, "key", r.Key.Name, from.Key)
+	r.Value.Options = b.handed(w, "value", r.Value.Name, from.Value)
+	return nil
+}
+
+// handed are the options of a format on one side of the records of a new relation: those that are given, else those
+// of the source.
+func (b *binder) handed(w *with, side, name string, from format.Spec) map[string]string {
+	out := b.codecOptions(w.text, side, name)
+	f, ok := b.Formats.Format(name)
+	for text, v := range from.Options {
+		if !ok || out[text] != "" {
+			continue
+		}
+		if _, has := option.Find(f.Options, text); has {
+			out[text] = v
+		}
+	}
+	return out
 }
 
 // sink makes the node that writes a relation's topic.
@@ -247,6 +277,9 @@ func Insert(st *lang.Insert, job string, o Options) (*Plan, error) {
 	}
 	if r.ReadOnly {
 		return nil, fail(st.Into, "SQ3013", "%s is a SOURCE: it cannot be written", quote(r.Name))
+	}
+	if err := b.writable(st.Into, r); err != nil {
+		return nil, err
 	}
 	sel, err := b.query(st.Query, persistent)
 	if err != nil {

@@ -8,11 +8,13 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/format"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/udf"
 )
@@ -24,6 +26,14 @@ type Options struct {
 	Dialect    dialect.Set
 	Properties map[string]string // SET, by name
 	Params     []any             // $1, $2, ..: Go values
+	// Connectors and Formats are those that the engine has; nil: the built-in ones. World is what connectors see of
+	// the engine.
+	Connectors *connect.Registry
+	Formats    *format.Registry
+	World      connect.World
+	// Accepted says that the statement was accepted before, perhaps by an earlier version: options that are not legal
+	// any more have no effect.
+	Accepted bool
 	// Infer gives the columns of a relation declared without any (a generator's, a file's).
 	Infer func(r *catalog.Relation) ([]catalog.Column, error)
 	// Model returns the training of a model by name, which says what its inputs and outputs are; nil: there are no models.
@@ -99,6 +109,12 @@ func (b *binder) leaf(l Leaf) int {
 func newBinder(o Options, job string) *binder {
 	if o.Context == nil {
 		o.Context = context.Background()
+	}
+	if o.Connectors == nil {
+		o.Connectors = connect.Builtins()
+	}
+	if o.Formats == nil {
+		o.Formats = format.Builtins()
 	}
 	return &binder{Options: o, job: job, folder: expr.NewFolder(o.Context)}
 }

@@ -320,7 +320,7 @@ func TestInherits(t *testing.T) {
 	o := options(t, false)
 	for _, c := range []struct{ text, want string }{
 		{"CREATE STREAM t AS SELECT k, a, b FROM csv", `t JSON DELIMITED";" 2`},
-		{"CREATE STREAM t WITH (value_format='JSON') AS SELECT k, a, b FROM csv", `t JSON JSON";" 2`},
+		{"CREATE STREAM t WITH (value_format='JSON') AS SELECT k, a, b FROM csv", `t JSON JSON"" 2`},
 		{"CREATE STREAM t WITH (value_delimiter='|', topic='other') AS SELECT k, a, b FROM csv", `other JSON DELIMITED"|" 2`},
 		{"CREATE TABLE t AS SELECT a, COUNT(*) AS n FROM csv GROUP BY a", `t JSON DELIMITED";" 2`},
 		{"CREATE STREAM t AS SELECT car, speed FROM cars", `t JSON JSON"" 4`},

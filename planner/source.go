@@ -6,6 +6,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/connect"
 	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -73,6 +74,14 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 			return nil, fail(r.Source, "SQ3011", "%s is not materialized: a pull query needs a table made by CREATE TABLE .. AS SELECT", quote(source.Name))
 		}
 	}
+	place, err := b.connectorOf(r.Source, source)
+	if err != nil {
+		return nil, err
+	}
+	if m == persistent && !place.Replays {
+		return nil, fail(r.Source, "SQ3001",
+			"a job over connector '%s', whose rows cannot be read again after a failure, is not supported yet", place.Name)
+	}
 	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
 	out := &rel{scope: &scope{exact: b.exact()}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
 	add := func(c column, from op.ScanColumn) {
@@ -103,7 +112,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		}
 		own := b.column(c.Name, c.Type, shown, ordinary)
 		switch {
-		case c.Role == catalog.Key && source.Connector != "files":
+		case c.Role == catalog.Key && place.Shape != connect.PlainRecords: // else a column of the key is in the value
 			add(own, op.ScanColumn{From: op.FromKey, Index: keys, Keyed: true})
 			keys++
 		case c.Role == catalog.Key || c.Role == catalog.Value:
@@ -119,7 +128,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 	}
 	add(b.column(flow.RowPartition, flow.Int, byName, ordinary), op.ScanColumn{From: op.FromPartition})
 	add(b.column(flow.RowOffset, flow.Bigint, byName, ordinary), op.ScanColumn{From: op.FromOffset})
-	if m == persistent && !source.Table && source.Connector == "" {
+	if m == persistent && !source.Table && place.Shape == connect.KeyedRecords {
 		sc.Nulls = op.NullsPass
 		add(b.column(flow.RawHeaders, op.HeadersType, internal, rawHeaders), op.ScanColumn{From: op.FromRawHeaders})
 	}

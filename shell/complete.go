@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/planner"
 )
 
 // Complete reports whether a text can be run as it stands: it ends with a semicolon that is in no text, name or comment, or is empty.
@@ -83,7 +84,11 @@ func Candidates(e *streamql.Engine, text string) []Candidate {
 	case last == "MODEL":
 		add("model", models(e)...)
 	case inWith(before):
-		add("option", withWords...)
+		add("option", options(e)...)
+	case last == "=" && len(before) > 1 && before[len(before)-2] == "CONNECTOR":
+		add("connector", quoted(e.Connectors().Names())...)
+	case last == "=" && len(before) > 1 && slices.Contains(formatOptions, before[len(before)-2]):
+		add("format", quoted(e.Formats().Names())...)
 	default:
 		add("column", columns(e, tokens(text))...)
 		add("model", models(e)...)
@@ -198,6 +203,22 @@ func columns(e *streamql.Engine, words []string) []string {
 	return append(named, "ROWTIME", "ROWPARTITION", "ROWOFFSET")
 }
 
+// options are the options that a WITH clause may have.
+func options(e *streamql.Engine) []string {
+	names := append(planner.OptionNames(e.Connectors(), e.Formats()), modelOptions...)
+	for i := range names {
+		names[i] += "="
+	}
+	return names
+}
+
+func quoted(names []string) []string {
+	for i := range names {
+		names[i] = "'" + names[i] + "'"
+	}
+	return names
+}
+
 var (
 	clauseWords = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "EMIT CHANGES", "EMIT FINAL", "PARTITION BY", "WINDOW",
 		"TUMBLING", "HOPPING", "SESSION", "SIZE", "ADVANCE BY", "GRACE PERIOD", "SINCE", "UNTIL", "EARLIEST", "LATEST", "NOW", "AGO", "TIMESTAMP",
@@ -206,6 +227,6 @@ var (
 		"TRANSFORM", "TARGET", "TRAIN ONCE", "TRAIN EACH EVENT", "TRAIN EACH WINDOW", "EXCEPT", "EVALUATE", "PREDICT", "ANOMALY_SCORE", "IS_ANOMALY",
 		"MODEL_VERSION", "STREAM", "TABLE", "MODEL", "KEY", "PRIMARY KEY", "STRING", "INT", "BIGINT", "DOUBLE", "BOOLEAN", "DECIMAL", "TIMESTAMP", "BYTES",
 		"ARRAY", "MAP", "STRUCT", "MINUTES", "SECONDS", "HOURS", "DAYS", "NULL", "TRUE", "FALSE"}
-	withWords = []string{"topic=", "partitions=", "format=", "key_format=", "value_format=", "timestamp=", "timestamp_format=", "retention_ms=", "connector=",
-		"path=", "header=", "kind=", "rows=", "seed=", "step=", "rate=", "on_error=", "cleanup_policy=", "type=", "layers=", "epochs=", "batch_size=", "threshold="}
+	formatOptions = []string{"FORMAT", "KEY_FORMAT", "VALUE_FORMAT"}
+	modelOptions  = []string{"type", "layers", "epochs", "batch_size", "threshold"}
 )

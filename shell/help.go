@@ -6,7 +6,8 @@ type Topic struct{ Name, Doc, Syntax, Example string }
 // Help is what \h knows. The examples can all be run one after the other.
 var Help = []Topic{
 	{"CREATE STREAM", "a stream over a topic, files or a generator",
-		"CREATE [OR REPLACE] STREAM [IF NOT EXISTS] name (column type [KEY], ..) WITH (topic='..', format='json', ..)\nconnector='files' reads path='..', connector='generator' makes kind='..'; their columns need not be named",
+		"CREATE [OR REPLACE] STREAM [IF NOT EXISTS] name (column type [KEY], ..) WITH (topic='..', format='json', ..)\n" +
+			"connector='..' reads elsewhere: SHOW CONNECTORS lists where, DESCRIBE CONNECTOR the options; most find the columns themselves",
 		"CREATE STREAM payments WITH (connector='generator', kind='fraud', rows=1000);"},
 	{"CREATE TABLE", "a table: the newest row of each key",
 		"CREATE TABLE name (column type PRIMARY KEY, ..) WITH (topic='..', ..)",
@@ -28,8 +29,10 @@ var Help = []Topic{
 		"RETRAIN MODEL spread SINCE EARLIEST UNTIL NOW;"},
 	{"EXPLAIN", "the plan of a statement, with the offsets it would read", "EXPLAIN statement",
 		"EXPLAIN SELECT card, amount FROM payments WHERE hour < 6;"},
-	{"DESCRIBE", "columns, a function or a model", "DESCRIBE name\nDESCRIBE FUNCTION name\nDESCRIBE MODEL name", "DESCRIBE payments;"},
-	{"SHOW", "what there is", "SHOW {STREAMS | TABLES | TOPICS | JOBS | MODELS | FUNCTIONS | TYPES | PROPERTIES | VARIABLES}", "SHOW STREAMS;"},
+	{"DESCRIBE", "columns, a function, a model, or the options of a connector or format",
+		"DESCRIBE name [EXTENDED]\nDESCRIBE {FUNCTION | MODEL | CONNECTOR | FORMAT} name", "DESCRIBE payments;"},
+	{"SHOW", "what there is",
+		"SHOW {STREAMS | TABLES | TOPICS | JOBS | MODELS | FUNCTIONS | CONNECTORS | FORMATS | TYPES | PROPERTIES | VARIABLES}", "SHOW STREAMS;"},
 	{"PRINT", "the records of a topic as they are", "PRINT topic [FROM BEGINNING] [LIMIT n]", "PRINT 'limits' FROM BEGINNING LIMIT 1;"},
 	{"SET", "a property of the queries after it", "SET 'property'='value'\nUNSET 'property'", "SET 'auto.offset.reset'='earliest';"},
 	{"DEFINE", "the value that ${name} stands for", "DEFINE name = 'value'\nUNDEFINE name", "DEFINE least = '100';"},

@@ -121,7 +121,9 @@ func TestCandidates(t *testing.T) {
 	for _, c := range []struct{ text, want, kind string }{
 		{"SEL", "SELECT", "keyword"}, {"SELECT * FROM ca", "cars", "source"}, {"SELECT coolant_t", "coolant_temp", "column"},
 		{"SELECT spe FROM cars WHERE sp", "speed", "column"}, {"SELECT UCA", "UCASE", "function"}, {"SHOW MOD", "MODELS", "keyword"},
-		{"CREATE STREAM x WITH (par", "partitions=", "option"}, {`\pe`, "peek", "command"}, {"SELECT 1; DESC", "DESCRIBE", "keyword"},
+		{"CREATE STREAM x WITH (par", "partitions=", "option"}, {"CREATE STREAM x WITH (epi", "episode=", "option"},
+		{"CREATE STREAM x WITH (connector=", "'files'", "connector"}, {"CREATE STREAM x WITH (format=", "'CSV'", "format"},
+		{"CREATE STREAM x WITH (key_del", "key_delimiter=", "option"}, {`\pe`, "peek", "command"}, {"SELECT 1; DESC", "DESCRIBE", "keyword"},
 	} {
 		begun := time.Now()
 		got := Candidates(e, c.text)

@@ -9,6 +9,7 @@ import (
 // default.
 type Config struct {
 	Partitions  int32
+	Replicas    int16 // copies of each partition; 0: the broker's default. The embedded broker has one copy
 	RetentionMs int64 // minimum retention of records, in ms; -1: no limit
 	// Compact retains the newest record of each key. With a RetentionMs above zero, that record
 	// is deleted when it is old as well.

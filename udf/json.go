@@ -87,18 +87,17 @@ func at(v string, path []step) (string, error) {
 		if (p.index < 0) != (v[0] == '{') || (p.index >= 0) != (v[0] == '[') {
 			return "", errNull
 		}
-		end := 0
-		err := jsonEach(v, 0, 0, func(name, value string, member bool) bool {
+		err := jsonEach(v, func(name, value string, escaped bool) bool {
 			switch {
-			case !member && i == p.index:
+			case p.index >= 0 && i == p.index:
 				found = value
 				return false
-			case member && (name[1:len(name)-1] == p.name || strings.IndexByte(name, '\\') >= 0 && jsonText(name) == p.name):
+			case p.index < 0 && (name == p.name || escaped && unescaped(name) == p.name):
 				found = value
 			}
 			i++
 			return true
-		}, &end)
+		})
 		if err != nil {
 			return "", err
 		}

@@ -65,7 +65,7 @@ func FuzzJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		v, err := jsonValue(s)
-		if len(s) < jsonDepth && (err == nil) != json.Valid([]byte(s)) {
+		if len(s) < jsonLimits.Depth && (err == nil) != json.Valid([]byte(s)) {
 			t.Fatalf("%q: %v, but valid is %v", s, err, json.Valid([]byte(s)))
 		}
 		if err != nil {

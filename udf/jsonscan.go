@@ -3,228 +3,104 @@ package udf
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
+
+	"github.com/streamql/streamql/jsontext"
 )
 
 // JSON is read in place: a value is its part of the text, so that numbers retain their digits
 // and objects their order.
 
-const jsonDepth = 500
+// jsonLimits are those of the functions: texts are bounded by MaxText, and deep nesting by the stack.
+var jsonLimits = jsontext.Limits{Depth: 501, AnyBytes: true}
 
-func jsonError(s string, at int) error {
-	return fmt.Errorf("the text is not JSON at byte %d", min(at, len(s))+1)
+// scanOf begins to scan a text.
+func scanOf(s string) jsontext.Scanner {
+	p := jsontext.New(jsonLimits)
+	p.Begin(viewOf(s))
+	return p
 }
 
-func blanks(s string, i int) int {
-	for i < len(s) && (s[i] == ' ' || s[i] == '\n' || s[i] == '\t' || s[i] == '\r') {
-		i++
+// viewOf returns the bytes of a text without a copy. They must not be changed.
+func viewOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// jsonFailed is the error of a scan.
+func jsonFailed(p *jsontext.Scanner) error {
+	switch {
+	case p.Deep():
+		return errors.New("the JSON is nested too deeply")
+	case errors.Is(p.Err, jsontext.ErrEnd):
+		p.Pos = len(p.Buf)
 	}
-	return i
+	return fmt.Errorf("the text is not JSON at byte %d", min(p.Pos, len(p.Buf))+1)
 }
 
 // jsonValue checks that a text is one JSON value and returns it without the blanks around it.
 func jsonValue(s string) (string, error) {
-	from := blanks(s, 0)
-	to, err := jsonEnd(s, from, 0)
-	if err != nil {
-		return "", err
+	p := scanOf(s)
+	p.Blanks()
+	from := p.Pos
+	if !p.Skip() {
+		return "", jsonFailed(&p)
 	}
-	if rest := blanks(s, to); rest != len(s) {
-		return "", jsonError(s, rest)
+	to := p.Pos
+	if p.Blanks(); p.Pos != len(s) {
+		return "", jsonFailed(&p)
 	}
 	return s[from:to], nil
 }
 
-// jsonEnd is where the value that begins at i ends.
-func jsonEnd(s string, i, depth int) (int, error) {
-	if i >= len(s) {
-		return i, jsonError(s, i)
-	}
-	switch c := s[i]; {
-	case c == '{' || c == '[':
-		if depth > jsonDepth {
-			return i, errors.New("the JSON is nested too deeply")
-		}
-		end := -1
-		err := jsonEach(s, i, depth, func(_, _ string, _ bool) bool { return true }, &end)
-		return end, err
-	case c == '"':
-		return jsonString(s, i)
-	case c == '-' || c >= '0' && c <= '9':
-		return jsonNumber(s, i)
-	}
-	for _, word := range []string{"true", "false", "null"} {
-		if strings.HasPrefix(s[i:], word) {
-			return i + len(word), nil
-		}
-	}
-	return i, jsonError(s, i)
-}
-
-// jsonEach calls f for the members of the object, or elements of the array, that begins at i,
-// until f returns false. name is a member's name in the text, with its quotes. end is set if
-// the value has been read to its end.
-func jsonEach(s string, i, depth int, f func(name, value string, member bool) bool, end *int) error {
-	member, closing := s[i] == '{', s[i]+2
-	i = blanks(s, i+1)
-	if i < len(s) && s[i] == closing {
-		*end = i + 1
-		return nil
-	}
-	for {
-		name := ""
-		if member {
-			to, err := jsonString(s, i)
-			if err != nil {
-				return err
+// jsonEach calls f for the members of the object, or elements of the array, that a text is, until f returns false.
+// name is as it is written, without its quotes; escaped says that it has escapes.
+func jsonEach(s string, f func(name, value string, escaped bool) bool) error {
+	p := scanOf(s)
+	closing := s[0] + 2
+	for more := p.Open(closing); more; more = p.Comma(closing) {
+		name, escaped := "", false
+		if closing == '}' {
+			at := p.Pos + 1
+			raw, has, ok := p.Text()
+			if !ok || !p.Colon() {
+				return jsonFailed(&p)
 			}
-			name = s[i:to]
-			if i = blanks(s, to); i >= len(s) || s[i] != ':' {
-				return jsonError(s, i)
-			}
-			i = blanks(s, i+1)
+			name, escaped = s[at:at+len(raw)], has
 		}
-		to, err := jsonEnd(s, i, depth+1)
-		if err != nil {
-			return err
+		from := p.Pos
+		if !p.Skip() {
+			return jsonFailed(&p)
 		}
-		if !f(name, s[i:to], member) {
+		if !f(name, s[from:p.Pos], escaped) {
 			return nil
 		}
-		if i = blanks(s, to); i >= len(s) || s[i] != ',' && s[i] != closing {
-			return jsonError(s, i)
-		}
-		if s[i] == closing {
-			*end = i + 1
-			return nil
-		}
-		i = blanks(s, i+1)
 	}
+	if p.Err != nil {
+		return jsonFailed(&p)
+	}
+	return nil
 }
 
 // members calls f for the members or elements of an object or array that is known to be valid.
 func members(value string, f func(name, value string)) {
-	end := 0
-	_ = jsonEach(value, 0, 0, func(name, v string, member bool) bool { // valid: no error can come
-		if member {
-			name = jsonText(name)
+	_ = jsonEach(value, func(name, v string, escaped bool) bool { // valid: no error can come
+		if escaped {
+			name = unescaped(name)
 		}
 		f(name, v)
 		return true
-	}, &end)
+	})
 }
 
-func jsonString(s string, i int) (int, error) {
-	if i >= len(s) || s[i] != '"' {
-		return i, jsonError(s, i)
-	}
-	for i++; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return i + 1, nil
-		case c < ' ':
-			return i, jsonError(s, i)
-		case c != '\\':
-			continue
-		}
-		i++
-		switch {
-		case i < len(s) && strings.IndexByte(`"\/bfnrt`, s[i]) >= 0:
-		case i+4 < len(s) && s[i] == 'u' && isHex(s[i+1:i+5]):
-			i += 4
-		default:
-			return i, jsonError(s, i)
-		}
-	}
-	return i, jsonError(s, i)
-}
+// jsonText is the meaning of a text with its quotes.
+func jsonText(s string) string { return unescaped(s[1 : len(s)-1]) }
 
-func isHex(s string) bool {
-	_, err := strconv.ParseUint(s, 16, 32)
-	return err == nil
-}
-
-func jsonNumber(s string, i int) (int, error) {
-	digits := func() bool {
-		from := i
-		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-			i++
-		}
-		return i > from
-	}
-	if s[i] == '-' {
-		i++
-	}
-	zero := i < len(s) && s[i] == '0'
-	from := i
-	if !digits() || zero && i > from+1 {
-		return i, jsonError(s, i)
-	}
-	if i < len(s) && s[i] == '.' {
-		i++
-		if !digits() {
-			return i, jsonError(s, i)
-		}
-	}
-	if i < len(s) && s[i]|0x20 == 'e' {
-		i++
-		if i < len(s) && (s[i] == '+' || s[i] == '-') {
-			i++
-		}
-		if !digits() {
-			return i, jsonError(s, i)
-		}
-	}
-	return i, nil
-}
-
-// jsonText returns the text of a string literal with its quotes. Half of a surrogate pair
-// becomes U+FFFD.
-func jsonText(s string) string {
-	s = s[1 : len(s)-1]
+// unescaped is the meaning of a text. Half of a surrogate pair becomes U+FFFD.
+func unescaped(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
 	}
-	var out strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '\\' {
-			out.WriteByte(s[i])
-			continue
-		}
-		i++
-		switch s[i] {
-		case 'b':
-			out.WriteByte('\b')
-		case 'f':
-			out.WriteByte('\f')
-		case 'n':
-			out.WriteByte('\n')
-		case 'r':
-			out.WriteByte('\r')
-		case 't':
-			out.WriteByte('\t')
-		case 'u':
-			r, width := jsonRune(s[i+1:])
-			out.WriteRune(r)
-			i += width
-		default:
-			out.WriteByte(s[i])
-		}
-	}
-	return out.String()
-}
-
-// jsonRune reads XXXX or, of a surrogate pair, XXXX\uXXXX.
-func jsonRune(s string) (rune, int) {
-	hi, _ := strconv.ParseUint(s[:4], 16, 32)
-	if hi>>10 == 0xd800>>10 && len(s) >= 10 && s[4:6] == `\u` {
-		if lo, _ := strconv.ParseUint(s[6:10], 16, 32); lo>>10 == 0xdc00>>10 {
-			return rune(0x10000 + (hi-0xd800)<<10 + (lo - 0xdc00)), 10
-		}
-	}
-	return rune(hi), 4 // WriteRune makes U+FFFD of a half
+	return string(jsontext.AppendUnescaped(nil, viewOf(s)))
 }
 
 // appendJSONString appends a text as a JSON string.
@@ -263,17 +139,5 @@ func compact(s string) string {
 	if !strings.ContainsAny(s, " \n\t\r") {
 		return s
 	}
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; c {
-		case ' ', '\n', '\t', '\r':
-		case '"':
-			to, _ := jsonString(s, i)
-			out = append(out, s[i:to]...)
-			i = to - 1
-		default:
-			out = append(out, c)
-		}
-	}
-	return string(out)
+	return string(jsontext.AppendCompact(make([]byte, 0, len(s)), viewOf(s)))
 }

@@ -74,7 +74,7 @@ func (s *Script) plan(st lang.Statement, topics map[string]int32) error {
 			if err != nil {
 				return err
 			}
-			if r.Connector != "" {
+			if !r.AtBroker() {
 				return uncovered("connector %s", r.Connector)
 			}
 			s.put(r, topics)

@@ -63,11 +63,11 @@ func (s *Sink) Open(ctx *exec.Context) (exec.Operator, error) {
 	out := &sink{Sink: s, ctx: ctx}
 	var err error
 	if len(s.Key.Fields) > 0 {
-		if out.key, err = format.New(s.Key); err != nil {
+		if out.key, err = ctx.Codec(s.Key, s.Topic, true); err != nil {
 			return nil, err
 		}
 	}
-	if out.value, err = format.New(s.Value); err != nil {
+	if out.value, err = ctx.Codec(s.Value, s.Topic, false); err != nil {
 		return nil, err
 	}
 	if s.Keep != nil {

@@ -259,8 +259,8 @@ func TestDecompressionIsBounded(t *testing.T) {
 	}
 }
 
-// lz4Frame returns a frame of one block.
-func lz4Frame(block []byte) []byte {
+// lz4FrameOf is a frame of one block.
+func lz4FrameOf(block []byte) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, lz4Magic)
 	b = append(b, 0x60, 0x70, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(block)))
@@ -271,17 +271,17 @@ func lz4Frame(block []byte) []byte {
 func lz4Bomb() []byte {
 	block := []byte{0x1f, 'a', 1, 0} // one literal and a match of excessive length
 	block = append(block, bytes.Repeat([]byte{255}, 5<<20/255)...)
-	return lz4Frame(append(block, 0))
+	return lz4FrameOf(append(block, 0))
 }
 
 func TestLZ4(t *testing.T) {
 	// "abcabcabcabcX": 3 literals, a match of 9 at distance 3, then the last literal.
-	got, err := unlz4(nil, lz4Frame([]byte{0x35, 'a', 'b', 'c', 3, 0, 0x10, 'X'}), MaxDecoded)
+	got, err := unlz4(nil, lz4FrameOf([]byte{0x35, 'a', 'b', 'c', 3, 0, 0x10, 'X'}), MaxDecoded)
 	if err != nil || string(got) != "abcabcabcabcX" {
 		t.Fatalf("%q, %v", got, err)
 	}
 	for _, bad := range [][]byte{{0x35, 'a', 'b', 'c', 4, 0}, {0x35, 'a'}, {0x35, 'a', 'b', 'c', 0, 0}, {0xf0}} {
-		if _, err := unlz4(nil, lz4Frame(bad), MaxDecoded); err == nil {
+		if _, err := unlz4(nil, lz4FrameOf(bad), MaxDecoded); err == nil {
 			t.Errorf("%x: no error", bad)
 		}
 	}

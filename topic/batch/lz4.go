@@ -4,11 +4,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/pierrec/lz4/v4"
 )
 
 // The LZ4 frame format, as far as Kafka's producers use it:
-// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md. Checksums of frames are not
-// verified, because the batch has its own.
+// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md. Checksums of frames are not verified, because
+// the batch has its own. A library decodes the blocks. It does not decode the frames: its reader has no limit on the
+// output, copies through its own buffers and verifies the checksums.
 const lz4Magic = 0x184D2204
 
 var errLZ4 = errors.New("lz4: malformed frame")
@@ -17,48 +21,58 @@ var errLZ4 = errors.New("lz4: malformed frame")
 func unlz4(dst, src []byte, room int) ([]byte, error) {
 	limit := len(dst) + room
 	for len(src) > 0 {
-		flags, rest, err := lz4Head(src)
+		head, rest, err := lz4Head(src)
 		if err != nil {
 			return nil, err
 		}
-		if dst, src, err = lz4Blocks(dst, rest, limit, flags); err != nil {
+		if dst, src, err = lz4Blocks(dst, rest, limit, head); err != nil {
 			return nil, err
 		}
 	}
 	return dst, nil
 }
 
-// lz4Head decodes the header of a frame.
-func lz4Head(src []byte) (flags byte, rest []byte, err error) {
-	if len(src) < 7 || binary.LittleEndian.Uint32(src) != lz4Magic {
-		return 0, nil, errLZ4
-	}
-	flags = src[4]
-	if flags>>6 != 1 || flags&0x01 != 0 { // version 1; dictionaries are not supported
-		return 0, nil, fmt.Errorf("lz4: unsupported frame flags %#x", flags)
-	}
-	head := 7
-	if flags&0x08 != 0 { // content size
-		head += 8
-	}
-	if len(src) < head {
-		return 0, nil, errLZ4
-	}
-	return flags, src[head:], nil
+// lz4Frame is the header of a frame: its flags, and the maximum size of a block.
+type lz4Frame struct {
+	flags byte
+	most  int
 }
 
-// lz4Blocks decodes the blocks and the end of one frame. Blocks may refer to bytes of earlier
-// blocks of the frame.
-func lz4Blocks(dst, src []byte, limit int, flags byte) (out, rest []byte, err error) {
+// lz4Head reads the beginning of a frame.
+func lz4Head(src []byte) (head lz4Frame, rest []byte, err error) {
+	if len(src) < 7 || binary.LittleEndian.Uint32(src) != lz4Magic {
+		return head, nil, errLZ4
+	}
+	head.flags = src[4]
+	if head.flags>>6 != 1 || head.flags&0x01 != 0 { // version 1; dictionaries are not known here
+		return head, nil, fmt.Errorf("lz4: unsupported frame flags %#x", head.flags)
+	}
+	size := src[5] >> 4 & 7
+	if size < 4 {
+		return head, nil, errLZ4
+	}
+	head.most = 64 << 10 << (2 * (size - 4))
+	n := 7
+	if head.flags&0x08 != 0 { // content size
+		n += 8
+	}
+	if len(src) < n {
+		return head, nil, errLZ4
+	}
+	return head, src[n:], nil
+}
+
+// lz4Blocks reads the blocks of one frame and its end. Blocks may refer to bytes of earlier blocks of the frame.
+func lz4Blocks(dst, src []byte, limit int, head lz4Frame) (out, rest []byte, err error) {
 	first := len(dst)
 	for {
-		block, stored, left, err := lz4Next(src, flags)
+		block, stored, left, err := lz4Next(src, head.flags)
 		if err != nil || block == nil {
 			return dst, left, err
 		}
 		src = left
 		if !stored {
-			dst, err = lz4Block(dst, block, first, limit)
+			dst, err = lz4Block(dst, block, first, limit, head.most)
 		} else if dst = append(dst, block...); len(dst) > limit {
 			err = fmt.Errorf("lz4: %w", errTooLarge)
 		}
@@ -88,65 +102,18 @@ func lz4Next(src []byte, flags byte) (block []byte, stored bool, rest []byte, er
 	return src[:n:n], size>>31 != 0, src[n+sum:], nil
 }
 
-// lz4Block decodes one compressed block: literals and matches alternately. A match must not
-// refer to bytes before dst[first].
-func lz4Block(dst, src []byte, first, limit int) ([]byte, error) {
-	for len(src) > 0 {
-		token := src[0]
-		literals, rest, ok := lz4Length(int(token>>4), src[1:])
-		if ok && len(dst)+literals > limit {
-			return nil, fmt.Errorf("lz4: %w", errTooLarge)
-		}
-		if !ok || literals > len(rest) {
-			return nil, errLZ4
-		}
-		dst, src = append(dst, rest[:literals]...), rest[literals:]
-		if len(src) == 0 {
-			return dst, nil // the last sequence has no match
-		}
-		if len(src) < 2 {
-			return nil, errLZ4
-		}
-		back := int(binary.LittleEndian.Uint16(src))
-		match, rest, ok := lz4Length(int(token&15), src[2:])
-		match += 4
-		if !ok || back == 0 || back > len(dst)-first {
-			return nil, errLZ4
-		}
-		if len(dst)+match > limit {
-			return nil, fmt.Errorf("lz4: %w", errTooLarge)
-		}
-		src = rest
-		from := len(dst) - back
-		for match > 0 {
-			// the match may overlap its destination: each iteration doubles the bytes that can
-			// be copied
-			n := min(match, len(dst)-from)
-			dst = append(dst, dst[from:from+n]...)
-			match -= n
-		}
+// lz4Block appends one compressed block of at most most bytes, within the limit on the length of dst. Matches may
+// reach back to dst[first].
+func lz4Block(dst, src []byte, first, limit, most int) ([]byte, error) {
+	room := limit - len(dst)
+	dst = slices.Grow(dst, min(most, room))
+	end := len(dst)
+	n, err := lz4.UncompressBlockWithDict(src, dst[end:end+min(most, room)], dst[max(first, end-lz4History):end])
+	switch {
+	case err == nil:
+		return dst[:end+n], nil
+	case room <= most: // a block that is malformed looks alike: it is found to be so where it is read with more room
+		return nil, fmt.Errorf("lz4: %w", errTooLarge)
 	}
-	return dst, nil
-}
-
-// lz4Length decodes the extension bytes of a length of 15. It stops early if the length is out
-// of bounds anyway.
-func lz4Length(n int, src []byte) (int, []byte, bool) {
-	if n < 15 {
-		return n, src, true
-	}
-	for {
-		if n > MaxDecoded {
-			return n, src, true
-		}
-		if len(src) == 0 {
-			return 0, nil, false
-		}
-		b := src[0]
-		src = src[1:]
-		n += int(b)
-		if b != 255 {
-			return n, src, true
-		}
-	}
+	return nil, errLZ4
 }

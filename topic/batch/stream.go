@@ -128,7 +128,7 @@ const (
 // lz4Stream returns the blocks of all frames.
 func lz4Stream(src []byte) func([]byte) ([]byte, error) {
 	var buf []byte // the end of the data already returned, then the block
-	var flags byte
+	var head lz4Frame
 	within := false
 	return func([]byte) ([]byte, error) {
 		for {
@@ -137,12 +137,12 @@ func lz4Stream(src []byte) func([]byte) ([]byte, error) {
 					return nil, io.EOF
 				}
 				var err error
-				if flags, src, err = lz4Head(src); err != nil {
+				if head, src, err = lz4Head(src); err != nil {
 					return nil, err
 				}
 				within, buf = true, buf[:0]
 			}
-			block, stored, rest, err := lz4Next(src, flags)
+			block, stored, rest, err := lz4Next(src, head.flags)
 			if err != nil {
 				return nil, err
 			}
@@ -154,7 +154,7 @@ func lz4Stream(src []byte) func([]byte) ([]byte, error) {
 			old := len(buf)
 			if stored {
 				buf = append(buf, block...)
-			} else if buf, err = lz4Block(buf, block, 0, old+lz4Most); err != nil {
+			} else if buf, err = lz4Block(buf, block, 0, old+lz4Most+1, head.most); err != nil {
 				return nil, err
 			}
 			return buf[old:], nil

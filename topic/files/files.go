@@ -18,26 +18,33 @@ import (
 
 // Config selects the files and describes their format.
 type Config struct {
-	Root string // an absolute path; no file outside it is read. "": Everywhere
-	// below Root: a file or a directory (its files by name, without hidden ones and
-	// subdirectories)
-	Path string
-	// JSON (or JSONL), CSV, DELIMITED, ..: the format of a record; "": from the extensions of
-	// the files
-	Format    string
-	Header    bool     // CSV, DELIMITED: the first record of each file is a header
-	Delimiter byte     // CSV, DELIMITED: 0 is a comma, or a tab in files that end in .tsv
-	Fields    []string // with Header: the declared columns, in order; nil: records are not reordered
+	Root      string   // an absolute path; nothing outside is read. "": Everywhere
+	Path      string   // below Root: a file, or a directory: its files by name, without hidden ones and subdirectories
+	Formats   []Format // the formats of records that are known
+	Format    string   // of a record: its name, or an ending without the dot; "": by the ending of the files' names
+	Header    bool     // tables: the first record of each file names its columns
+	Delimiter byte     // tables: 0 is a comma, or a tab in files that end in .tsv
+	Fields    []string // with Header: the declared columns, in order; nil: records stay as they are
 
 	Time func(record []byte) int64   // timestamp of a record in ms; nil: 0
 	Wait func(context.Context) error // the delay between two looks at a file; nil: 200 ms
 }
 
-// Source reads the files that existed when it was opened. It is safe for concurrent use.
+// Format is a format of records as far as files differ by it.
+type Format struct {
+	Name    string   // in capitals
+	Endings []string // of files' names, in lower case: ".csv"
+	// Table says that a record is fields between delimiters, that a quoted field may hold line breaks, and that a
+	// file may have a header; else every line is a record.
+	Table bool
+}
+
+// Source reads the files that were there when it was opened. It is safe for use by several goroutines.
 type Source struct {
 	config Config
 	place  Place
 	format string
+	table  bool
 	files  []*file
 }
 
@@ -62,8 +69,8 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 		}
 		slices.Sort(names)
 	}
-	if s.format == "JSONL" || s.format == "NDJSON" {
-		s.format = "JSON"
+	if f, ok := c.byEnding("." + strings.ToLower(s.format)); ok {
+		s.format = f.Name
 	}
 	if s.config.Wait == nil {
 		s.config.Wait = pause
@@ -83,25 +90,21 @@ func (s *Source) add(name string) error {
 	path := s.place.below(name)
 	ending := strings.ToLower(filepath.Ext(path))
 	if s.config.Format == "" {
-		format, known := endings[ending]
+		format, known := s.config.byEnding(ending)
 		switch {
-		case !known:
-			return fmt.Errorf("the extension of %s determines no format; set one, such as format='json'", path)
-		case format == "":
+		case slices.Contains(later, ending):
 			return fmt.Errorf("%s: files that end in %s are not supported yet", path, ending)
-		case s.format != "" && s.format != format:
-			return fmt.Errorf(
-				"%s is %s, but %s is %s: files of one source have one format",
-				path,
-				format,
-				s.files[0].path,
-				s.format,
-			)
+		case !known:
+			return fmt.Errorf("the ending of %s determines no format; set one, such as format='json'", path)
+		case s.format != "" && s.format != format.Name:
+			return fmt.Errorf("%s is %s, but %s is %s: files of one source have one format", path, format.Name,
+				s.files[0].path, s.format)
 		}
-		s.format = format
+		s.format = format.Name
 	}
 	f := &file{place: s.place, name: name, path: path, lines: true}
-	if s.format == "CSV" || s.format == "DELIMITED" {
+	s.table = slices.ContainsFunc(s.config.Formats, func(f Format) bool { return f.Name == s.format && f.Table })
+	if s.table {
 		f.lines = false
 		f.header, f.fields = s.config.Header, s.config.Fields
 		f.delim = s.config.Delimiter
@@ -123,16 +126,19 @@ func (s *Source) add(name string) error {
 	return f.check()
 }
 
-var endings = map[string]string{
-	".json":    "JSON",
-	".jsonl":   "JSON",
-	".ndjson":  "JSON",
-	".csv":     "CSV",
-	".tsv":     "CSV",
-	".parquet": "",
-	".arrow":   "",
-	".arrows":  "",
+// later are endings of formats that are not read yet.
+var later = []string{".parquet", ".arrow", ".arrows"}
+
+func (c *Config) byEnding(ending string) (Format, bool) {
+	i := slices.IndexFunc(c.Formats, func(f Format) bool { return slices.Contains(f.Endings, ending) })
+	if i < 0 {
+		return Format{}, false
+	}
+	return c.Formats[i], true
 }
+
+// Table reports whether the records are fields between delimiters, so that a file may have a header.
+func (s *Source) Table() bool { return s.table }
 
 // Format returns the name of the format of the records, from the configuration or the
 // extensions.

@@ -28,8 +28,12 @@ func write(t testing.TB, pairs ...string) string {
 	return dir
 }
 
+// layouts are formats as package format declares them.
+var layouts = []Format{{"JSON", []string{".json", ".jsonl", ".ndjson"}, false}, {"CSV", []string{".csv", ".tsv"}, true}, {"DELIMITED", nil, true}}
+
 func open(t testing.TB, c Config) *Source {
 	t.Helper()
+	c.Formats = layouts
 	s, err := Open(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -241,6 +245,7 @@ func TestOpenErrorsNamePathAndCause(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			c.config.Path = filepath.Join(write(t, c.files...), c.path)
+			c.config.Formats = layouts
 			s, err := Open(context.Background(), c.config)
 			if err == nil {
 				_, err = s.Describe(context.Background(), "t")
@@ -424,7 +429,7 @@ func TestChunksDoNotMatter(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := Open(context.Background(), Config{Path: path})
+		s, err := Open(context.Background(), Config{Formats: layouts, Path: path})
 		if err != nil {
 			t.Fatal(err)
 		}

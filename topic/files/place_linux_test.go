@@ -23,7 +23,7 @@ func TestNoRegularFile(t *testing.T) {
 			if err != nil {
 				continue // it is not below this root
 			}
-			_, err = Open(context.Background(), Config{Root: p.Root, Path: p.Path, Format: "csv", Header: true})
+			_, err = Open(context.Background(), Config{Formats: layouts, Root: p.Root, Path: p.Path, Format: "csv", Header: true})
 			if err == nil || !strings.Contains(err.Error(), why) {
 				t.Errorf("%s under %s: %v", path, root, err)
 			}

@@ -57,7 +57,7 @@ func TestLinks(t *testing.T) {
 	link(filepath.Join(outside, "secret.csv"), "out.csv")
 	link("../"+filepath.Base(outside), "up")
 	for path, ok := range map[string]bool{"in.csv": true, "out.csv": false, "up": false, "up/secret.csv": false, ".": false} {
-		s, err := Open(context.Background(), Config{Root: root, Path: path, Format: "csv", Header: true})
+		s, err := Open(context.Background(), Config{Formats: layouts, Root: root, Path: path, Format: "csv", Header: true})
 		if ok != (err == nil) || !ok && !errors.Is(err, ErrOutside) {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -65,7 +65,7 @@ func TestLinks(t *testing.T) {
 			t.Errorf("%s has no row", path)
 		}
 	}
-	s := open(t, Config{Root: root, Path: "in.csv", Header: true})
+	s := open(t, Config{Formats: layouts, Root: root, Path: "in.csv", Header: true})
 	link(filepath.Join(outside, "secret.csv"), "in.csv")
 	if _, err := s.Describe(context.Background(), "t"); !errors.Is(err, ErrOutside) ||
 		strings.Contains(err.Error(), "canary") {

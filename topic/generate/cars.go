@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 )
 
 var _ = builtin(Kind{
@@ -14,10 +15,11 @@ var _ = builtin(Kind{
 	Doc: "Readings of a fleet of cars. Row i is of car i mod cars, at start + i / cars * step. The 18 readings are linear in five hidden " +
 		"quantities (speed, load, ambient temperature, charge, road) and the class of the firmware, plus 1 % noise; each reading draws " +
 		"them anew. A failing car vibrates with 150 times its speed, a healthy one with 100 times.",
-	Options: []Option{
-		{"cars", "100", "how many cars there are"},
-		{"failing", "0.02", "the share of rows whose car is failing"},
-		{"episode", "48", "for how many readings a car fails in one go"},
+	Options: []option.Option{
+		{Name: "cars", Type: option.Int, Default: "100", Min: 1, Max: 1_000_000, Doc: "how many cars there are"},
+		{Name: "failing", Type: option.Float, Default: "0.02", Max: 1, Doc: "the share of rows whose car is failing"},
+		{Name: "episode", Type: option.Int, Default: "48", Min: 1, Max: 1 << 40,
+			Doc: "for how many readings a car fails in one go"},
 	},
 	open: openCars,
 })
@@ -83,15 +85,9 @@ type cars struct {
 }
 
 func openCars(s *setup) (maker, error) {
-	c := &cars{
-		seed:    s.Seed,
-		share:   s.number("failing", 0, 1),
-		episode: s.int("episode", 1, 1<<40),
-		failing: s.Failing,
-		start:   s.Start,
-		step:    s.Step.Milliseconds(),
-	}
-	for i := range s.int("cars", 1, 1_000_000) {
+	c := &cars{seed: s.Seed, share: s.Float("failing"), episode: s.Int("episode"), failing: s.Failing,
+		start: s.Start, step: s.Step.Milliseconds()}
+	for i := range s.Int("cars") {
 		c.names = append(c.names, fmt.Sprintf("car-%04d", i))
 	}
 	c.list = append(c.list, flow.Field("car", flow.String))

@@ -6,14 +6,16 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 )
 
 var _ = builtin(Kind{
 	Name: "digits",
 	Doc: "Pictures of the digits 0 to 9: 28 x 28 bytes of grey, row by row, in different places, sizes and slants, with noise; and the " +
 		"digit as label.",
-	Options: []Option{{"noise", "0.15", "the noise of a pixel, as a share of its full brightness"}},
-	open:    func(s *setup) (maker, error) { return &digits{s.Seed, s.number("noise", 0, 1)}, nil },
+	Options: []option.Option{{Name: "noise", Type: option.Float, Default: "0.15", Max: 1,
+		Doc: "the noise of a pixel, as a share of its full brightness"}},
+	open: func(s *setup) (maker, error) { return &digits{s.Seed, s.Float("noise")}, nil },
 })
 
 const side = 28

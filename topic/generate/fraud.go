@@ -7,18 +7,19 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 )
 
 var _ = builtin(Kind{
 	Name: "fraud",
 	Doc: "Card payments, some of them fraudulent. Fraud is larger, at night, abroad and for things that are easily sold, each only more " +
 		"often than not, so that no single column identifies it.",
-	Options: []Option{
-		{"cards", "1000", "how many cards there are"},
-		{"share", "0.02", "the share of fraudulent payments"},
+	Options: []option.Option{
+		{Name: "cards", Type: option.Int, Default: "1000", Min: 1, Max: 1_000_000, Doc: "how many cards there are"},
+		{Name: "share", Type: option.Float, Default: "0.02", Max: 1, Doc: "the share of fraudulent payments"},
 	},
 	open: func(s *setup) (maker, error) {
-		return &fraud{s.Seed, int(s.int("cards", 1, 1_000_000)), s.number("share", 0, 1)}, nil
+		return &fraud{s.Seed, int(s.Int("cards")), s.Float("share")}, nil
 	},
 })
 

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -40,14 +41,11 @@ type Config struct {
 type Kind struct {
 	Name    string
 	Doc     string
-	Options []Option
+	Options []option.Option
 	open    func(*setup) (maker, error)
 }
 
-// Option is one option of a kind.
-type Option struct{ Name, Default, Doc string }
-
-// maker generates rows. Each implementation has its own file.
+// maker makes rows. Implementations are one file each.
 type maker interface {
 	// fields returns the columns that it generates, in order.
 	fields() []arrow.Field
@@ -115,10 +113,10 @@ func Open(c Config) (*Source, error) {
 	if c.Wait == nil {
 		c.Wait = wait
 	}
-	set := &setup{Config: c, kind: kind}
-	m, err := kind.open(set)
+	set, err := newSetup(c, kind)
+	var m maker
 	if err == nil {
-		err = set.check()
+		m, err = kind.open(set)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("generator %s: %w", name, err)

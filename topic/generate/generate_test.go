@@ -217,14 +217,8 @@ func TestErrors(t *testing.T) {
 		{Config{Kind: "cars", Rows: -1}, "rows is -1"},
 		{Config{Kind: "cars", Step: time.Microsecond}, "whole milliseconds"},
 		{Config{Kind: "cars", Rate: -1}, "rate is -1"},
-		{
-			Config{Kind: "cars", Options: map[string]string{"wheels": "4"}},
-			"no option wheels; it has cars, failing, episode",
-		},
-		{
-			Config{Kind: "cars", Options: map[string]string{"cars": "0"}},
-			`option cars is "0", but must be an integer from 1 to 1000000`,
-		},
+		{Config{Kind: "cars", Options: map[string]string{"wheels": "4"}}, "no option wheels; it has cars, episode, failing"},
+		{Config{Kind: "cars", Options: map[string]string{"cars": "0"}}, `option cars is a whole number from 1 to 1000000, not "0"`},
 		{Config{Kind: "cars", Options: map[string]string{"failing": "NaN"}}, "from 0 to 1"},
 		{
 			Config{Kind: "cars", Fields: []arrow.Field{flow.Field("wings", flow.Int)}},

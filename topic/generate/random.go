@@ -9,13 +9,14 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/decimal128"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 )
 
 var _ = builtin(Kind{
 	Name: "random",
 	Doc: "Values of any declared columns. Numbers are from 0 to 999 (DECIMAL: as far as its digits go), times within 1970, texts are of 1 to " +
 		"8 letters, collections of 0 to 3 elements.",
-	Options: []Option{{"nulls", "0", "the share of NULLs"}},
+	Options: []option.Option{{Name: "nulls", Type: option.Float, Default: "0", Max: 1, Doc: "the share of NULLs"}},
 	open: func(s *setup) (maker, error) {
 		if len(s.Fields) == 0 {
 			return nil, errors.New("the generator needs declared columns, because it generates any columns")
@@ -29,7 +30,7 @@ var _ = builtin(Kind{
 				)
 			}
 		}
-		return &random{s.Seed, s.Fields, s.number("nulls", 0, 1)}, nil
+		return &random{s.Seed, s.Fields, s.Float("nulls")}, nil
 	},
 })
 

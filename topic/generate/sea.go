@@ -6,20 +6,21 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 )
 
 var _ = builtin(Kind{
 	Name: "moa.sea",
 	Doc: "The SEA concepts as MOA generates them, row for row (Street and Kim, A Streaming Ensemble Algorithm, 2001): three numbers from 0 to 10, " +
 		"of which two decide the class, groupB when their sum is over a threshold.",
-	Options: []Option{
-		{"function", "1", "the threshold: 1 to 4 mean 8, 9, 7 and 9.5"},
-		{"noise", "10", "in how many rows of 100 the class is wrong"},
-		{"balance", "false", "true: rows are drawn again until the classes alternate"},
+	Options: []option.Option{
+		{Name: "function", Type: option.Int, Default: "1", Min: 1, Max: 4, Doc: "the threshold: 1 to 4 mean 8, 9, 7 and 9.5"},
+		{Name: "noise", Type: option.Int, Default: "10", Max: 100, Doc: "in how many rows of 100 the class is wrong"},
+		{Name: "balance", Type: option.Bool, Default: "false", Doc: "true: rows are drawn again until the classes alternate"},
 	},
 	open: func(s *setup) (maker, error) {
-		g := &sea{noise: int32(s.int("noise", 0, 100)), balance: s.bool("balance")}
-		g.over = [...]float64{8, 9, 7, 9.5}[s.int("function", 1, 4)-1]
+		g := &sea{noise: int32(s.Int("noise")), balance: s.Bool("balance")}
+		g.over = [...]float64{8, 9, 7, 9.5}[s.Int("function")-1]
 		g.states = []seaState{{random: newJavaRandom(int64(s.Seed))}}
 		return g, nil
 	},

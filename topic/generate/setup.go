@@ -1,79 +1,35 @@
 package generate
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/option"
 )
 
-// setup passes the options to a kind. check reports the first invalid value.
+// setup is a configuration with the values of its kind's options.
 type setup struct {
 	Config
-	kind Kind
-	err  error
+	option.Values
 }
 
-func (s *setup) text(name string) string {
-	for key, v := range s.Config.Options {
-		if strings.EqualFold(key, name) {
-			return v
-		}
+// newSetup reads the options of a kind. The first value that is wrong is reported, in the order of the names.
+func newSetup(c Config, kind Kind) (*setup, error) {
+	values, err := option.Strict(kind.Options, c.Options)
+	var unknown *option.Error
+	if errors.As(err, &unknown) && unknown.Names == nil && !unknown.Value {
+		return nil, fmt.Errorf("it has no option %s, nor any other", unknown.Option)
 	}
-	at := slices.IndexFunc(s.kind.Options, func(o Option) bool { return o.Name == name })
-	return s.kind.Options[at].Default
-}
-
-func (s *setup) number(name string, from, to float64) float64 {
-	v, err := strconv.ParseFloat(s.text(name), 64)
-	if (err != nil || !(v >= from && v <= to)) && s.err == nil {
-		s.err = fmt.Errorf("option %s is %q, but must be a number from %v to %v", name, s.text(name), from, to)
+	if errors.As(err, &unknown) && !unknown.Value {
+		return nil, fmt.Errorf("it has no option %s; it has %s", unknown.Option, strings.Join(unknown.Names, ", "))
 	}
-	return v
-}
-
-func (s *setup) int(name string, from, to int64) int64 {
-	v, err := strconv.ParseInt(s.text(name), 10, 64)
-	if (err != nil || v < from || v > to) && s.err == nil {
-		s.err = fmt.Errorf("option %s is %q, but must be an integer from %d to %d", name, s.text(name), from, to)
-		return from
-	}
-	return v
-}
-
-func (s *setup) bool(name string) bool {
-	v, err := strconv.ParseBool(s.text(name))
-	if err != nil && s.err == nil {
-		s.err = fmt.Errorf("option %s is %q, but must be true or false", name, s.text(name))
-	}
-	return v
-}
-
-func (s *setup) check() error {
-	given := make([]string, 0, len(s.Config.Options))
-	for key := range s.Config.Options {
-		given = append(given, key)
-	}
-	slices.Sort(given) // the message must not depend on the order of the map
-	for _, key := range given {
-		if !slices.ContainsFunc(s.kind.Options, func(o Option) bool { return strings.EqualFold(o.Name, key) }) {
-			var names []string
-			for _, o := range s.kind.Options {
-				names = append(names, o.Name)
-			}
-			if len(names) == 0 {
-				return fmt.Errorf("it has no option %s, nor any other", key)
-			}
-			return fmt.Errorf("it has no option %s; it has %s", key, strings.Join(names, ", "))
-		}
-	}
-	return s.err
+	return &setup{c, values}, err
 }
 
 // mix is the finalizer of SplitMix64: every bit of z affects every bit of the result.

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (b *Broker) Create(ctx context.Context, name string, c topic.Config) error 
 	req := kmsg.NewPtrCreateTopicsRequest()
 	req.TimeoutMillis = int32(adminTimeout.Milliseconds())
 	t := kmsg.NewCreateTopicsRequestTopic()
-	t.Topic, t.NumPartitions, t.ReplicationFactor = name, c.Partitions, b.c.Replication
+	t.Topic, t.NumPartitions, t.ReplicationFactor = name, c.Partitions, cmp.Or(c.Replicas, b.c.Replication)
 	for _, s := range b.desired(c) {
 		t.Configs = append(t.Configs, kmsg.CreateTopicsRequestTopicConfig{Name: s.Key, Value: kmsg.StringPtr(s.Want)})
 	}
