@@ -35,11 +35,11 @@ type measure struct {
 }
 
 var (
-	depth     = measure{"import depth", 8, 11, "", ""}
-	bare      = measure{"exported names without a comment", 0, 9.3, "doc", " %"}
+	depth     = measure{"import depth", 8, 10, "", ""}
+	bare      = measure{"exported names without a comment", 0, 3.6, "doc", " %"}
 	functions = measure{"functions over 80 lines", 0, 2, "function", ""}
-	files     = measure{"files over 400 lines", 1, 1.3, "file", " %"}
-	columns   = measure{"lines over 120 columns", 0.5, 2.7, "line", " %"}
+	files     = measure{"files over 400 lines", 1, 1.5, "file", " %"}
+	columns   = measure{"lines over 120 columns", 0.5, 1.3, "line", " %"}
 )
 
 type measures struct {
@@ -216,7 +216,7 @@ func (m *measures) depth() int {
 	}
 	out := 0
 	for p := range m.imports {
-		out = max(out, of(p))
+		out = max(out, of(p)-1)
 	}
 	return out
 }
