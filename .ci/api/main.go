@@ -109,7 +109,7 @@ func (p *printing) text(n any) string {
 
 func (p *printing) add(name, format string, args ...any) {
 	if only := onlyOf[p.dir]; only == nil || slices.Contains(only, name) {
-		p.lines = append(p.lines, p.dir+": "+fmt.Sprintf(format, args...))
+		p.lines = append(p.lines, strings.TrimSpace(p.dir+": "+fmt.Sprintf(format, args...)))
 	}
 }
 
