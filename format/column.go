@@ -39,6 +39,8 @@ type column struct {
 	kids    []*column // ARRAY: element; MAP: key, value; STRUCT: fields
 	object  *object   // STRUCT, for the JSON scanner
 
+	checked bool // its buffers are its own: it checks values that no reader wants
+
 	size int // bytes or children the last batch needed: the next one starts with as many
 }
 
@@ -87,7 +89,7 @@ func recordAt(in *topic.Bytes, row int) ([]byte, bool) {
 
 // start makes room for rows values in fresh buffers: those of the batch before belong to its reader.
 func (c *column) start(rows int) {
-	c.n, c.valid, c.nulls = 0, nil, 0
+	c.n, c.valid, c.nulls, c.checked = 0, nil, 0, false
 	switch c.kind {
 	case arrow.BOOL:
 		c.bits = make([]byte, bitutil.BytesForBits(int64(rows)))

@@ -127,12 +127,33 @@ func (c *delimitedCodec) record(record []byte) error {
 			} else if err := c.value(col, text); err != nil {
 				return err
 			}
+		} else if len(text) > 0 {
+			if err := c.check(c.cols[i], text); err != nil {
+				return err
+			}
 		}
 		if last {
 			return nil
 		}
 		at = next
 	}
+}
+
+// check finds out whether a text is a value of a column that is not wanted.
+func (c *delimitedCodec) check(col *column, text []byte) error {
+	if col.kind == arrow.STRING {
+		if !utf8.Valid(text) {
+			return fmt.Errorf("column %s: %w", col.path, errUTF8)
+		}
+		return nil
+	}
+	if !col.checked {
+		col.start(0)
+		col.checked = true
+	}
+	err := c.value(col, text)
+	col.cut(0)
+	return err
 }
 
 func (c *delimitedCodec) wrongCount(record []byte) error {

@@ -25,11 +25,11 @@ SELECT car, km, stops FROM trips;`,
 
 // jsonCodec reads and writes a record as a JSON object with a member for each field, or, unwrapped, as the one field's value.
 //
-// Reading is directed by the schema: a value goes from the record's bytes into its column and nothing is made in between. Members
-// nobody asked for are skipped by their structure, but never unseen: a record that breaks off is bad whatever was asked for.
+// Reading is directed by the schema: a value goes from the record's bytes into its column and nothing is made in between. A record is
+// bad if a value of any declared column is, whichever columns are wanted; members that are not declared must be JSON.
 type jsonCodec struct {
 	spec   Spec
-	cols   []*column // all fields; those not wanted stay empty
+	cols   []*column // all fields; those that are not wanted check values
 	root   *object
 	active []*column // by field: the column, or nil when it is not wanted
 	parser parser
@@ -139,7 +139,7 @@ func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
 			if !p.value(col) {
 				return false
 			}
-		} else if !p.Skip() {
+		} else if !p.check(c.cols[0]) {
 			return false
 		}
 	case p.Peek() == 'n':

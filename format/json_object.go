@@ -15,6 +15,7 @@ type object struct {
 	names   []string
 	folded  map[string][]int // fields by name in capitals
 	active  []*column        // by field; nil: not wanted
+	checks  []*column        // by field: the column that checks the values of a field that is not wanted
 	exact   []bool           // by field: its value in this object came by its exact name
 	entries map[string]*entry
 	first   *entry
@@ -40,7 +41,7 @@ const (
 )
 
 func newObject(cols []*column) *object {
-	o := &object{folded: map[string][]int{}, exact: make([]bool, len(cols)), entries: map[string]*entry{}}
+	o := &object{folded: map[string][]int{}, exact: make([]bool, len(cols)), entries: map[string]*entry{}, checks: cols}
 	for i, c := range cols {
 		o.names = append(o.names, c.name)
 		upper := strings.ToUpper(c.name)
@@ -97,7 +98,7 @@ func (p *parser) object(o *object, row int) bool {
 func (p *parser) feed(o *object, f feed, row int) bool {
 	c := o.active[f.field]
 	if c == nil {
-		return p.Skip()
+		return p.check(o.checks[f.field])
 	}
 	if c.n != row { // the key came before
 		if o.exact[f.field] && !f.exact {
