@@ -54,6 +54,42 @@ func TestInputIsDeleted(t *testing.T) {
 	a.eventually([]string{"1", "7", "8", "9"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
 }
 
+// The positions of a job's group are moved from outside. The job fails instead of losing the rows in between, until a user decides where it
+// continues: from the positions of its state, or from those of the group.
+func TestGroupIsMoved(t *testing.T) {
+	brokers := kafkaAt(t)
+	for from, want := range map[string][]string{"STATE": {"31"}, "OFFSETS": {"23"}} {
+		t.Run(from, func(t *testing.T) {
+			name := fmt.Sprintf("moved-%s-%d", strings.ToLower(from), time.Now().UnixNano())
+			p := startProcess(t, brokers, name)
+			p.exec(strings.ReplaceAll(`CREATE STREAM s (k INT KEY, v INT) WITH (topic='§-s', format='json', partitions=1);
+				CREATE TABLE sums WITH (topic='§-sums') AS SELECT k, SUM(v) AS total FROM s GROUP BY k;
+				INSERT INTO s VALUES (1, 1), (1, 2), (1, 4);`, "§", name))
+			p.eventually([]string{"7"}, "SELECT total FROM sums;")
+			p.stop()
+			idle := startProcess(t, brokers, name, streamql.WithoutJobs())
+			idle.exec("INSERT INTO s VALUES (1, 8);")
+			admin(t, brokers, func(ctx context.Context, c *kadm.Client) error {
+				var offsets kadm.Offsets
+				ends, err := c.ListEndOffsets(ctx, name+"-s")
+				if err != nil {
+					return err
+				}
+				end, _ := ends.Lookup(name+"-s", 0)
+				offsets.AddOffset(name+"-s", 0, end.Offset, -1)
+				return c.CommitAllOffsets(ctx, name+".CTAS_sums_0", offsets)
+			})
+			p = startProcess(t, brokers, name)
+			p.until("SQ7301")
+			idle.exec("RESUME CTAS_sums_0 FROM " + from + "; INSERT INTO s VALUES (1, 16);")
+			p.eventually(want, "SELECT total FROM sums;")
+			p.stop()
+			p = startProcess(t, brokers, name) // the decision counts once
+			p.eventually(want, "SELECT total FROM sums;")
+		})
+	}
+}
+
 func admin(t *testing.T, brokers []string, f func(context.Context, *kadm.Client) error) {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
