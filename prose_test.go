@@ -33,7 +33,6 @@ var notHeld = map[string]bool{
 	"connect":               true,
 	"decide":                true,
 	"dialect":               true,
-	"docs":                  true,
 	"engine":                true,
 	"exec/op":               true,
 	"format":                true,
