@@ -47,7 +47,7 @@ func TestErrorForms(t *testing.T) {
 	}
 }
 
-// The shown line is cut around the place, and tabs keep the caret in its column.
+// TestExcerpt checks that a shown line is cut around the position, and that tabs keep the caret in its column.
 func TestExcerpt(t *testing.T) {
 	src := strings.Repeat("é", 500) + "X" + strings.Repeat("y", 500)
 	e := &Error{Code: "SQ1001", Msg: "m", Pos: Pos{"", 1, 501, 1000}, Len: 1}

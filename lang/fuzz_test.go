@@ -14,7 +14,7 @@ func seed(f *testing.F) {
 	}
 }
 
-// FuzzParse: no text makes Parse panic, and every error has a code and a place within the text.
+// FuzzParse checks that no text makes Parse panic, and that every error has a code and a position in the text.
 func FuzzParse(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, src string) {
@@ -33,7 +33,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzPrint: what is printed reads as the same tree, and prints the same again.
+// FuzzPrint checks that a printed statement parses to the same tree and prints the same text again.
 func FuzzPrint(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, src string) {

@@ -6,16 +6,16 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// nesting counts how deep the newest token stands: brackets, CASE .. END, the run of prefix operators before an operand, and the
-// arguments of ARRAY<..>, MAP<..> and STRUCT<..>.
+// nesting counts the depth of the newest token: brackets, CASE .. END, the prefix operators before an operand, and
+// the arguments of ARRAY<..>, MAP<..> and STRUCT<..>.
 type nesting struct {
-	open []outer // what is open, outermost first
+	open []outer // the open brackets, outermost first
 	runs int     // prefix operators since the last operand
 	ops  int     // operators since the last comma, in the innermost bracket
 	sum  int     // depth
 }
 
-// outer is an open bracket, or C for CASE, and what was counted before it.
+// outer is an open bracket, or C for CASE, with the counts at its opening.
 type outer struct {
 	kind      byte
 	runs, ops int
@@ -48,13 +48,15 @@ func (n *nesting) add(tokens []lexer.Token) int {
 			}
 		case "+", "-":
 			n.ops++
-			if last > 0 && tokens[last-1].Type == operator && tokens[last-1].Value != ")" && tokens[last-1].Value != "]" {
+			if last > 0 && tokens[last-1].Type == operator &&
+				tokens[last-1].Value != ")" && tokens[last-1].Value != "]" {
 				n.runs++
 				n.sum++
 			}
 		}
 	case word:
-		n.word(t.Value, last > 0 && tokens[last-1].Type == operator && (tokens[last-1].Value == "." || tokens[last-1].Value == "->"))
+		n.word(t.Value, last > 0 && tokens[last-1].Type == operator &&
+			(tokens[last-1].Value == "." || tokens[last-1].Value == "->"))
 	default:
 		n.operand()
 	}
@@ -86,7 +88,7 @@ func (n *nesting) operand() {
 	n.runs = 0
 }
 
-// inside says that kind is what was opened last.
+// inside reports whether kind is the innermost open bracket.
 func (n *nesting) inside(kind byte) bool {
 	return len(n.open) > 0 && n.open[len(n.open)-1].kind == kind
 }
@@ -97,7 +99,8 @@ func (n *nesting) push(kind byte) {
 	n.sum++
 }
 
-// pop closes what is open down to the partner of kind, so that a bracket closes a CASE or a < that stayed open inside it.
+// pop closes the open brackets down to the partner of kind. A bracket thereby also closes a CASE or a < that is
+// still open inside it.
 func (n *nesting) pop(kind byte) {
 	for len(n.open) > 0 {
 		last := n.open[len(n.open)-1]
@@ -112,7 +115,7 @@ func (n *nesting) pop(kind byte) {
 	}
 }
 
-// startsArguments says that a < after t opens type arguments.
+// startsArguments reports whether a < after t opens type arguments.
 func startsArguments(t lexer.Token) bool {
-	return t.Type == word && (strings.EqualFold(t.Value, "ARRAY") || strings.EqualFold(t.Value, "MAP") || strings.EqualFold(t.Value, "STRUCT"))
+	return isAnyWord(&t, []string{"ARRAY", "MAP", "STRUCT"})
 }

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// statements are every form of statement, and how each is printed. In the file the text after ==> is the printed form where it differs.
+// statements returns every form of statement and its printed form. In the file, ==> precedes the printed form if
+// the two differ.
 func statements(t testing.TB) [][2]string {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", "statements.sql"))
@@ -59,7 +60,8 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// Every prefix of a statement, and every statement with a token left out, gives a statement or a place, never a panic.
+// TestTruncated checks that every prefix of a statement, and every statement without one of its tokens, parses or
+// fails with a position, and never panics.
 func TestTruncated(t *testing.T) {
 	for _, c := range statements(t) {
 		tokens := scan(c[0], "").tokens
@@ -74,7 +76,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// checkErrors parses src and demands of its errors what a user is promised.
+// checkErrors parses src and checks that its errors have all promised properties.
 func checkErrors(t *testing.T, src string) {
 	t.Helper()
 	_, err := Parse(src)
@@ -200,7 +202,7 @@ func TestCarets(t *testing.T) {
 	}
 }
 
-// Any word may be a name where the grammar leaves no doubt.
+// TestWordsAsNames checks that any word may be a name if the grammar is unambiguous.
 func TestWordsAsNames(t *testing.T) {
 	for _, src := range []string{
 		"CREATE STREAM stream (table INT, select INT, key INT KEY, `from` INT, type STRING, date DATE, headers BYTES) WITH (kafka_topic='x')",

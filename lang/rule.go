@@ -7,23 +7,25 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// The hand-written rules of the grammar, in participle's form: Parse takes the tokens of one node, or returns NextMatch where a
-// node that may be absent is absent. They are the leaves, and the clauses whose words decide what a name is.
+// The rule files hold the hand-written rules of the grammar, in participle's form: Parse reads the tokens of one
+// node, or returns NextMatch if an optional node is absent. Leaves have rules by hand, and so have the clauses
+// that decide by their words whether a word is a name. This file holds the leaves, rulequery.go the clauses of a
+// query, rulescan.go the scan clause and rulemodel.go the clauses of CREATE MODEL.
 
-// Parse notes the place of the next token and takes nothing.
+// Parse sets the position to that of the next token and consumes nothing.
 func (p *Pos) Parse(lex *lexer.PeekingLexer) error {
 	*p = position(lex.Peek().Pos)
 	return nil
 }
 
-// Parse takes a name: any word, or one in quotes.
+// Parse reads a name: any word, or a name in quotes.
 func (n *Name) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	*n = r.name()
 	return r.result()
 }
 
-// Parse takes a text in single quotes.
+// Parse reads a text in single quotes.
 func (t *Text) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	if x := r.literal(); x != nil {
@@ -32,7 +34,7 @@ func (t *Text) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes a number.
+// Parse reads a number.
 func (n *Number) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	if x := r.number(); x != nil {
@@ -41,7 +43,7 @@ func (n *Number) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes a length of time.
+// Parse reads an interval such as 5 MINUTES.
 func (i *Interval) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	if x := r.interval(); x != nil {
@@ -50,7 +52,7 @@ func (i *Interval) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes a whole number.
+// Parse reads a whole number.
 func (c *Count) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	c.At = r.here()
@@ -58,13 +60,13 @@ func (c *Count) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Capture keeps the words in capitals.
+// Capture sets the keyword to the matched words, in capitals.
 func (k *Keyword) Capture(values []string) error {
 	*k = Keyword(strings.ToUpper(strings.Join(values, " ")))
 	return nil
 }
 
-// Parse takes a topic: a name or a text.
+// Parse reads a topic: a name or a string literal.
 func (n *TopicName) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	at := r.here()
@@ -79,14 +81,14 @@ func (n *TopicName) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// named refuses an empty text where a name is meant.
+// named refuses an empty string literal as a name.
 func (r *reader) named(at *lexer.Token, t *Text) {
 	if t.Value == "" {
 		r.fail(at, "SQ1011", "a name is empty", "", "write a name between the quotes")
 	}
 }
 
-// Parse takes m, m$2 or m@alias.
+// Parse reads m, m$2 or m@alias.
 func (m *ModelName) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	t := r.peek()
@@ -96,7 +98,7 @@ func (m *ModelName) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes name = value.
+// Parse reads name = value.
 func (s *Setting) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	s.At = r.here()
@@ -116,7 +118,7 @@ func (s *Setting) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes ADD [COLUMN] name type.
+// Parse reads ADD [COLUMN] name type.
 func (a *AddedColumn) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	a.At = r.here()

@@ -7,7 +7,7 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Parse takes what follows TRAIN.
+// Parse reads the clause after the word TRAIN.
 func (t *Train) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	t.At = r.here()
@@ -41,7 +41,7 @@ func (t *Train) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes what follows EVALUATE.
+// Parse reads the clause after the word EVALUATE.
 func (e *Evaluate) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	e.At = r.here()

@@ -8,7 +8,7 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Parse takes one column of a SELECT or a TRANSFORM.
+// Parse reads one column of a SELECT or a TRANSFORM.
 func (i *Item) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	i.At = r.here()
@@ -22,14 +22,15 @@ func (i *Item) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// clauses are the words that begin what may follow a relation or a column, so that they are an alias only after AS.
-var clauses = wordSet(`ON JOIN INNER LEFT RIGHT FULL OUTER CROSS FROM WINDOW WHERE GROUP PARTITION HAVING EMIT LIMIT ORDER UNION
-	WITHIN GRACE USING WITH`)
+// clauses contains the words that begin the clauses after a relation or a column. They are an alias only after AS.
+var clauses = wordSet(`ON JOIN INNER LEFT RIGHT FULL OUTER CROSS FROM WINDOW WHERE GROUP PARTITION HAVING EMIT LIMIT
+	ORDER UNION WITHIN GRACE USING WITH`)
 
-// softClauses are clause words of this dialect that ksqlDB does not have: they are an alias if no clause can follow.
+// softClauses contains clause words of this dialect that ksqlDB does not have. They are an alias if no clause can
+// follow.
 var softClauses = wordSet(`PARTITIONS SINCE UNTIL PER TRAIN LABELS EVALUATE PROMOTE`)
 
-// alias takes [AS] name, or nothing.
+// alias reads [AS] name, or nothing.
 func (r *reader) alias() *Name {
 	t := r.peek()
 	switch {
@@ -48,7 +49,7 @@ func (r *reader) alias() *Name {
 	return &n
 }
 
-// Parse takes [AS] name.
+// Parse reads [AS] name.
 func (a *Alias) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	n := r.alias()
@@ -61,7 +62,7 @@ func (a *Alias) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes name or schema.name.
+// Parse reads name or schema.name.
 func (s *Source) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	s.At = r.here()
@@ -76,8 +77,9 @@ func (s *Source) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes a list, or a list in parentheses. What a bracket opens is a list if nothing follows that would go on an
-// expression. A condition joined by AND or OR needs its own parentheses: it is seldom meant.
+// Parse reads a list, or a list in parentheses. A parenthesis at the start encloses the list if the token after
+// its end cannot continue an expression. A condition with AND or OR needs parentheses of its own, because it is
+// rarely intended.
 func (g *Grouping) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	g.At = r.here()
@@ -99,7 +101,7 @@ func (g *Grouping) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes one key of ORDER BY.
+// Parse reads one key of ORDER BY.
 func (o *Order) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	key, _ := r.order()
@@ -107,7 +109,7 @@ func (o *Order) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes EMIT and LIMIT in either order, each at most once.
+// Parse reads EMIT and LIMIT in either order, each at most once.
 func (t *Tail) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	for r.err == nil {
@@ -132,7 +134,7 @@ func (t *Tail) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes the word or words of a join.
+// Parse reads the word or words of a join.
 func (j *JoinType) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	*j = InnerJoin
@@ -150,7 +152,7 @@ func (j *JoinType) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes t or (before, after), and GRACE PERIOD.
+// Parse reads t or (before, after), and GRACE PERIOD.
 func (w *Within) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	w.At = r.here()
@@ -170,7 +172,7 @@ func (w *Within) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes DEFAULT, LATEST, n or AS OF ROWTIME.
+// Parse reads DEFAULT, LATEST, n or AS OF ROWTIME.
 func (v *VersionUse) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	v.At = r.here()
@@ -178,7 +180,7 @@ func (v *VersionUse) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// Parse takes [name] kind (..).
+// Parse reads [name] kind (..).
 func (w *Window) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	w.At = r.here()

@@ -8,7 +8,7 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Parse takes a scan clause; all of it may be absent.
+// Parse reads the scan clauses, all of which are optional.
 func (s *Scan) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	s.At = r.here()
@@ -30,7 +30,7 @@ func (s *Scan) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// partitions takes (0, 3..5).
+// partitions reads (0, 3..5).
 func (r *reader) partitions(s *Scan) {
 	const most = 1<<31 - 1
 	r.wantOp("(")
@@ -50,7 +50,7 @@ func (r *reader) partitions(s *Scan) {
 	r.wantOp(")")
 }
 
-// point takes a place in a log.
+// point reads a position in a topic.
 func (r *reader) point() *Point {
 	p := &Point{At: r.here()}
 	t := r.peek()

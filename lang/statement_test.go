@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestStatementTypes: every type that embeds Origin has a line in forms, and a text among those of testdata.
+// TestStatementTypes checks that every type that embeds Origin has a line in forms and a text in testdata.
 func TestStatementTypes(t *testing.T) {
 	known, texts := map[string]bool{}, map[string]bool{}
 	for _, st := range Statements() {
@@ -69,7 +69,7 @@ func originTypes(t *testing.T) (out []string) {
 	return out
 }
 
-// TestTraits: a statement's name is one of its type's names, and agrees with its text.
+// TestTraits checks that a statement's name is one of its type's names and agrees with its text.
 func TestTraits(t *testing.T) {
 	for _, c := range statements(t) {
 		list, _ := Parse(c[1])
@@ -88,7 +88,8 @@ func TestTraits(t *testing.T) {
 	}
 }
 
-// TestPlanned: every name in the table is a statement's, and its statements are refused by name, alone and explained.
+// TestPlanned checks that every name in the table belongs to a statement, and that such a statement is refused by
+// its name, alone and in EXPLAIN.
 func TestPlanned(t *testing.T) {
 	var all []string
 	for _, st := range Statements() {
