@@ -37,7 +37,6 @@ var notHeld = map[string]bool{
 	"exec/op":               true,
 	"format":                true,
 	"inspect":               true,
-	"lang/codes":            true,
 	"planner":               true,
 	"server/http":           true,
 	"shell":                 true,
