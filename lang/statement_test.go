@@ -122,7 +122,8 @@ func TestPlanned(t *testing.T) {
 				continue
 			}
 			refused++
-			if e.Code != "SQ3001" || e.Pos != st.Position() || e.Len == 0 || !strings.Contains(e.Msg, name) || e.Hint != instead {
+			if e.Code != "SQ3001" || e.Pos != st.Position() || e.Len == 0 || !strings.Contains(e.Msg, name) ||
+				e.Hint != instead {
 				t.Errorf("%s: %+v", text, e)
 			}
 		}
@@ -137,8 +138,10 @@ func TestNext(t *testing.T) {
 		words     string
 		want, not []string
 	}{
-		{"", []string{"SELECT", "CREATE", "INSERT INTO", "RETRAIN MODEL", "WITH", "UNDEFINE"}, []string{"ARCHIVE TOPIC", "RUN SCRIPT", "ALTER"}},
-		{"SHOW", []string{"STREAMS", "MODELS", "MODEL VERSIONS", "ALL TOPICS", "CREATE"}, []string{"ARCHIVES", "CONNECTORS"}},
+		{"", []string{"SELECT", "CREATE", "INSERT INTO", "RETRAIN MODEL", "WITH", "UNDEFINE"},
+			[]string{"ARCHIVE TOPIC", "RUN SCRIPT", "ALTER"}},
+		{"SHOW", []string{"STREAMS", "MODELS", "MODEL VERSIONS", "ALL TOPICS", "CREATE"}, []string{"ARCHIVES",
+			"CONNECTORS"}},
 		{"CREATE", []string{"STREAM", "MODEL", "OR REPLACE", "SOURCE", "TYPE"}, []string{"SINK CONNECTOR"}},
 		{"CREATE OR REPLACE", []string{"STREAM", "TABLE", "MODEL"}, nil},
 		{"DROP", []string{"MODEL", "TYPE"}, []string{"CONNECTOR", "ARCHIVE"}},
