@@ -240,11 +240,11 @@ func TestVariables(t *testing.T) {
 	vars := Variables(map[string]string{"topic": "sensor", "n": "5", "quote": "it's", "inject": "1; DROP STREAM s",
 		"neg": "'a'"})
 	for src, want := range map[string]string{
-		"SELECT * FROM ${topic} LIMIT ${n}":                              "SELECT * FROM sensor LIMIT 5",
-		"SELECT ${quote}, '${quote}', '${', ${neg} FROM s":               "SELECT 'it''s', 'it''s', '${', 'a' FROM s",
-		"SELECT ${inject} FROM s":                                        "SELECT '1; DROP STREAM s' FROM s",
-		"SELECT `x${INJECT}` FROM `a ${TOPIC}`":                          "SELECT `x1; DROP STREAM s` FROM `a sensor`",
-		"DEFINE topic = 'other'; SELECT * FROM ${topic}":                 "SELECT * FROM other",
+		"SELECT * FROM ${topic} LIMIT ${n}":                "SELECT * FROM sensor LIMIT 5",
+		"SELECT ${quote}, '${quote}', '${', ${neg} FROM s": "SELECT 'it''s', 'it''s', '${', 'a' FROM s",
+		"SELECT ${inject} FROM s":                          "SELECT '1; DROP STREAM s' FROM s",
+		"SELECT `x${INJECT}` FROM `a ${TOPIC}`":            "SELECT `x1; DROP STREAM s` FROM `a sensor`",
+		"DEFINE topic = 'other'; SELECT * FROM ${topic}":   "SELECT * FROM other",
 		"CREATE STREAM s WITH (kafka_topic='${topic}', partitions=${n})": "" +
 			"CREATE STREAM s WITH (kafka_topic = 'sensor', partitions = 5)",
 	} {
