@@ -10,7 +10,7 @@ type CreateArchive struct {
 	With   []*Setting `parser:"('WITH' '(' (@@ (',' @@)*)? ')')?"`
 }
 
-// Traits are those of ARCHIVE TOPIC.
+// Traits returns the traits of ARCHIVE TOPIC.
 func (*CreateArchive) Traits() Traits { return defines("ARCHIVE TOPIC") }
 
 func (*CreateArchive) names() []string { return []string{"ARCHIVE TOPIC"} }
@@ -22,7 +22,7 @@ type AlterArchive struct {
 	Set   []*Setting `parser:"'SET' '(' @@ (',' @@)* ')'"`
 }
 
-// Traits are those of ALTER ARCHIVE.
+// Traits returns the traits of ALTER ARCHIVE.
 func (*AlterArchive) Traits() Traits { return defines("ALTER ARCHIVE") }
 
 func (*AlterArchive) names() []string { return []string{"ALTER ARCHIVE"} }
@@ -34,7 +34,7 @@ type ControlArchive struct {
 	Topic TopicName `parser:"@@"`
 }
 
-// Traits are those of PAUSE ARCHIVE and RESUME ARCHIVE.
+// Traits returns the traits of PAUSE ARCHIVE and RESUME ARCHIVE.
 func (s *ControlArchive) Traits() Traits { return defines(string(s.Verb) + " ARCHIVE") }
 
 func (*ControlArchive) names() []string { return each("", choices[ControlArchive]("Verb"), " ARCHIVE") }
@@ -47,12 +47,13 @@ type DropArchive struct {
 	Force         bool      `parser:"@'FORCE'?"`
 }
 
-// Traits are those of DROP ARCHIVE.
+// Traits returns the traits of DROP ARCHIVE.
 func (*DropArchive) Traits() Traits { return defines("DROP ARCHIVE") }
 
 func (*DropArchive) names() []string { return []string{"DROP ARCHIVE"} }
 
-// VerifyArchive is VERIFY ARCHIVE t [PARTITIONS (..)] [DEEP | AGAINST SOURCE]. Of the scan only Partitions may be set.
+// VerifyArchive is VERIFY ARCHIVE t [PARTITIONS (..)] [DEEP | AGAINST SOURCE]. Only the Partitions of the scan may
+// be set.
 type VerifyArchive struct {
 	Origin
 	Topic   TopicName `parser:"'VERIFY' 'ARCHIVE' @@"`
@@ -61,12 +62,13 @@ type VerifyArchive struct {
 	Against bool      `parser:"| 'AGAINST' @'SOURCE' )?"`
 }
 
-// Traits are those of VERIFY ARCHIVE.
+// Traits returns the traits of VERIFY ARCHIVE.
 func (*VerifyArchive) Traits() Traits { return defines("VERIFY ARCHIVE") }
 
 func (*VerifyArchive) names() []string { return []string{"VERIFY ARCHIVE"} }
 
-// RepairArchive is REPAIR ARCHIVE t [PARTITIONS (..)] [DRY RUN] [ACCEPT LOSS]. Of the scan only Partitions may be set.
+// RepairArchive is REPAIR ARCHIVE t [PARTITIONS (..)] [DRY RUN] [ACCEPT LOSS]. Only the Partitions of the scan may
+// be set.
 type RepairArchive struct {
 	Origin
 	Topic      TopicName `parser:"'REPAIR' 'ARCHIVE' @@"`
@@ -75,13 +77,13 @@ type RepairArchive struct {
 	AcceptLoss bool      `parser:"('ACCEPT' @'LOSS')?"`
 }
 
-// Traits are those of REPAIR ARCHIVE.
+// Traits returns the traits of REPAIR ARCHIVE.
 func (*RepairArchive) Traits() Traits { return defines("REPAIR ARCHIVE") }
 
 func (*RepairArchive) names() []string { return []string{"REPAIR ARCHIVE"} }
 
-// ExpireArchive is EXPIRE ARCHIVE t [PARTITIONS (..)] {OLDER THAN interval | BEFORE OFFSET n} [FORCE]. Exactly one of Older and
-// Before is set; of the scan only Partitions may be.
+// ExpireArchive is EXPIRE ARCHIVE t [PARTITIONS (..)] {OLDER THAN interval | BEFORE OFFSET n} [FORCE]. Exactly one
+// of Older and Before is set. Only the Partitions of the scan may be set.
 type ExpireArchive struct {
 	Origin
 	Topic  TopicName `parser:"'EXPIRE' 'ARCHIVE' @@"`
@@ -91,7 +93,7 @@ type ExpireArchive struct {
 	Force  bool      `parser:"@'FORCE'?"`
 }
 
-// Traits are those of EXPIRE ARCHIVE.
+// Traits returns the traits of EXPIRE ARCHIVE.
 func (*ExpireArchive) Traits() Traits { return defines("EXPIRE ARCHIVE") }
 
 func (*ExpireArchive) names() []string { return []string{"EXPIRE ARCHIVE"} }

@@ -9,7 +9,7 @@ type AssertTopic struct {
 	Timeout *Interval  `parser:"('TIMEOUT' @@)?"`
 }
 
-// Traits are those of ASSERT TOPIC.
+// Traits returns the traits of ASSERT TOPIC.
 func (*AssertTopic) Traits() Traits { return Traits{Name: "ASSERT TOPIC", Bounded: true} }
 
 func (*AssertTopic) names() []string { return []string{"ASSERT TOPIC"} }
@@ -23,13 +23,13 @@ type AssertSchema struct {
 	Timeout *Interval  `parser:"('TIMEOUT' @@)?"`
 }
 
-// Traits are those of ASSERT SCHEMA.
+// Traits returns the traits of ASSERT SCHEMA.
 func (*AssertSchema) Traits() Traits { return Traits{Name: "ASSERT SCHEMA", Bounded: true} }
 
 func (*AssertSchema) names() []string { return []string{"ASSERT SCHEMA"} }
 
-// AssertValues is ASSERT VALUES name [(columns)] VALUES (row), or ASSERT NULL VALUES name [(columns)] KEY (row), which says that
-// the key was deleted.
+// AssertValues is ASSERT VALUES name [(columns)] VALUES (row), which asserts a row, or ASSERT NULL VALUES name
+// [(columns)] KEY (row), which asserts that the key was deleted.
 type AssertValues struct {
 	Origin
 	Null    bool   `parser:"'ASSERT' @'NULL'? 'VALUES'"`
@@ -38,7 +38,7 @@ type AssertValues struct {
 	Row     *Row   `parser:"('VALUES' | 'KEY') @@"`
 }
 
-// Traits are those of ASSERT VALUES and ASSERT NULL VALUES.
+// Traits returns the traits of ASSERT VALUES and ASSERT NULL VALUES.
 func (s *AssertValues) Traits() Traits {
 	if s.Null {
 		return Traits{Name: "ASSERT NULL VALUES", Bounded: true}
@@ -57,7 +57,7 @@ type AssertSource struct {
 	With    []*Setting `parser:"('WITH' '(' (@@ (',' @@)*)? ')')?"`
 }
 
-// Traits are those of ASSERT STREAM and ASSERT TABLE.
+// Traits returns the traits of ASSERT STREAM and ASSERT TABLE.
 func (s *AssertSource) Traits() Traits {
 	return Traits{Name: "ASSERT " + string(s.Kind), Bounded: true}
 }

@@ -1,43 +1,50 @@
-// Package lang is the text of the language: its lexer, its grammar, its syntax tree and the errors a user reads.
+// Package lang reads the text of the language. It contains the lexer, the grammar, the syntax tree and the errors
+// that users read.
 //
-// Parse turns a text into statements. The grammar is written as struct tags on the tree itself (participle's form), so a node's
-// declaration shows the syntax that makes it; expressions are read by operator precedence in pratt.go. The package knows no
-// table, type or function: it says what was written and where, and the planner says what it means.
+// Parse reads a text into statements. The grammar is written as struct tags on the tree itself, in participle's
+// form, so the declaration of a node shows its syntax. Expressions are read by operator precedence in pratt.go.
+// The package knows no tables, types or functions. A tree contains the words of the text and their positions; the
+// planner resolves them.
 //
-// This file holds what every statement is made of: places, names, types and expressions. query.go holds queries; create.go,
-// insert.go, show.go, session.go, assert.go, model.go and archive.go hold one family of statements each.
+// This file holds the parts that all statements have: positions, names, types and expressions. query.go holds
+// queries. create.go, insert.go, show.go, session.go, assert.go, model.go and archive.go hold one family of
+// statements each.
 package lang
 
 import "strings"
 
-// Pos is a place in a text. Line and Col count from 1, Col in runes; Offset counts bytes from 0. The zero Pos is no place.
+// Pos is a position in a text. Line and Col count from 1, Col in runes; Offset counts bytes from 0. The zero Pos
+// is unknown.
 type Pos struct {
 	File      string
 	Line, Col int
 	Offset    int
 }
 
-// Node is a part of the syntax tree. Position is where its text starts; for an infix expression, where its left operand starts.
+// Node is a part of the syntax tree.
 type Node interface {
+	// Position returns the position at which the text of the node starts. An infix expression starts with its left
+	// operand.
 	Position() Pos
 }
 
-// At is the place of a node, embedded by every node that is not a statement.
+// At is the position of a node. Every node except statements embeds it.
 type At struct {
 	Pos Pos `parser:"@@"`
 }
 
-// Position is where the node's text starts.
+// Position returns the position at which the text of the node starts.
 func (a At) Position() Pos { return a.Pos }
 
-// Name is one identifier. Text is spelled as written, without quotes; Quoted says that it stood in back-ticks or double quotes.
+// Name is one identifier. Text is spelled as written, without quotes. Quoted reports whether it was written in
+// back-ticks or double quotes.
 type Name struct {
 	At
 	Text   string
 	Quoted bool
 }
 
-// Fold is the name as it is looked up: in capitals if upper is set and the name was not quoted, else as written.
+// Fold returns the name for a lookup: in capitals if upper is set and the name was not quoted, else as written.
 func (n Name) Fold(upper bool) string {
 	if upper && !n.Quoted {
 		return strings.ToUpper(n.Text)
@@ -45,12 +52,13 @@ func (n Name) Fold(upper bool) string {
 	return n.Text
 }
 
-// TypeExpr is a type as written: a name (INT, VARCHAR, a user's type), numbers in parentheses (DECIMAL(4, 2), VARCHAR(STRING)
-// keeps STRING in Params), types in angle brackets (ARRAY<T>, MAP<K, V>) or fields (STRUCT<f T, ..>).
+// TypeExpr is a type as written: a name (INT, VARCHAR, a user's type), with arguments in parentheses (DECIMAL(4,
+// 2); VARCHAR(STRING) keeps STRING in Params), types in angle brackets (ARRAY<T>, MAP<K, V>) or fields (STRUCT<f
+// T, ..>).
 type TypeExpr struct {
 	At
 	Name   Name
-	Params []string    // what stands in parentheses: the numbers of DECIMAL(4, 2)
+	Params []string    // the words in parentheses: the numbers of DECIMAL(4, 2)
 	Args   []*TypeExpr // element of ARRAY; key and value of MAP
 	Fields []TypeField // of STRUCT
 }
@@ -75,20 +83,21 @@ type Ident struct {
 	Name   Name
 }
 
-// Star is * or source.* with the columns of EXCEPT left out.
+// Star is * or source.*, without the columns of EXCEPT.
 type Star struct {
 	At
 	Source *Name
 	Except []Name
 }
 
-// Number is a numeric literal, spelled as written: an integer, a decimal (with a point) or a double (with an exponent).
+// Number is a numeric literal, spelled as written: an integer, a decimal (with a point) or a double (with an
+// exponent).
 type Number struct {
 	At
 	Text string
 }
 
-// Text is a text literal, without its quotes and with ” undone.
+// Text is a string literal, without its quotes. Doubled quotes in it are reduced to one.
 type Text struct {
 	At
 	Value string
@@ -105,8 +114,9 @@ type NullLit struct {
 	At
 }
 
-// Interval is a length of time: N of Unit, where Unit is in capitals and singular (MILLISECOND, SECOND, MINUTE, HOUR, DAY, WEEK,
-// MONTH, YEAR). It is written `5 MINUTES` in a clause or an argument and INTERVAL 5 MINUTES anywhere.
+// Interval is a length of time: N of Unit, where Unit is in capitals and singular (MILLISECOND, SECOND, MINUTE,
+// HOUR, DAY, WEEK, MONTH, YEAR). It is written 5 MINUTES in a clause or an argument, and INTERVAL 5 MINUTES
+// anywhere.
 type Interval struct {
 	At
 	N    string
@@ -120,7 +130,8 @@ type Unary struct {
 	X  Expr
 }
 
-// Binary is an infix operation. Op is one of + - * / % || = <> < <= > >= AND OR; != is read as <>. OpPos is the operator's place.
+// Binary is an infix operation. Op is one of + - * / % || = <> < <= > >= AND OR; != is read as <>. OpPos is the
+// position of the operator.
 type Binary struct {
 	At
 	Op    string
@@ -180,7 +191,7 @@ type When struct {
 	If, Then Expr
 }
 
-// Cast is CAST(x AS type). DATE '..', TIME '..' and TIMESTAMP '..' are read as a Cast of the text.
+// Cast is CAST(x AS type). DATE '..', TIME '..' and TIMESTAMP '..' are read as a Cast of the string.
 type Cast struct {
 	At
 	X    Expr
@@ -199,7 +210,7 @@ type Call struct {
 	Over     *Over      // OVER (..), nil if absent
 }
 
-// NamedArg is an argument given by name: name => value.
+// NamedArg is an argument with a name: name => value.
 type NamedArg struct {
 	At
 	Name  Name
@@ -221,8 +232,8 @@ type Frame struct {
 	From, To Bound
 }
 
-// Bound is one end of a Frame. Kind is UNBOUNDED PRECEDING, PRECEDING, CURRENT ROW, FOLLOWING or UNBOUNDED FOLLOWING; N goes with
-// PRECEDING and FOLLOWING.
+// Bound is one end of a Frame. Kind is UNBOUNDED PRECEDING, PRECEDING, CURRENT ROW, FOLLOWING or UNBOUNDED
+// FOLLOWING. N is set for PRECEDING and FOLLOWING only.
 type Bound struct {
 	At
 	Kind string
@@ -249,13 +260,13 @@ type ArrayLit struct {
 	Items []Expr
 }
 
-// MapLit is MAP(k := v, ..); Keys and Values have one length.
+// MapLit is MAP(k := v, ..). Keys and Values have the same length.
 type MapLit struct {
 	At
 	Keys, Values []Expr
 }
 
-// StructLit is STRUCT(name := value, ..); Names and Values have one length.
+// StructLit is STRUCT(name := value, ..). Names and Values have the same length.
 type StructLit struct {
 	At
 	Names  []Name
@@ -269,8 +280,9 @@ type Lambda struct {
 	Body   Expr
 }
 
-// ModelRef is a model as an argument, where its text says so: m$2, m@alias, m VERSION .., or MODEL m. A bare m is an *Ident.
-// A whole argument spelled a@b is read as a ModelRef; where a function takes no model, Ident gives the column of that name.
+// ModelRef is a model as an argument, if its text shows that it is a model: m$2, m@alias, m VERSION .., or MODEL
+// m. A bare m is an *Ident. A whole argument spelled a@b is read as a ModelRef; for a function without model
+// arguments, Ident returns the column of that name.
 type ModelRef struct {
 	At
 	Name    Name
@@ -278,7 +290,7 @@ type ModelRef struct {
 	Marked  bool // written MODEL m
 }
 
-// Ident is the reference read as a column: the whole word m@alias is its name.
+// Ident returns the reference read as a column, whose name is the whole word m@alias.
 func (m *ModelRef) Ident() *Ident {
 	n := m.Name
 	if m.Version.Alias != "" {
@@ -287,7 +299,7 @@ func (m *ModelRef) Ident() *Ident {
 	return &Ident{At: m.At, Name: n}
 }
 
-// VersionRef says which version of a model is meant. At most one field is set; none means the default, as written by no one.
+// VersionRef selects a version of a model. At most one field is set; without any, the default version is meant.
 type VersionRef struct {
 	Number  int    // m$2 or VERSION 2; counts from 1
 	Alias   string // m@alias
@@ -302,7 +314,7 @@ type TableRef struct {
 	Name Name
 }
 
-// Param is $n, a value given beside the text by the Go API. N counts from 1.
+// Param is $n, a value that the Go API passes separately from the text. N counts from 1.
 type Param struct {
 	At
 	N int

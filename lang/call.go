@@ -7,7 +7,7 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// call takes the arguments of a function whose name was read, and FILTER and OVER after them.
+// call reads the arguments of a function whose name was read, and the clauses FILTER and OVER after them.
 func (r *reader) call(at At, name Name) sized {
 	t := r.next()
 	c := &Call{At: at, Name: name}
@@ -42,8 +42,8 @@ func (r *reader) call(at At, name Name) sized {
 	return r.node(t, c, parts...)
 }
 
-// arguments takes one or more arguments. Arguments by name come last, and only where table says that this is a table function:
-// elsewhere name => value is a lambda.
+// arguments reads one or more arguments. Named arguments come last and need table, which marks a table function:
+// in other functions name => value is a lambda.
 func (r *reader) arguments(c *Call, table bool) (parts []sized) {
 	extract := !c.Name.Quoted && strings.EqualFold(c.Name.Text, "EXTRACT")
 	for r.err == nil {
@@ -61,7 +61,8 @@ func (r *reader) arguments(c *Call, table bool) (parts []sized) {
 			r.next()
 			r.want("FROM")
 			x := r.climb(precLambda)
-			c.Args, parts = append(c.Args, &Text{At{position(t.Pos)}, strings.ToUpper(t.Value)}, x.Expr), append(parts, x)
+			unit := &Text{At{position(t.Pos)}, strings.ToUpper(t.Value)}
+			c.Args, parts = append(c.Args, unit, x.Expr), append(parts, x)
 		default:
 			x := r.argument()
 			c.Args, parts = append(c.Args, x.Expr), append(parts, x)
@@ -73,7 +74,7 @@ func (r *reader) arguments(c *Call, table bool) (parts []sized) {
 	return parts
 }
 
-// argument takes one argument: an expression, *, TABLE t, MODEL m, a model with its version, or a length of time.
+// argument reads one argument: an expression, *, TABLE t, MODEL m, a model with its version, or an interval.
 func (r *reader) argument() sized {
 	t := r.peek()
 	at := r.here()
@@ -100,7 +101,7 @@ func (r *reader) argument() sized {
 	return r.climb(precLambda)
 }
 
-// modelRef takes m, m$2, m@alias or m VERSION ..
+// modelRef reads m, m$2, m@alias or m VERSION ..
 func (r *reader) modelRef(at At) *ModelRef {
 	t := r.peek()
 	m := &ModelRef{At: at, Name: r.name()}
@@ -110,7 +111,7 @@ func (r *reader) modelRef(at At) *ModelRef {
 	return m
 }
 
-// over takes OVER (PARTITION BY .. ORDER BY .. frame).
+// over reads OVER (PARTITION BY .. ORDER BY .. frame).
 func (r *reader) over(parts []sized) (*Over, []sized) {
 	o := &Over{At: r.here()}
 	r.next()
@@ -143,7 +144,7 @@ func (r *reader) over(parts []sized) (*Over, []sized) {
 	return o, parts
 }
 
-// bound takes one end of a frame.
+// bound reads one end of a frame.
 func (r *reader) bound(parts []sized) (Bound, []sized) {
 	b := Bound{At: r.here()}
 	switch {
@@ -161,7 +162,7 @@ func (r *reader) bound(parts []sized) (Bound, []sized) {
 	return b, parts
 }
 
-// order takes one key of ORDER BY.
+// order reads one key of ORDER BY.
 func (r *reader) order() (*Order, sized) {
 	o := &Order{At: r.here()}
 	x := r.climb(precLambda)
@@ -177,7 +178,8 @@ func (r *reader) order() (*Order, sized) {
 	return o, x
 }
 
-// Parse is the grammar's rule for a table function in FROM: a name and an opening bracket, or no match.
+// Parse reads a table function in FROM. It returns NextMatch unless the next tokens are a name and an opening
+// parenthesis.
 func (c *Call) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex, table: true}
 	t := r.peek()

@@ -11,7 +11,8 @@ import (
 
 var example = regexp.MustCompile("(?s)```sql( repeat=([0-9]+))?\n(.*?)\n```")
 
-// Every code that this package raises has a page, and the example of every page raises its code.
+// TestCodes checks that every code that this package raises has a page, and that the example of every page raises
+// its code.
 func TestCodes(t *testing.T) {
 	pages, err := filepath.Glob("codes/SQ10*.md")
 	if err != nil || len(pages) == 0 {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// CreateSource is CREATE STREAM or CREATE TABLE: over a topic (Columns, With), from a topic whose columns are found out
-// (FromTopic), or as the result of a query (Query). Kind is STREAM or TABLE.
+// CreateSource is CREATE STREAM or CREATE TABLE: over a topic (Columns, With), from a topic whose columns are
+// inferred (FromTopic), or as the result of a query (Query). Kind is STREAM or TABLE.
 type CreateSource struct {
 	Origin
 	OrReplace   bool       `parser:"'CREATE' ('OR' @'REPLACE')?"`
@@ -21,7 +21,7 @@ type CreateSource struct {
 	Query       *Query     `parser:"('AS' @@)?"`
 }
 
-// Traits are those of CREATE STREAM and CREATE TABLE, which have a plan with AS SELECT.
+// Traits returns the traits of CREATE STREAM and CREATE TABLE. With AS SELECT the statement has a plan.
 func (s *CreateSource) Traits() Traits {
 	t := defines("CREATE " + string(s.Kind))
 	t.Plan = s.Query != nil
@@ -30,15 +30,17 @@ func (s *CreateSource) Traits() Traits {
 
 func (*CreateSource) names() []string {
 	kinds := choices[CreateSource]("Kind")
-	return append(each("CREATE ", kinds, ""), append(each("CREATE OR REPLACE ", kinds, ""), each("CREATE SOURCE ", kinds, "")...)...)
+	return append(each("CREATE ", kinds, ""),
+		append(each("CREATE OR REPLACE ", kinds, ""), each("CREATE SOURCE ", kinds, "")...)...)
 }
 
-// Column is one column of a definition.
+// Column is one column of a definition. Role is PRIMARY KEY, KEY, HEADERS, HEADER or empty. Key is the name of the
+// header, of HEADER only.
 type Column struct {
 	At
 	Name Name      `parser:"@@"`
 	Type *TypeExpr `parser:"@@"`
-	Role Keyword   `parser:"( @('PRIMARY' 'KEY') | @'KEY' | @'HEADERS' | @'HEADER' '('"` // PRIMARY KEY, KEY, HEADERS, HEADER or empty
+	Role Keyword   `parser:"( @('PRIMARY' 'KEY') | @'KEY' | @'HEADERS' | @'HEADER' '('"`
 	Key  *Text     `parser:"@@ ')' )?"`
 }
 
@@ -50,12 +52,13 @@ type CreateType struct {
 	Type        *TypeExpr `parser:"@@"`
 }
 
-// Traits are those of CREATE TYPE.
+// Traits returns the traits of CREATE TYPE.
 func (*CreateType) Traits() Traits { return defines("CREATE TYPE") }
 
 func (*CreateType) names() []string { return []string{"CREATE TYPE"} }
 
-// Drop is DROP STREAM, TABLE, TYPE or CONNECTOR. Kind is the word. DeleteTopic holds for streams and tables only.
+// Drop is DROP STREAM, TABLE, TYPE or CONNECTOR, of which Kind is the word. DeleteTopic is meaningful for streams
+// and tables only.
 type Drop struct {
 	Origin
 	Kind        Keyword `parser:"'DROP' @('STREAM' | 'TABLE' | 'TYPE' | 'CONNECTOR')"`
@@ -64,7 +67,7 @@ type Drop struct {
 	DeleteTopic bool    `parser:"('DELETE' @'TOPIC')?"`
 }
 
-// Traits are those of DROP STREAM, DROP TABLE and DROP TYPE.
+// Traits returns the traits of DROP STREAM, DROP TABLE and DROP TYPE.
 func (s *Drop) Traits() Traits { return defines("DROP " + string(s.Kind)) }
 
 func (*Drop) names() []string { return each("DROP ", choices[Drop]("Kind"), "") }
@@ -77,7 +80,7 @@ type AlterSource struct {
 	Add  []*AddedColumn `parser:"@@ (',' @@)*"`
 }
 
-// Traits are those of ALTER STREAM and ALTER TABLE.
+// Traits returns the traits of ALTER STREAM and ALTER TABLE.
 func (s *AlterSource) Traits() Traits { return defines("ALTER " + string(s.Kind)) }
 
 func (*AlterSource) names() []string { return each("ALTER ", choices[AlterSource]("Kind"), "") }
@@ -98,14 +101,14 @@ type CreateConnector struct {
 	With        []*Setting `parser:"'WITH' '(' (@@ (',' @@)*)? ')'"`
 }
 
-// Traits are those of CREATE SOURCE CONNECTOR and CREATE SINK CONNECTOR.
+// Traits returns the traits of CREATE SOURCE CONNECTOR and CREATE SINK CONNECTOR.
 func (s *CreateConnector) Traits() Traits { return defines("CREATE " + string(s.Kind) + " CONNECTOR") }
 
 func (*CreateConnector) names() []string {
 	return each("CREATE ", choices[CreateConnector]("Kind"), " CONNECTOR")
 }
 
-// check refuses what the grammar lets pass but no reading makes right.
+// check refuses a key column of the wrong kind, which the grammar accepts.
 func (c *CreateSource) check() error {
 	for _, col := range c.Columns {
 		want, use := Keyword("PRIMARY KEY"), "KEY"
@@ -113,8 +116,10 @@ func (c *CreateSource) check() error {
 			want, use = "KEY", "PRIMARY KEY"
 		}
 		if col.Role == want {
-			return &syntaxError{&Error{Code: "SQ1015", Stage: StageParse, Pos: col.Pos, Len: utf8.RuneCountInString(col.Name.Text),
-				Msg:   fmt.Sprintf("column %s is %s, which a %s does not have", shorten(col.Name.Text), want, strings.ToLower(string(c.Kind))),
+			kind := strings.ToLower(string(c.Kind))
+			return &syntaxError{&Error{Code: "SQ1015", Stage: StageParse, Pos: col.Pos,
+				Len:   utf8.RuneCountInString(col.Name.Text),
+				Msg:   fmt.Sprintf("column %s is %s, which a %s does not have", shorten(col.Name.Text), want, kind),
 				Label: "use " + use}}
 		}
 	}

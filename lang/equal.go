@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Equal says that two parts of a tree mean the same text: all but their places, and which statement of a text they were, is equal.
-// A TRUE written as true is equal, a name written with other capitals is not.
+// Equal reports whether two parts of a tree have the same meaning. Positions, and the numbers of statements in
+// their texts, may differ. TRUE and true are equal; names with different capitals are not.
 func Equal(a, b Node) bool {
 	return equalValues(reflect.ValueOf(a), reflect.ValueOf(b))
 }

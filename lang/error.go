@@ -10,27 +10,27 @@ import (
 	"unicode/utf8"
 )
 
-// Level says how bad an Error is.
+// Level is the severity of an Error.
 type Level string
 
 // The levels.
 const (
-	LevelError   Level = "error"
-	LevelWarning Level = "warning"
-	LevelNote    Level = "note"
+	LevelError   Level = "error"   // LevelError means that the statement or the row failed
+	LevelWarning Level = "warning" // LevelWarning means that it succeeded, with a remark
+	LevelNote    Level = "note"    // LevelNote is information
 )
 
-// Stage says when an Error was found: while reading the text, while planning, or while rows flow.
+// Stage is the phase in which an Error was found.
 type Stage string
 
-// The stages.
+// The phases.
 const (
-	StageParse Stage = "parse"
-	StagePlan  Stage = "plan"
-	StageRun   Stage = "run"
+	StageParse Stage = "parse" // StageParse is the reading of the text
+	StagePlan  Stage = "plan"  // StagePlan is the planning of a statement
+	StageRun   Stage = "run"   // StageRun is the processing of rows
 )
 
-// Where is what an Error of the run stage is about. Partition and Offset hold if Topic is set; -1 is unknown.
+// Where locates an Error of the run phase. Partition and Offset are meaningful if Topic is set; -1 is unknown.
 type Where struct {
 	Topic     string `json:"topic,omitempty"`
 	Partition int32  `json:"partition,omitempty"`
@@ -39,24 +39,25 @@ type Where struct {
 	Source    string `json:"source,omitempty"`
 }
 
-// Error is what a user did wrong, or what went wrong for the user: one form for the shell, HTTP, Postgres and the Go API. Code is
-// SQ and four digits, never reused; every code has a page in codes. The zero Pos is no place.
+// Error is a mistake of the user or a failure that the user must know of. The shell, HTTP, Postgres and the Go API
+// use the same form. Code is SQ and four digits, never reused; every code has a page in package codes. The zero
+// Pos is unknown.
 type Error struct {
 	Code  string
 	Level Level // the zero value is LevelError
 	Stage Stage
-	Stmt  int // the statement's place in its text, from 1; 0 is none
+	Stmt  int // the statement's number in its text, from 1; 0: none
 	Pos   Pos
 	Len   int    // runes to underline from Pos; 0 underlines one
-	Msg   string // what is wrong, a sentence without a capital or a stop
-	Label string // the text under the caret: what is wrong here
-	Hint  string // what to do about it
+	Msg   string // the mistake or the failure, a sentence without a capital or a full stop
+	Label string // the text under the caret
+	Hint  string // the cure
 	Notes []string
 	Where Where
 	Err   error // the cause, or nil
 }
 
-// Error is the error on one line: code, message, place and label.
+// Error returns the error on one line: code, message, label and position.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Code)
@@ -71,10 +72,10 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// String is file:line:col, without the file if there is none, and - for no place.
+// String returns file:line:col, without the file if there is none, and - for the zero Pos.
 func (p Pos) String() string {
 	if p.Line == 0 {
 		return "-"
@@ -86,7 +87,7 @@ func (p Pos) String() string {
 	return at
 }
 
-// MarshalJSON gives the form that HTTP, `-o json` and editors read. Fields without a value are left out.
+// MarshalJSON returns the form for HTTP, -o json and editors. It omits fields without a value.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	var where *Where
 	if e.Where != (Where{}) {
@@ -106,7 +107,8 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 		Hint      string   `json:"hint,omitempty"`
 		Notes     []string `json:"notes,omitempty"`
 		Where     *Where   `json:"where,omitempty"`
-	}{e.Code, e.level(), e.Stage, e.Stmt, e.Msg, e.Label, e.Pos.File, e.Pos.Line, e.Pos.Col, e.Len, e.Hint, e.Notes, where})
+	}{e.Code, e.level(), e.Stage, e.Stmt, e.Msg, e.Label, e.Pos.File, e.Pos.Line, e.Pos.Col, e.Len, e.Hint, e.Notes,
+		where})
 }
 
 func (e *Error) level() Level {
@@ -121,9 +123,10 @@ const (
 	bold, red, yellow, blue, plain = "\x1b[1m", "\x1b[1;31m", "\x1b[1;33m", "\x1b[1;34m", "\x1b[0m"
 )
 
-// Show is the error over several lines: the message, the place, the line of source with what is wrong underlined, notes and help.
-// source is the text the error's place counts in; empty leaves the line out. color adds terminal colours. The last line ends with
-// a newline. A source line is not shown whose statement names SECRET: it may hold a password.
+// Show returns the error over several lines: the message, the position, the source line with the mistake
+// underlined, notes and help. source is the text that the error's position refers to; if it is empty, the line is
+// omitted. color adds terminal colours. The last line ends with a newline. Show omits the source line if its
+// statement contains the word SECRET, because the line may contain a password.
 func (e *Error) Show(source string, color bool) string {
 	paint := func(c, s string) string {
 		if !color || s == "" {
@@ -153,7 +156,8 @@ func (e *Error) Show(source string, color bool) string {
 		if e.Label != "" {
 			under += " " + e.Label
 		}
-		fmt.Fprintf(&b, "%s%s%s\n", paint(blue, strings.Repeat(" ", len(head)-2)+"| "), strings.Repeat(" ", indent), paint(tone, under))
+		margin := paint(blue, strings.Repeat(" ", len(head)-2)+"| ")
+		fmt.Fprintf(&b, "%s%s%s\n", margin, strings.Repeat(" ", indent), paint(tone, under))
 	case e.Label != "":
 		fmt.Fprintf(&b, "  %s\n", e.Label)
 	}
@@ -166,7 +170,8 @@ func (e *Error) Show(source string, color bool) string {
 	return b.String()
 }
 
-// sourceLine is the line of source that p is in. It is withheld if p is none of its places or a secret may stand on it.
+// sourceLine returns the line of source that contains p. It returns false if p is outside of source or the line
+// may contain a secret.
 func sourceLine(source string, p Pos) (string, bool) {
 	if p.Line == 0 || source == "" || p.Offset > len(source) {
 		return "", false
@@ -187,7 +192,8 @@ func sourceLine(source string, p Pos) (string, bool) {
 	return strings.TrimSuffix(source[from:to], "\r"), true
 }
 
-// excerpt cuts a long line around the place, turns tabs into blanks and says where the underline stands and how wide it is.
+// excerpt cuts a long line around the position and replaces control characters by blanks. It returns the text, the
+// column of the underline and its width, in runes.
 func excerpt(line string, col, length int) (text string, indent, width int) {
 	const widest, before = 120, 60
 	runes := []rune(strings.ToValidUTF8(line, "?"))
@@ -207,10 +213,10 @@ func excerpt(line string, col, length int) (text string, indent, width int) {
 	return string(runes), indent, max(1, min(width, len(runes)-indent))
 }
 
-// Errors is several errors of one text, in its order. It wraps them all.
+// Errors is the list of errors of one text, in the order of their positions. It wraps all of them.
 type Errors []*Error
 
-// Error is every error on a line of its own.
+// Error returns every error on a line of its own.
 func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, err := range e {
@@ -219,7 +225,7 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap is the errors one by one.
+// Unwrap returns the errors one by one.
 func (e Errors) Unwrap() []error {
 	out := make([]error, len(e))
 	for i, err := range e {
@@ -228,7 +234,7 @@ func (e Errors) Unwrap() []error {
 	return out
 }
 
-// AsErrors is the errors of this package that err is or wraps, in order; none if it wraps none.
+// AsErrors returns the errors of this package that err is or wraps, in order; nil if there are none.
 func AsErrors(err error) Errors {
 	var many Errors
 	if errors.As(err, &many) {
@@ -241,9 +247,10 @@ func AsErrors(err error) Errors {
 	return nil
 }
 
-// Suggest is the word of legal that was probably meant by word: the nearest by edit distance (a swap of neighbours counts one,
-// case does not count), if that is at most 2 or a third of the word's length, whichever is more. A word of three letters or
-// fewer may differ in one. Empty if none is near; the first of several equals.
+// Suggest returns the word of legal that is nearest to word, or "" if none is near. The measure is the edit
+// distance, where a swap of neighbours counts one and case does not count. The distance may be at most 2 or a
+// third of the word's length, whichever is more; 1 for a word of three characters or fewer. Of several equals
+// Suggest returns the first.
 func Suggest(word string, legal []string) string {
 	n := utf8.RuneCountInString(word)
 	if n == 0 || n > 249 {
@@ -267,7 +274,8 @@ func Suggest(word string, legal []string) string {
 	return found
 }
 
-// distance is the optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours.
+// distance returns the optimal string alignment distance: insertions, deletions, substitutions and swaps of
+// neighbours.
 func distance(a, b []rune) int {
 	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range prev {
@@ -290,7 +298,7 @@ func distance(a, b []rune) int {
 	return prev[len(b)]
 }
 
-// didYouMean is a label that suggests one of legal for word, or other if none is near.
+// didYouMean returns a label that suggests the nearest word of legal, or other if none is near.
 func didYouMean(word string, legal []string, other string) string {
 	if s := Suggest(word, slices.Compact(legal)); s != "" && !strings.EqualFold(s, word) {
 		return "did you mean " + s + "?"

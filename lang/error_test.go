@@ -9,8 +9,10 @@ import (
 )
 
 func TestErrorForms(t *testing.T) {
-	e := &Error{Code: "SQ2003", Stage: StagePlan, Stmt: 2, Pos: Pos{"q.sql", 2, 8, 17}, Len: 12, Msg: `column "cooland_temp" does not exist`,
-		Label: `did you mean "coolant_temp" (DOUBLE)?`, Hint: `cars has 20 columns: \d cars`, Notes: []string{"n"}, Err: io.EOF}
+	e := &Error{Code: "SQ2003", Stage: StagePlan, Stmt: 2, Pos: Pos{"q.sql", 2, 8, 17}, Len: 12,
+		Msg:   `column "cooland_temp" does not exist`,
+		Label: `did you mean "coolant_temp" (DOUBLE)?`, Hint: `cars has 20 columns: \d cars`, Notes: []string{"n"},
+		Err: io.EOF}
 	src := "SELECT a\n       cooland_temp / 100\n"
 	e.Pos.Offset = strings.Index(src, "cool")
 	want := `error[SQ2003]: column "cooland_temp" does not exist
@@ -29,16 +31,20 @@ func TestErrorForms(t *testing.T) {
 	if got := e.Show("", false); strings.Contains(got, "^") || !strings.Contains(got, "did you mean") {
 		t.Errorf("without source: %s", got)
 	}
-	if !errors.Is(e, io.EOF) || !errors.Is(Errors{e}, io.EOF) || len(AsErrors(Errors{e, e})) != 2 || len(AsErrors(io.EOF)) != 0 {
+	if !errors.Is(e, io.EOF) || !errors.Is(Errors{e}, io.EOF) || len(AsErrors(Errors{e, e})) != 2 ||
+		len(AsErrors(io.EOF)) != 0 {
 		t.Error("the cause is lost")
 	}
 	body, err := json.Marshal(e)
-	wantJSON := `{"code":"SQ2003","level":"error","stage":"plan","statement":2,"message":"column \"cooland_temp\" does not exist",` +
-		`"label":"did you mean \"coolant_temp\" (DOUBLE)?","file":"q.sql","line":2,"column":8,"length":12,"hint":"cars has 20 columns: \\d cars","notes":["n"]}`
+	wantJSON := `{"code":"SQ2003","level":"error","stage":"plan","statement":2,` +
+		`"message":"column \"cooland_temp\" does not exist",` +
+		`"label":"did you mean \"coolant_temp\" (DOUBLE)?","file":"q.sql","line":2,"column":8,"length":12,` +
+		`"hint":"cars has 20 columns: \\d cars","notes":["n"]}`
 	if err != nil || string(body) != wantJSON {
 		t.Errorf("%s %v", body, err)
 	}
-	e = &Error{Code: "SQ5102", Level: LevelWarning, Msg: "records are skipped", Where: Where{Topic: "t", Partition: 3, Offset: 7}}
+	e = &Error{Code: "SQ5102", Level: LevelWarning, Msg: "records are skipped",
+		Where: Where{Topic: "t", Partition: 3, Offset: 7}}
 	if got := e.Show("SELECT", false); got != "warning[SQ5102]: records are skipped\n" {
 		t.Error(got)
 	}
@@ -47,7 +53,7 @@ func TestErrorForms(t *testing.T) {
 	}
 }
 
-// The shown line is cut around the place, and tabs keep the caret in its column.
+// TestExcerpt checks that a shown line is cut around the position, and that tabs keep the caret in its column.
 func TestExcerpt(t *testing.T) {
 	src := strings.Repeat("é", 500) + "X" + strings.Repeat("y", 500)
 	e := &Error{Code: "SQ1001", Msg: "m", Pos: Pos{"", 1, 501, 1000}, Len: 1}
@@ -60,8 +66,8 @@ func TestExcerpt(t *testing.T) {
 
 func TestSuggest(t *testing.T) {
 	legal := []string{"coolant_temp", "speed", "SELECT", "a", "id"}
-	for word, want := range map[string]string{"cooland_temp": "coolant_temp", "coolnt_tmp": "coolant_temp", "sped": "speed", "SELCET": "SELECT",
-		"b": "", "xyz": "", "": "", "speedometer": "", "ib": "id"} {
+	for word, want := range map[string]string{"cooland_temp": "coolant_temp", "coolnt_tmp": "coolant_temp",
+		"sped": "speed", "SELCET": "SELECT", "b": "", "xyz": "", "": "", "speedometer": "", "ib": "id"} {
 		if got := Suggest(word, legal); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
@@ -69,7 +75,8 @@ func TestSuggest(t *testing.T) {
 }
 
 func TestFold(t *testing.T) {
-	if (Name{Text: "aB"}).Fold(true) != "AB" || (Name{Text: "aB"}).Fold(false) != "aB" || (Name{Text: "aB", Quoted: true}).Fold(true) != "aB" {
+	if (Name{Text: "aB"}).Fold(true) != "AB" || (Name{Text: "aB"}).Fold(false) != "aB" ||
+		(Name{Text: "aB", Quoted: true}).Fold(true) != "aB" {
 		t.Error("fold")
 	}
 }

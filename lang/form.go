@@ -6,13 +6,14 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// beginning is the first words of a statement, and the form that they announce.
+// beginning maps the first words of a statement to its form.
 type beginning struct {
 	begins string
 	form   *form
 }
 
-// Which form a statement has is seen from its first words. forms lists them; the first that fits is taken. Choosing here keeps each grammar small, so that its errors say what that statement needs.
+// forms maps the first words of statements to their forms. The first entry that fits is used. Each form has a
+// grammar of its own, which keeps the grammars small and their errors specific to the statement.
 var forms = []beginning{
 	{"SELECT", grammar[QueryStatement]()},
 	{"WITH", grammar[QueryStatement]()},
@@ -66,12 +67,12 @@ var forms = []beginning{
 	{"EXPIRE", grammar[ExpireArchive]()},
 }
 
-// explainForm stands apart because it reads a statement, which reads forms.
+// explainForm is separate from forms, because EXPLAIN reads a statement and therefore reads forms.
 var explainForm = &form{zero: &Explain{}, keywords: func() []string { return []string{"EXPLAIN"} }}
 
 func init() { explainForm.parse = explainStatement }
 
-// formOf is the form of the statement that lex begins with.
+// formOf returns the form of the statement that lex begins with. It consumes no token.
 func formOf(lex *lexer.PeekingLexer) (*form, *Error) {
 	here := lex.MakeCheckpoint()
 	defer lex.LoadCheckpoint(here)
@@ -109,7 +110,7 @@ next:
 	return nil, e
 }
 
-// byHand is a form that a function reads.
+// byHand returns a form that a function reads.
 func byHand(zero Statement, read func(*reader) Statement, words ...string) *form {
 	return &form{
 		zero: zero,
@@ -122,10 +123,11 @@ func byHand(zero Statement, read func(*reader) Statement, words ...string) *form
 	}
 }
 
-// described are the words that say which kind of thing is described.
+// described lists the words after DESCRIBE for objects other than sources.
 var described = []string{"FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE"}
 
-// describeStatement takes DESCRIBE [EXTENDED] [FUNCTION | MODEL | ..] name [EXTENDED]. A word of these is a name if none follows.
+// describeStatement reads DESCRIBE [EXTENDED] [FUNCTION | MODEL | ..] name [EXTENDED]. If no name follows one of
+// these words, the word itself is the name.
 func describeStatement(r *reader) Statement {
 	d := &Describe{Origin: Origin{Pos: r.here().Pos}}
 	r.next()
@@ -147,7 +149,7 @@ func describeStatement(r *reader) Statement {
 	return d
 }
 
-// explainStatement takes EXPLAIN and a statement, or the id of a job. An EXPLAIN cannot be explained.
+// explainStatement reads EXPLAIN and a statement, or EXPLAIN and the id of a job. An EXPLAIN cannot be explained.
 func explainStatement(lex *lexer.PeekingLexer) (Statement, error) {
 	r := &reader{lex: lex}
 	x := &Explain{Origin: Origin{Pos: r.here().Pos}}

@@ -1,6 +1,7 @@
 package lang
 
-// Insert is INSERT INTO name, either with VALUES (Rows, one or more) or with a query (Query). Columns is empty if none are named.
+// Insert is INSERT INTO name, with VALUES (Rows, one or more) or with a query (Query). Columns is empty if the
+// statement names none.
 type Insert struct {
 	Origin
 	Into    Name       `parser:"'INSERT' 'INTO' @@"`
@@ -10,7 +11,7 @@ type Insert struct {
 	Query   *Query     `parser:"| @@ )"`
 }
 
-// Traits are those of INSERT INTO: with a query it defines a job, else it writes rows.
+// Traits returns the traits of INSERT INTO. With a query it defines a job, otherwise it writes rows.
 func (s *Insert) Traits() Traits {
 	if s.Query == nil {
 		return Traits{Name: "INSERT INTO", Effect: Writes, Bounded: true}

@@ -2,7 +2,6 @@ package lang
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -10,67 +9,19 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Limits on a text. They are checked while it is cut into tokens, before any grammar sees it, because the grammar's machinery
-// recurses and a stack that overflows takes the process with it.
+// The limits of a text. The lexer checks them before the grammar reads the tokens, because the grammar recurses
+// and a stack overflow ends the process.
 const (
-	MaxText       = 1 << 20 // bytes of one text
-	MaxTokens     = 200_000 // tokens of one text
-	MaxNesting    = 256     // brackets, CASE, NOT, unary signs and type arguments around one token
-	MaxIdentifier = 249     // bytes of one name
-	MaxDigits     = 1_000   // characters of one number
-	MaxOperators  = 16_384  // operators of one expression outside of its brackets; MaxDepth bounds it further
-	MaxErrors     = 10      // errors reported for one text
+	MaxText       = 1 << 20 // MaxText is the number of bytes of one text
+	MaxTokens     = 200_000 // MaxTokens is the number of tokens of one text
+	MaxNesting    = 256     // MaxNesting bounds the brackets, CASE, NOT, signs and type arguments around a token
+	MaxIdentifier = 249     // MaxIdentifier is the number of bytes of one name
+	MaxDigits     = 1_000   // MaxDigits is the number of characters of one number
+	MaxOperators  = 16_384  // MaxOperators bounds the operators outside of brackets; MaxDepth bounds them further
+	MaxErrors     = 10      // MaxErrors is the number of errors that Parse reports for one text
 )
 
-// The kinds of token. A token's Value is its source text, quotes included, so that a quoted word never equals a keyword.
-const (
-	word     lexer.TokenType = -(iota + 2) // letters, digits, _ and @, no keyword reserved
-	quoted                                 // `name` or "name"
-	number                                 // 1, 1.5, .5, 1E3
-	text                                   // 'text'
-	operator                               // one operator or bracket
-	param                                  // $1
-	variable                               // ${name}, replaced before the grammar sees it
-	bad                                    // what is none of these; its error is kept beside
-)
-
-// definition tells participle the names of the kinds of token. Lexing itself is scan's.
-type definition struct{}
-
-func (definition) Symbols() map[string]lexer.TokenType {
-	return map[string]lexer.TokenType{"EOF": lexer.EOF, "Word": word, "Quoted": quoted, "Number": number, "Text": text,
-		"Op": operator, "Param": param}
-}
-
-// Lex reads all of r and cuts it into tokens. The parser is fed by statements instead; this is what participle asks of a lexer.
-func (definition) Lex(file string, r io.Reader) (lexer.Lexer, error) {
-	src, err := io.ReadAll(io.LimitReader(r, MaxText+1))
-	if err != nil {
-		return nil, err
-	}
-	s := scan(string(src), file)
-	if len(s.errs) > 0 {
-		return nil, &syntaxError{s.errs[0].err}
-	}
-	return &tokenList{tokens: s.tokens, end: s.pos()}, nil
-}
-
-// tokenList hands out tokens already cut.
-type tokenList struct {
-	tokens []lexer.Token
-	end    lexer.Position
-}
-
-func (l *tokenList) Next() (lexer.Token, error) {
-	if len(l.tokens) == 0 {
-		return lexer.EOFToken(l.end), nil
-	}
-	t := l.tokens[0]
-	l.tokens = l.tokens[1:]
-	return t, nil
-}
-
-// scanned is an error beside the index of the token it belongs to.
+// scanned is an error and the index of the token that it belongs to.
 type scanned struct {
 	token int
 	err   *Error
@@ -80,21 +31,22 @@ type scanned struct {
 type scanner struct {
 	src    string
 	file   string
-	at     int // bytes read
+	at     int // the number of bytes that were read
 	line   int
 	from   int // offset where the line begins, moved so that at-from+1 is the column in runes
 	tokens []lexer.Token
 	errs   []scanned
-	fatal  bool // a limit was passed: nothing of the text is used
+	fatal  bool // a limit was exceeded, and the text is refused
 
 	depth nesting
 }
 
-// scan cuts src into tokens. Comments and blanks are left out. After a limit is passed it stops, with fatal set.
+// scan cuts src into tokens and discards comments and blanks. If a limit is exceeded, it sets fatal and stops.
 func scan(src, file string) *scanner {
 	s := &scanner{src: src, file: file, line: 1}
 	if len(src) > MaxText {
-		s.limit(s.pos(), 1, "SQ1005", fmt.Sprintf("the text has %d bytes; at most %d are read", len(src), MaxText), "split it into several files")
+		s.limit(s.pos(), 1, "SQ1005", fmt.Sprintf("the text has %d bytes; the limit is %d", len(src), MaxText),
+			"split it into several files")
 		return s
 	}
 	s.tokens = make([]lexer.Token, 0, len(src)/8+8)
@@ -114,20 +66,24 @@ func (s *scanner) pos() lexer.Position {
 	return lexer.Position{Filename: s.file, Offset: s.at, Line: s.line, Column: s.at - s.from + 1}
 }
 
-// add keeps the token from start to here, and counts it against the limits.
+// add appends the token from start to the current position and checks the limits.
 func (s *scanner) add(kind lexer.TokenType, start lexer.Position) {
 	if len(s.tokens) >= MaxTokens {
-		s.limit(start, 1, "SQ1006", fmt.Sprintf("the text has more than %d tokens", MaxTokens), "split it into several files")
+		s.limit(start, 1, "SQ1006", fmt.Sprintf("the text has more than %d tokens", MaxTokens),
+			"split it into several files")
 		return
 	}
 	t := lexer.Token{Type: kind, Value: s.src[start.Offset:s.at], Pos: start}
 	s.tokens = append(s.tokens, t)
 	if s.depth.ops > MaxOperators {
-		s.limit(start, len(t.Value), "SQ1008", fmt.Sprintf("the expression has more than %d operators in a row", MaxOperators), "use IN (..) for many alternatives")
+		s.limit(start, len(t.Value), "SQ1008",
+			fmt.Sprintf("the expression has more than %d operators in a row", MaxOperators),
+			"use IN (..) for many alternatives")
 		return
 	}
 	if n := s.depth.add(s.tokens); n > MaxNesting {
-		s.limit(start, len(t.Value), "SQ1007", fmt.Sprintf("the statement is nested more than %d deep", MaxNesting), "name inner parts by streams, tables or WITH name AS (query)")
+		s.limit(start, len(t.Value), "SQ1007", fmt.Sprintf("the statement is nested more than %d deep", MaxNesting),
+			"name inner parts by streams, tables or WITH name AS (query)")
 	}
 }
 
@@ -137,18 +93,19 @@ func (s *scanner) limit(at lexer.Position, length int, code, msg, hint string) {
 	s.errs = []scanned{{0, &Error{Code: code, Stage: StageParse, Pos: position(at), Len: length, Msg: msg, Hint: hint}}}
 }
 
-// fail keeps an error of the token that is about to be added.
+// fail adds an error for the token that the caller adds next.
 func (s *scanner) fail(at lexer.Position, length int, code, msg, label, hint string) lexer.TokenType {
 	if len(s.errs) <= MaxErrors {
-		s.errs = append(s.errs, scanned{len(s.tokens), &Error{Code: code, Stage: StageParse, Pos: position(at), Len: length, Msg: msg, Label: label, Hint: hint}})
+		s.errs = append(s.errs, scanned{len(s.tokens), &Error{Code: code, Stage: StageParse, Pos: position(at),
+			Len: length, Msg: msg, Label: label, Hint: hint}})
 	}
 	return bad
 }
 
-// skip moves n bytes on, which hold no newline and only ASCII.
+// skip advances by n bytes, which must be ASCII without a newline.
 func (s *scanner) skip(n int) { s.at += n }
 
-// rune moves one rune on, keeping count of lines and columns.
+// rune advances by one rune and counts lines and columns.
 func (s *scanner) rune() {
 	c := s.src[s.at]
 	switch {
@@ -171,7 +128,7 @@ func (s *scanner) peek(n int) byte {
 	return 0
 }
 
-// blank passes white space and comments. A comment that is not closed is an error of the next token.
+// blank skips white space and comments. An unclosed comment is an error of the next token.
 func (s *scanner) blank() {
 	for s.at < len(s.src) {
 		c := s.src[s.at]
@@ -206,7 +163,7 @@ func (s *scanner) blank() {
 	}
 }
 
-// token moves past one token and says what it is.
+// token advances over one token and returns its kind.
 func (s *scanner) token() lexer.TokenType {
 	start, c := s.pos(), s.src[s.at]
 	switch {
@@ -240,7 +197,7 @@ func (s *scanner) token() lexer.TokenType {
 	return s.fail(start, 1, "SQ1004", fmt.Sprintf("the character %q has no meaning here", r), "", "")
 }
 
-// quote moves past a text or a name in quotes, where a doubled quote stands for one.
+// quote advances over a quoted text or name, in which a doubled quote stands for one quote.
 func (s *scanner) quote(start lexer.Position, mark byte, what string, kind lexer.TokenType) lexer.TokenType {
 	s.skip(1)
 	for s.at < len(s.src) {
@@ -254,14 +211,16 @@ func (s *scanner) quote(start lexer.Position, mark byte, what string, kind lexer
 		}
 		s.skip(1)
 	}
-	return s.fail(start, 1, "SQ1003", what+" is not closed", "it starts here", fmt.Sprintf("end it with %c; a doubled %c%c stands for one", mark, mark, mark))
+	return s.fail(start, 1, "SQ1003", what+" is not closed", "it starts here",
+		fmt.Sprintf("end it with %c; a doubled %c%c stands for one", mark, mark, mark))
 }
 
-// checkText refuses bytes that are no text.
+// checkText refuses bytes that are not UTF-8, and empty names.
 func (s *scanner) checkText(start lexer.Position, kind lexer.TokenType) lexer.TokenType {
 	v := s.src[start.Offset:s.at]
 	if !utf8.ValidString(v) {
-		return s.fail(start, utf8.RuneCountInString(v), "SQ1004", "the quoted text is not UTF-8", "", "save the text as UTF-8")
+		return s.fail(start, utf8.RuneCountInString(v), "SQ1004", "the quoted text is not UTF-8", "",
+			"save the text as UTF-8")
 	}
 	if kind == quoted && len(v) == 2 {
 		return s.fail(start, 2, "SQ1011", "a name is empty", "", "write a name between the quotes")
@@ -269,7 +228,7 @@ func (s *scanner) checkText(start lexer.Position, kind lexer.TokenType) lexer.To
 	return kind
 }
 
-// checkName refuses names that are too long for a topic.
+// checkName refuses a name that is too long for a topic.
 func (s *scanner) checkName(start lexer.Position, kind lexer.TokenType) lexer.TokenType {
 	v := s.src[start.Offset:s.at]
 	n := len(v)
@@ -279,11 +238,12 @@ func (s *scanner) checkName(start lexer.Position, kind lexer.TokenType) lexer.To
 	if n <= MaxIdentifier {
 		return kind
 	}
-	return s.fail(start, utf8.RuneCountInString(v), "SQ1011", fmt.Sprintf("a name has %d bytes; at most %d are allowed", n, MaxIdentifier), "", "")
+	return s.fail(start, utf8.RuneCountInString(v), "SQ1011",
+		fmt.Sprintf("a name has %d bytes; at most %d are allowed", n, MaxIdentifier), "", "")
 }
 
-// number moves past 1, 1.5, .5 or 1E3. Two points after a digit are the range operator. Digits that letters follow are a name,
-// as ksqlDB has it.
+// number advances over 1, 1.5, .5 or 1E3. Two points after a digit are the range operator. As in ksqlDB, digits
+// followed by a letter or _ are a name.
 func (s *scanner) number(start lexer.Position) lexer.TokenType {
 	s.digits()
 	if s.peek(0) == '.' && s.peek(1) != '.' {
@@ -301,7 +261,8 @@ func (s *scanner) number(start lexer.Position) lexer.TokenType {
 		}
 	}
 	if n := s.at - start.Offset; n > MaxDigits {
-		return s.fail(start, n, "SQ1010", fmt.Sprintf("a number has %d characters; at most %d are allowed", n, MaxDigits), "", "")
+		return s.fail(start, n, "SQ1010",
+			fmt.Sprintf("a number has %d characters; at most %d are allowed", n, MaxDigits), "", "")
 	}
 	if !isLetter(s.peek(0)) {
 		return number
@@ -311,7 +272,8 @@ func (s *scanner) number(start lexer.Position) lexer.TokenType {
 	}
 	if strings.IndexByte(s.src[start.Offset:s.at], '.') >= 0 {
 		v := s.src[start.Offset:s.at]
-		return s.fail(start, len(v), "SQ1010", shorten(v)+" is neither a number nor a name", "", "a name with a point in it needs back-ticks: `"+shorten(v)+"`")
+		return s.fail(start, len(v), "SQ1010", shorten(v)+" is neither a number nor a name", "",
+			"a name with a point in it needs back-ticks: `"+shorten(v)+"`")
 	}
 	return s.checkName(start, word)
 }
@@ -322,7 +284,7 @@ func (s *scanner) digits() {
 	}
 }
 
-// dollar moves past $1 or ${name}.
+// dollar advances over $1 or ${name}.
 func (s *scanner) dollar(start lexer.Position) lexer.TokenType {
 	s.skip(1)
 	if isDigit(s.peek(0)) {
@@ -339,10 +301,11 @@ func (s *scanner) dollar(start lexer.Position) lexer.TokenType {
 		}
 		return s.fail(start, 2, "SQ1003", "a variable is not closed", "it starts here", "end it with }")
 	}
-	return s.fail(start, 1, "SQ1004", "a lone $ has no meaning", "", "write $1 for a parameter, ${name} for a variable, m$2 for a model's version")
+	return s.fail(start, 1, "SQ1004", "a lone $ has no meaning", "",
+		"write $1 for a parameter, ${name} for a variable, m$2 for a model's version")
 }
 
-// operatorLength is the length of the operator that v begins with, 0 if there is none.
+// operatorLength returns the length of the operator at the start of v, or 0 if there is none.
 func operatorLength(v string) int {
 	if len(v) > 1 {
 		switch v[:2] {
@@ -358,142 +321,6 @@ func operatorLength(v string) int {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// isLetter says what a name may hold besides digits and @: ASCII letters and _. Others need quotes, as in ksqlDB.
+// isLetter reports whether c is an ASCII letter or _. A name consists of these, of digits and of @; other
+// characters need quotes, as in ksqlDB.
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
-
-// unquote is the content of a quoted token.
-func unquote(v string) string {
-	if len(v) < 2 {
-		return v
-	}
-	mark := v[:1]
-	body := v[1 : len(v)-1]
-	if strings.Contains(body, mark) {
-		body = strings.ReplaceAll(body, mark+mark, mark)
-	}
-	return body
-}
-
-// shorten keeps a word of the user's short enough for a message.
-func shorten(v string) string {
-	if r := []rune(v); len(r) > 40 {
-		return string(r[:37]) + "..."
-	}
-	return v
-}
-
-// position is a participle position as ours.
-func position(p lexer.Position) Pos {
-	return Pos{File: p.Filename, Line: p.Line, Col: p.Column, Offset: p.Offset}
-}
-
-// nesting counts how deep the newest token stands: brackets, CASE .. END, the run of prefix operators before an operand, and the
-// arguments of ARRAY<..>, MAP<..> and STRUCT<..>.
-type nesting struct {
-	open []outer // what is open, outermost first
-	runs int     // prefix operators since the last operand
-	ops  int     // operators since the last comma, in the innermost bracket
-	sum  int     // depth
-}
-
-// outer is an open bracket, or C for CASE, and what was counted before it.
-type outer struct {
-	kind      byte
-	runs, ops int
-}
-
-// add counts the last of tokens and returns the depth.
-func (n *nesting) add(tokens []lexer.Token) int {
-	last := len(tokens) - 1
-	t := tokens[last]
-	switch t.Type {
-	case operator:
-		switch v := t.Value; v {
-		case "(", "[":
-			n.push(v[0])
-		case ")", "]":
-			n.pop(v[0])
-		case ";":
-			*n = nesting{open: n.open[:0]}
-		case ",":
-			n.ops = 0
-		case "*", "/", "%", "||", "->", "=>":
-			n.ops++
-		case "<":
-			if last > 0 && startsArguments(tokens[last-1]) {
-				n.push('<')
-			}
-		case ">":
-			if n.inside('<') {
-				n.pop('>')
-			}
-		case "+", "-":
-			n.ops++
-			if last > 0 && tokens[last-1].Type == operator && tokens[last-1].Value != ")" && tokens[last-1].Value != "]" {
-				n.runs++
-				n.sum++
-			}
-		}
-	case word:
-		n.word(t.Value, last > 0 && tokens[last-1].Type == operator && (tokens[last-1].Value == "." || tokens[last-1].Value == "->"))
-	default:
-		n.operand()
-	}
-	return n.sum
-}
-
-func (n *nesting) word(v string, isName bool) {
-	switch {
-	case isName:
-		n.operand()
-	case strings.EqualFold(v, "NOT"):
-		n.runs++
-		n.sum++
-	case strings.EqualFold(v, "CASE"):
-		n.push('C')
-	case strings.EqualFold(v, "END"):
-		if n.inside('C') {
-			n.pop('E')
-		}
-	case strings.EqualFold(v, "OR"), strings.EqualFold(v, "AND"):
-		n.ops++
-	default:
-		n.operand()
-	}
-}
-
-func (n *nesting) operand() {
-	n.sum -= n.runs
-	n.runs = 0
-}
-
-// inside says that kind is what was opened last.
-func (n *nesting) inside(kind byte) bool {
-	return len(n.open) > 0 && n.open[len(n.open)-1].kind == kind
-}
-
-func (n *nesting) push(kind byte) {
-	n.open = append(n.open, outer{kind, n.runs, n.ops})
-	n.runs, n.ops = 0, 0
-	n.sum++
-}
-
-// pop closes what is open down to the partner of kind, so that a bracket closes a CASE or a < that stayed open inside it.
-func (n *nesting) pop(kind byte) {
-	for len(n.open) > 0 {
-		last := n.open[len(n.open)-1]
-		n.open = n.open[:len(n.open)-1]
-		n.operand()
-		n.runs, n.ops = last.runs, last.ops
-		n.sum--
-		n.operand()
-		if kind == ')' && last.kind == '(' || kind == ']' && last.kind == '[' || kind == '>' || kind == 'E' {
-			return
-		}
-	}
-}
-
-// startsArguments says that a < after t opens type arguments.
-func startsArguments(t lexer.Token) bool {
-	return t.Type == word && (strings.EqualFold(t.Value, "ARRAY") || strings.EqualFold(t.Value, "MAP") || strings.EqualFold(t.Value, "STRUCT"))
-}

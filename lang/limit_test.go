@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// What is too large is refused at once, with a place, within the memory that reliability promises.
+// TestLimits checks that a text beyond a limit is refused quickly, with a position, and within the promised
+// memory.
 func TestLimits(t *testing.T) {
 	rep := strings.Repeat
 	for _, c := range []struct{ name, src, code string }{
@@ -56,7 +57,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// What is large but allowed is read.
+// TestWithinLimits checks that large texts within the limits are read.
 func TestWithinLimits(t *testing.T) {
 	rep := strings.Repeat
 	for _, src := range []string{

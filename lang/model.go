@@ -1,8 +1,8 @@
 package lang
 
-// CreateModel is CREATE MODEL with its clauses in their order. A model over an import or a remote has Input and Output and no
-// From. BigQuery's
-// OPTIONS (..) AS query sets With and Query, and stands for FROM (query) .. WITH (..).
+// CreateModel is CREATE MODEL. The fields are in the order of its clauses. A model over an import or a remote
+// model has Input and Output and no From. The form OPTIONS (..) AS query of BigQuery sets With and Query; it is
+// equivalent to FROM (query) .. WITH (..).
 type CreateModel struct {
 	Origin
 	OrReplace   bool       `parser:"'CREATE' ('OR' @'REPLACE')? 'MODEL'"`
@@ -25,7 +25,7 @@ type CreateModel struct {
 	Query       *Query     `parser:"('AS' @@)?"`
 }
 
-// Traits are those of CREATE MODEL.
+// Traits returns the traits of CREATE MODEL.
 func (s *CreateModel) Traits() Traits {
 	t := defines("CREATE MODEL")
 	t.Plan, t.Trains = true, &s.Name
@@ -34,8 +34,8 @@ func (s *CreateModel) Traits() Traits {
 
 func (*CreateModel) names() []string { return []string{"CREATE MODEL", "CREATE OR REPLACE MODEL"} }
 
-// Train is TRAIN ONCE, EACH WINDOW or EACH EVENT. Memory goes with EACH WINDOW and is FRESH, WARM START or DECAY (with Decay), or
-// empty; PUBLISH EVERY n ROWS sets Rows, PUBLISH EVERY t sets Every, for EACH EVENT.
+// Train is TRAIN ONCE, EACH WINDOW or EACH EVENT. Memory is set for EACH WINDOW only: FRESH, WARM START, DECAY
+// (with Decay) or empty. For EACH EVENT, PUBLISH EVERY n ROWS sets Rows, and PUBLISH EVERY t sets Every.
 type Train struct {
 	At
 	Mode   Keyword // ONCE, EACH WINDOW or EACH EVENT
@@ -87,7 +87,7 @@ type RetrainModel struct {
 	Scan Scan `parser:"@@"`
 }
 
-// Traits are those of RETRAIN MODEL.
+// Traits returns the traits of RETRAIN MODEL.
 func (s *RetrainModel) Traits() Traits {
 	t := defines("RETRAIN MODEL")
 	t.Trains = &s.Name
@@ -103,13 +103,13 @@ type DropModel struct {
 	Name     ModelName `parser:"@@"`
 }
 
-// Traits are those of DROP MODEL.
+// Traits returns the traits of DROP MODEL.
 func (*DropModel) Traits() Traits { return defines("DROP MODEL") }
 
 func (*DropModel) names() []string { return []string{"DROP MODEL"} }
 
-// AlterModel is ALTER MODEL m SET DEFAULT VERSION n, SET CHALLENGER n, SET ALIAS a n, SET ('k' = 'v', ..) or RENAME TO x. Exactly
-// one of Default, Challenger, Alias (with AliasVersion), Set and Rename is given.
+// AlterModel is ALTER MODEL m SET DEFAULT VERSION n, SET CHALLENGER n, SET ALIAS a n, SET ('k' = 'v', ..) or
+// RENAME TO x. Exactly one of Default, Challenger, Alias (with AliasVersion), Set and Rename is set.
 type AlterModel struct {
 	Origin
 	Name         Name       `parser:"'ALTER' 'MODEL' @@"`
@@ -121,7 +121,7 @@ type AlterModel struct {
 	Set          []*Setting `parser:"| '(' @@ (',' @@)* ')' ) )"`
 }
 
-// Traits are those of ALTER MODEL.
+// Traits returns the traits of ALTER MODEL.
 func (*AlterModel) Traits() Traits { return defines("ALTER MODEL") }
 
 func (*AlterModel) names() []string { return []string{"ALTER MODEL"} }
@@ -133,7 +133,7 @@ type ModelCommand struct {
 	Name ModelName `parser:"@@"`
 }
 
-// Traits are those of ROLLBACK MODEL, EXPORT MODEL and REPRODUCE MODEL.
+// Traits returns the traits of ROLLBACK MODEL, EXPORT MODEL and REPRODUCE MODEL.
 func (s *ModelCommand) Traits() Traits { return defines(string(s.Verb) + " MODEL") }
 
 func (*ModelCommand) names() []string { return each("", choices[ModelCommand]("Verb"), " MODEL") }

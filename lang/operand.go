@@ -6,10 +6,10 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Operands: what an expression is made of besides operators. Which form a word begins is seen from the token after it, so that
-// CASE, MAP or DATE stay usable as names.
+// This file reads operands, the parts of an expression between its operators. The token after a word decides which form
+// the word begins, so CASE, MAP and DATE remain usable as names.
 
-// wordOperand takes an operand that begins with an unquoted word.
+// wordOperand reads an operand that begins with an unquoted word.
 func (r *reader) wordOperand(t *lexer.Token) sized {
 	at := At{position(t.Pos)}
 	after := r.peek2()
@@ -65,11 +65,12 @@ func (r *reader) wordOperand(t *lexer.Token) sized {
 	return r.reference(t)
 }
 
-// neverCalled are the reserved words that are no function even before a bracket, as LEFT(x, 2) is one.
-var neverCalled = []string{"SELECT", "FROM", "WHERE", "GROUP", "HAVING", "WITHIN", "ON", "JOIN", "WHEN", "THEN", "ELSE", "END", "AND",
-	"OR", "IN", "BETWEEN", "LIKE", "IS", "AS", "UNION", "ORDER", "INTO", "CREATE", "DISTINCT"}
+// neverCalled lists the reserved words that cannot be functions, even before a bracket. LEFT(x, 2), by contrast,
+// is a call.
+var neverCalled = []string{"SELECT", "FROM", "WHERE", "GROUP", "HAVING", "WITHIN", "ON", "JOIN", "WHEN", "THEN", "ELSE",
+	"END", "AND", "OR", "IN", "BETWEEN", "LIKE", "IS", "AS", "UNION", "ORDER", "INTO", "CREATE", "DISTINCT"}
 
-// intervalLiteral takes INTERVAL 5 MINUTES or INTERVAL '5' MINUTE.
+// intervalLiteral reads INTERVAL 5 MINUTES or INTERVAL '5' MINUTE.
 func (r *reader) intervalLiteral(at At) sized {
 	r.next()
 	if t := r.peek(); t.Type == text {
@@ -93,7 +94,7 @@ func (r *reader) intervalLiteral(at At) sized {
 	return sized{i, 1}
 }
 
-// reference takes name, source.name, source.*, m$2 or a call. ML.F is read as the function ML_F.
+// reference reads name, source.name, source.*, m$2 or a call. ML.F becomes the function ML_F.
 func (r *reader) reference(t *lexer.Token) sized {
 	at := At{position(t.Pos)}
 	first := nameOf(r.next())
@@ -118,7 +119,7 @@ func (r *reader) reference(t *lexer.Token) sized {
 	return sized{&Ident{at, nil, first}, 1}
 }
 
-// star takes what may follow a *: EXCEPT (name, ..).
+// star reads the optional EXCEPT (name, ..) after a *.
 func (r *reader) star(at At, source *Name) *Star {
 	s := &Star{At: at, Source: source}
 	if isWord(r.peek(), "EXCEPT") && isOp(r.peek2(), "(") {
@@ -130,7 +131,7 @@ func (r *reader) star(at At, source *Name) *Star {
 	return s
 }
 
-// names takes one or more names parted by commas.
+// names reads one or more names, separated by commas.
 func (r *reader) names() []Name {
 	out := []Name{r.name()}
 	for r.op(",") {
@@ -139,7 +140,7 @@ func (r *reader) names() []Name {
 	return out
 }
 
-// parenthesis takes (expr) or the lambda (x, y) => expr.
+// parenthesis reads (expr) or the lambda (x, y) => expr.
 func (r *reader) parenthesis(t *lexer.Token) sized {
 	r.next()
 	here := r.lex.MakeCheckpoint()
@@ -149,7 +150,7 @@ func (r *reader) parenthesis(t *lexer.Token) sized {
 	}
 	r.lex.LoadCheckpoint(here)
 	if isWord(r.peek(), "SELECT") {
-		r.fail(r.peek(), "SQ1001", "a query cannot stand inside an expression", "", "join with it, or put it in FROM (..)")
+		r.fail(r.peek(), "SQ1001", "an expression cannot contain a query", "", "join with it, or put it in FROM (..)")
 	}
 	table := r.table
 	r.table = false
@@ -159,7 +160,8 @@ func (r *reader) parenthesis(t *lexer.Token) sized {
 	return e
 }
 
-// params takes the rest of a lambda's head, x, y) =>, if that is what follows; else it leaves the place undefined.
+// params reads the rest of a lambda's head: x, y) =>. If the next tokens are different, it returns false, and the
+// caller must reset the lexer.
 func (r *reader) params() (out []Name, ok bool) {
 	if !isName(r.peek()) {
 		return nil, false
@@ -174,7 +176,7 @@ func (r *reader) params() (out []Name, ok bool) {
 	return out, r.op(")") && r.op("=>")
 }
 
-// lambda takes x => body.
+// lambda reads x => body.
 func (r *reader) lambda(t *lexer.Token) sized {
 	x := r.name()
 	r.wantOp("=>")
@@ -182,7 +184,7 @@ func (r *reader) lambda(t *lexer.Token) sized {
 	return r.node(t, &Lambda{At{position(t.Pos)}, []Name{x}, body.Expr}, body)
 }
 
-// caseOf takes CASE .. END. A bare word CASE before what cannot go on a CASE is a name.
+// caseOf reads CASE .. END.
 func (r *reader) caseOf(t *lexer.Token) sized {
 	r.next()
 	c := &Case{At: At{position(t.Pos)}}
@@ -212,7 +214,7 @@ func (r *reader) caseOf(t *lexer.Token) sized {
 	return r.node(t, c, parts...)
 }
 
-// cast takes CAST(x AS type).
+// cast reads CAST(x AS type).
 func (r *reader) cast(t *lexer.Token) sized {
 	r.next()
 	r.wantOp("(")
@@ -223,7 +225,7 @@ func (r *reader) cast(t *lexer.Token) sized {
 	return r.node(t, &Cast{At{position(t.Pos)}, x.Expr, typ}, x)
 }
 
-// array takes ARRAY[a, b].
+// array reads ARRAY[a, b].
 func (r *reader) array(t *lexer.Token) sized {
 	r.next()
 	r.wantOp("[")
@@ -232,7 +234,7 @@ func (r *reader) array(t *lexer.Token) sized {
 	return r.node(t, &ArrayLit{At{position(t.Pos)}, items}, parts...)
 }
 
-// mapOf takes MAP(k := v, ..).
+// mapOf reads MAP(k := v, ..).
 func (r *reader) mapOf(t *lexer.Token) sized {
 	r.next()
 	r.wantOp("(")
@@ -251,7 +253,7 @@ func (r *reader) mapOf(t *lexer.Token) sized {
 	return r.node(t, m, parts...)
 }
 
-// structOf takes STRUCT(name := v, ..).
+// structOf reads STRUCT(name := v, ..).
 func (r *reader) structOf(t *lexer.Token) sized {
 	r.next()
 	r.wantOp("(")

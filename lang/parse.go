@@ -14,7 +14,7 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Option changes how a text is read.
+// Option sets how Parse reads a text.
 type Option func(*options)
 
 type options struct {
@@ -22,12 +22,13 @@ type options struct {
 	variables map[string]string
 }
 
-// File names the text in positions.
+// File sets the name of the text in positions.
 func File(name string) Option { return func(o *options) { o.file = name } }
 
-// Variables gives the values that ${name} stands for. A value is put in as one token: a number, a name, a text in quotes if it is
-// spelled as one, else a text; it can never bring further tokens. Inside a quoted text or name, ${name} is replaced by the value's
-// characters. DEFINE and UNDEFINE of the text itself hold for the statements after them. Names count without case.
+// Variables sets the values of ${name}. A value replaces the variable as one token: a number, a name, or a quoted
+// text if the value is spelled as one; any other value becomes a string literal. A value can never add further
+// tokens. Inside a quoted text or name, the characters of the value replace ${name}. DEFINE and UNDEFINE in the
+// text change the variables for the statements after them. The case of a variable's name does not count.
 func Variables(values map[string]string) Option {
 	return func(o *options) {
 		for name, v := range values {
@@ -36,9 +37,10 @@ func Variables(values map[string]string) Option {
 	}
 }
 
-// Parse reads a text of statements, each ended by a semicolon; the last may do without. It returns every statement that could be
-// read, and beside them, as Errors, what was wrong with the others: at most MaxErrors, reading on after the next semicolon. If
-// the text passes a limit (MaxText, MaxTokens, MaxNesting), it returns that error alone and no statement.
+// Parse reads a text of statements. A semicolon ends each statement; the last may omit it. Parse returns every
+// statement that it could read and, as Errors, the errors of the others. After an error it continues after the
+// next semicolon, up to MaxErrors errors. If the text exceeds a limit (MaxText, MaxTokens, MaxNesting), Parse
+// returns only that error and no statement.
 func Parse(src string, opts ...Option) ([]Statement, error) {
 	o := options{variables: map[string]string{}}
 	for _, opt := range opts {
@@ -65,7 +67,7 @@ func Parse(src string, opts ...Option) ([]Statement, error) {
 	return p.done, nil
 }
 
-// parser turns a scanned text into statements.
+// parser reads a scanned text into statements.
 type parser struct {
 	src    string
 	vars   map[string]string
@@ -112,7 +114,7 @@ func (p *parser) statement(tokens []lexer.Token, start, stop int) {
 	}
 }
 
-// lexical is the first error the scanner found among the tokens.
+// lexical returns the first error that the scanner found among the tokens, or nil.
 func (p *parser) lexical(start, stop int) *Error {
 	for len(p.errs) > 0 && p.errs[0].token < start {
 		p.errs = p.errs[1:]
@@ -128,14 +130,14 @@ func (p *parser) fail(e *Error) {
 	p.failed = append(p.failed, e)
 }
 
-// after is the place just past a token.
+// after returns the position directly after a token.
 func after(t lexer.Token) Pos {
 	pos := t.Pos
 	pos.Advance(t.Value)
 	return position(pos)
 }
 
-// parseTokens reads one statement, which must take all tokens.
+// parseTokens reads one statement, which must consist of all tokens.
 func parseTokens(tokens []lexer.Token, end lexer.Position) (Statement, *Error) {
 	lex, err := lexer.Upgrade(&tokenList{tokens: tokens, end: end})
 	if err != nil {
@@ -160,7 +162,7 @@ func parseTokens(tokens []lexer.Token, end lexer.Position) (Statement, *Error) {
 	return stmt, nil
 }
 
-// translate turns an error of the grammar's machinery into one for the user.
+// translate converts an error of the grammar or of participle to an Error.
 func translate(err error, tokens []lexer.Token, f *form) *Error {
 	var own *syntaxError
 	if errors.As(err, &own) {
@@ -191,8 +193,8 @@ func translate(err error, tokens []lexer.Token, f *form) *Error {
 	return e
 }
 
-// misspelt looks for a keyword that was meant at the error or, because a misspelt keyword passes for an alias, in the word
-// before it. Nil: none is near.
+// misspelt returns an error that suggests a keyword for a misspelt word, or nil if no keyword is near. It tries
+// the word at the error and, because a misspelt keyword can be read as an alias, the word before it.
 func misspelt(e *Error, tokens []lexer.Token, f *form) *Error {
 	if f == nil || e.Code != "SQ1001" || strings.HasPrefix(e.Label, "did you mean") {
 		return nil
@@ -218,7 +220,8 @@ func misspelt(e *Error, tokens []lexer.Token, f *form) *Error {
 	return nil
 }
 
-// expectedBy is what participle's message says was expected: the literals and rules that its list begins with.
+// expectedBy returns the expected tokens that participle's message names: the literals and rules at the start of
+// its list.
 func expectedBy(message string) []string {
 	_, list, ok := strings.Cut(message, " (expected ")
 	if !ok {
@@ -248,7 +251,7 @@ func expectedBy(message string) []string {
 		default:
 			return out
 		}
-		// Only what stands beside a | may also come first.
+		// Only an alternative after a | can also be first.
 		next := strings.IndexByte(list, '|')
 		if next < 0 || strings.ContainsAny(list[:next], ")") {
 			return out
@@ -258,34 +261,36 @@ func expectedBy(message string) []string {
 	return out
 }
 
-// ruleNames says in words what a rule of the grammar reads.
-var ruleNames = map[string]string{"Name": "a name", "Expr": "an expression", "Query": "SELECT", "Select": "SELECT", "Column": "a column",
-	"TypeExpr": "a type", "Setting": "name = value", "Item": "an expression", "Interval": "a length of time", "Count": "a whole number",
-	"Number": "a number", "Text": "a text in quotes", "Relation": "a source", "Source": "a source", "TopicName": "a topic",
-	"ModelName": "a model", "Row": "(", "AddedColumn": "ADD"}
+// ruleNames maps the rules of the grammar to descriptions of the text that they read.
+var ruleNames = map[string]string{"Name": "a name", "Expr": "an expression", "Query": "SELECT", "Select": "SELECT",
+	"Column": "a column", "TypeExpr": "a type", "Setting": "name = value", "Item": "an expression",
+	"Interval": "a length of time", "Count": "a whole number", "Number": "a number", "Text": "a text in quotes",
+	"Relation": "a source", "Source": "a source", "TopicName": "a topic", "ModelName": "a model", "Row": "(",
+	"AddedColumn": "ADD"}
 
 var literals = regexp.MustCompile(`"([A-Z]+)"`)
 
-// grammarOptions are what every grammar of this package is built with. Without lookahead a clause is chosen by its first word, so
-// that an error within it is reported there; where two words are needed, the grammar says so by (?= ..).
+// grammarOptions returns the options of every grammar of this package. Without lookahead, the first word of a
+// clause selects the clause, so an error within a clause is reported at its position. A clause that needs two
+// words has a (?= ..).
 func grammarOptions() []participle.Option {
 	return []participle.Option{participle.Lexer(definition{}), participle.CaseInsensitive("Word"),
 		participle.UseLookahead(0), participle.ParseTypeWith(parseExpr)}
 }
 
-// queryGrammar is the grammar of a query, for rules that hold one.
+// queryGrammar returns the grammar of a query, for rules that contain one.
 var queryGrammar = sync.OnceValue(func() *participle.Parser[Query] {
 	return participle.MustBuild[Query](grammarOptions()...)
 })
 
-// form is one form of statement: how it begins and what reads it. A grammar is built when its form is first met.
+// form is one form of statement: its first words and its reader. Its grammar is built at its first use.
 type form struct {
 	zero     Statement // of the form's type
 	parse    func(*lexer.PeekingLexer) (Statement, error)
 	keywords func() []string
 }
 
-// grammar is a form whose grammar stands in the tags of G.
+// grammar returns a form whose grammar is in the struct tags of G.
 func grammar[G any, P interface {
 	*G
 	Statement
@@ -306,7 +311,8 @@ func grammar[G any, P interface {
 				words[m[1]] = true
 			}
 			if _, query := reflect.TypeFor[G]().FieldByName("Query"); query {
-				for _, w := range strings.Fields("JOIN INNER LEFT RIGHT FULL OUTER SINCE UNTIL PARTITIONS EMIT LIMIT CHANGES") {
+				const clauses = "JOIN INNER LEFT RIGHT FULL OUTER SINCE UNTIL PARTITIONS EMIT LIMIT CHANGES"
+				for _, w := range strings.Fields(clauses) {
 					words[w] = true
 				}
 			}

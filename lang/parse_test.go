@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// statements are every form of statement, and how each is printed. In the file the text after ==> is the printed form where it differs.
+// statements returns every form of statement and its printed form. In the file, ==> precedes the printed form if
+// the two differ.
 func statements(t testing.TB) [][2]string {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join("testdata", "statements.sql"))
@@ -40,7 +41,8 @@ func TestStatements(t *testing.T) {
 			continue
 		}
 		s := stmts[0]
-		if s.Text() != c[0] || s.Number() != 1 || s.Position().Line != 1 || s.Position().Col != 1 || s.End().Offset != len(c[0]) {
+		if s.Text() != c[0] || s.Number() != 1 || s.Position().Line != 1 || s.Position().Col != 1 ||
+			s.End().Offset != len(c[0]) {
 			t.Errorf("%s: place %v to %v, number %d, text %q", c[0], s.Position(), s.End(), s.Number(), s.Text())
 		}
 		if got := Print(s); got != c[1] {
@@ -59,7 +61,8 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// Every prefix of a statement, and every statement with a token left out, gives a statement or a place, never a panic.
+// TestTruncated checks that every prefix of a statement, and every statement without one of its tokens, parses or
+// fails with a position, and never panics.
 func TestTruncated(t *testing.T) {
 	for _, c := range statements(t) {
 		tokens := scan(c[0], "").tokens
@@ -74,7 +77,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// checkErrors parses src and demands of its errors what a user is promised.
+// checkErrors parses src and checks that its errors have all promised properties.
 func checkErrors(t *testing.T, src string) {
 	t.Helper()
 	_, err := Parse(src)
@@ -86,11 +89,13 @@ func checkErrors(t *testing.T, src string) {
 		t.Fatalf("%q: not an Errors: %v", src, err)
 	}
 	for _, e := range errs {
-		if !strings.HasPrefix(e.Code, "SQ1") || e.Stage != StageParse || e.Pos.Line < 1 || e.Pos.Col < 1 || e.Pos.Offset > len(src) || e.Msg == "" {
+		if !strings.HasPrefix(e.Code, "SQ1") || e.Stage != StageParse || e.Pos.Line < 1 || e.Pos.Col < 1 ||
+			e.Pos.Offset > len(src) || e.Msg == "" {
 			t.Errorf("%q: %+v", src, e)
 		}
 		shown := e.Show(src, false)
-		for _, jargon := range []string{"participle", "lang.", "<nil>", "%!", "Expr ", "lexer", "sub-expression", "cannot be read"} {
+		for _, jargon := range []string{"participle", "lang.", "<nil>", "%!", "Expr ", "lexer", "sub-expression",
+			"cannot be read"} {
 			if strings.Contains(strings.SplitN(shown, "\n", 2)[0]+e.Label+e.Hint, jargon) {
 				t.Errorf("%q: jargon %q in %s", src, jargon, shown)
 			}
@@ -105,13 +110,15 @@ func TestSeveral(t *testing.T) {
 		t.Fatal(err, len(stmts))
 	}
 	s := stmts[1]
-	if s.Text() != "SHOW\n TABLES" || s.Number() != 2 || s.Position() != (Pos{"a.sql", 2, 31, 39}) || s.End() != (Pos{"a.sql", 3, 8, 51}) {
+	if s.Text() != "SHOW\n TABLES" || s.Number() != 2 || s.Position() != (Pos{"a.sql", 2, 31, 39}) ||
+		s.End() != (Pos{"a.sql", 3, 8, 51}) {
 		t.Errorf("%q %d %+v %+v", s.Text(), s.Number(), s.Position(), s.End())
 	}
 	if stmts, err = Parse("EXPLAIN  SHOW JOBS ;"); err != nil || stmts[0].(*Explain).Statement.Text() != "SHOW JOBS" {
 		t.Error(err, "an explained statement knows its text")
 	}
-	if stmts, err = Parse("SELECT a FROM s LIMIT b"); err != nil || stmts[0].(*QueryStatement).Query.Tail.Limit.N.Position().Col != 23 {
+	if stmts, err = Parse("SELECT a FROM s LIMIT b"); err != nil ||
+		stmts[0].(*QueryStatement).Query.Tail.Limit.N.Position().Col != 23 {
 		t.Error(err, "a limit that is no number is left to the planner, with its place")
 	}
 	if stmts, err := Parse(" -- nothing\n;;"); err != nil || len(stmts) != 0 {
@@ -131,7 +138,8 @@ func TestRecovery(t *testing.T) {
 	if errs[2].Pos.Col != 67 || errs[2].Pos.Offset != 67 {
 		t.Errorf("a column counts runes: %+v", errs[2].Pos)
 	}
-	if got := errs[1].Error(); got != "SQ1001: the statement is not complete: expected STREAM, TABLE, TYPE or CONNECTOR (1:41)" {
+	want := "SQ1001: the statement is not complete: expected STREAM, TABLE, TYPE or CONNECTOR (1:41)"
+	if got := errs[1].Error(); got != want {
 		t.Error(got)
 	}
 	_, err = Parse(strings.Repeat("SELEC;", 50))
@@ -200,16 +208,19 @@ func TestCarets(t *testing.T) {
 	}
 }
 
-// Any word may be a name where the grammar leaves no doubt.
+// TestWordsAsNames checks that any word may be a name if the grammar is unambiguous.
 func TestWordsAsNames(t *testing.T) {
 	for _, src := range []string{
-		"CREATE STREAM stream (table INT, select INT, key INT KEY, `from` INT, type STRING, date DATE, headers BYTES) WITH (kafka_topic='x')",
-		"SELECT type, date, time, timestamp, key, version, model, left(x, 2), replace(x, 'a', 'b'), s->select FROM stream",
+		"CREATE STREAM stream (table INT, select INT, key INT KEY, `from` INT, " +
+			"type STRING, date DATE, headers BYTES) WITH (kafka_topic='x')",
+		"SELECT type, date, time, timestamp, key, version, model, left(x, 2), " +
+			"replace(x, 'a', 'b'), s->select FROM stream",
 		"SELECT a AS select, b AS from FROM s AS where",
 		"SELECT a since FROM s since WHERE since.a = 1",
 		"SELECT * FROM trips per JOIN cars train WITHIN 1 HOUR ON per.id = train.id",
 		"DESCRIBE model", "DESCRIBE function EXTENDED", "DROP STREAM if", "SELECT map, struct, array, cast FROM s",
-		"SELECT a.b.c FROM s ==>", "SELECT filter(x, y => y > 0), over FROM s", "SELECT 1R, ROUND(v, -1) AS 2R FROM t", "SELECT a@b FROM s@c",
+		"SELECT a.b.c FROM s ==>", "SELECT filter(x, y => y > 0), over FROM s",
+		"SELECT 1R, ROUND(v, -1) AS 2R FROM t", "SELECT a@b FROM s@c",
 	} {
 		src, bad := strings.CutSuffix(src, " ==>")
 		stmts, err := Parse(src)
@@ -226,14 +237,16 @@ func TestWordsAsNames(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
-	vars := Variables(map[string]string{"topic": "sensor", "n": "5", "quote": "it's", "inject": "1; DROP STREAM s", "neg": "'a'"})
+	vars := Variables(map[string]string{"topic": "sensor", "n": "5", "quote": "it's", "inject": "1; DROP STREAM s",
+		"neg": "'a'"})
 	for src, want := range map[string]string{
-		"SELECT * FROM ${topic} LIMIT ${n}":                              "SELECT * FROM sensor LIMIT 5",
-		"SELECT ${quote}, '${quote}', '${', ${neg} FROM s":               "SELECT 'it''s', 'it''s', '${', 'a' FROM s",
-		"SELECT ${inject} FROM s":                                        "SELECT '1; DROP STREAM s' FROM s",
-		"SELECT `x${INJECT}` FROM `a ${TOPIC}`":                          "SELECT `x1; DROP STREAM s` FROM `a sensor`",
-		"DEFINE topic = 'other'; SELECT * FROM ${topic}":                 "SELECT * FROM other",
-		"CREATE STREAM s WITH (kafka_topic='${topic}', partitions=${n})": "CREATE STREAM s WITH (kafka_topic = 'sensor', partitions = 5)",
+		"SELECT * FROM ${topic} LIMIT ${n}":                "SELECT * FROM sensor LIMIT 5",
+		"SELECT ${quote}, '${quote}', '${', ${neg} FROM s": "SELECT 'it''s', 'it''s', '${', 'a' FROM s",
+		"SELECT ${inject} FROM s":                          "SELECT '1; DROP STREAM s' FROM s",
+		"SELECT `x${INJECT}` FROM `a ${TOPIC}`":            "SELECT `x1; DROP STREAM s` FROM `a sensor`",
+		"DEFINE topic = 'other'; SELECT * FROM ${topic}":   "SELECT * FROM other",
+		"CREATE STREAM s WITH (kafka_topic='${topic}', partitions=${n})": "" +
+			"CREATE STREAM s WITH (kafka_topic = 'sensor', partitions = 5)",
 	} {
 		stmts, err := Parse(src, vars)
 		if err != nil {
@@ -244,7 +257,8 @@ func TestVariables(t *testing.T) {
 			t.Errorf("%s: %s, want %s", src, got, want)
 		}
 	}
-	for src, label := range map[string]string{"SELECT ${topc} FROM s": "did you mean TOPIC?", "SELECT '${zzzzz}' FROM s": "", "UNDEFINE topic; SELECT ${topic}": ""} {
+	for src, label := range map[string]string{"SELECT ${topc} FROM s": "did you mean TOPIC?",
+		"SELECT '${zzzzz}' FROM s": "", "UNDEFINE topic; SELECT ${topic}": ""} {
 		_, err := Parse(src, vars)
 		if errs := AsErrors(err); len(errs) != 1 || errs[0].Code != "SQ1009" || errs[0].Label != label {
 			t.Errorf("%s: %v", src, err)

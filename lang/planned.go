@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// planned are the statements that the grammar reads and no engine carries out yet, by name, with what to use instead;
-// "": there is nothing. No other place lists them: a caller that carries statements out calls Planned first.
+// planned maps the names of statements that the grammar reads and that no engine executes yet to an alternative,
+// or to "" if there is none. It is the only list of them: a caller that executes statements calls Planned first.
 var planned = map[string]string{
-	"ALTER STREAM":       "CREATE OR REPLACE STREAM declares a stream anew, with all its columns",
-	"ALTER TABLE":        "CREATE OR REPLACE TABLE declares a table anew, with all its columns",
+	"ALTER STREAM":       "CREATE OR REPLACE STREAM declares a stream again, with all its columns",
+	"ALTER TABLE":        "CREATE OR REPLACE TABLE declares a table again, with all its columns",
 	"ALTER MODEL":        "a query names a version itself: PREDICT(m$2, ..)",
 	"ROLLBACK MODEL":     "DROP MODEL m$n drops one version; a query names a version itself: PREDICT(m$2, ..)",
-	"EXPORT MODEL":       "SHOW MODELS names the topic that keeps a model's versions",
+	"EXPORT MODEL":       "SHOW MODELS names the topic that contains a model's versions",
 	"REPRODUCE MODEL":    "RETRAIN MODEL m SINCE .. UNTIL .. trains from the rows of a span again",
 	"RUN SCRIPT":         "streamql run FILE runs a file, and so does \\i FILE in the shell",
 	"ASSERT TOPIC":       "SHOW TOPICS lists topics; streamql test runs cases with the topics they expect",
@@ -39,12 +39,12 @@ var planned = map[string]string{
 }
 
 const (
-	archives   = "retention_ms in WITH says how long a topic keeps its records"
-	connectors = "CREATE STREAM .. WITH (connector='files') reads files; Kafka Connect is asked through its own interface"
+	archives   = "retention_ms in WITH sets how long a topic keeps its records"
+	connectors = "CREATE STREAM .. WITH (connector='files') reads files; manage Kafka Connect through its own interface"
 )
 
-// Planned is the refusal of a statement that can be read and not yet carried out, or of one within an EXPLAIN: SQ3001,
-// at the statement. Nil: it is carried out.
+// Planned returns the error SQ3001, at the position of the statement, if the statement, or the statement that an
+// EXPLAIN contains, can be read and not be executed yet. It returns nil for every other statement.
 func Planned(st Statement) error {
 	if x, ok := st.(*Explain); ok && x.Statement != nil {
 		st = x.Statement

@@ -8,14 +8,14 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Expressions are read by operator precedence (Pratt, "Top down operator precedence", 1973): one loop climbs over the infix
-// operators and recurses only for right operands that bind tighter. MaxDepth bounds the tree that comes out, so that whoever
-// walks it may recurse.
+// This file reads expressions by operator precedence (Pratt, "Top down operator precedence", 1973). One loop
+// climbs over the infix operators and recurses only for right operands that bind tighter. MaxDepth bounds the
+// tree, so code that walks the tree may recurse.
 
-// MaxDepth is the height of the largest expression. A chain a OR b OR .. of n terms has height n.
+// MaxDepth is the maximum height of an expression. A chain a OR b OR .. of n terms has height n.
 const MaxDepth = 1_024
 
-// The precedences, loosest first. || binds looser than + and -, as in ksqlDB and PostgreSQL.
+// The precedences, in ascending order. || binds looser than + and -, as in ksqlDB and PostgreSQL.
 const (
 	precLambda = iota
 	precOr
@@ -29,12 +29,14 @@ const (
 	precPostfix
 )
 
-var binary = map[string]int{"||": precConcat, "+": precSum, "-": precSum, "*": precProduct, "/": precProduct, "%": precProduct,
-	"=": precCompare, "<>": precCompare, "!=": precCompare, "<": precCompare, "<=": precCompare, ">": precCompare, ">=": precCompare}
+var binary = map[string]int{"||": precConcat, "+": precSum, "-": precSum, "*": precProduct, "/": precProduct,
+	"%": precProduct, "=": precCompare, "<>": precCompare, "!=": precCompare, "<": precCompare, "<=": precCompare,
+	">": precCompare, ">=": precCompare}
 
-// reserved are the words that never begin an operand, because they begin or part clauses. Quoted, they are names.
-var reserved = wordSet(`SELECT FROM WHERE GROUP HAVING WITHIN ON JOIN INNER LEFT RIGHT FULL OUTER CROSS WHEN THEN ELSE END AND OR
-	IN BETWEEN LIKE IS AS UNION ORDER LIMIT EMIT INTO CREATE INSERT WINDOW DISTINCT`)
+// reserved contains the words that never begin an operand, because they begin or separate clauses. In quotes they
+// are names.
+var reserved = wordSet(`SELECT FROM WHERE GROUP HAVING WITHIN ON JOIN INNER LEFT RIGHT FULL OUTER CROSS WHEN THEN ELSE
+	END AND OR IN BETWEEN LIKE IS AS UNION ORDER LIMIT EMIT INTO CREATE INSERT WINDOW DISTINCT`)
 
 func wordSet(s string) map[string]bool {
 	set := map[string]bool{}
@@ -44,7 +46,7 @@ func wordSet(s string) map[string]bool {
 	return set
 }
 
-// in says that t is an unquoted word of set.
+// in reports whether t is an unquoted word of set.
 func in(t *lexer.Token, set map[string]bool) bool {
 	if t.Type != word || len(t.Value) > 16 {
 		return false
@@ -52,7 +54,7 @@ func in(t *lexer.Token, set map[string]bool) bool {
 	return set[t.Value] || set[strings.ToUpper(t.Value)]
 }
 
-// parseExpr is the grammar's rule for Expr.
+// parseExpr reads an Expr for the grammar.
 func parseExpr(lex *lexer.PeekingLexer) (Expr, error) {
 	r := reader{lex: lex}
 	e := r.expr()
@@ -65,22 +67,24 @@ type sized struct {
 	height int
 }
 
-// expr takes a whole expression.
+// expr reads a whole expression.
 func (r *reader) expr() Expr { return r.climb(precLambda).Expr }
 
-// node is e with the height of its tallest part and one more. A tree too high is an error at t.
+// node returns e with a height that is one more than the height of its tallest part. If the tree is too high, it
+// sets an error at t.
 func (r *reader) node(t *lexer.Token, e Expr, parts ...sized) sized {
 	h := 0
 	for _, p := range parts {
 		h = max(h, p.height)
 	}
 	if h >= MaxDepth {
-		r.fail(t, "SQ1008", fmt.Sprintf("the expression is more than %d operations deep", MaxDepth), "", "use IN (..) for many alternatives, or split it over several streams")
+		r.fail(t, "SQ1008", fmt.Sprintf("the expression is more than %d operations deep", MaxDepth), "",
+			"use IN (..) for many alternatives, or split it over several streams")
 	}
 	return sized{e, h + 1}
 }
 
-// climb takes an expression whose infix operators all bind at least as tight as least.
+// climb reads an expression whose infix operators all have at least the precedence least.
 func (r *reader) climb(least int) sized {
 	r.depth++
 	defer func() { r.depth-- }()
@@ -97,7 +101,8 @@ func (r *reader) climb(least int) sized {
 		}
 		if prec == precCompare {
 			if compared {
-				r.fail(t, "SQ1001", "comparisons do not chain", "second comparison", "write (a = b) = c, or a = b AND b = c")
+				r.fail(t, "SQ1001", "comparisons do not chain", "second comparison",
+					"write (a = b) = c, or a = b AND b = c")
 			}
 			compared = true
 		} else if prec < precCompare {
@@ -108,7 +113,7 @@ func (r *reader) climb(least int) sized {
 	return left
 }
 
-// infix is the precedence of t as an infix operator, 0 if it is none.
+// infix returns the precedence of t as an infix operator, or 0 if t is not an infix operator.
 func (r *reader) infix(t *lexer.Token) int {
 	switch t.Type {
 	case operator:
@@ -142,7 +147,7 @@ func (r *reader) infix(t *lexer.Token) int {
 	return 0
 }
 
-// apply takes the operator t and its right side.
+// apply reads the operator t and its right operand.
 func (r *reader) apply(left sized, t *lexer.Token, prec int) sized {
 	at := At{}
 	if left.Expr != nil {
@@ -160,7 +165,7 @@ func (r *reader) apply(left sized, t *lexer.Token, prec int) sized {
 	return r.node(t, &Binary{at, op, position(t.Pos), left.Expr, right.Expr}, left, right)
 }
 
-// predicate takes [NOT] IN, LIKE and BETWEEN, and IS.
+// predicate reads [NOT] IN, LIKE and BETWEEN, and IS.
 func (r *reader) predicate(left sized, at At) sized {
 	t := r.peek()
 	if r.word("IS") {
@@ -200,7 +205,8 @@ func (r *reader) predicate(left sized, at At) sized {
 	return r.node(t, &Between{at, not, left.Expr, lo.Expr, hi.Expr}, left, lo, hi)
 }
 
-// list takes expressions parted by commas up to the closing bracket, which stays; none if it is next.
+// list reads expressions separated by commas, up to the closing bracket end, which it does not consume. The list
+// may be empty.
 func (r *reader) list(end string) (out []Expr, parts []sized) {
 	if isOp(r.peek(), end) {
 		return nil, nil
@@ -215,7 +221,8 @@ func (r *reader) list(end string) (out []Expr, parts []sized) {
 	return out, parts
 }
 
-// prefix takes prefix operators and the operand after them. NOT is one only where its operand may be a comparison.
+// prefix reads prefix operators and the operand after them. NOT is an operator only if its operand may be a
+// comparison.
 func (r *reader) prefix(least int) sized {
 	t := r.peek()
 	switch {
@@ -231,7 +238,7 @@ func (r *reader) prefix(least int) sized {
 	return r.postfix(r.primary())
 }
 
-// postfix takes x[i], x->f and x->*, as many as follow.
+// postfix reads x[i], x->f and x->*, as many as follow.
 func (r *reader) postfix(x sized) sized {
 	for r.err == nil && x.Expr != nil {
 		t := r.peek()
@@ -253,7 +260,7 @@ func (r *reader) postfix(x sized) sized {
 	return x
 }
 
-// primary takes one operand.
+// primary reads one operand.
 func (r *reader) primary() sized {
 	t := r.peek()
 	at := At{position(t.Pos)}

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// PrintExpr is the expression as text, with only the parentheses it needs.
+// PrintExpr returns the expression as text, with necessary parentheses only.
 func PrintExpr(e Expr) string {
 	var p printer
 	p.expr(e, precLambda)
 	return p.b.String()
 }
 
-// String is the type as text.
+// String returns the type as text.
 func (t *TypeExpr) String() string {
 	var p printer
 	p.typeExpr(t)
@@ -65,7 +65,7 @@ func (p *printer) names(ns []Name) { p.each(len(ns), func(i int) { p.name(ns[i])
 
 func (p *printer) list(es []Expr) { p.each(len(es), func(i int) { p.expr(es[i], precLambda) }) }
 
-// precedence is how tight an expression binds as a whole.
+// precedence returns the precedence of the outermost operator of an expression.
 func precedence(e Expr) int {
 	switch e := e.(type) {
 	case *Lambda:
@@ -89,7 +89,7 @@ func precedence(e Expr) int {
 	return precPostfix
 }
 
-// expr prints e, in parentheses if it binds looser than least.
+// expr prints e, in parentheses if its precedence is lower than least.
 func (p *printer) expr(e Expr, least int) {
 	if precedence(e) < least {
 		p.add("(")
@@ -132,7 +132,8 @@ func (p *printer) expr(e Expr, least int) {
 	}
 }
 
-// operation prints operators. Comparisons do not chain, so both their sides bind tighter.
+// operation prints an operator and its operands. Comparisons do not chain, so both of their operands need a higher
+// precedence.
 func (p *printer) operation(e Expr) {
 	side := func(x Expr) { p.expr(x, precCompare+1) }
 	not := func(n bool) string {
@@ -187,7 +188,7 @@ func (p *printer) operation(e Expr) {
 	}
 }
 
-// compound prints what encloses its parts.
+// compound prints an expression that encloses its parts.
 func (p *printer) compound(e Expr) {
 	switch e := e.(type) {
 	case *Case:

@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// The printer of statements serves the tests alone: what is printed and read again must be the same tree. SHOW CREATE shows a statement as
-// its author wrote it.
+// Only the tests use the printer of statements: a printed statement must parse to the same tree. SHOW CREATE shows the
+// original text of a statement.
 
-// Print is the statement as text, on one line and without comments: keywords in capitals, names as written, quoted where they
-// were. Parsing it again gives a tree Equal to the statement.
+// Print returns the statement as text, on one line and without comments: keywords in capitals, names as written,
+// quoted if they were quoted. The text parses to a tree Equal to the statement.
 func Print(s Statement) string {
 	var p printer
 	p.statement(s)

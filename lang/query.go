@@ -1,19 +1,19 @@
 package lang
 
-// QueryStatement is a query that stands alone: a push query with EMIT, else a pull query.
+// QueryStatement is a query as a statement: a push query if it has EMIT, otherwise a pull query.
 type QueryStatement struct {
 	Origin
 	Query *Query `parser:"@@"`
 }
 
-// Traits are those of SELECT, which is bounded by its text if it has LIMIT.
+// Traits returns the traits of SELECT. Its text bounds it if it has LIMIT.
 func (s *QueryStatement) Traits() Traits {
 	return Traits{Name: "SELECT", Rows: true, Plan: true, Bounded: s.Query.Tail.Limit != nil}
 }
 
 func (*QueryStatement) names() []string { return []string{"SELECT", "WITH"} }
 
-// Query is a SELECT, or several joined by UNION, with what holds for the whole.
+// Query is a SELECT, or several joined by UNION, with the clauses of the whole query.
 type Query struct {
 	At
 	With    []*CTE   `parser:"('WITH' @@ (',' @@)*)?"`
@@ -29,13 +29,13 @@ type Tail struct {
 	Limit *Limit
 }
 
-// Emit says which changes a query gives. Mode is CHANGES or FINAL.
+// Emit selects the changes that a query returns. Mode is CHANGES or FINAL.
 type Emit struct {
 	At
 	Mode string
 }
 
-// Limit is LIMIT n: a whole *Number, a *Param, or another expression, which is for the planner to refuse.
+// Limit is LIMIT n. N is a whole *Number, a *Param, or another expression, which the planner refuses.
 type Limit struct {
 	At
 	N Expr
@@ -48,14 +48,14 @@ type CTE struct {
 	Query *Query `parser:"'(' @@ ')'"`
 }
 
-// Union is one more SELECT of a query: UNION [ALL] select. Without All equal rows are merged.
+// Union is one more SELECT of a query: UNION [ALL] select. Without ALL, equal rows are merged.
 type Union struct {
 	At
 	All    bool    `parser:"'UNION' @'ALL'?"`
 	Select *Select `parser:"@@"`
 }
 
-// Select is one SELECT without what holds for the whole query.
+// Select is one SELECT, without the clauses of the whole query.
 type Select struct {
 	At
 	Distinct    bool        `parser:"'SELECT' @'DISTINCT'?"`
@@ -70,14 +70,15 @@ type Select struct {
 	Having      Expr        `parser:"('HAVING' @@)?"`
 }
 
-// Item is one column of a SELECT: an expression (a *Star for * and src.*, a *Field with Star for x->*) and the name given to it.
+// Item is one column of a SELECT: an expression (a *Star for * and src.*, a *Field with Star for x->*) and its
+// alias.
 type Item struct {
 	At
 	Expr  Expr
 	Alias *Name // nil if none is given
 }
 
-// Grouping is the list of GROUP BY or PARTITION BY, with or without parentheses around it.
+// Grouping is the list of GROUP BY or PARTITION BY, with or without parentheses.
 type Grouping struct {
 	At
 	By []Expr
@@ -91,8 +92,8 @@ type Order struct {
 	Nulls string
 }
 
-// Relation is what a query reads: exactly one of Source (a stream, a table, a model, streamql.<what>), Call (a table function)
-// and Query is set.
+// Relation is a relation in FROM. Exactly one of Source (a stream, a table, a model, streamql.<name>), Call (a
+// table function) and Query is set.
 type Relation struct {
 	At
 	Query  *Query  `parser:"( '(' @@ ')'"`
@@ -109,12 +110,13 @@ type Source struct {
 	Name   Name
 }
 
-// Alias is a name given with or without AS. Words that begin a clause need AS.
+// Alias is an alias, with or without AS. Words that begin a clause need AS.
 type Alias struct {
 	Name
 }
 
-// Scan is how much of a source is read: PARTITIONS (0, 3..5) SINCE point UNTIL point ON GAP FAIL|SKIP. All of it is optional.
+// Scan bounds the records that are read from a source: PARTITIONS (0, 3..5) SINCE point UNTIL point ON GAP
+// FAIL|SKIP. Each clause is optional.
 type Scan struct {
 	At
 	Partitions []PartitionRange
@@ -123,19 +125,20 @@ type Scan struct {
 	OnGap      string // FAIL, SKIP or empty
 }
 
-// Empty says that no scan clause was written.
+// Empty reports whether the scan has no clause.
 func (s *Scan) Empty() bool {
 	return len(s.Partitions) == 0 && s.Since == nil && s.Until == nil && s.OnGap == ""
 }
 
-// PartitionRange is a partition or a range of them, both ends included.
+// PartitionRange is a partition or a range of partitions, including both ends.
 type PartitionRange struct {
 	At
 	From, To int
 }
 
-// Point is a place in a log. Kind is EARLIEST, LATEST, NOW, OFFSET (N), TIMESTAMP (Value, a *Text or *Param; a bare text is one
-// too) or AGO (Value, an *Interval); PARAM is $n, whose meaning its value gives.
+// Point is a position in a topic. Kind is EARLIEST, LATEST, NOW, OFFSET (with N), TIMESTAMP (with Value, a *Text
+// or *Param; a bare text is a TIMESTAMP, too) or AGO (with Value, an *Interval), or PARAM for $n. The value of a
+// parameter decides its meaning.
 type Point struct {
 	At
 	Kind  string
@@ -143,15 +146,15 @@ type Point struct {
 	Value Expr
 }
 
-// JoinType is how rows without a partner are treated.
+// JoinType decides which rows without a partner a join returns.
 type JoinType string
 
-// The joins. INNER is implied by a bare JOIN, OUTER by LEFT, RIGHT and FULL.
+// The joins. A bare JOIN is INNER; LEFT, RIGHT and FULL may omit OUTER.
 const (
-	InnerJoin JoinType = "INNER"
-	LeftJoin  JoinType = "LEFT"
-	RightJoin JoinType = "RIGHT"
-	FullJoin  JoinType = "FULL"
+	InnerJoin JoinType = "INNER" // InnerJoin returns no row without a partner
+	LeftJoin  JoinType = "LEFT"  // LeftJoin returns all rows of the left relation
+	RightJoin JoinType = "RIGHT" // RightJoin returns all rows of the right relation
+	FullJoin  JoinType = "FULL"  // FullJoin returns all rows of both relations
 )
 
 // Join is one more relation of a query.
@@ -163,7 +166,7 @@ type Join struct {
 	On     Expr      `parser:"'ON' @@"`
 }
 
-// Within is WITHIN t, where Before equals After, or WITHIN (before, after), with GRACE PERIOD t.
+// Within is WITHIN t, where Before equals After, or WITHIN (before, after), each with an optional GRACE PERIOD t.
 type Within struct {
 	At
 	Before *Interval
@@ -171,7 +174,7 @@ type Within struct {
 	Grace  *Interval // nil if absent
 }
 
-// VersionUse is USING VERSION ..: the version meant by every model reference of the query that names none.
+// VersionUse is USING VERSION ..: the version for every model reference of the query without a version.
 type VersionUse struct {
 	At
 	Version VersionRef
@@ -182,12 +185,12 @@ type WindowKind string
 
 // The kinds of window.
 const (
-	Tumbling WindowKind = "TUMBLING"
-	Hopping  WindowKind = "HOPPING"
-	Session  WindowKind = "SESSION"
+	Tumbling WindowKind = "TUMBLING" // Tumbling windows follow one another without gap or overlap
+	Hopping  WindowKind = "HOPPING"  // Hopping windows overlap: one begins after each Advance
+	Session  WindowKind = "SESSION"  // Session windows end after a gap without rows
 )
 
-// Window is WINDOW kind (..). Size is the gap of a session.
+// Window is WINDOW kind (..). The Size of a session window is its gap.
 type Window struct {
 	At
 	Kind      WindowKind

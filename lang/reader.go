@@ -10,8 +10,8 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// reader is what the hand-written rules of the grammar read tokens through. Its first error sticks: from then on it shows the end
-// of the text, so a rule may go on without asking and its caller asks once, by result.
+// reader reads tokens for the hand-written rules of the grammar. It keeps its first error and from then on returns
+// EOF tokens. A rule therefore need not check for errors between its steps; its caller checks once, with result.
 type reader struct {
 	lex   *lexer.PeekingLexer
 	err   *Error
@@ -19,17 +19,22 @@ type reader struct {
 	table bool // reading the arguments of a table function, where name => value is an argument by name
 }
 
-// syntaxError carries an Error through participle.
+// syntaxError is an Error in the form that participle passes through. It implements participle.Error.
 type syntaxError struct{ err *Error }
 
-func (s *syntaxError) Error() string   { return s.err.Error() }
+// Error returns the text of the Error.
+func (s *syntaxError) Error() string { return s.err.Error() }
+
+// Message returns the message without code and position.
 func (s *syntaxError) Message() string { return s.err.Msg }
+
+// Position returns the position of the Error.
 func (s *syntaxError) Position() lexer.Position {
 	p := s.err.Pos
 	return lexer.Position{Filename: p.File, Offset: p.Offset, Line: p.Line, Column: p.Col}
 }
 
-// result is the reader's error for participle.
+// result returns the reader's error for participle, or nil.
 func (r *reader) result() error {
 	if r.err == nil {
 		return nil
@@ -37,6 +42,7 @@ func (r *reader) result() error {
 	return &syntaxError{r.err}
 }
 
+// stuck is the next token of a reader with an error.
 var stuck = lexer.Token{Type: lexer.EOF}
 
 func (r *reader) peek() *lexer.Token {
@@ -46,7 +52,7 @@ func (r *reader) peek() *lexer.Token {
 	return r.lex.Peek()
 }
 
-// peek2 is the token after the next.
+// peek2 returns the token after the next one and consumes nothing.
 func (r *reader) peek2() *lexer.Token {
 	if r.err != nil {
 		return &stuck
@@ -65,7 +71,7 @@ func (r *reader) next() *lexer.Token {
 	return r.lex.Next()
 }
 
-// here is the place of the next token.
+// here returns the position of the next token.
 func (r *reader) here() At { return At{position(r.peek().Pos)} }
 
 func isWord(t *lexer.Token, w string) bool { return t.Type == word && strings.EqualFold(t.Value, w) }
@@ -76,7 +82,7 @@ func isAnyWord(t *lexer.Token, words []string) bool {
 
 func isOp(t *lexer.Token, op string) bool { return t.Type == operator && t.Value == op }
 
-// word takes w if it is next.
+// word reads the word w if it is next, and reports whether it was.
 func (r *reader) word(w string) bool {
 	if !isWord(r.peek(), w) {
 		return false
@@ -85,7 +91,7 @@ func (r *reader) word(w string) bool {
 	return true
 }
 
-// op takes an operator if it is next.
+// op reads the operator if it is next, and reports whether it was.
 func (r *reader) op(op string) bool {
 	if !isOp(r.peek(), op) {
 		return false
@@ -94,21 +100,21 @@ func (r *reader) op(op string) bool {
 	return true
 }
 
-// want takes w, which must be next.
+// want reads the word w, which must be next.
 func (r *reader) want(w string) {
 	if !r.word(w) {
 		r.unexpected(w)
 	}
 }
 
-// wantOp takes an operator, which must be next.
+// wantOp reads the operator, which must be next.
 func (r *reader) wantOp(op string) {
 	if !r.op(op) {
 		r.unexpected(op)
 	}
 }
 
-// oneOf takes one of words, which must be next, and returns it in capitals.
+// oneOf reads one of words, which must be next, and returns it in capitals.
 func (r *reader) oneOf(words ...string) Keyword {
 	if t := r.peek(); isAnyWord(t, words) {
 		return Keyword(strings.ToUpper(r.next().Value))
@@ -117,22 +123,23 @@ func (r *reader) oneOf(words ...string) Keyword {
 	return ""
 }
 
-// unexpected says that one of expected was needed where the next token stands.
+// unexpected sets an error at the next token, where one of expected was required.
 func (r *reader) unexpected(expected ...string) {
 	if r.err == nil {
 		r.err = unexpected(r.lex.Peek(), expected)
 	}
 }
 
-// fail says what is wrong with token t.
+// fail sets an error at token t, unless there is an earlier error.
 func (r *reader) fail(t *lexer.Token, code, msg, label, hint string) {
 	if r.err == nil {
-		r.err = &Error{Code: code, Stage: StageParse, Pos: position(t.Pos), Len: utf8.RuneCountInString(t.Value), Msg: msg, Label: label, Hint: hint}
+		r.err = &Error{Code: code, Stage: StageParse, Pos: position(t.Pos), Len: utf8.RuneCountInString(t.Value),
+			Msg: msg, Label: label, Hint: hint}
 	}
 }
 
-// unexpected is the error of a token that none of expected is. Expected words are keywords, operators or, in lower case,
-// descriptions such as "a name".
+// unexpected returns the error of a token where one of expected was required. An expected token is a keyword, an
+// operator or, in lower case, a description such as "a name".
 func unexpected(t *lexer.Token, expected []string) *Error {
 	e := &Error{Code: "SQ1001", Stage: StageParse, Pos: position(t.Pos), Len: utf8.RuneCountInString(t.Value)}
 	e.Msg = "unexpected " + describe(t)
@@ -161,7 +168,7 @@ func keywordsOf(expected []string) []string {
 	return words
 }
 
-// describe names a token for a message.
+// describe returns the name of a token for a message.
 func describe(t *lexer.Token) string {
 	switch t.Type {
 	case lexer.EOF:
@@ -178,7 +185,7 @@ func describe(t *lexer.Token) string {
 	return strconv.Quote(shorten(t.Value))
 }
 
-// expectation lists what could have stood somewhere: at most six things, the last after "or".
+// expectation returns the list of expected tokens as text: at most six, the last after "or".
 func expectation(list []string) string {
 	list = slices.Clone(list)
 	for i, e := range list {
@@ -198,12 +205,12 @@ func expectation(list []string) string {
 	return strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
 }
 
-// adjacent says that b follows a without a gap.
+// adjacent reports whether b follows a without a gap.
 func adjacent(a, b *lexer.Token) bool {
 	return a.Pos.Offset+len(a.Value) == b.Pos.Offset
 }
 
-// nameOf is a word or a quoted token as a Name.
+// nameOf returns a word or a quoted token as a Name.
 func nameOf(t *lexer.Token) Name {
 	n := Name{At: At{position(t.Pos)}, Text: t.Value}
 	if t.Type == quoted {
@@ -214,7 +221,7 @@ func nameOf(t *lexer.Token) Name {
 
 func isName(t *lexer.Token) bool { return t.Type == word || t.Type == quoted }
 
-// name takes a name; any word will do.
+// name reads a name, which may be any word.
 func (r *reader) name() Name {
 	if t := r.peek(); isName(t) {
 		return nameOf(r.next())
@@ -223,7 +230,7 @@ func (r *reader) name() Name {
 	return Name{}
 }
 
-// literal takes a text.
+// literal reads a string literal.
 func (r *reader) literal() *Text {
 	if t := r.peek(); t.Type == text {
 		r.next()
@@ -233,7 +240,7 @@ func (r *reader) literal() *Text {
 	return nil
 }
 
-// number takes a number as written.
+// number reads a number as written.
 func (r *reader) number() *Number {
 	if t := r.peek(); t.Type == number {
 		r.next()
@@ -243,7 +250,7 @@ func (r *reader) number() *Number {
 	return nil
 }
 
-// count takes a whole number of at most most.
+// count reads a whole number from 0 to most.
 func (r *reader) count(most int64) int64 {
 	t := r.peek()
 	if t.Type != number {
@@ -259,10 +266,10 @@ func (r *reader) count(most int64) int64 {
 	return n
 }
 
-// units are the units of time, singular. Each may be written with an S.
+// units lists the units of time in the singular. The plural adds an S.
 var units = []string{"MILLISECOND", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK", "MONTH", "YEAR"}
 
-// unitOf is the unit that t names, or empty.
+// unitOf returns the unit that t names, or "".
 func unitOf(t *lexer.Token) string {
 	if t.Type != word || len(t.Value) > 12 {
 		return ""
@@ -274,7 +281,7 @@ func unitOf(t *lexer.Token) string {
 	return ""
 }
 
-// interval takes a length of time: 5 MINUTES.
+// interval reads an interval such as 5 MINUTES.
 func (r *reader) interval() *Interval {
 	at := r.here()
 	n := r.number()
@@ -298,7 +305,7 @@ func (r *reader) interval() *Interval {
 	return &Interval{at, n.Text, unit}
 }
 
-// versionTail takes what may follow a model's name without a gap, m$2, and splits m@alias.
+// versionTail reads the version directly after a model's name, m$2, or splits m@alias into name and alias.
 func (r *reader) versionTail(n *Name, t *lexer.Token) VersionRef {
 	if p := r.peek(); p.Type == param && adjacent(t, p) {
 		return VersionRef{Number: r.paramNumber()}
@@ -311,7 +318,7 @@ func (r *reader) versionTail(n *Name, t *lexer.Token) VersionRef {
 	return VersionRef{}
 }
 
-// paramNumber takes $n and returns n, from 1.
+// paramNumber reads $n and returns n, which counts from 1.
 func (r *reader) paramNumber() int {
 	t := r.next()
 	n, err := strconv.Atoi(strings.TrimPrefix(t.Value, "$"))
@@ -321,7 +328,7 @@ func (r *reader) paramNumber() int {
 	return n
 }
 
-// version takes what follows VERSION: DEFAULT, LATEST, n or AS OF ROWTIME.
+// version reads the version after the word VERSION: DEFAULT, LATEST, n or AS OF ROWTIME.
 func (r *reader) version() VersionRef {
 	switch t := r.peek(); {
 	case t.Type == number:

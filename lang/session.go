@@ -9,7 +9,7 @@ type Set struct {
 	Value Expr  `parser:"'=' @@"`
 }
 
-// Traits are those of SET.
+// Traits returns the traits of SET.
 func (*Set) Traits() Traits { return sets("SET") }
 
 func (*Set) names() []string { return []string{"SET"} }
@@ -20,22 +20,22 @@ type Unset struct {
 	Key *Text `parser:"'UNSET' @@"`
 }
 
-// Traits are those of UNSET.
+// Traits returns the traits of UNSET.
 func (*Unset) Traits() Traits { return sets("UNSET") }
 
 func (*Unset) names() []string { return []string{"UNSET"} }
 
-// Define is DEFINE name = 'value': a variable, for the statements after it.
+// Define is DEFINE name = 'value'. It sets a variable for the statements after it.
 type Define struct {
 	Origin
 	Name  Name  `parser:"'DEFINE' @@"`
 	Value *Text `parser:"'=' @@"`
 }
 
-// Traits are those of DEFINE.
+// Traits returns the traits of DEFINE.
 func (*Define) Traits() Traits { return sets("DEFINE") }
 
-// vary makes the variable one of the statements after it.
+// vary sets the variable for the statements after this one.
 func (s *Define) vary(variables map[string]string) {
 	variables[strings.ToUpper(s.Name.Text)] = s.Value.Value
 }
@@ -48,10 +48,10 @@ type Undefine struct {
 	Name Name `parser:"'UNDEFINE' @@"`
 }
 
-// Traits are those of UNDEFINE.
+// Traits returns the traits of UNDEFINE.
 func (*Undefine) Traits() Traits { return sets("UNDEFINE") }
 
-// vary ends the variable for the statements after it.
+// vary removes the variable for the statements after this one.
 func (s *Undefine) vary(variables map[string]string) { delete(variables, strings.ToUpper(s.Name.Text)) }
 
 func (*Undefine) names() []string { return []string{"UNDEFINE"} }
@@ -62,13 +62,14 @@ type RunScript struct {
 	Path *Text `parser:"'RUN' 'SCRIPT' @@"`
 }
 
-// Traits are those of RUN SCRIPT.
+// Traits returns the traits of RUN SCRIPT.
 func (*RunScript) Traits() Traits { return sets("RUN SCRIPT") }
 
 func (*RunScript) names() []string { return []string{"RUN SCRIPT"} }
 
-// Control is TERMINATE, PAUSE, RESUME or RESTART of a job, or of ALL. Training says PAUSE | RESUME TRAINING model. From is where RESUME
-// goes on, if not where the job stopped.
+// Control is TERMINATE, PAUSE, RESUME or RESTART of a job, or of ALL jobs. Training is set for PAUSE and RESUME
+// TRAINING model. From selects the position from which RESUME continues; if it is empty, the job continues from
+// the position at which it stopped.
 type Control struct {
 	Origin
 	Verb     Keyword `parser:"@('TERMINATE' | 'PAUSE' | 'RESUME' | 'RESTART')"`
@@ -79,7 +80,7 @@ type Control struct {
 	From     Keyword `parser:"('FROM' @('STATE' | 'OFFSETS'))?"`
 }
 
-// Traits are those of TERMINATE, PAUSE, RESUME and RESTART.
+// Traits returns the traits of TERMINATE, PAUSE, RESUME and RESTART.
 func (s *Control) Traits() Traits { return defines(string(s.Verb)) }
 
 func (*Control) names() []string { return choices[Control]("Verb") }

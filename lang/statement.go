@@ -9,10 +9,13 @@ import (
 // Statement is one statement of a text: a pointer to one of the statement types of this package.
 type Statement interface {
 	Node
-	End() Pos     // just past the statement's last token, its ';' not counted
-	Number() int  // its place in the text, from 1; statements that could not be read count too
-	Text() string // its source from Position to End, comments within included
-	// Traits are the facts about the statement that need no catalog.
+	// End returns the position directly after the statement's last token, before its semicolon.
+	End() Pos
+	// Number returns the statement's number in its text, from 1. Statements with errors count, too.
+	Number() int
+	// Text returns the source from Position to End, with the comments in it.
+	Text() string
+	// Traits returns the facts about the statement that need no catalog.
 	Traits() Traits
 	// names lists the names of all statements of the type, by their first words. It ignores its receiver, which may be
 	// nil.
@@ -20,38 +23,38 @@ type Statement interface {
 	origin() *Origin
 }
 
-// Traits are the facts about a statement that its text alone decides. How an engine carries the statement out is
-// declared in package engine.
+// Traits are the facts about a statement that its text alone determines. Package engine declares how a statement
+// is executed.
 type Traits struct {
 	Name    string // as users write it: SHOW JOBS, CREATE STREAM
-	Effect  Effect // what it changes
-	Rows    bool   // it answers with rows
-	Bounded bool   // its text bounds it. A query that has no LIMIT is bounded by its plan, or is not
+	Effect  Effect // the object of its changes
+	Rows    bool   // it returns rows
+	Bounded bool   // its text bounds it. The plan may bound a query without LIMIT
 	Plan    bool   // it has a plan, which EXPLAIN shows
 	Trains  *Name  // the model that it trains; nil: none
 }
 
-// Effect is what a statement changes.
+// Effect is the kind of change that a statement makes.
 type Effect int
 
 // The effects.
 const (
-	Asks    Effect = iota // nothing: a query, SHOW, DESCRIBE
-	Sets                  // the settings of its own session
-	Writes                // records of a topic
-	Defines               // the catalog
+	Asks    Effect = iota // Asks changes nothing: a query, SHOW, DESCRIBE
+	Sets                  // Sets changes the settings of its own session
+	Writes                // Writes adds records to a topic
+	Defines               // Defines changes the catalog
 )
 
-// asks are the traits of a statement that shows something.
-func asks(name string) Traits { return Traits{Name: name, Rows: true, Bounded: true} }
+// shows returns the traits of a statement that shows something.
+func shows(name string) Traits { return Traits{Name: name, Rows: true, Bounded: true} }
 
-// sets are the traits of a statement that changes its session.
+// sets returns the traits of a statement that changes its session.
 func sets(name string) Traits { return Traits{Name: name, Effect: Sets, Bounded: true} }
 
-// defines are the traits of a statement that changes the catalog.
+// defines returns the traits of a statement that changes the catalog.
 func defines(name string) Traits { return Traits{Name: name, Effect: Defines, Bounded: true} }
 
-// Origin is where a statement came from. Every statement embeds it.
+// Origin is the source of a statement. Every statement embeds it.
 type Origin struct {
 	Pos    Pos `parser:"@@"`
 	end    Pos
@@ -59,49 +62,51 @@ type Origin struct {
 	text   string
 }
 
-// Position is where the statement's first token starts.
+// Position returns the position at which the statement's first token starts.
 func (o *Origin) Position() Pos { return o.Pos }
 
-// End is just past the statement's last token.
+// End returns the position directly after the statement's last token.
 func (o *Origin) End() Pos { return o.end }
 
-// Number is the statement's place in its text, from 1.
+// Number returns the statement's number in its text, from 1.
 func (o *Origin) Number() int { return o.number }
 
-// Text is the statement's own source, without the ';' that ends it.
+// Text returns the statement's own source, without the semicolon that ends it.
 func (o *Origin) Text() string { return o.text }
 
 func (o *Origin) origin() *Origin { return o }
 
-// Keyword is a word of the grammar, or several with one blank between them, in capitals.
+// Keyword is a word of the grammar, or several words separated by one blank, in capitals.
 type Keyword string
 
-// Setting is name = value in a WITH clause. A name given in quotes or as text is Quoted; dotted names keep their dots.
+// Setting is name = value in a WITH clause. A name in quotes or written as a string literal is Quoted. Names with
+// dots keep them.
 type Setting struct {
 	At
 	Name  Name
 	Value Expr
 }
 
-// TopicName is a topic: a name, or a text for names with other characters, which is then Quoted.
+// TopicName is a topic: a name, or a string literal for names with other characters, which is then Quoted.
 type TopicName struct {
 	Name
 }
 
-// ModelName is a model where a statement names one: m, m$2 or m@alias.
+// ModelName is a model as the object of a statement: m, m$2 or m@alias.
 type ModelName struct {
 	At
 	Name    Name
 	Version VersionRef
 }
 
-// Count is a whole number from 0 written in a clause such as LIMIT.
+// Count is a whole number from 0 in a clause such as LIMIT.
 type Count struct {
 	At
 	N int64
 }
 
-// Statements returns a statement of each type. They have no text and no parts: they are there to be counted.
+// Statements returns a statement of each type. The statements have no text and no parts; they serve to enumerate
+// the types.
 func Statements() []Statement {
 	var out []Statement
 	seen := map[reflect.Type]bool{}
@@ -114,8 +119,8 @@ func Statements() []Statement {
 	return out
 }
 
-// Names lists the names of the statements that can be carried out, by their first words: SELECT, SHOW JOBS, CREATE OR
-// REPLACE MODEL. No name is there twice.
+// Names lists the names of the statements that an engine can execute, by their first words: SELECT, SHOW JOBS,
+// CREATE OR REPLACE MODEL. Each name appears once.
 func Names() []string {
 	var out []string
 	seen := map[string]bool{}
@@ -130,8 +135,8 @@ func Names() []string {
 	return out
 }
 
-// Next lists the words that continue the name of a statement that can be carried out, of which some words are there, in
-// capitals. Words that are always together are one: INSERT INTO.
+// Next lists the words that can follow the given first words, in capitals, in the name of a statement that an
+// engine can execute. Words that always follow one another are one element: INSERT INTO.
 func Next(words ...string) []string {
 	var out []string
 	seen := map[string]bool{}
@@ -160,7 +165,8 @@ func join(words []string) string {
 	return strings.Join(words, " ") + " "
 }
 
-// onlyWord is the word that continues every name which begins with before; "": there are several, or a name ends there.
+// onlyWord returns the word that continues every name that begins with before, or "" if there are several such
+// words or a name ends there.
 func onlyWord(names []string, before string) (only string) {
 	for _, n := range names {
 		rest, ok := strings.CutPrefix(n+" ", before)
@@ -181,7 +187,7 @@ var (
 	choiceWords = regexp.MustCompile(`'([A-Z]+)'`)
 )
 
-// choices are the words that a keyword's field may have, by its grammar.
+// choices returns the words that the grammar allows in a field of type Keyword.
 func choices[S any](field string) []string {
 	f, ok := reflect.TypeFor[S]().FieldByName(field)
 	if !ok {
@@ -194,7 +200,7 @@ func choices[S any](field string) []string {
 	return out
 }
 
-// each puts words before and after every one of a list.
+// each returns the list with before and after added to each of its words.
 func each(before string, list []string, after string) []string {
 	var out []string
 	for _, w := range list {

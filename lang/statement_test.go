@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestStatementTypes: every type that embeds Origin has a line in forms, and a text among those of testdata.
+// TestStatementTypes checks that every type that embeds Origin has a line in forms and a text in testdata.
 func TestStatementTypes(t *testing.T) {
 	known, texts := map[string]bool{}, map[string]bool{}
 	for _, st := range Statements() {
@@ -69,7 +69,7 @@ func originTypes(t *testing.T) (out []string) {
 	return out
 }
 
-// TestTraits: a statement's name is one of its type's names, and agrees with its text.
+// TestTraits checks that a statement's name is one of its type's names and agrees with its text.
 func TestTraits(t *testing.T) {
 	for _, c := range statements(t) {
 		list, _ := Parse(c[1])
@@ -88,7 +88,8 @@ func TestTraits(t *testing.T) {
 	}
 }
 
-// TestPlanned: every name in the table is a statement's, and its statements are refused by name, alone and explained.
+// TestPlanned checks that every name in the table belongs to a statement, and that such a statement is refused by
+// its name, alone and in EXPLAIN.
 func TestPlanned(t *testing.T) {
 	var all []string
 	for _, st := range Statements() {
@@ -121,7 +122,8 @@ func TestPlanned(t *testing.T) {
 				continue
 			}
 			refused++
-			if e.Code != "SQ3001" || e.Pos != st.Position() || e.Len == 0 || !strings.Contains(e.Msg, name) || e.Hint != instead {
+			if e.Code != "SQ3001" || e.Pos != st.Position() || e.Len == 0 || !strings.Contains(e.Msg, name) ||
+				e.Hint != instead {
 				t.Errorf("%s: %+v", text, e)
 			}
 		}
@@ -136,7 +138,8 @@ func TestNext(t *testing.T) {
 		words     string
 		want, not []string
 	}{
-		{"", []string{"SELECT", "CREATE", "INSERT INTO", "RETRAIN MODEL", "WITH", "UNDEFINE"}, []string{"ARCHIVE TOPIC", "RUN SCRIPT", "ALTER"}},
+		{"", []string{"SELECT", "CREATE", "INSERT INTO", "RETRAIN MODEL", "WITH", "UNDEFINE"},
+			[]string{"ARCHIVE TOPIC", "RUN SCRIPT", "ALTER"}},
 		{"SHOW", []string{"STREAMS", "MODELS", "MODEL VERSIONS", "ALL TOPICS", "CREATE"}, []string{"ARCHIVES"}},
 		{"CREATE", []string{"STREAM", "MODEL", "OR REPLACE", "SOURCE", "TYPE"}, []string{"SINK CONNECTOR"}},
 		{"CREATE OR REPLACE", []string{"STREAM", "TABLE", "MODEL"}, nil},

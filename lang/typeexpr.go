@@ -7,7 +7,7 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// Parse is the grammar's rule for a type.
+// Parse reads a type.
 func (t *TypeExpr) Parse(lex *lexer.PeekingLexer) error {
 	r := reader{lex: lex}
 	if x := r.typeExpr(0); x != nil {
@@ -16,7 +16,7 @@ func (t *TypeExpr) Parse(lex *lexer.PeekingLexer) error {
 	return r.result()
 }
 
-// typeExpr takes a type. depth is how many types it stands in.
+// typeExpr reads a type. depth is the number of types that enclose it.
 func (r *reader) typeExpr(depth int) *TypeExpr {
 	head := r.peek()
 	if depth > MaxNesting {
@@ -52,7 +52,8 @@ func (r *reader) typeExpr(depth int) *TypeExpr {
 	return t
 }
 
-// fields takes <name type, ..>. STRUCT< > without fields is allowed here; the planner refuses it where it matters.
+// fields reads <name type, ..>. The grammar allows STRUCT< > without fields; the planner refuses it where a field
+// is required.
 func (r *reader) fields(t *TypeExpr, depth int) {
 	if r.op("<>") {
 		return
@@ -69,7 +70,7 @@ func (r *reader) fields(t *TypeExpr, depth int) {
 	r.wantOp(">")
 }
 
-// parameters takes what stands in parentheses after a type: numbers, or STRING.
+// parameters reads the optional arguments of a type in parentheses: numbers, or STRING.
 func (r *reader) parameters(t *TypeExpr) {
 	if !isOp(r.peek(), "(") {
 		return

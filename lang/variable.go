@@ -9,8 +9,8 @@ import (
 	"github.com/alecthomas/participle/v2/lexer"
 )
 
-// substitute puts values in place of ${name}. A value becomes one token where the variable stood, so what a variable holds can
-// change a statement's words but never its shape. Tokens without variables are returned as they are.
+// substitute replaces ${name} by its value. A value becomes one token in the position of the variable, so it can
+// change a word of a statement but not its structure. Tokens without variables are returned unchanged.
 func (p *parser) substitute(tokens []lexer.Token) ([]lexer.Token, *Error) {
 	replaced := false
 	for i, t := range tokens {
@@ -38,7 +38,7 @@ func (p *parser) substitute(tokens []lexer.Token) ([]lexer.Token, *Error) {
 	return tokens, nil
 }
 
-// value is the value of a variable.
+// value returns the value of a variable, or the error SQ1009.
 func (p *parser) value(t lexer.Token, name string) (string, *Error) {
 	if v, ok := p.vars[strings.ToUpper(name)]; ok {
 		return v, nil
@@ -54,7 +54,7 @@ func (p *parser) value(t lexer.Token, name string) (string, *Error) {
 	return "", e
 }
 
-// inside replaces each ${name} within a quoted token by its value, quotes doubled.
+// inside replaces each ${name} in a quoted token by its value, with quotes doubled.
 func (p *parser) inside(t lexer.Token) (string, *Error) {
 	mark := t.Value[:1]
 	var b strings.Builder
@@ -76,13 +76,14 @@ func (p *parser) inside(t lexer.Token) (string, *Error) {
 		b.WriteString(strings.ReplaceAll(v, mark, mark+mark))
 		rest = rest[from+to+1:]
 		if b.Len() > MaxText {
-			return "", &Error{Code: "SQ1005", Stage: StageParse, Pos: position(t.Pos), Len: utf8.RuneCountInString(t.Value),
+			return "", &Error{Code: "SQ1005", Stage: StageParse, Pos: position(t.Pos),
+				Len: utf8.RuneCountInString(t.Value),
 				Msg: fmt.Sprintf("with its variables replaced, a text has more than %d bytes", MaxText)}
 		}
 	}
 }
 
-// tokenOf is the one token that a value stands for.
+// tokenOf returns the kind and the source of the one token that a value becomes.
 func tokenOf(v string) (lexer.TokenType, string) {
 	if len(v) <= MaxText {
 		if s := scan(v, ""); len(s.tokens) == 1 && len(s.errs) == 0 && len(s.tokens[0].Value) == len(v) {

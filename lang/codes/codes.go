@@ -1,4 +1,5 @@
-// Package codes holds a page for each code of an error: what it means, an example or the test that shows it, and what to do about it.
+// Package codes holds a page for each error code: its meaning, an example or the name of the test that raises it,
+// and the cure.
 package codes
 
 import "embed"
@@ -6,7 +7,7 @@ import "embed"
 //go:embed *.md
 var pages embed.FS
 
-// Page is the page of a code, in Markdown; false: there is none.
+// Page returns the page of a code in Markdown, and false if the code has no page.
 func Page(code string) (string, bool) {
 	text, err := pages.ReadFile(code + ".md")
 	return string(text), err == nil
