@@ -33,8 +33,6 @@ var notHeld = map[string]bool{
 	"conformance/reference": true,
 	"conformance/storm":     true,
 	"connect":               true,
-	"decide":                true,
-	"dialect":               true,
 	"docs":                  true,
 	"engine":                true,
 	"examples/queries":      true,
