@@ -36,7 +36,6 @@ var notHeld = map[string]bool{
 	"docs":                  true,
 	"engine":                true,
 	"examples/queries":      true,
-	"exec/op":               true,
 	"format":                true,
 	"inspect":               true,
 	"lang":                  true,
