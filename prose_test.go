@@ -40,7 +40,6 @@ var notHeld = map[string]bool{
 	"inspect":               true,
 	"lang":                  true,
 	"lang/codes":            true,
-	"planner":               true,
 	"server/http":           true,
 	"shell":                 true,
 }

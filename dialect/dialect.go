@@ -92,13 +92,14 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 const head = `<!-- Printed from dialect/table.go: go test ./dialect -update -->
 # Dialects
 
-The default dialect, ` + "`streamql`" + `, follows the SQL standard and PostgreSQL. ` + "`ksql`" + ` follows ksqlDB and is meant
-for files that were written for ksqlDB. Select it with ` + "`--dialect ksql`" + `, with ` + "`dialect = \"ksql\"`" + ` in the
-configuration, or with ` + "`streamql.WithDialect(\"ksql\")`" + `. A job keeps the dialect in which it was defined.
+The default dialect, ` + "`streamql`" + `, follows the SQL standard and PostgreSQL. ` + "`ksql`" + ` follows
+ksqlDB and is meant for files that were written for ksqlDB. Select it with ` + "`--dialect ksql`" + `,
+with ` + "`dialect = \"ksql\"`" + ` in the configuration, or with ` + "`streamql.WithDialect(\"ksql\")`" + `. A job
+keeps the dialect in which it was defined.
 
 `
 
 const tail = `
-` + "`SET 'sql.identifiers'='upper'`" + ` selects only the rule for names from ` + "`ksql`" + `. The shell command ` + "`\\dialects`" + `
-lists the differences.
+` + "`SET 'sql.identifiers'='upper'`" + ` selects only the rule for names from ` + "`ksql`" + `. The shell
+command ` + "`\\dialects`" + ` lists the differences.
 `

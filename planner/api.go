@@ -8,13 +8,14 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// ParseTimestamp reads ISO 8601 text as ms since the epoch.
+// ParseTimestamp parses ISO 8601 text to ms since the epoch.
 func ParseTimestamp(s string) (int64, error) { return expr.ParseTimestamp(s) }
 
-// ParseMillis reads a number of ms since the epoch.
+// ParseMillis parses a number of ms since the epoch.
 func ParseMillis(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
 
-// Duration reads a length of time as an option's value gives it: '30 SECONDS', '100ms', or a number of ms.
+// Duration parses the value of an option that is a duration, such as '30 SECONDS', '100ms', or a
+// number of ms, and returns ms. It returns false for any other text.
 func Duration(s string) (int64, bool) {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n, true
@@ -22,10 +23,10 @@ func Duration(s string) (int64, bool) {
 	return durationText(s)
 }
 
-// Literal reads a literal as an option's text.
+// Literal returns the text of a literal that is an option's value.
 func Literal(e lang.Expr) (string, error) { return literal(e) }
 
-// Type resolves a type as written.
+// Type resolves a type expression. The error is SQ2011.
 func Type(t *lang.TypeExpr, o Options) (flow.Type, error) {
 	b := newBinder(o, "")
 	return b.typeOf(t)

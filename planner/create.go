@@ -16,8 +16,11 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// settings reads a WITH clause: values by lower-case name. Options that no source knows are refused with the nearest name.
-func (b *binder) settings(list []*lang.Setting, legal map[string]bool) (map[string]string, map[string]*lang.Setting, error) {
+// settings returns the values and the syntax nodes of a WITH clause by lower-case name. An option
+// that is not legal is an error, which suggests the most similar legal name.
+func (b *binder) settings(
+	list []*lang.Setting, legal map[string]bool,
+) (map[string]string, map[string]*lang.Setting, error) {
 	out, where := map[string]string{}, map[string]*lang.Setting{}
 	for _, s := range list {
 		name := strings.ToLower(s.Name.Text)
@@ -35,7 +38,7 @@ func (b *binder) settings(list []*lang.Setting, legal map[string]bool) (map[stri
 			return nil, nil, e
 		}
 		if _, twice := out[name]; twice {
-			return nil, nil, fail(s, "SQ2012", "option %q is given twice", s.Name.Text)
+			return nil, nil, fail(s, "SQ2012", "option %q occurs twice", s.Name.Text)
 		}
 		v, err := literal(s.Value)
 		if err != nil {
@@ -64,7 +67,7 @@ func literal(e lang.Expr) (string, error) {
 	case *lang.Interval:
 		return e.N + " " + e.Unit, nil
 	}
-	return "", fail(e, "SQ2012", "an option's value is a literal")
+	return "", fail(e, "SQ2012", "the value of an option must be a literal")
 }
 
 func names(list ...string) map[string]bool {
@@ -75,21 +78,26 @@ func names(list ...string) map[string]bool {
 	return out
 }
 
-// sourceOptions are the options of CREATE STREAM and TABLE.
-var sourceOptions = names("kafka_topic", "topic", "partitions", "replicas", "retention_ms", "cleanup_policy", "format", "key_format", "value_format",
-	"key_delimiter", "value_delimiter", "delimiter", "wrap_single_value", "timestamp", "timestamp_format", "window_type", "window_size",
-	"key_schema_id", "value_schema_id", "key_schema_full_name", "value_schema_full_name", "value_avro_schema_full_name",
-	"key_protobuf_nullable_representation", "value_protobuf_nullable_representation", "connector", "on_error", "deadletter_topic", "on_error_limit",
-	"path", "header", "kind", "rows", "seed", "start", "step", "rate", "cars", "failing", "key", "source_connector")
+// sourceOptions has the names of the options of CREATE STREAM and CREATE TABLE.
+var sourceOptions = names(
+	"kafka_topic", "topic", "partitions", "replicas", "retention_ms", "cleanup_policy", "format",
+	"key_format", "value_format", "key_delimiter", "value_delimiter", "delimiter", "wrap_single_value",
+	"timestamp", "timestamp_format", "window_type", "window_size", "key_schema_id", "value_schema_id",
+	"key_schema_full_name", "value_schema_full_name", "value_avro_schema_full_name",
+	"key_protobuf_nullable_representation", "value_protobuf_nullable_representation", "connector",
+	"on_error", "deadletter_topic", "on_error_limit", "path", "header", "kind", "rows", "seed", "start",
+	"step", "rate", "cars", "failing", "key", "source_connector",
+)
 
-// Declare makes the relation of a CREATE STREAM or TABLE over a topic.
+// Declare returns the relation that a CREATE STREAM or CREATE TABLE declares over a topic.
 func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 	b := newBinder(o, "")
 	with, where, err := b.settings(st.With, sourceOptions)
 	if err != nil {
 		return nil, err
 	}
-	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: with, ReadOnly: st.ReadOnly, Connector: strings.ToLower(with["connector"]),
+	r := &catalog.Relation{Name: b.fold(st.Name), Table: st.Kind == "TABLE", With: with, ReadOnly: st.ReadOnly,
+		Connector: strings.ToLower(with["connector"]),
 		Statement: st.Text()}
 	for _, later := range []string{"deadletter_topic", "on_error_limit"} {
 		if s, ok := where[later]; ok {
@@ -114,7 +122,7 @@ func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 		if r.Columns, err = b.Infer(r); errors.As(err, &coded) {
 			return nil, err
 		} else if err != nil {
-			return nil, fail(st, "SQ5003", "the columns of %s cannot be told: %v", quote(r.Name), err)
+			return nil, fail(st, "SQ5003", "the columns of %s could not be determined: %v", quote(r.Name), err)
 		}
 	}
 	if len(r.Columns) == 0 {
@@ -165,17 +173,21 @@ func (b *binder) columns(r *catalog.Relation, st *lang.CreateSource) error {
 		case "HEADERS":
 			col.Role = catalog.Headers
 			if !flow.SameType(t, op.HeadersType) {
-				return fail(c, "SQ2015", "a HEADERS column is ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, not %s", flow.TypeName(t))
+				return fail(c, "SQ2015", "a HEADERS column must be ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, not %s",
+					flow.TypeName(t))
 			}
 		case "HEADER":
 			col.Role, col.Header = catalog.Header, c.Key.Value
-			if t.ID() != arrow.BINARY && (b.Dialect.Has(dialect.HeaderBytes) || t.ID() != arrow.STRING && t.ID() != arrow.INT64 && t.ID() != arrow.INT32) {
-				return fail(c, "SQ2015", "a HEADER column is BYTES, not %s", flow.TypeName(t))
+			if t.ID() != arrow.BINARY && (b.Dialect.Has(dialect.HeaderBytes) || t.ID() != arrow.STRING &&
+				t.ID() != arrow.INT64 && t.ID() != arrow.INT32) {
+				return fail(c, "SQ2015", "a HEADER column must be BYTES, not %s", flow.TypeName(t))
 			}
 		}
 		r.Columns = append(r.Columns, col)
 	}
-	sort.SliceStable(r.Columns, func(i, j int) bool { return r.Columns[i].Role == catalog.Key && r.Columns[j].Role != catalog.Key })
+	sort.SliceStable(r.Columns, func(i, j int) bool {
+		return r.Columns[i].Role == catalog.Key && r.Columns[j].Role != catalog.Key
+	})
 	if r.Table && len(r.Columns) > 0 && len(r.KeyColumns()) == 0 {
 		return fail(st.Name, "SQ2016", "table %s needs a PRIMARY KEY column", quote(r.Name))
 	}
@@ -190,14 +202,17 @@ func pseudo(name string) bool {
 	return false
 }
 
-func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, with map[string]string, where map[string]*lang.Setting) error {
+func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, with map[string]string,
+	where map[string]*lang.Setting) error {
 	key, value := with["key_format"], with["value_format"]
 	if f, ok := with["format"]; ok {
 		if key != "" || value != "" {
-			return fail(where["format"], "SQ2013", "FORMAT stands for KEY_FORMAT and VALUE_FORMAT: give one or the others")
+			return fail(where["format"], "SQ2013",
+				"FORMAT sets both KEY_FORMAT and VALUE_FORMAT: use either FORMAT or the other two")
 		}
 		if key, value = f, f; r.Connector != "" {
-			key = "KAFKA" // what has no keys beside its rows has no format for them
+			// The source of a connector has no separate keys, so FORMAT does not apply to them.
+			key = "KAFKA"
 		}
 	}
 	if value == "" {
@@ -216,11 +231,12 @@ func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, with map[st
 	return nil
 }
 
-func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[string]string, where map[string]*lang.Setting) error {
+func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[string]string,
+	where map[string]*lang.Setting) error {
 	if n := with["partitions"]; n != "" {
 		v, err := strconv.ParseInt(n, 10, 32)
 		if err != nil || v < 1 {
-			return fail(where["partitions"], "SQ2013", "partitions is a number from 1, not %q", n)
+			return fail(where["partitions"], "SQ2013", "partitions must be a number of at least 1, not %q", n)
 		}
 		r.Partitions = int32(v)
 	}
@@ -233,14 +249,17 @@ func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[str
 		switch c.Type.ID() {
 		case arrow.INT64, arrow.TIMESTAMP:
 			if r.TimestampFormat != "" {
-				return fail(where["timestamp_format"], "SQ2013", "timestamp_format is for a STRING column; %q is %s", c.Name, flow.TypeName(c.Type))
+				return fail(where["timestamp_format"], "SQ2013", "timestamp_format requires a STRING column; %q is %s",
+					c.Name, flow.TypeName(c.Type))
 			}
 		case arrow.STRING:
 			if r.TimestampFormat == "" && b.Dialect.Has(dialect.TimestampFormatRequired) {
-				return fail(where["timestamp"].Value, "SQ2013", "the timestamp column %q is a STRING, so timestamp_format must be given", c.Name)
+				return fail(where["timestamp"].Value, "SQ2013",
+					"the timestamp column %q is a STRING, so timestamp_format is required", c.Name)
 			}
 		default:
-			return fail(where["timestamp"].Value, "SQ2013", "the timestamp column %q is %s; it must be BIGINT, TIMESTAMP or STRING", c.Name, flow.TypeName(c.Type))
+			return fail(where["timestamp"].Value, "SQ2013",
+				"the timestamp column %q is %s; it must be BIGINT, TIMESTAMP or STRING", c.Name, flow.TypeName(c.Type))
 		}
 	} else if with["timestamp_format"] != "" {
 		return fail(where["timestamp_format"], "SQ2013", "timestamp_format needs timestamp")
@@ -259,14 +278,15 @@ func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[str
 			}
 			r.Window.Size = ms
 		default:
-			return fail(where["window_type"].Value, "SQ2013", "window_type is TUMBLING, HOPPING or SESSION, not %q", w)
+			return fail(where["window_type"].Value, "SQ2013",
+				"window_type must be TUMBLING, HOPPING or SESSION, not %q", w)
 		}
 	}
 	switch o := strings.ToLower(with["on_error"]); o {
 	case "", "deadletter", "skip", "fail":
 		r.OnError = o
 	default:
-		return fail(where["on_error"].Value, "SQ2013", "on_error is 'deadletter', 'skip' or 'fail', not %q", o)
+		return fail(where["on_error"].Value, "SQ2013", "on_error must be 'deadletter', 'skip' or 'fail', not %q", o)
 	}
 	return nil
 }
@@ -287,14 +307,15 @@ func (b *binder) columnNamed(cols []catalog.Column, name string) (catalog.Column
 	return catalog.Column{}, false
 }
 
-// specs fills the codecs' specifications from the columns and checks that they can be made.
+// specs sets the formats' specifications from the columns and checks that codecs can be created
+// from them.
 func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string) error {
 	r.Key.Fields, r.Value.Fields = nil, nil
 	for _, c := range r.Columns {
 		switch {
 		case c.Role == catalog.Key && r.Connector != "files":
 			r.Key.Fields = append(r.Key.Fields, flow.Field(c.Name, c.Type))
-		case c.Role == catalog.Value || c.Role == catalog.Key: // a file's rows have no key beside them
+		case c.Role == catalog.Value || c.Role == catalog.Key: // the rows of a file have no separate key
 			r.Value.Fields = append(r.Value.Fields, flow.Field(c.Name, c.Type))
 		}
 	}
@@ -313,7 +334,8 @@ func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string
 	}
 	if wrap == "false" {
 		if len(r.Value.Fields) != 1 {
-			return fail(at, "SQ2013", "wrap_single_value=false needs exactly one value column, %d are declared", len(r.Value.Fields))
+			return fail(at, "SQ2013", "wrap_single_value=false needs exactly one value column, not %d",
+				len(r.Value.Fields))
 		}
 		r.Value.Unwrapped = true
 	}
@@ -334,47 +356,4 @@ func (b *binder) specs(at lang.Node, r *catalog.Relation, with map[string]string
 		}
 	}
 	return nil
-}
-
-// durationText reads '30 SECONDS' or '100ms'.
-func durationText(s string) (int64, bool) {
-	s = strings.TrimSpace(strings.ToUpper(s))
-	i := 0
-	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-		i++
-	}
-	n, err := strconv.ParseInt(s[:i], 10, 64)
-	if err != nil {
-		return 0, false
-	}
-	unit := strings.TrimSuffix(strings.TrimSpace(s[i:]), "S")
-	switch strings.TrimSpace(s[i:]) {
-	case "MS":
-		unit = "MILLISECOND"
-	case "S":
-		unit = "SECOND"
-	case "M":
-		unit = "MINUTE"
-	case "H":
-		unit = "HOUR"
-	case "D":
-		unit = "DAY"
-	}
-	ms, ok := unitMs[unit]
-	return n * ms, ok
-}
-
-var unitMs = map[string]int64{
-	"MILLISECOND": 1, "SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000, "WEEK": 7 * 86_400_000,
-	"MONTH": 30 * 86_400_000, "YEAR": 365 * 86_400_000,
-}
-
-// Millis is an interval's length.
-func Millis(i *lang.Interval) (int64, error) {
-	n, err := strconv.ParseInt(i.N, 10, 64)
-	ms, ok := unitMs[i.Unit]
-	if err != nil || !ok || n < 0 || n > 1<<62/max(ms, 1) {
-		return 0, fail(i, "SQ2010", "%s %s is not a length of time", i.N, i.Unit)
-	}
-	return n * ms, nil
 }
