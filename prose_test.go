@@ -31,13 +31,9 @@ var notHeld = map[string]bool{
 	"conformance/reference": true,
 	"conformance/storm":     true,
 	"connect":               true,
-	"decide":                true,
-	"dialect":               true,
 	"engine":                true,
-	"exec/op":               true,
 	"format":                true,
 	"inspect":               true,
-	"planner":               true,
 	"server/http":           true,
 	"shell":                 true,
 }

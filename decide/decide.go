@@ -1,6 +1,8 @@
-// Package decide says what a statement changes. It validates and plans the statement against a snapshot of the catalog and returns an
-// entry for the catalog log: a plain value, which every process applies in the same way. Nothing is done here, and nothing outside is
-// asked but through Facts, so that a decision can be made again when another process was first.
+// Package decide computes the effect of a statement. It validates and plans the statement against a
+// snapshot of the catalog and returns an entry for the catalog log: a plain value, which every
+// process applies in the same way. A decision has no side effects and reads outside data only
+// through Facts, so it can be repeated if another process has appended to the catalog log in the
+// meantime.
 package decide
 
 import (
@@ -19,7 +21,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Decider decides for one application.
+// Decider makes decisions for one application.
 type Decider struct {
 	Functions *udf.Registry
 	// Connectors and Formats are those of the engine; nil: the built-in ones. World is what connectors see of it.
@@ -29,22 +31,25 @@ type Decider struct {
 	Prefix     string // of the engine's own topics
 	// Own are the engine's own relations.
 	Own []*catalog.Relation
-	// Late leaves the offsets of bounded jobs to their start.
+	// Late defers finding the offsets of a bounded job until the job starts.
 	Late bool
 
-	trainings sync.Map // of *catalog.Model to *planner.Training: what a model's statement says, planned once
+	// trainings maps each *catalog.Model to its *planner.Training, so that its statement is planned
+	// once.
+	trainings sync.Map
 }
 
-// Session is how the statements of one client are read.
+// Session is the set of settings by which one client's statements are read.
 type Session struct {
 	Dialect    string // "": streamql
 	Properties map[string]string
 	Variables  map[string]string
-	// Repeats makes a definition that is there already, word for word, no error.
+	// Repeats accepts a definition that exists already with the same text. Without it, such a
+	// definition is an error.
 	Repeats bool
 }
 
-// Rules are the session's dialect: that of its name, and what SET has changed.
+// Rules returns the dialect that Dialect names, with the changes that SET has made.
 func (s *Session) Rules() dialect.Set {
 	rules, _ := dialect.Named(s.Dialect)
 	if s.Properties["sql.identifiers"] == "upper" {
@@ -53,50 +58,52 @@ func (s *Session) Rules() dialect.Set {
 	return rules
 }
 
-// Exact reports whether names are found by exact case, and folded to capitals if they are not quoted.
+// Exact reports whether the case of names is significant and unquoted names are folded to capitals.
 func (s *Session) Exact() bool { return s.Rules().Has(dialect.UpperNames) }
 
-// Fold is a name as it is looked up.
+// Fold returns the form of a name by which it is looked up.
 func (s *Session) Fold(n lang.Name) string { return n.Fold(s.Exact()) }
 
-// Facts is what a decision needs from outside. It is asked on the caller's goroutine.
+// Facts reads the data outside the catalog that decisions depend on. Its methods are called on the
+// caller's goroutine. It is one interface because a decision needs all of these facts.
 type Facts interface {
-	// Partitions returns the number of partitions of a topic; false: there is no such topic.
+	// Partitions returns the number of partitions of a topic, or false if the topic does not exist.
 	Partitions(topic string) (int32, bool, error)
-	// Columns finds the columns of a relation that was declared without any.
+	// Columns returns the columns of a relation that was declared without any.
 	Columns(r *catalog.Relation) ([]catalog.Column, error)
-	// Complete fills in what a relation with a connector takes from its source.
+	// Complete sets the fields of a relation that depend on its connector's source.
 	Complete(r *catalog.Relation) error
-	// Spans finds the offsets that a scan reads.
+	// Spans returns the offsets that a leaf's scan reads.
 	Spans(l planner.Leaf) ([]topic.Span, error)
 }
 
-// Input is what a decision is made of.
+// Input is the input of one decision.
 type Input struct {
 	Context context.Context
 	Catalog *catalog.Catalog
 	Session *Session
 	Args    []any
 	Facts   Facts
-	// Rows gives queries the rows of relations that are made when they are read; nil for definitions.
+	// Rows returns the rows of relations that are computed when they are read. It is nil for
+	// definitions.
 	Rows func(name string, args []any) (*planner.Made, bool, error)
 }
 
-// Decision is what a statement does.
+// Decision is the effect of a statement.
 type Decision struct {
-	Entry   *catalog.Entry  // nil: nothing
-	Message string          // for the user, when it is done
-	Job     string          // the job that it starts or that does this already
+	Entry   *catalog.Entry  // nil if the catalog does not change
+	Message string          // shown to the user when the statement has taken effect
+	Job     string          // the job that the statement starts, or the existing job with the same effect
 	Bounded bool            // the job ends by itself
-	Plan    []planner.Stage // of the job
-	Make    []catalog.Topic // topics that must be there
+	Plan    []planner.Stage // the job's stages
+	Make    []catalog.Topic // topics that must exist before the entry is appended
 }
 
 func done(format string, args ...any) *Decision {
 	return &Decision{Message: fmt.Sprintf(format, args...)}
 }
 
-// Options is what the planner may know.
+// Options returns the planner's options for a decision.
 func (d *Decider) Options(in *Input) planner.Options {
 	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Dialect: in.Session.Rules(),
 		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Exact()),
@@ -110,7 +117,7 @@ func (in *Input) columns(r *catalog.Relation) ([]catalog.Column, error) {
 	return in.Facts.Columns(r)
 }
 
-// model finds what the planner must know of a model.
+// model returns a lookup of the models in a catalog, by name.
 func (d *Decider) model(c *catalog.Catalog, exact bool) func(string) (*planner.Training, bool) {
 	return func(name string) (*planner.Training, bool) {
 		m, ok := c.Model(name, exact)
@@ -122,7 +129,8 @@ func (d *Decider) model(c *catalog.Catalog, exact bool) func(string) (*planner.T
 	}
 }
 
-// Training plans a model's statement as it was decided. The result is not to be changed.
+// Training plans a model's statement in the context in which it was decided. The result is shared
+// and must not be changed.
 func (d *Decider) Training(m *catalog.Model) (*planner.Training, error) {
 	if t, ok := d.trainings.Load(m); ok {
 		return t.(*planner.Training), nil
@@ -142,7 +150,8 @@ func (d *Decider) Training(m *catalog.Model) (*planner.Training, error) {
 	return t, err
 }
 
-// again is the planner's options as they were when a statement was decided. models has those that it predicts with; nil: none.
+// again returns the planner's options in the context in which a statement was decided. models
+// contains the models that the statement predicts with. It is nil if there are none.
 func (d *Decider) again(r *catalog.Reading, models *catalog.Catalog) (planner.Options, error) {
 	c := catalog.New(d.Own...)
 	var changes []catalog.Change
@@ -171,7 +180,7 @@ func (d *Decider) again(r *catalog.Reading, models *catalog.Catalog) (planner.Op
 	return o, nil
 }
 
-// parse reads a statement again as it was read when it was decided.
+// parse parses the stored text of a statement with the variables that it was first read with.
 func parse[S lang.Statement](text string, r *catalog.Reading) (S, error) {
 	var none S
 	list, err := lang.Parse(text, lang.Variables(r.Variables))
@@ -183,16 +192,20 @@ func parse[S lang.Statement](text string, r *catalog.Reading) (S, error) {
 			return st, nil
 		}
 	}
-	return none, &lang.Error{Code: "SQ7305", Stage: lang.StagePlan, Msg: fmt.Sprintf("the catalog has a statement of another kind than it says: %s", text)}
+	return none, &lang.Error{Code: "SQ7305", Stage: lang.StagePlan,
+		Msg: fmt.Sprintf("the catalog's statement is not of the expected kind: %s", text)}
 }
 
-// reading notes how a statement was read: with the session's settings, and what the names in it meant.
+// reading records the context in which a statement was read: the session's settings, the arguments,
+// and the relations and types that its names referred to.
 func (in *Input) reading(st lang.Statement, relations []*catalog.Relation) (catalog.Reading, error) {
-	r := catalog.Reading{Dialect: in.Session.Dialect, Properties: maps.Clone(in.Session.Properties), Variables: in.mentioned(st)}
+	r := catalog.Reading{Dialect: in.Session.Dialect, Properties: maps.Clone(in.Session.Properties),
+		Variables: in.mentioned(st)}
 	for i, v := range in.Args {
 		a, ok := catalog.ArgOf(v)
 		if !ok {
-			return r, &lang.Error{Code: "SQ2014", Stage: lang.StagePlan, Msg: fmt.Sprintf("parameter $%d is a %T, which has no SQL type", i+1, v)}
+			return r, &lang.Error{Code: "SQ2014", Stage: lang.StagePlan,
+				Msg: fmt.Sprintf("parameter $%d is a %T, which has no SQL type", i+1, v)}
 		}
 		r.Args = append(r.Args, a)
 	}
@@ -206,7 +219,8 @@ func (in *Input) reading(st lang.Statement, relations []*catalog.Relation) (cata
 	return r, nil
 }
 
-// Fail makes an error at a node of a statement.
+// fail returns an error at a node of a statement.
 func fail(at lang.Node, length int, code, format string, args ...any) *lang.Error {
-	return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: at.Position(), Len: length, Msg: fmt.Sprintf(format, args...)}
+	return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: at.Position(), Len: length,
+		Msg: fmt.Sprintf(format, args...)}
 }

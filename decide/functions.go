@@ -7,7 +7,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// functions are the functions as a session's properties limit them.
+// functions returns the function registry with the row limits that a session's properties set.
 func (d *Decider) functions(properties map[string]string) *udf.Registry {
 	limits := map[string]int{}
 	for name, value := range properties {

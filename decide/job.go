@@ -12,14 +12,16 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Guarantee is the property that says what a job promises: exactly once, unless AtLeastOnce is set when it is made.
+// Guarantee is the property that selects a job's delivery guarantee. A job is exactly-once unless
+// the property was AtLeastOnce when the job was created.
 const (
 	Guarantee   = "processing.guarantee"
 	AtLeastOnce = "at_least_once"
 )
 
-// job completes a new job from its plan. into is a relation that it fills and does not define; nil: none.
-func (d *Decider) job(j *catalog.Job, plan []planner.Stage, in *Input, st lang.Statement, into *catalog.Relation) (err error) {
+// job completes a new job from its plan. into is the existing relation that the job fills, or nil.
+func (d *Decider) job(j *catalog.Job, plan []planner.Stage, in *Input, st lang.Statement,
+	into *catalog.Relation) (err error) {
 	var relations []*catalog.Relation
 	if into != nil {
 		relations = append(relations, into)
@@ -55,7 +57,7 @@ func (d *Decider) job(j *catalog.Job, plan []planner.Stage, in *Input, st lang.S
 	return d.Resolve(j, plan, in.Facts)
 }
 
-// Resolve finds the offsets that a job reads, and from them its tasks and topics.
+// Resolve finds the offsets that a job reads and derives its tasks and topics from them.
 func (d *Decider) Resolve(j *catalog.Job, plan []planner.Stage, facts Facts) error {
 	j.Spans, j.Topics, j.Tasks = nil, exchanges(plan), nil
 	widths := map[string]int32{}
@@ -63,7 +65,7 @@ func (d *Decider) Resolve(j *catalog.Job, plan []planner.Stage, facts Facts) err
 		if s.Output != "" {
 			widths[s.Output] = s.Partitions
 		}
-		found := map[string][]topic.Span{} // leaves of one topic read the same
+		found := map[string][]topic.Span{} // by topic: leaves of one topic read the same spans
 		for _, l := range s.Leaves {
 			spans, again := found[l.Topic]
 			if !again {
@@ -89,14 +91,15 @@ func leafSpans(l planner.Leaf, widths map[string]int32, facts Facts) ([]topic.Sp
 	if l.Relation != nil {
 		return facts.Spans(l)
 	}
-	var out []topic.Span // the job makes the exchange, so it is read from its beginning
+	// The job creates the exchange, so it reads it from the beginning.
+	var out []topic.Span
 	for id := range widths[l.Topic] {
 		out = append(out, topic.Span{Partition: topic.Partition{Topic: l.Topic, ID: id}, To: topic.End})
 	}
 	return out, nil
 }
 
-// exchanges are the topics between the stages of a plan.
+// exchanges returns the topics between the stages of a plan.
 func exchanges(plan []planner.Stage) (out []catalog.Topic) {
 	for _, s := range plan {
 		if s.Output != "" {
@@ -106,7 +109,8 @@ func exchanges(plan []planner.Stage) (out []catalog.Topic) {
 	return out
 }
 
-// Stages gives the stages of a plan the offsets that they read.
+// Stages returns the executable stages of a plan. spans has the offsets of each leaf, in the order
+// of the leaves.
 func Stages(plan []planner.Stage, spans [][]topic.Span) []exec.Stage {
 	var out []exec.Stage
 	for _, s := range plan {
@@ -122,30 +126,34 @@ func Stages(plan []planner.Stage, spans [][]topic.Span) []exec.Stage {
 	return out
 }
 
-// start is the decision that starts a job.
+// start returns the decision that starts a job.
 func (d *Decider) start(j *catalog.Job, plan []planner.Stage, message string) *Decision {
 	return &Decision{Message: message + " by job " + j.Name, Job: j.Name, Bounded: j.Bounded, Plan: plan,
 		Entry: &catalog.Entry{Kind: "JOB", Name: j.Name, Statement: j.Statement, Change: catalog.Change{Job: j}}}
 }
 
-// Again plans a job's statement as it was decided. models is the newest catalog, which has the models that it predicts with. The error is
-// SQ7307 when the plan keeps other state than the job has.
+// Again plans a job's statement in the context in which it was decided. models is the newest
+// catalog, which contains the models that the job predicts with. The error is SQ7307 if the new
+// plan's state is not of the shape that the job has stored.
 func (d *Decider) Again(j *catalog.Job, models *catalog.Catalog) ([]planner.Stage, error) {
 	plan, err := d.planAgain(j, models)
 	if err != nil {
 		return nil, err
 	}
 	if shape := planner.Shape(plan); shape != j.Shape {
-		return nil, &lang.Error{Code: "SQ7307", Stage: lang.StagePlan, Msg: fmt.Sprintf("this version plans job %s with other state than it has: it has %s, the plan needs %s", j.Name, shown(j.Shape), shown(shape)),
-			Hint: "run the version that made it, or TERMINATE it and make it again"}
+		return nil, &lang.Error{Code: "SQ7307", Stage: lang.StagePlan,
+			Msg: fmt.Sprintf("this version cannot continue from the state of job %s: the job has %s, the plan needs %s",
+				j.Name, shown(j.Shape), shown(shape)),
+			Hint: "run the version that created the job, or TERMINATE the job and create it again"}
 	}
 	n := 0
 	for _, s := range plan {
 		n += len(s.Leaves)
 	}
 	if len(j.Spans) > 0 && n != len(j.Spans) {
-		return nil, &lang.Error{Code: "SQ7307", Stage: lang.StagePlan, Msg: fmt.Sprintf("this version plans job %s with %d inputs, and it has %d", j.Name, n, len(j.Spans)),
-			Hint: "run the version that made it, or TERMINATE it and make it again"}
+		return nil, &lang.Error{Code: "SQ7307", Stage: lang.StagePlan,
+			Msg:  fmt.Sprintf("job %s has %d inputs, but this version plans it with %d", j.Name, len(j.Spans), n),
+			Hint: "run the version that created the job, or TERMINATE the job and create it again"}
 	}
 	return plan, nil
 }
@@ -153,7 +161,9 @@ func (d *Decider) Again(j *catalog.Job, models *catalog.Catalog) ([]planner.Stag
 func (d *Decider) planAgain(j *catalog.Job, models *catalog.Catalog) ([]planner.Stage, error) {
 	for _, name := range append(append([]string(nil), j.Reads...), j.Uses...) {
 		if b, ok := models.Unavailable(name); ok {
-			return nil, &lang.Error{Code: "SQ7306", Stage: lang.StagePlan, Msg: fmt.Sprintf("%q is UNAVAILABLE in this process: %s", name, b.Reason), Hint: "run the version that defined it, or see streamql repair"}
+			return nil, &lang.Error{Code: "SQ7306", Stage: lang.StagePlan,
+				Msg:  fmt.Sprintf("%q is UNAVAILABLE in this process: %s", name, b.Reason),
+				Hint: "run the version that defined it, or see streamql repair"}
 		}
 	}
 	o, err := d.again(&j.Reading, models)
@@ -188,7 +198,8 @@ func (d *Decider) planAgain(j *catalog.Job, models *catalog.Catalog) ([]planner.
 	return d.trainAgain(j, models, o)
 }
 
-// trainAgain plans a training. A RETRAIN reads what the model's own statement says, over its own scan.
+// trainAgain plans a training job. A RETRAIN job trains by the model's own statement, but reads its
+// own range.
 func (d *Decider) trainAgain(j *catalog.Job, models *catalog.Catalog, o planner.Options) ([]planner.Stage, error) {
 	var scan *lang.Scan
 	text, reading := j.Statement, &j.Reading
@@ -199,7 +210,8 @@ func (d *Decider) trainAgain(j *catalog.Job, models *catalog.Catalog, o planner.
 		}
 		m, ok := models.Model(j.Fills, true)
 		if !ok {
-			return nil, &lang.Error{Code: "SQ6001", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q does not exist", j.Fills)}
+			return nil, &lang.Error{Code: "SQ6001", Stage: lang.StagePlan,
+				Msg: fmt.Sprintf("model %q does not exist", j.Fills)}
 		}
 		text, reading, scan = m.Statement, &m.Reading, &st.Scan
 		if o, err = d.again(reading, nil); err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// ModelTopic is the topic that keeps the versions of a model.
+// ModelTopic returns the name of the topic that stores the versions of a model.
 func (d *Decider) ModelTopic(model string) string {
 	return d.Prefix + ".model." + topic.SafeName(model)
 }
@@ -34,18 +34,20 @@ func (d *Decider) Model(st *lang.CreateModel, in *Input) (*Decision, error) {
 		return nil, err
 	}
 	out := d.start(job, t.Stages, "model "+name+" is being trained")
-	versions := catalog.Topic{Name: d.ModelTopic(name), Use: catalog.Versions, Partitions: 1, Compact: true, RetentionMs: -1}
+	versions := catalog.Topic{Name: d.ModelTopic(name), Use: catalog.Versions, Partitions: 1, Compact: true,
+		RetentionMs: -1}
 	out.Make = append([]catalog.Topic{versions}, out.Make...)
 	out.Entry.Kind, out.Entry.Name = "MODEL", name
-	out.Entry.Change.Model = &catalog.Model{Name: name, Statement: st.Text(), Reading: job.Reading, Job: job.Name, Type: t.Type, Topic: versions.Name}
-	for _, j := range in.trainings(name) { // of the model that this one replaces
+	out.Entry.Change.Model = &catalog.Model{Name: name, Statement: st.Text(), Reading: job.Reading, Job: job.Name,
+		Type: t.Type, Topic: versions.Name}
+	for _, j := range in.trainings(name) { // the jobs of the model that this one replaces
 		out.Entry.Change.End = append(out.Entry.Change.End, j.Name)
 		out.Entry.Change.Delete = append(out.Entry.Change.Delete, in.topicsOf(j.Name)...)
 	}
 	return out, nil
 }
 
-// trainings are the jobs that train a model.
+// trainings returns the jobs that train a model.
 func (in *Input) trainings(model string) (out []*catalog.Job) {
 	for _, j := range in.Catalog.Jobs() {
 		if j.Fills == model && (j.Kind == "MODEL" || j.Kind == "RETRAIN") {
@@ -55,7 +57,7 @@ func (in *Input) trainings(model string) (out []*catalog.Job) {
 	return out
 }
 
-// Retrain decides RETRAIN MODEL: a job that trains the model once more.
+// Retrain decides RETRAIN MODEL, which starts a job that trains the model once more.
 func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 	m, ok := in.Catalog.Model(in.Session.Fold(st.Name), in.Session.Exact())
 	if !ok {
@@ -65,7 +67,8 @@ func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := &catalog.Job{Name: jobName("RETRAIN", m.Name, in.Catalog), Kind: "RETRAIN", Statement: st.Text(), Fills: m.Name}
+	job := &catalog.Job{Name: jobName("RETRAIN", m.Name, in.Catalog), Kind: "RETRAIN", Statement: st.Text(),
+		Fills: m.Name}
 	o, err := d.again(&m.Reading, nil)
 	if err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 	return d.start(job, t.Stages, "model "+m.Name+" is being trained"), nil
 }
 
-// NoModel is the error of a name that is no model's.
+// NoModel returns the error for a name that refers to no model.
 func NoModel(c *catalog.Catalog, name lang.Name) error {
 	if b, ok := c.Unavailable(name.Text); ok {
 		return Unavailable(name, b)
@@ -93,7 +96,8 @@ func NoModel(c *catalog.Catalog, name lang.Name) error {
 	return Unknown("SQ6001", "model %q does not exist", name, legal)
 }
 
-// Unknown is the error of a name that means nothing, with the nearest that does. format takes the name.
+// Unknown returns the error for a name that refers to nothing. It suggests the most similar of the
+// legal names. format has one verb, for the name.
 func Unknown(code, format string, name lang.Name, legal []string) *lang.Error {
 	err := fail(name, len([]rune(name.Text)), code, format, name.Text)
 	if near := lang.Suggest(name.Text, legal); near != "" {
@@ -102,7 +106,8 @@ func Unknown(code, format string, name lang.Name, legal []string) *lang.Error {
 	return err
 }
 
-// DropModel decides DROP MODEL. One version is not dropped here: its model's topic says which there are.
+// DropModel decides DROP MODEL for a whole model. Dropping a single version is not a change of the
+// catalog, because the model's topic contains the versions.
 func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 	name := st.Name.Name
 	m, ok := in.Catalog.Model(in.Session.Fold(name), in.Session.Exact())
@@ -111,7 +116,7 @@ func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 			return d.dropBroken(st, b), nil
 		}
 		if st.IfExists {
-			return done("%s does not exist, nothing is done", name.Text), nil
+			return done("%s does not exist, nothing was changed", name.Text), nil
 		}
 		return nil, NoModel(in.Catalog, name)
 	}
@@ -123,7 +128,8 @@ func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 		}
 	}
 	out := done("model %s dropped", m.Name)
-	out.Entry = &catalog.Entry{Kind: "DROP", Name: m.Name, Statement: st.Text(), Change: catalog.Change{Drop: []string{m.Name}, Delete: []string{m.Topic}}}
+	out.Entry = &catalog.Entry{Kind: "DROP", Name: m.Name, Statement: st.Text(),
+		Change: catalog.Change{Drop: []string{m.Name}, Delete: []string{m.Topic}}}
 	for _, j := range in.trainings(m.Name) {
 		out.Entry.Change.End = append(out.Entry.Change.End, j.Name)
 		out.Entry.Change.Delete = append(out.Entry.Change.Delete, in.topicsOf(j.Name)...)
@@ -132,19 +138,21 @@ func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 }
 
 func inUse(at lang.Node, what, name, job string) error {
-	err := fail(at, len(name), "SQ3016", "%s%q is used by job %s", map[bool]string{true: what + " "}[what != ""], name, job)
+	err := fail(at, len(name), "SQ3016", "%s%q is used by job %s", map[bool]string{true: what + " "}[what != ""], name,
+		job)
 	err.Hint = "TERMINATE " + job + " first"
 	return err
 }
 
-// dropBroken gives up an entry that cannot be applied.
+// dropBroken returns the decision to skip a catalog entry that cannot be applied.
 func (d *Decider) dropBroken(st lang.Statement, b catalog.Broken) *Decision {
 	out := done("%s, which was UNAVAILABLE, is dropped", b.Name)
-	out.Entry = &catalog.Entry{Kind: "REPAIR", Name: b.Name, Statement: st.Text(), Change: catalog.Change{Skip: []int64{b.Offset}}}
+	out.Entry = &catalog.Entry{Kind: "REPAIR", Name: b.Name, Statement: st.Text(),
+		Change: catalog.Change{Skip: []int64{b.Offset}}}
 	return out
 }
 
-// Drop decides DROP STREAM, TABLE and TYPE.
+// Drop decides DROP STREAM, DROP TABLE and DROP TYPE.
 func (d *Decider) Drop(st *lang.Drop, in *Input) (*Decision, error) {
 	name := in.Session.Fold(st.Name)
 	if st.Kind == "TYPE" {
@@ -156,12 +164,13 @@ func (d *Decider) Drop(st *lang.Drop, in *Input) (*Decision, error) {
 			return d.dropBroken(st, b), nil
 		}
 		if st.IfExists {
-			return done("%s does not exist, nothing is done", name), nil
+			return done("%s does not exist, nothing was changed", name), nil
 		}
 		return nil, fail(st.Name, len(st.Name.Text), "SQ2001", "%q is not a stream or table", name)
 	}
 	if string(st.Kind) != r.Kind() {
-		return nil, fail(st.Name, len(st.Name.Text), "SQ2022", "%q is a %s: use DROP %s", r.Name, strings.ToLower(r.Kind()), r.Kind())
+		return nil, fail(st.Name, len(st.Name.Text), "SQ2022", "%q is a %s: use DROP %s", r.Name,
+			strings.ToLower(r.Kind()), r.Kind())
 	}
 	if r.ReadOnly && st.DeleteTopic {
 		return nil, fail(st, 1, "SQ3013", "%q is a SOURCE: its topic cannot be deleted", r.Name)
@@ -170,7 +179,8 @@ func (d *Decider) Drop(st *lang.Drop, in *Input) (*Decision, error) {
 		return nil, err
 	}
 	out := done("%s %s dropped", strings.ToLower(r.Kind()), r.Name)
-	out.Entry = &catalog.Entry{Kind: "DROP", Name: r.Name, Statement: st.Text(), Change: catalog.Change{Drop: []string{r.Name}}}
+	out.Entry = &catalog.Entry{Kind: "DROP", Name: r.Name, Statement: st.Text(),
+		Change: catalog.Change{Drop: []string{r.Name}}}
 	if _, ok := in.Catalog.Job(r.Job); ok && r.Job != "" {
 		out.Entry.Change.End = []string{r.Job}
 		out.Entry.Change.Delete = in.topicsOf(r.Job)
@@ -181,7 +191,7 @@ func (d *Decider) Drop(st *lang.Drop, in *Input) (*Decision, error) {
 	return out, nil
 }
 
-// unused refuses to drop a relation that a job reads, or that another job than its own fills.
+// unused returns an error if a job reads the relation, or if a job other than its own fills it.
 func (in *Input) unused(st *lang.Drop, r *catalog.Relation) error {
 	for _, j := range in.Catalog.Jobs() {
 		uses := j.Fills == r.Name && j.Name != r.Job && j.Kind == "INSERT"
@@ -198,7 +208,7 @@ func (in *Input) unused(st *lang.Drop, r *catalog.Relation) error {
 func (d *Decider) dropType(st *lang.Drop, name string, in *Input) (*Decision, error) {
 	if _, ok := in.Catalog.Type(name); !ok {
 		if st.IfExists {
-			return done("type %s does not exist, nothing is done", name), nil
+			return done("type %s does not exist, nothing was changed", name), nil
 		}
 		return nil, fail(st.Name, len(st.Name.Text), "SQ2011", "type %s does not exist", name)
 	}
@@ -207,7 +217,7 @@ func (d *Decider) dropType(st *lang.Drop, name string, in *Input) (*Decision, er
 	return out, nil
 }
 
-// Control decides TERMINATE, PAUSE, RESUME and RESTART of one job or of all.
+// Control decides TERMINATE, PAUSE, RESUME and RESTART of one job or of all jobs.
 func (d *Decider) Control(st *lang.Control, in *Input) (*Decision, error) {
 	jobs, err := in.controlled(st)
 	if err != nil {
@@ -218,7 +228,7 @@ func (d *Decider) Control(st *lang.Control, in *Input) (*Decision, error) {
 	var names []string
 	for _, j := range jobs {
 		if st.Verb == "RESUME" && st.From != "" && j.Runs() {
-			err := fail(st, 1, "SQ3018", "job %s runs: it goes on from its commits", j.Name)
+			err := fail(st, 1, "SQ3018", "job %s is running and continues from its commits", j.Name)
 			err.Hint = "RESUME .. FROM is for a job that is PAUSED or FAILED"
 			return nil, err
 		}
@@ -230,16 +240,17 @@ func (d *Decider) Control(st *lang.Control, in *Input) (*Decision, error) {
 			entry.Change.Delete = append(entry.Change.Delete, in.topicsOf(j.Name)...)
 		}
 	}
-	verb := map[lang.Keyword]string{"TERMINATE": "terminated", "PAUSE": "paused", "RESUME": "resumed", "RESTART": "restarted"}[st.Verb]
+	verb := map[lang.Keyword]string{"TERMINATE": "terminated", "PAUSE": "paused", "RESUME": "resumed",
+		"RESTART": "restarted"}[st.Verb]
 	if len(names) == 0 {
-		out.Message = "there is nothing to be " + verb
+		out.Message = "no job can be " + verb
 		return out, nil
 	}
 	out.Message, out.Entry = fmt.Sprintf("%s %s", verb, strings.Join(names, ", ")), entry
 	return out, nil
 }
 
-// control adds to a change what a verb does to a job, and reports whether that is anything.
+// control adds a verb's effect on a job to a change. It reports whether there is an effect.
 func control(st *lang.Control, j *catalog.Job, ch *catalog.Change) bool {
 	s := catalog.State{Job: j.Name}
 	switch st.Verb {
@@ -283,8 +294,8 @@ func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
 	return nil, NoJob(in.Catalog, in.Session, *st.Job)
 }
 
-// NoJob is the error of a name that is no job's. If it is the name of a relation or a model, it says which jobs fill
-// that.
+// NoJob returns the error for a name that refers to no job. If the name is a relation's or a
+// model's, the hint names the jobs that fill it.
 func NoJob(c *catalog.Catalog, s *Session, name lang.Name) error {
 	var names, filling []string
 	target, what := s.Fold(name), "filled"

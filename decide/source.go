@@ -15,7 +15,7 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// Source decides CREATE STREAM and TABLE.
+// Source decides CREATE STREAM and CREATE TABLE.
 func (d *Decider) Source(st *lang.CreateSource, in *Input) (*Decision, error) {
 	if st.Query != nil {
 		return d.createAs(st, in)
@@ -23,10 +23,11 @@ func (d *Decider) Source(st *lang.CreateSource, in *Input) (*Decision, error) {
 	return d.declare(st, in)
 }
 
-// declare decides a relation over a topic, which is made if it is not there, or over a connector.
+// declare decides a relation over a topic or a connector. A topic that does not exist is created.
 func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	if st.OrReplace && st.ReadOnly {
-		return nil, fail(st, 6, "SQ3013", "CREATE OR REPLACE is not supported on source streams and tables: a SOURCE is not replaced")
+		return nil, fail(st, 6, "SQ3013",
+			"CREATE OR REPLACE is not supported on source streams and tables: drop a SOURCE and create it again")
 	}
 	name := in.Session.Fold(st.Name)
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
@@ -38,7 +39,8 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	}
 	old, replaces := in.Catalog.Relation(r.Name, true)
 	if replaces && old.ReadOnly {
-		return nil, fail(st, 6, "SQ3013", "CREATE OR REPLACE is not supported on source streams and tables: %q is a SOURCE", r.Name)
+		return nil, fail(st, 6, "SQ3013",
+			"CREATE OR REPLACE is not supported on source streams and tables: %q is a SOURCE", r.Name)
 	}
 	if r.AtBroker() {
 		err = in.place(r)
@@ -52,7 +54,8 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	out := done("%s %s created", strings.ToLower(r.Kind()), r.Name)
 	out.Make = made(r)
 	out.Entry = &catalog.Entry{Kind: r.Kind(), Name: r.Name, Statement: st.Text(), Change: catalog.Change{Relation: r}}
-	if replaces && old.Job != "" { // a relation that a job filled is now declared over its topic
+	// A relation that a job filled is now declared over its topic.
+	if replaces && old.Job != "" {
 		out.Entry.Change.End = []string{old.Job}
 		out.Entry.Change.Delete = in.topicsOf(old.Job)
 	}
@@ -66,7 +69,9 @@ func made(r *catalog.Relation) []catalog.Topic {
 	return []catalog.Topic{*r.Make}
 }
 
-// taken handles a name that is in use: IF NOT EXISTS leaves it, OR REPLACE goes on, a session with Repeats leaves the same statement.
+// taken handles a name that is in use. With IF NOT EXISTS the statement has no effect, and so has
+// an equal statement in a session with Repeats. OR REPLACE replaces a relation or model of the same
+// kind. Otherwise the name is an error.
 func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*Decision, error) {
 	r, isRelation := in.Catalog.Relation(name, true)
 	m, isModel := in.Catalog.Model(name, true)
@@ -76,14 +81,15 @@ func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*De
 			return nil, Unavailable(st, b)
 		}
 		return nil, nil
-	case in.Session.Repeats && (isRelation && in.same(r.Statement, r.Variables, st) || isModel && in.same(m.Statement, m.Reading.Variables, st)):
-		out := done("%s is there already, as it is defined here", name)
+	case in.Session.Repeats && (isRelation && in.same(r.Statement, r.Variables, st) ||
+		isModel && in.same(m.Statement, m.Reading.Variables, st)):
+		out := done("%s exists already with this definition", name)
 		if isModel {
 			out.Job = m.Job
 		}
 		return out, nil
 	case ifNot:
-		return done("%s exists, nothing is done", name), nil
+		return done("%s exists, nothing was changed", name), nil
 	case replace:
 		return nil, in.replaces(st, name, r, m)
 	}
@@ -92,12 +98,13 @@ func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*De
 	return nil, err
 }
 
-// same reports whether a statement is the one that made a thing: its text, and what the variables in it mean.
+// same reports whether a statement equals a stored one: the texts and the values of the variables
+// in them are equal.
 func (in *Input) same(text string, variables map[string]string, st lang.Statement) bool {
 	return text == st.Text() && maps.Equal(variables, in.mentioned(st))
 }
 
-// mentioned are the session's variables that a statement's text has.
+// mentioned returns the session's variables that occur in a statement's text.
 func (in *Input) mentioned(st lang.Statement) map[string]string {
 	out := map[string]string{}
 	for name, value := range in.Session.Variables {
@@ -108,7 +115,8 @@ func (in *Input) mentioned(st lang.Statement) map[string]string {
 	return out
 }
 
-// replaces refuses OR REPLACE of a thing of another kind: jobs and models that use it count on what it is.
+// replaces returns an error if OR REPLACE would change the kind of a relation or model, because
+// jobs and models that use it depend on its kind.
 func (in *Input) replaces(st lang.Statement, name string, r *catalog.Relation, m *catalog.Model) error {
 	kind, was := "MODEL", "MODEL"
 	if c, ok := st.(*lang.CreateSource); ok {
@@ -120,19 +128,22 @@ func (in *Input) replaces(st lang.Statement, name string, r *catalog.Relation, m
 	if kind == was {
 		return nil
 	}
-	err := fail(st, 6, "SQ2022", "%q is a %s: OR REPLACE does not make a %s of it", name, strings.ToLower(was), strings.ToLower(kind))
+	err := fail(st, 6, "SQ2022", "%q is a %s: OR REPLACE does not make a %s of it", name, strings.ToLower(was),
+		strings.ToLower(kind))
 	err.Hint = "DROP it first, or use another name"
 	return err
 }
 
-// Unavailable is the error of a name whose definition this version cannot read.
+// Unavailable returns the error for a name whose definition this version cannot read.
 func Unavailable(at lang.Node, b catalog.Broken) error {
-	err := fail(at, 1, "SQ7306", "%q is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s", b.Name, b.Offset, b.Reason)
+	err := fail(at, 1, "SQ7306", "%q is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s",
+		b.Name, b.Offset, b.Reason)
 	err.Hint = "run the version that wrote it, or see streamql repair"
 	return err
 }
 
-// place decides about a relation's topic: the number of partitions is that of the topic which is there; else the topic is to be made.
+// place sets the number of a relation's partitions: that of its topic, if the topic exists.
+// Otherwise place adds the topic to the topics to create.
 func (in *Input) place(r *catalog.Relation) error {
 	n, there, err := in.Facts.Partitions(r.Topic)
 	if err != nil {
@@ -140,13 +151,15 @@ func (in *Input) place(r *catalog.Relation) error {
 	}
 	if there {
 		if r.Partitions != 0 && r.With["partitions"] != "" && r.Partitions != n {
-			return &lang.Error{Code: "SQ5008", Stage: lang.StagePlan, Msg: fmt.Sprintf("topic %q has %d partitions, not %d", r.Topic, n, r.Partitions)}
+			return &lang.Error{Code: "SQ5008", Stage: lang.StagePlan,
+				Msg: fmt.Sprintf("topic %q has %d partitions, not %d", r.Topic, n, r.Partitions)}
 		}
 		r.Partitions = n
 		return nil
 	}
 	r.Partitions = max(r.Partitions, 1)
-	r.Make = &catalog.Topic{Name: r.Topic, Use: catalog.Data, Partitions: r.Partitions, Compact: strings.Contains(r.With["cleanup_policy"], "compact")}
+	r.Make = &catalog.Topic{Name: r.Topic, Use: catalog.Data, Partitions: r.Partitions,
+		Compact: strings.Contains(r.With["cleanup_policy"], "compact")}
 	if ms, ok := planner.Duration(r.With["retention_ms"]); ok {
 		r.Make.RetentionMs = ms
 	}
@@ -169,7 +182,7 @@ func (d *Decider) createAs(st *lang.CreateSource, in *Input) (*Decision, error) 
 	job := &catalog.Job{Name: jobName(kind, name, in.Catalog), Kind: kind, Statement: st.Text()}
 	old, replaces := in.Catalog.Relation(name, true)
 	if replaces && old.Job != "" {
-		job.Name = old.Job // the new query goes on where the old one stopped
+		job.Name = old.Job // the new query continues from the old query's commits
 	}
 	plan, err := planner.Fill(st, job.Name, d.Options(in))
 	if err != nil {
@@ -197,10 +210,12 @@ func (d *Decider) createAs(st *lang.CreateSource, in *Input) (*Decision, error) 
 	return out, nil
 }
 
-// reshaped refuses a query that would go on over state of another shape.
+// reshaped returns the error for a query that would continue from state of another shape.
 func reshaped(st lang.Node, before, after *catalog.Job) error {
-	err := fail(st, 6, "SQ3017", "job %s keeps other state than the new query would: it has %s, the new query needs %s", before.Name, shown(before.Shape), shown(after.Shape))
-	err.Hint = "DROP it and CREATE it again, or give the new query another name"
+	err := fail(st, 6, "SQ3017",
+		"the new query cannot continue from the state of job %s: the job has %s, the query needs %s", before.Name,
+		shown(before.Shape), shown(after.Shape))
+	err.Hint = "DROP it and CREATE it again, or use another name for the new query"
 	return err
 }
 
@@ -215,7 +230,7 @@ func shown(shape string) string {
 func (d *Decider) Insert(st *lang.Insert, in *Input) (*Decision, error) {
 	for _, j := range in.Catalog.Jobs() {
 		if in.Session.Repeats && j.Kind == "INSERT" && in.same(j.Statement, j.Reading.Variables, st) {
-			out := done("job %s does this already", j.Name)
+			out := done("job %s already runs this statement", j.Name)
 			out.Job = j.Name
 			return out, nil
 		}
@@ -241,14 +256,15 @@ func (d *Decider) Type(st *lang.CreateType, in *Input) (*Decision, error) {
 	name := st.Name.Text
 	if old, ok := in.Catalog.Type(name); ok && !st.IfNotExists {
 		if in.Session.Repeats && arrow.TypeEqual(old, t) {
-			return done("type %s is there already, as it is defined here", name), nil
+			return done("type %s exists already with this definition", name), nil
 		}
 		return nil, fail(st.Name, len(name), "SQ2002", "type %s exists", name)
 	} else if ok {
-		return done("type %s exists, nothing is done", name), nil
+		return done("type %s exists, nothing was changed", name), nil
 	}
 	out := done("type %s is %s", name, flow.TypeName(t))
-	out.Entry = &catalog.Entry{Kind: "TYPE", Name: name, Statement: st.Text(), Change: catalog.Change{Type: &catalog.NamedType{Name: name, Type: t}}}
+	out.Entry = &catalog.Entry{Kind: "TYPE", Name: name, Statement: st.Text(),
+		Change: catalog.Change{Type: &catalog.NamedType{Name: name, Type: t}}}
 	return out, nil
 }
 
@@ -256,7 +272,7 @@ func jobName(kind, target string, c *catalog.Catalog) string {
 	return fmt.Sprintf("%s_%s_%d", kind, target, c.Next())
 }
 
-// topicsOf lists the topics that a job leaves behind.
+// topicsOf returns the topics that remain when a job is dropped.
 func (in *Input) topicsOf(job string) []string {
 	j, ok := in.Catalog.Job(job)
 	if !ok {

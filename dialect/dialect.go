@@ -1,9 +1,9 @@
-// Package dialect is the one place that says in what the dialects of the language differ. The default dialect,
-// streamql, does as the SQL standard and PostgreSQL; ksql does as ksqlDB. What depends on the dialect asks a Set
-// whether it Has a Difference, and asks nothing else.
+// Package dialect defines the differences between the dialects of the language. The default
+// dialect, streamql, follows the SQL standard and PostgreSQL; ksql follows ksqlDB. Code that
+// depends on the dialect checks whether its Set has a Difference, and nothing else.
 //
-// A difference is a constant here, a row of Table, two cases in conformance/cases/dialects, and the line that asks for
-// it. docs/dialects.md is printed from Table.
+// A difference is a constant of this file, a row of Table, two cases in conformance/cases/dialects,
+// and the check in the code that implements it. docs/dialects.md is printed from Table.
 package dialect
 
 import "strings"
@@ -14,13 +14,13 @@ const (
 	KSQL     = "ksql"
 )
 
-// Names lists the dialects, the default first.
+// Names returns the names of the dialects, the default first.
 func Names() []string { return []string{StreamQL, KSQL} }
 
 // Difference is a rule of ksqlDB that the default dialect does not have.
 type Difference uint8
 
-// The differences. Table says what each one is.
+// The differences, in the order of Table, which describes each of them.
 const (
 	UpperNames Difference = iota
 	TopicRequired
@@ -36,16 +36,18 @@ const (
 	TimesAsNumbers
 )
 
-// Set is a dialect: the differences that hold in it. The zero Set is the default dialect.
+// Set is a dialect: the set of the differences that apply in it. The zero Set is the default
+// dialect.
 type Set uint32
 
-// Has reports whether a difference holds.
+// Has reports whether a difference applies in the dialect.
 func (s Set) Has(d Difference) bool { return s&(1<<d) != 0 }
 
-// With is the set with a difference more.
+// With returns the set with one more difference.
 func (s Set) With(d Difference) Set { return s | 1<<d }
 
-// Named returns the dialect of a name; "" is the default. The last result is false if there is none.
+// Named returns the dialect with a name. The empty name is the default dialect. The second result
+// is false if no dialect has the name.
 func Named(name string) (Set, bool) {
 	switch name {
 	case "", StreamQL:
@@ -60,19 +62,19 @@ func Named(name string) (Set, bool) {
 	return 0, false
 }
 
-// Row is a difference in words.
+// Row describes a difference to users.
 type Row struct {
 	Difference Difference
-	Name       string // short, for people; cases are called by it
-	StreamQL   string // what the default dialect does
-	KSQL       string // what ksql does
-	Where      string // the file that asks
-	// Test is the Go test that holds the difference, where no case can; "": the cases "Name: streamql" and "Name: ksql"
-	// of conformance/cases/dialects hold it.
+	Name       string // a short description, which also names the difference's cases
+	StreamQL   string // the behaviour of the default dialect
+	KSQL       string // the behaviour of ksql
+	Where      string // the files that check it, separated by ", "
+	// Test is the Go test of the difference if no case can show it. It is empty for a difference
+	// that has the cases "Name: streamql" and "Name: ksql" in conformance/cases/dialects.
 	Test string
 }
 
-// Markdown is docs/dialects.md.
+// Markdown returns the text of docs/dialects.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString(head)
@@ -84,18 +86,20 @@ func Markdown() string {
 	return b.String()
 }
 
-// cell is a text within a table.
+// cell returns a text as the cell of a Markdown table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 const head = `<!-- Printed from dialect/table.go: go test ./dialect -update -->
 # Dialects
 
-The default dialect, ` + "`streamql`, does as the SQL standard and PostgreSQL. `ksql` does as ksqlDB" + `: choose it for files that were
-written for ksqlDB, with ` + "`--dialect ksql`" + `, with ` + "`dialect = \"ksql\"`" + ` in the configuration, or with ` + "`streamql.WithDialect(\"ksql\")`" + `. A job
-keeps the dialect that it was defined in.
+The default dialect, ` + "`streamql`" + `, follows the SQL standard and PostgreSQL. ` + "`ksql`" + ` follows
+ksqlDB and is meant for files that were written for ksqlDB. Select it with ` + "`--dialect ksql`" + `,
+with ` + "`dialect = \"ksql\"`" + ` in the configuration, or with ` + "`streamql.WithDialect(\"ksql\")`" + `. A job
+keeps the dialect in which it was defined.
 
 `
 
 const tail = `
-` + "`SET 'sql.identifiers'='upper'`" + ` takes the names alone from ` + "`ksql`" + `. In the shell ` + "`\\dialects`" + ` lists the differences.
+` + "`SET 'sql.identifiers'='upper'`" + ` selects only the rule for names from ` + "`ksql`" + `. The shell
+command ` + "`\\dialects`" + ` lists the differences.
 `

@@ -10,7 +10,8 @@ import (
 
 var update = flag.Bool("update", false, "write docs/dialects.md")
 
-// TestTable: there is a row for each difference, complete, and every file that it names asks for it.
+// TestTable checks that Table has a complete row for each difference, and that each file named
+// there checks the difference.
 func TestTable(t *testing.T) {
 	if len(Table) != int(TimesAsNumbers)+1 {
 		t.Errorf("%d rows for %d differences", len(Table), TimesAsNumbers+1)
@@ -31,18 +32,18 @@ func TestTable(t *testing.T) {
 		seen[r.Name] = true
 		constant := word(string(table), r.Name)
 		if !strings.Contains(string(source), "\t"+constant) {
-			t.Errorf("row %d: %q is no constant", i, constant)
+			t.Errorf("row %d: %q is not a constant", i, constant)
 		}
 		for _, file := range strings.Split(r.Where, ", ") {
 			text, err := os.ReadFile(filepath.Join("..", file))
 			if err != nil || !strings.Contains(string(text), "dialect."+constant) {
-				t.Errorf("%s does not ask for %s: %v", file, constant, err)
+				t.Errorf("%s does not check %s: %v", file, constant, err)
 			}
 		}
 	}
 }
 
-// word is the constant of the row with a name, as table.go spells it.
+// word returns the constant of the row with a name, as table.go spells it.
 func word(table, name string) string {
 	before, _, _ := strings.Cut(table, `, "`+name+`",`)
 	return before[strings.LastIndexByte(before, '{')+1:]
@@ -52,7 +53,7 @@ func TestNamed(t *testing.T) {
 	for _, name := range append(Names(), "") {
 		set, ok := Named(name)
 		if !ok {
-			t.Errorf("%q is no dialect", name)
+			t.Errorf("%q is not a dialect", name)
 		}
 		for _, r := range Table {
 			if set.Has(r.Difference) != (name == KSQL) {
@@ -68,7 +69,7 @@ func TestNamed(t *testing.T) {
 	}
 }
 
-// TestPage holds docs/dialects.md against the table. go test ./dialect -update writes it.
+// TestPage compares docs/dialects.md with Table. go test ./dialect -update writes the page.
 func TestPage(t *testing.T) {
 	page := filepath.Join("..", "docs", "dialects.md")
 	if *update {

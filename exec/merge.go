@@ -6,9 +6,9 @@ import (
 )
 
 // merge orders the inputs of one task by event time, then input, then partition. A row never
-// overtakes an earlier row of its partition, and the order depends only on the rows, never on
-// how they were divided into fetches. The inputs of a bounded job wait for every partition that
-// has not ended; those of a live job pass rows as they arrive.
+// overtakes an earlier row of its partition. The order depends only on the rows, not on how they
+// were divided into fetches. A bounded job waits for every partition that has not ended; a live job
+// passes rows as they arrive.
 type merge struct {
 	lanes []*lane // sorted by input, then partition
 }
@@ -33,14 +33,14 @@ func (m *merge) lane(leaf int, p topic.Partition) *lane {
 	return nil
 }
 
-// run is a range of one lane's rows.
+// run is a range of the rows of one queue.
 type run struct {
 	lane  *lane
 	batch *flow.Batch
 }
 
-// next removes and returns the longest range of rows that may be pushed, or false. With wait, a
-// lane that is empty but has not ended blocks all others.
+// next removes and returns the longest range of rows that may be pushed, or false if there is none.
+// With wait, an empty queue that has not ended blocks all others.
 func (m *merge) next(wait bool) (run, bool) {
 	var best, second *lane
 	for _, l := range m.lanes {
@@ -63,7 +63,7 @@ func (m *merge) next(wait bool) (run, bool) {
 	return run{best, best.take(second, m.before(best, second))}, true
 }
 
-// before reports whether a precedes b in the order of lanes.
+// before reports whether a precedes b in the order of input and partition.
 func (m *merge) before(a, b *lane) bool {
 	for _, l := range m.lanes {
 		switch l {
@@ -88,7 +88,8 @@ func (l *lane) time(row int) int64 {
 	return b.Times()[row]
 }
 
-// take removes the rows that precede the head of the other lane; first: this lane wins a tie.
+// take removes the rows that precede the head of the other queue. With first, this queue's rows
+// precede the other's at equal times.
 func (l *lane) take(other *lane, first bool) *flow.Batch {
 	b := l.queue[0]
 	end := b.Rows()
@@ -108,8 +109,8 @@ func (l *lane) take(other *lane, first bool) *flow.Batch {
 	return out
 }
 
-// wants reports whether a lane of the partition is empty. Only then is the partition read,
-// which bounds the rows that are held back.
+// wants reports whether a queue of the partition is empty. Only then is the partition read, which
+// bounds the number of queued rows.
 func (m *merge) wants(p topic.Partition) bool {
 	for _, l := range m.lanes {
 		if l.part == p && len(l.queue) == 0 {

@@ -9,19 +9,19 @@ import (
 	"github.com/streamql/streamql/option"
 )
 
-// ParseTimestamp reads ISO 8601 text as ms since the epoch.
+// ParseTimestamp parses ISO 8601 text to ms since the epoch.
 func ParseTimestamp(s string) (int64, error) { return expr.ParseTimestamp(s) }
 
-// ParseMillis reads a number of ms since the epoch.
+// ParseMillis parses a number of ms since the epoch.
 func ParseMillis(s string) (int64, error) { return strconv.ParseInt(s, 10, 64) }
 
 // Duration reads a length of time as an option's value gives it: '30 SECONDS', '100ms', or a number of ms.
 func Duration(s string) (int64, bool) { return option.Millis(s) }
 
-// Literal reads a literal as an option's text.
+// Literal returns the text of a literal that is an option's value.
 func Literal(e lang.Expr) (string, error) { return literal(e) }
 
-// Type resolves a type as written.
+// Type resolves a type expression. The error is SQ2011.
 func Type(t *lang.TypeExpr, o Options) (flow.Type, error) {
 	b := newBinder(o, "")
 	return b.typeOf(t)

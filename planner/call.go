@@ -8,22 +8,22 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// call binds a scalar function.
+// call binds a call of a scalar function.
 func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
 	name := strings.ToUpper(e.Name.Text)
 	if c, ok := s.calls[lang.PrintExpr(e)]; ok {
 		return c.ref(), nil
 	}
 	if modelFunction(name) {
-		return nil, fail(e, "SQ3014", "%s can stand in SELECT and WHERE of a query that reads a source", name)
+		return nil, fail(e, "SQ3014", "%s is allowed only in SELECT and WHERE of a query that reads a source", name)
 	}
 	if _, ok := b.Functions.Aggregate(name); ok {
 		if _, scalar := b.Functions.Scalar(name); !scalar {
-			return nil, fail(e, "SQ2008", "aggregate %s cannot stand here", name)
+			return nil, fail(e, "SQ2008", "aggregate %s is not allowed here", name)
 		}
 	}
 	if _, ok := b.Functions.Table(name); ok {
-		return nil, fail(e, "SQ2008", "table function %s can stand only as an item of SELECT", name)
+		return nil, fail(e, "SQ2008", "table function %s is allowed only as an item of SELECT", name)
 	}
 	if e.Distinct || e.Filter != nil || e.Over != nil || len(e.Named) > 0 {
 		return nil, unsupported(e, "DISTINCT, FILTER, OVER or a named argument in a scalar call")
@@ -42,7 +42,7 @@ func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
 	return b.function(e, name, args)
 }
 
-// word reads a bare word that names no column as text: DATEADD(DAYS, 1, d).
+// word reads a bare word that is not a column's name as text, as in DATEADD(DAYS, 1, d).
 func (b *binder) word(e lang.Expr, s *scope) lang.Expr {
 	if id, ok := e.(*lang.Ident); ok && id.Source == nil && s.index("", b.fold(id.Name)) < 0 {
 		return &lang.Text{At: id.At, Value: id.Name.Text}
@@ -50,7 +50,8 @@ func (b *binder) word(e lang.Expr, s *scope) lang.Expr {
 	return e
 }
 
-// function binds a scalar function by name over bound arguments.
+// function binds a scalar function by name over bound arguments, which it converts to the
+// function's types.
 func (b *binder) function(place lang.Node, name string, args []expr.Expr) (expr.Expr, error) {
 	f, ok := b.Functions.Scalar(name)
 	if !ok {

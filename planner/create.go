@@ -36,7 +36,7 @@ func literal(e lang.Expr) (string, error) {
 	case *lang.Interval:
 		return e.N + " " + e.Unit, nil
 	}
-	return "", fail(e, "SQ2012", "an option's value is a literal")
+	return "", fail(e, "SQ2012", "the value of an option must be a literal")
 }
 
 func names(list ...string) map[string]bool {
@@ -142,17 +142,21 @@ func (b *binder) columns(r *catalog.Relation, st *lang.CreateSource) error {
 		case "HEADERS":
 			col.Role = catalog.Headers
 			if !flow.SameType(t, op.HeadersType) {
-				return fail(c, "SQ2015", "a HEADERS column is ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, not %s", flow.TypeName(t))
+				return fail(c, "SQ2015", "a HEADERS column must be ARRAY<STRUCT<KEY STRING, VALUE BYTES>>, not %s",
+					flow.TypeName(t))
 			}
 		case "HEADER":
 			col.Role, col.Header = catalog.Header, c.Key.Value
-			if t.ID() != arrow.BINARY && (b.Dialect.Has(dialect.HeaderBytes) || t.ID() != arrow.STRING && t.ID() != arrow.INT64 && t.ID() != arrow.INT32) {
-				return fail(c, "SQ2015", "a HEADER column is BYTES, not %s", flow.TypeName(t))
+			if t.ID() != arrow.BINARY && (b.Dialect.Has(dialect.HeaderBytes) || t.ID() != arrow.STRING &&
+				t.ID() != arrow.INT64 && t.ID() != arrow.INT32) {
+				return fail(c, "SQ2015", "a HEADER column must be BYTES, not %s", flow.TypeName(t))
 			}
 		}
 		r.Columns = append(r.Columns, col)
 	}
-	sort.SliceStable(r.Columns, func(i, j int) bool { return r.Columns[i].Role == catalog.Key && r.Columns[j].Role != catalog.Key })
+	sort.SliceStable(r.Columns, func(i, j int) bool {
+		return r.Columns[i].Role == catalog.Key && r.Columns[j].Role != catalog.Key
+	})
 	if r.Table && len(r.Columns) > 0 && len(r.KeyColumns()) == 0 {
 		return fail(st.Name, "SQ2016", "table %s needs a PRIMARY KEY column", quote(r.Name))
 	}
@@ -215,14 +219,17 @@ func (b *binder) timing(st *lang.CreateSource, r *catalog.Relation, with map[str
 		switch c.Type.ID() {
 		case arrow.INT64, arrow.TIMESTAMP:
 			if r.TimestampFormat != "" {
-				return fail(where["timestamp_format"], "SQ2013", "timestamp_format is for a STRING column; %q is %s", c.Name, flow.TypeName(c.Type))
+				return fail(where["timestamp_format"], "SQ2013", "timestamp_format requires a STRING column; %q is %s",
+					c.Name, flow.TypeName(c.Type))
 			}
 		case arrow.STRING:
 			if r.TimestampFormat == "" && b.Dialect.Has(dialect.TimestampFormatRequired) {
-				return fail(where["timestamp"].Value, "SQ2013", "the timestamp column %q is a STRING, so timestamp_format must be given", c.Name)
+				return fail(where["timestamp"].Value, "SQ2013",
+					"the timestamp column %q is a STRING, so timestamp_format is required", c.Name)
 			}
 		default:
-			return fail(where["timestamp"].Value, "SQ2013", "the timestamp column %q is %s; it must be BIGINT, TIMESTAMP or STRING", c.Name, flow.TypeName(c.Type))
+			return fail(where["timestamp"].Value, "SQ2013",
+				"the timestamp column %q is %s; it must be BIGINT, TIMESTAMP or STRING", c.Name, flow.TypeName(c.Type))
 		}
 	} else if with["timestamp_format"] != "" {
 		return fail(where["timestamp_format"], "SQ2013", "timestamp_format needs timestamp")
@@ -288,7 +295,8 @@ func (b *binder) specs(at lang.Node, r *catalog.Relation, w *with) error {
 	}
 	if wrap == "false" {
 		if len(r.Value.Fields) != 1 {
-			return fail(at, "SQ2013", "wrap_single_value=false needs exactly one value column, %d are declared", len(r.Value.Fields))
+			return fail(at, "SQ2013", "wrap_single_value=false needs exactly one value column, not %d",
+				len(r.Value.Fields))
 		}
 		r.Value.Unwrapped = true
 	}

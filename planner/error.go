@@ -1,5 +1,5 @@
-// Package planner turns statements into plans: it resolves names and types, rewrites, and cuts the tree of operators into stages.
-// What a user wrote wrong is a *lang.Error with a place.
+// Package planner turns statements into plans. It resolves names and types, rewrites the tree of
+// operators, and cuts it into stages. A user's mistake is a *lang.Error with a position.
 package planner
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// fail is a plan error at a node.
+// fail returns a plan error at a node.
 func fail(at lang.Node, code, format string, args ...any) *lang.Error {
 	e := &lang.Error{Code: code, Stage: lang.StagePlan, Msg: fmt.Sprintf(format, args...)}
 	if at != nil {
@@ -19,7 +19,8 @@ func fail(at lang.Node, code, format string, args ...any) *lang.Error {
 	return e
 }
 
-// length is how much of the source to underline: the name or literal at the place, one rune for anything larger.
+// length returns the number of characters to underline: those of the name or literal at the node,
+// or one for any larger node.
 func length(at lang.Node) int {
 	switch n := at.(type) {
 	case lang.Name:
@@ -38,7 +39,8 @@ func length(at lang.Node) int {
 	return 1
 }
 
-// unsupported refuses what the grammar admits and the planner cannot do yet.
+// unsupported returns the error for a construct that the grammar admits and the planner does not
+// support.
 func unsupported(at lang.Node, what string) *lang.Error {
 	return fail(at, "SQ3001", "%s is not supported yet", what)
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/streamql/streamql/exec"
 )
 
-// Explain prints a stage, an operator a line, inputs indented below.
+// Explain prints a stage, a line per operator. Inputs are indented below their operator.
 func Explain(s Stage) []string {
 	var out []string
 	var walk func(n exec.Node, depth int)

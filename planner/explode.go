@@ -28,10 +28,11 @@ func (b *binder) explodes(items []*lang.Item) bool {
 	return false
 }
 
-// explode puts the table functions of a SELECT list under it; over what it returns their calls are columns.
+// explode adds the table functions of a SELECT list below it. In the resulting scope their calls
+// are columns.
 func (b *binder) explode(items []*lang.Item, in *rel) (*rel, error) {
 	if in.table {
-		return nil, fail(items[0], "SQ3009", "table functions are for streams, not for tables")
+		return nil, fail(items[0], "SQ3009", "table functions work on streams, not on tables")
 	}
 	node := &op.Explode{Input: in.node}
 	next := in.scope

@@ -14,7 +14,8 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// expr binds an expression over a scope: names to columns, functions to kernels, operands to common types. Constants are folded.
+// expr binds an expression over a scope: names to columns, functions to kernels, operands to common
+// types. It folds constants.
 func (b *binder) expr(e lang.Expr, s *scope) (expr.Expr, error) {
 	out, err := b.bind(e, s)
 	if err != nil {
@@ -24,7 +25,7 @@ func (b *binder) expr(e lang.Expr, s *scope) (expr.Expr, error) {
 	return out, b.ended()
 }
 
-// at gives an error of the expression room a place.
+// at adds the position of a node to an error of package expr.
 func at(n lang.Node, code string, out expr.Expr, err error) (expr.Expr, error) {
 	if err != nil {
 		e := fail(n, code, "%s", err.Error())
@@ -93,7 +94,8 @@ func (b *binder) bind(e lang.Expr, s *scope) (expr.Expr, error) {
 	return b.nested(e, s)
 }
 
-// number types a literal as ksqlDB does: digits alone are INT or BIGINT, a point makes DECIMAL, an exponent DOUBLE.
+// number returns the type of a number literal as in ksqlDB: digits alone are INT or BIGINT, a
+// decimal point makes DECIMAL, an exponent DOUBLE.
 func number(n *lang.Number) (expr.Expr, error) {
 	if strings.ContainsAny(n.Text, "eE") {
 		f, err := strconv.ParseFloat(n.Text, 64)
@@ -113,7 +115,7 @@ func number(n *lang.Number) (expr.Expr, error) {
 	}
 	digits := strings.TrimLeft(whole, "0") + fraction
 	if len(digits) > 38 {
-		return nil, fail(n, "SQ2010", "a number has at most 38 digits, this one has %d", len(digits))
+		return nil, fail(n, "SQ2010", "a number can have at most 38 digits, this one has %d", len(digits))
 	}
 	v, ok := new(big.Int).SetString("0"+digits, 10)
 	if !ok {
@@ -184,7 +186,7 @@ func (b *binder) binary(e *lang.Binary, s *scope) (expr.Expr, error) {
 	return at(place, "SQ2006", out, err)
 }
 
-// moments reads a text literal beside ROWTIME or a window's bound as a time.
+// moments parses a text literal that is compared with ROWTIME or a window's bound as a timestamp.
 func (b *binder) moments(l, r expr.Expr, le, re lang.Expr) (expr.Expr, expr.Expr, error) {
 	moment := func(x, other expr.Expr, at lang.Expr) (expr.Expr, error) {
 		lit, ok := x.(*expr.Literal)
@@ -209,12 +211,13 @@ func (b *binder) moments(l, r expr.Expr, le, re lang.Expr) (expr.Expr, expr.Expr
 	return x, y, err
 }
 
-// opAt is the place of an operator, so that the caret stands under it.
+// opAt is a binary operation whose position is the operator, so that the caret is below it.
 type opAt struct{ *lang.Binary }
 
+// Position implements lang.Node.
 func (o opAt) Position() lang.Pos { return o.OpPos }
 
-// chain binds a left-deep chain of AND or OR without recursing down its length.
+// chain binds a left-deep chain of AND or OR without recursion along the chain.
 func (b *binder) chain(e *lang.Binary, s *scope) (expr.Expr, error) {
 	var terms []lang.Expr
 	op := e.Op
@@ -378,7 +381,7 @@ func (b *binder) nested(e lang.Expr, s *scope) (expr.Expr, error) {
 	case *lang.ModelRef:
 		return s.find(b, e.Ident())
 	case *lang.Interval:
-		return nil, fail(e, "SQ2006", "an interval stands only in a WINDOW, WITHIN or scan clause")
+		return nil, fail(e, "SQ2006", "an interval is allowed only in a WINDOW, WITHIN or scan clause")
 	}
 	return nil, unsupported(e, "this expression")
 }

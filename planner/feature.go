@@ -14,20 +14,24 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// features binds TRANSFORM: an item is an expression over the row, perhaps inside one preparation step.
+// features binds TRANSFORM. An item is an expression over the row, or a preparation step applied to
+// one.
 func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.Train) error {
 	items := st.Transform
 	if len(items) == 0 {
 		items = []*lang.Item{{At: lang.At{Pos: st.Name.Pos}, Expr: &lang.Star{At: lang.At{Pos: st.Name.Pos}}}}
 	}
-	used := map[int]int{} // column of the source -> input of the model
+	used := map[int]int{} // column of the source to input of the model
 	add := func(at lang.Node, name, step string, args []any, x expr.Expr) error {
 		list, isList := x.Type().(*arrow.ListType)
 		if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
-			return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not take arrays yet", name, flow.TypeName(x.Type()))
+			return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not support arrays yet", name,
+				flow.TypeName(x.Type()))
 		}
 		if !ml.Usable(x.Type()) && !(isList && flow.IsNumber(list.Elem())) {
-			return fail(at, "SQ6005", "feature %s is %s: a feature is a number, an ARRAY of numbers, a STRING or a BOOLEAN", name, flow.TypeName(x.Type()))
+			return fail(at, "SQ6005",
+				"feature %s is %s: a feature must be a number, an ARRAY of numbers, a STRING or a BOOLEAN", name,
+				flow.TypeName(x.Type()))
 		}
 		expr.Walk(x, func(e expr.Expr) {
 			c, ok := e.(*expr.Column)
@@ -72,7 +76,7 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 			return err
 		}
 		if train.Target >= 0 && mentions(x, train.Target) {
-			return fail(it, "SQ6008", "TARGET %s stands inside TRANSFORM", t.Target.Name)
+			return fail(it, "SQ6008", "TARGET %s must not be in TRANSFORM", t.Target.Name)
 		}
 		name := lang.PrintExpr(e)
 		if c, ok := x.(*expr.Column); ok {
@@ -101,7 +105,8 @@ func mentions(x expr.Expr, column int) bool {
 	return found
 }
 
-// starFeatures are the columns * means: all but target, weight, keys, pseudo-columns and times.
+// starFeatures returns the columns that * means: all except target, weight, keys, pseudo-columns
+// and dates and times.
 func (b *binder) starFeatures(star *lang.Star, t *Training, in *rel, train *op.Train) ([]int, error) {
 	cols, err := b.star(star, in.scope)
 	if err != nil {
@@ -121,7 +126,8 @@ func (b *binder) starFeatures(star *lang.Star, t *Training, in *rel, train *op.T
 	return out, nil
 }
 
-// step splits an item into a preparation step with its literal arguments and the expression under it.
+// step splits an item into the name of a preparation step, its literal arguments, and the
+// expression that it applies to.
 func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
 	c, ok := e.(*lang.Call)
 	if !ok || !strings.HasPrefix(strings.ToUpper(c.Name.Text), "ML_") {
@@ -133,7 +139,7 @@ func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
 	s, err := ml.LookupStep(c.Name.Text)
 	if err != nil || len(c.Args) == 0 {
 		if err == nil {
-			err = errors.New(s.Name + " takes a column")
+			err = errors.New(s.Name + " needs a column")
 		}
 		out := fail(c, "SQ6009", "%s", err.Error())
 		var option *ml.OptionError
@@ -153,20 +159,23 @@ func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
 	return s.Name, args, c.Args[0], nil
 }
 
-// impute makes every feature that does not say so itself fill missing values: numbers by their mean, words by the most frequent.
+// impute sets the imputation of the features that do not declare one: numbers by their mean,
+// categories by the most frequent one.
 func impute(items []ml.Item, types []flow.Type) {
 	for i := range items {
 		if items[i].Impute != "" || items[i].Step == "ML_IMPUTER" {
 			continue
 		}
 		items[i].Impute = "mean"
-		if types[items[i].Input].ID() == arrow.STRING || items[i].Step == "ML_ONE_HOT_ENCODER" || items[i].Step == "ML_LABEL_ENCODER" {
+		if types[items[i].Input].ID() == arrow.STRING || items[i].Step == "ML_ONE_HOT_ENCODER" ||
+			items[i].Step == "ML_LABEL_ENCODER" {
 			items[i].Impute = "most_frequent"
 		}
 	}
 }
 
-// open says that the features are not all known before rows have been seen: encoders make one per level.
+// open reports whether the features are unknown until rows have been read, because encoders make
+// one per level.
 func (b *binder) open(t *Training) bool {
 	for _, it := range t.Items {
 		if it.Step == "ML_ONE_HOT_ENCODER" {

@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// aggregates lists the distinct aggregate calls of the items, of HAVING and of ORDER BY.
+// aggregates returns the distinct aggregate calls in the items, HAVING and ORDER BY.
 func (b *binder) aggregates(s *lang.Select, order []*lang.Order) []*lang.Call {
 	var out []*lang.Call
 	seen := map[string]bool{}
@@ -41,23 +41,25 @@ func (b *binder) aggregates(s *lang.Select, order []*lang.Order) []*lang.Call {
 	return out
 }
 
-// isAggregate tells an aggregate call; a name that is also a scalar function is an aggregate with one argument only when no scalar
-// form takes it.
+// isAggregate reports whether a call is an aggregate.
 func (b *binder) isAggregate(c *lang.Call) bool {
 	_, agg := b.Functions.Aggregate(c.Name.Text)
 	return agg && !modelFunction(c.Name.Text)
 }
 
-// maxPanes bounds the windows that one row falls into: each is a group of its own, made and written for every row.
+// maxPanes is the maximum number of windows that one row may belong to. Each of them is a group,
+// which every row updates.
 const maxPanes = 100_000
 
-// defaultGrace is how late a row may come when the WINDOW does not say.
+// defaultGrace is the grace of a WINDOW clause without GRACE PERIOD, in ms.
 const defaultGrace = 24 * 3_600_000
 
-// grouped binds GROUP BY: a projection to keys and arguments, the aggregate, HAVING, and the items over its results.
+// grouped binds GROUP BY: a projection to keys and arguments, the aggregate, HAVING, and the items
+// over the aggregate's results.
 func (b *binder) grouped(s *lang.Select, in *rel, calls []*lang.Call, m mode, emit op.Emission) (*selected, error) {
 	if s.GroupBy == nil && m == persistent {
-		return nil, fail(calls[0], "SQ3006", "aggregate %s needs GROUP BY in a query that fills a topic", calls[0].Name.Text)
+		return nil, fail(calls[0], "SQ3006", "aggregate %s needs GROUP BY in a query that fills a topic",
+			calls[0].Name.Text)
 	}
 	window, err := b.window(s, in)
 	if err != nil {
@@ -84,14 +86,14 @@ func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
 		return nil, nil
 	}
 	if in.table {
-		return nil, fail(s.Window, "SQ3006", "WINDOW is for streams, not for tables")
+		return nil, fail(s.Window, "SQ3006", "WINDOW works on streams, not on tables")
 	}
 	size, err := Millis(s.Window.Size)
 	if err != nil {
 		return nil, err
 	}
 	if size == 0 {
-		return nil, fail(s.Window.Size, "SQ2010", "a window's size is not 0")
+		return nil, fail(s.Window.Size, "SQ2010", "the size of a window must not be 0")
 	}
 	w := &op.Window{Size: size, Advance: size, Grace: defaultGrace}
 	if s.Window.Kind == lang.Session {
@@ -102,10 +104,11 @@ func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
 			return nil, err
 		}
 		if w.Advance == 0 || w.Advance > size {
-			return nil, fail(s.Window.Advance, "SQ2010", "a window advances by more than 0 and at most its size")
+			return nil, fail(s.Window.Advance, "SQ2010", "a window must advance by more than 0 and at most its size")
 		}
 		if n := w.Panes(); n > maxPanes {
-			return nil, fail(s.Window.Advance, "SQ2010", "each row would fall into %d windows, at most %d are allowed: let the window advance by more", n, maxPanes)
+			return nil, fail(s.Window.Advance, "SQ2010",
+				"each row would be in %d windows, at most %d are allowed: use a larger ADVANCE BY", n, maxPanes)
 		}
 	}
 	if s.Window.Grace != nil {
@@ -116,7 +119,7 @@ func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
 	return w, nil
 }
 
-// grouping is a GROUP BY under work.
+// grouping is the state of binding a GROUP BY.
 type grouping struct {
 	b       *binder
 	in      *rel
@@ -127,7 +130,7 @@ type grouping struct {
 
 	by    []expr.Expr // group keys over the input
 	names []string
-	texts []string // of the calls, as printed
+	texts []string // the calls, as printed
 }
 
 func (g *grouping) keys(s *lang.Select) error {
@@ -147,7 +150,7 @@ func (g *grouping) keys(s *lang.Select) error {
 	return nil
 }
 
-// aggregate makes the projection below and the aggregate over it. It returns the aggregate's columns too.
+// aggregate returns the aggregate, over a projection of its inputs, and the aggregate's columns.
 func (g *grouping) aggregate(m mode) (*op.Aggregate, []column, error) {
 	p := &op.Project{Input: g.input()}
 	var cols, out []column
@@ -163,7 +166,8 @@ func (g *grouping) aggregate(m mode) (*op.Aggregate, []column, error) {
 		out = append(out, c)
 	}
 	if g.window != nil {
-		out = append(out, g.b.column(flow.WindowStart, flow.Bigint, byName, windowStart), g.b.column(flow.WindowEnd, flow.Bigint, byName, windowEnd))
+		out = append(out, g.b.column(flow.WindowStart, flow.Bigint, byName, windowStart),
+			g.b.column(flow.WindowEnd, flow.Bigint, byName, windowEnd))
 	}
 	for i, c := range g.calls {
 		call, args, err := g.call(c)
@@ -171,7 +175,8 @@ func (g *grouping) aggregate(m mode) (*op.Aggregate, []column, error) {
 			return nil, nil, err
 		}
 		for j, a := range args {
-			call.Args = append(call.Args, add(g.b.column(fmt.Sprintf("$arg%d_%d", i, j), a.Type(), internal, ordinary), a))
+			call.Args = append(call.Args, add(g.b.column(fmt.Sprintf("$arg%d_%d", i, j), a.Type(), internal, ordinary),
+				a))
 		}
 		agg.Calls = append(agg.Calls, call)
 		g.texts = append(g.texts, lang.PrintExpr(c))
@@ -188,14 +193,16 @@ func (g *grouping) aggregate(m mode) (*op.Aggregate, []column, error) {
 	if g.exchanged(m) {
 		agg.Input = g.b.exchange(p, agg.Keys)
 	}
-	if _, ok := g.in.scope.role(eventTime); !ok { // the time of a group is always there, NULL if no row has any
+	// A group always has an event time, which is NULL if its rows have none.
+	if _, ok := g.in.scope.role(eventTime); !ok {
 		out = append(out, g.b.column(flow.RowTime, flow.Bigint, byName, eventTime))
 	}
 	agg.Out = schemaOf(out)
 	return agg, out, nil
 }
 
-// input makes a table's changes complete: an aggregate must take the old row out before it puts the new one in.
+// input returns the aggregate's input. For a table it emits the old row of each change too, because
+// an aggregate must retract the old row before it adds the new one.
 func (g *grouping) input() exec.Node {
 	in := withoutNulls(g.in.node)
 	if g.in.upsert {
@@ -204,7 +211,7 @@ func (g *grouping) input() exec.Node {
 	return in
 }
 
-// withoutNulls leaves a stream's records without a value out.
+// withoutNulls drops a stream's records without a value.
 func withoutNulls(n exec.Node) exec.Node {
 	return bottomUp(n, func(n exec.Node) exec.Node {
 		s, ok := n.(*op.Scan)
@@ -217,8 +224,9 @@ func withoutNulls(n exec.Node) exec.Node {
 	})
 }
 
-// normalized puts a Normalize over the scan and under the filters, which then see old rows too. Predictions and computed columns come
-// below it: they are kept with the row and retracted as they were.
+// normalized adds a Normalize over the scan and below the filters, which then receive old rows too.
+// Predictions and computed columns are below the Normalize: they are stored with the row and
+// retracted with the same values.
 func normalized(n exec.Node, key []int) exec.Node {
 	if f, ok := n.(*op.Filter); ok {
 		return &op.Filter{Input: normalized(f.Input, key), Predicate: f.Predicate}
@@ -226,7 +234,7 @@ func normalized(n exec.Node, key []int) exec.Node {
 	return &op.Normalize{Input: n, Key: key}
 }
 
-// exchanged reports whether rows of one group may lie in several partitions.
+// exchanged reports whether the rows of one group may be in several partitions.
 func (g *grouping) exchanged(m mode) bool {
 	if m != persistent || g.b.width(g.in.node) == 1 {
 		return false
@@ -277,7 +285,7 @@ func (g *grouping) call(c *lang.Call) (op.AggregateCall, []expr.Expr, error) {
 		return none, nil, fail(c, "SQ3009", "aggregate %s cannot merge sessions", f.Name)
 	}
 	if g.in.table && !bound.Retracts {
-		return none, nil, fail(c, "SQ3009", "aggregate %s cannot take rows out again, so it cannot run over a table", f.Name)
+		return none, nil, fail(c, "SQ3009", "aggregate %s cannot retract rows, so it does not work on a table", f.Name)
 	}
 	cast := make([]expr.Expr, len(bound.Args))
 	for i := range bound.Args {
@@ -304,7 +312,7 @@ func (g *grouping) finish(s *lang.Select, agg *op.Aggregate, cols []column) (*se
 				return nil, err
 			}
 			if over.retention < g.window.Size+g.window.Gap+g.window.Grace {
-				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION is at least the window's size and grace")
+				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION must be at least the window's size and grace")
 			}
 		}
 	}
@@ -327,7 +335,8 @@ func (g *grouping) finish(s *lang.Select, agg *op.Aggregate, cols []column) (*se
 	return out, nil
 }
 
-// replace maps expressions of the items to columns of the aggregate: calls by their text, keys by being the same expression.
+// replace maps expressions of the items to columns of the aggregate. It finds calls by their text,
+// and keys by equality of the bound expressions.
 func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 	first := len(g.by)
 	if g.window != nil {
@@ -367,11 +376,11 @@ func (g *grouping) replace(s *scope) func(lang.Expr) (expr.Expr, bool, error) {
 		if i := s.index("", g.b.fold(id.Name)); i >= 0 && s.cols[i].role == eventTime {
 			return s.cols[i].ref(), true, nil
 		}
-		return nil, false, fail(id, "SQ2009", "column %q must stand in GROUP BY or in an aggregate", id.Name.Text)
+		return nil, false, fail(id, "SQ2009", "column %q must be in GROUP BY or in an aggregate", id.Name.Text)
 	}
 }
 
-// same binds an expression over the aggregate's input, if it can be.
+// same binds an expression over the aggregate's input. It returns false if that fails.
 func (g *grouping) same(e lang.Expr) (expr.Expr, bool) {
 	x, err := g.b.expr(e, g.in.scope)
 	return x, err == nil

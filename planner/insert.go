@@ -10,13 +10,14 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Row is what INSERT INTO .. VALUES writes: a one-row column per column of the relation, and event time in ms if ROWTIME was given.
+// Row is one row of INSERT INTO .. VALUES: an array of length 1 per column of the relation, and the
+// event time in ms if the statement sets ROWTIME.
 type Row struct {
 	Columns []arrow.Array
 	Time    *int64
 }
 
-// Values binds INSERT INTO .. VALUES.
+// Values binds INSERT INTO .. VALUES. It returns the relation and the rows.
 func Values(st *lang.Insert, o Options) (*catalog.Relation, []Row, error) {
 	b := newBinder(o, "")
 	r, err := b.relation(st.Into, st.Into)
@@ -24,7 +25,7 @@ func Values(st *lang.Insert, o Options) (*catalog.Relation, []Row, error) {
 		return nil, nil, err
 	}
 	if r.ReadOnly {
-		return nil, nil, fail(st.Into, "SQ3013", "%s is a SOURCE: it cannot be written", quote(r.Name))
+		return nil, nil, fail(st.Into, "SQ3013", "%s is a SOURCE, which is read-only", quote(r.Name))
 	}
 	if err := b.writable(st.Into, r); err != nil {
 		return nil, nil, err
@@ -72,7 +73,8 @@ func (b *binder) targets(st *lang.Insert, r *catalog.Relation) (at []int, timeAt
 		s.cols = append(s.cols, column{id: i, name: c.Name, t: c.Type})
 		if c.Role == catalog.Headers || c.Role == catalog.Header {
 			if len(st.Columns) == 0 {
-				return nil, 0, fail(st.Into, "SQ3013", "%s has HEADER columns: INSERT VALUES cannot write them", quote(r.Name))
+				return nil, 0, fail(st.Into, "SQ3013", "%s has HEADER columns: INSERT VALUES cannot write them",
+					quote(r.Name))
 			}
 			continue
 		}
@@ -92,7 +94,7 @@ func (b *binder) targets(st *lang.Insert, r *catalog.Relation) (at []int, timeAt
 			return nil, 0, err
 		}
 		if seen[c.Index] {
-			return nil, 0, fail(n, "SQ2015", "column %s is given twice", quote(c.Name))
+			return nil, 0, fail(n, "SQ2015", "column %s occurs twice", quote(c.Name))
 		}
 		seen[c.Index] = true
 		at = append(at, c.Index)
@@ -100,7 +102,7 @@ func (b *binder) targets(st *lang.Insert, r *catalog.Relation) (at []int, timeAt
 	return at, timeAt, nil
 }
 
-// What a value of INSERT VALUES may cost: it is worked out while the statement is planned.
+// The limits for evaluating a value of INSERT VALUES, which happens during planning.
 const (
 	insertBytes = 64 << 20
 	insertSteps = 256 << 20
@@ -108,7 +110,7 @@ const (
 
 func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, timeAt int) (Row, error) {
 	if len(values.Values) != len(at) {
-		return Row{}, fail(values, "SQ2020", "%d values are given for %d columns", len(values.Values), len(at))
+		return Row{}, fail(values, "SQ2020", "%d values for %d columns", len(values.Values), len(at))
 	}
 	row := Row{Columns: make([]arrow.Array, len(r.Columns))}
 	one := flow.NewBatch(flow.NewSchema(nil), nil, 1, nil)
@@ -123,18 +125,20 @@ func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, time
 		}
 		if !flow.Widens(x.Type(), t) {
 			if _, err := expr.NewCast(x, t); err != nil || !implicit(x.Type(), t) {
-				return Row{}, fail(v, "SQ2006", "a value of type %s does not fit column %s", flow.TypeName(x.Type()), flow.TypeName(t))
+				return Row{}, fail(v, "SQ2006", "a value of type %s does not fit column %s", flow.TypeName(x.Type()),
+					flow.TypeName(t))
 			}
 		}
 		var failed error
 		account := flow.NewBudget(b.Context, insertBytes, insertSteps).Share(b.Memory)
-		col := expr.Eval(expr.Convert(x, t), one, udf.Env{Account: account, Fail: func(_ int, err error) { failed = err }})
+		col := expr.Eval(expr.Convert(x, t), one, udf.Env{Account: account,
+			Fail: func(_ int, err error) { failed = err }})
 		account.Close()
 		if err := b.ended(); err != nil {
 			return Row{}, err
 		}
 		if err := account.Err(); err != nil {
-			e := fail(v, "SQ7004", "the value costs too much to work out: %v", err)
+			e := fail(v, "SQ7004", "the evaluation of the value exceeds its limits: %v", err)
 			e.Err = err
 			return Row{}, e
 		}
@@ -144,7 +148,7 @@ func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, time
 		if i == timeAt {
 			ms, ok := flow.Value(col, 0).(int64)
 			if !ok {
-				return Row{}, fail(v, "SQ2006", "ROWTIME is a BIGINT of milliseconds")
+				return Row{}, fail(v, "SQ2006", "ROWTIME must be a BIGINT, in milliseconds")
 			}
 			row.Time = &ms
 			continue
@@ -162,7 +166,8 @@ func (b *binder) insertRow(r *catalog.Relation, values *lang.Row, at []int, time
 	return row, nil
 }
 
-// implicit says which conversions INSERT makes beyond widening: text to times and bytes, numbers to DECIMAL and DOUBLE.
+// implicit reports whether INSERT makes a conversion that is not a widening: text to times and
+// bytes, numbers to DECIMAL and DOUBLE.
 func implicit(from, to flow.Type) bool {
 	switch to.ID() {
 	case arrow.DATE32, arrow.TIME32, arrow.TIMESTAMP:

@@ -8,7 +8,7 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// lambdaCall binds TRANSFORM, FILTER and REDUCE; false: the call has no lambda.
+// lambdaCall binds TRANSFORM, FILTER and REDUCE. It returns false if the call has no lambda.
 func (b *binder) lambdaCall(e *lang.Call, s *scope) (expr.Expr, bool, error) {
 	var lambdas []*lang.Lambda
 	var plain []lang.Expr
@@ -28,7 +28,8 @@ func (b *binder) lambdaCall(e *lang.Call, s *scope) (expr.Expr, bool, error) {
 		want = 2
 	}
 	if fn != "TRANSFORM" && fn != "FILTER" && fn != "REDUCE" || len(plain) != want {
-		return nil, true, fail(e, "SQ2007", "a lambda goes with TRANSFORM(x, ..), FILTER(x, ..) or REDUCE(x, start, ..)")
+		return nil, true,
+			fail(e, "SQ2007", "a lambda must be an argument of TRANSFORM(x, ..), FILTER(x, ..) or REDUCE(x, start, ..)")
 	}
 	args, err := b.list(plain, s)
 	if err != nil {
@@ -56,25 +57,26 @@ func (b *binder) lambdaCall(e *lang.Call, s *scope) (expr.Expr, bool, error) {
 	return out, true, err
 }
 
-// body binds a lambda's body over its parameters and, behind them, the columns of the row it uses.
+// body binds a lambda's body over its parameters, followed by the columns of the row that it uses.
 func (b *binder) body(l *lang.Lambda, types []flow.Type, outer *scope, captured *[]expr.Expr) (expr.Expr, error) {
 	if len(l.Params) != len(types) {
-		return nil, fail(l, "SQ2007", "this lambda has %d parameters, %d are needed", len(l.Params), len(types))
+		return nil, fail(l, "SQ2007", "this lambda has %d parameters instead of %d", len(l.Params), len(types))
 	}
 	inner := &scope{exact: outer.exact, parent: outer, captured: captured}
-	add := func(name string, t flow.Type) { // its columns are those of a batch of its own, by position
+	// The columns of a lambda are those of a separate batch, by position.
+	add := func(name string, t flow.Type) {
 		inner.cols = append(inner.cols, column{id: len(inner.cols), name: name, t: t})
 	}
 	for i, p := range l.Params {
 		add(b.fold(p), types[i])
 	}
-	for _, c := range *captured { // of the lambda before: both see one batch
+	for _, c := range *captured { // the captures of an earlier lambda, as both read one batch
 		add(c.String(), c.Type())
 	}
 	return b.bind(l.Body, inner)
 }
 
-// capture makes a column of the row one of the lambda's.
+// capture adds a column of the row to the lambda's batch.
 func (s *scope) capture(b *binder, id *lang.Ident) (*expr.Column, error) {
 	c, err := s.parent.find(b, id)
 	if err != nil {

@@ -11,14 +11,15 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// exchange puts a repartitioning by key columns into the plan; lower cuts there. It has as many partitions as its input.
+// exchange adds a repartitioning by key columns, where lower cuts the plan. It has as many
+// partitions as its input.
 func (b *binder) exchange(in exec.Node, keys []int) exec.Node {
 	b.exchanges++
 	return &op.Exchange{Input: in, Keys: keys, Partitions: b.width(in),
 		Topic: fmt.Sprintf("%s.exchange.%s.%d", b.prefix(), topic.SafeName(b.job), b.exchanges)}
 }
 
-// width is the number of partitions that a node's rows lie in: that of the widest topic it reads.
+// width returns the number of partitions of a node's rows: that of the widest topic that it reads.
 func (b *binder) width(n exec.Node) int32 {
 	switch n := n.(type) {
 	case *op.Exchange:
@@ -33,8 +34,9 @@ func (b *binder) width(n exec.Node) int32 {
 	return out
 }
 
-// lower rewrites a tree and cuts it into stages, upstream first. gather: one task reads all partitions of a stage. emits: what the root
-// emits is the result; the root of a job writes it.
+// lower rewrites a tree and cuts it into stages, upstream first. With gather one task reads all
+// partitions of a stage. With emits the rows of the root are the result; the root of a job writes
+// them.
 func (b *binder) lower(root exec.Node, gather, emits bool) ([]Stage, error) {
 	for _, r := range rules {
 		root = r(b, root)
@@ -46,7 +48,7 @@ func (b *binder) lower(root exec.Node, gather, emits bool) ([]Stage, error) {
 	return b.cut(prune(root, want), gather)
 }
 
-// cut makes a stage of a tree, after those of the exchanges that it reads.
+// cut returns a stage for a tree, after the stages of the exchanges that it reads.
 func (b *binder) cut(root exec.Node, gather bool) ([]Stage, error) {
 	st := Stage{Gather: gather}
 	var before []Stage
@@ -76,7 +78,8 @@ func (b *binder) cut(root exec.Node, gather bool) ([]Stage, error) {
 	return append(before, st), cmp.Or(err, shared(st.Leaves))
 }
 
-// shared sees to it that the leaves of one topic read the same offsets: a task reads a partition once.
+// shared checks that the leaves of one topic read the same offsets, because a task reads a
+// partition once.
 func shared(leaves []Leaf) error {
 	first := map[string]*Leaf{}
 	for i := range leaves {
@@ -88,7 +91,7 @@ func shared(leaves []Leaf) error {
 		}
 		if !lang.Equal(&l.Scan, &other.Scan) {
 			e := unsupported(&l.Scan, quote(l.Relation.Name)+" twice in a query, over different offsets,")
-			e.Hint = "make a stream of each part and read those"
+			e.Hint = "create a stream for each range and query these streams"
 			return e
 		}
 		l.Bounds, other.Bounds = op.Bounds{}, op.Bounds{}
@@ -96,13 +99,14 @@ func shared(leaves []Leaf) error {
 	return nil
 }
 
-// Use is a version of a model that a plan predicts with; Version 0: the one that serves.
+// Use is a version of a model that a plan predicts with. Version 0 is the serving version.
 type Use struct {
 	Model   string
 	Version int
 }
 
-// Awaited is the versions without which a plan cannot run: those of PREDICT and its like, but for models with on_absent='null'.
+// Awaited returns the versions that must exist before a plan can run: those of PREDICT and the
+// other model functions, except of models with on_absent='null'.
 func Awaited(plan []Stage) []Use {
 	var out []Use
 	predicts(plan, func(p *op.Predict) {
@@ -113,7 +117,7 @@ func Awaited(plan []Stage) []Use {
 	return out
 }
 
-// Uses is the models that a plan predicts with.
+// Uses returns the names of the models that a plan predicts with.
 func Uses(plan []Stage) map[string]bool {
 	out := map[string]bool{}
 	predicts(plan, func(p *op.Predict) { out[p.Model] = true })

@@ -14,23 +14,24 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// Training is a CREATE MODEL as bound: what is read, how features are made of it, and what learns from them.
+// Training is a bound CREATE MODEL: the source, the features, and the learner.
 type Training struct {
 	Name      string
 	Statement *lang.CreateModel
 	Type      string
 	Options   ml.Options
-	Inputs    []catalog.Column // what PREDICT needs, in order
-	Features  []expr.Expr      // over a batch of Inputs
-	Names     []string         // of the features
+	Inputs    []catalog.Column // the inputs of PREDICT, in order
+	Features  []expr.Expr      // the feature expressions, over a batch of Inputs
+	Names     []string         // the names of the features
 	Items     []ml.Item
-	Target    catalog.Column // Type nil: none
+	Target    catalog.Column // Type is nil for a model without a target
 	Mode      ml.Modes
 	Bounded   bool
 	Stages    []Stage
 }
 
-// Model binds a CREATE MODEL. scan, if not nil, stands for the scan clause of its source, as RETRAIN gives it; training then is ONCE.
+// Model binds a CREATE MODEL. A scan that is not nil replaces the scan clause of the source, as
+// RETRAIN does; the training is then ONCE.
 func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Training, error) {
 	b := newBinder(o, job)
 	t := &Training{Name: b.fold(st.Name), Statement: st}
@@ -64,7 +65,7 @@ func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Train
 	return t, err
 }
 
-// modelClauses refuses what later issues of the grammar admit.
+// modelClauses returns an error for clauses that the grammar admits and training does not support.
 func (b *binder) modelClauses(st *lang.CreateModel) error {
 	switch {
 	case st.Query != nil:
@@ -89,8 +90,8 @@ func (b *binder) modelClauses(st *lang.CreateModel) error {
 	return nil
 }
 
-// trainMode decides how the model is trained: as TRAIN says, else EACH WINDOW if there is a window, ONCE if the scan ends, else EACH
-// EVENT.
+// trainMode sets the way of training: that of TRAIN, else EACH WINDOW if there is a window, ONCE if
+// the scan is bounded, and EACH EVENT otherwise.
 func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once bool) error {
 	var at lang.Node = st
 	switch {
@@ -104,7 +105,8 @@ func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once 
 		t.Mode = ml.Event
 	default:
 		at = st.Train
-		t.Mode = map[lang.Keyword]ml.Modes{"ONCE": ml.Once, "EACH WINDOW": ml.Window, "EACH EVENT": ml.Event}[st.Train.Mode]
+		t.Mode = map[lang.Keyword]ml.Modes{"ONCE": ml.Once, "EACH WINDOW": ml.Window,
+			"EACH EVENT": ml.Event}[st.Train.Mode]
 		switch st.Train.Memory {
 		case "WARM START":
 			t.Mode = ml.Warm
@@ -117,7 +119,7 @@ func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once 
 	}
 	windowed := t.Mode&(ml.Window|ml.Warm|ml.Decay) != 0
 	if st.Window != nil && !windowed && !once {
-		return fail(st.Window, "SQ6007", "WINDOW goes with TRAIN EACH WINDOW")
+		return fail(st.Window, "SQ6007", "WINDOW requires TRAIN EACH WINDOW")
 	}
 	if windowed && st.Window == nil {
 		return fail(at, "SQ6007", "TRAIN EACH WINDOW needs a WINDOW")
@@ -125,7 +127,8 @@ func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once 
 	return nil
 }
 
-// modelScan is the scan clause of a model: of its source, or of the one source inside its query.
+// modelScan returns the scan clause of a model: that of its source, or of the only source in its
+// query.
 func modelScan(st *lang.CreateModel) *lang.Scan {
 	r := st.From
 	for r.Query != nil && r.Scan.Empty() && r.Query.Select.From != nil {
@@ -134,7 +137,8 @@ func modelScan(st *lang.CreateModel) *lang.Scan {
 	return &r.Scan
 }
 
-// trainingSource binds FROM. A model reads from the beginning unless its scan says otherwise; TRAIN ONCE ends where the topic ends now.
+// trainingSource binds FROM. Training reads from the beginning unless the scan clause sets a start.
+// TRAIN ONCE ends at the present end of the topic.
 func (b *binder) trainingSource(st *lang.CreateModel, t *Training, scan *lang.Scan) (*rel, error) {
 	m := persistent
 	if t.Mode == ml.Once {
@@ -155,7 +159,8 @@ func (b *binder) trainingSource(st *lang.CreateModel, t *Training, scan *lang.Sc
 		t.Bounded = t.Bounded && (l.Bounded || l.Scan.Until != nil)
 	}
 	if in.table && t.Mode != ml.Once {
-		return nil, fail(st.From, "SQ6011", "model type %s cannot unlearn, so it cannot be trained from a table row by row", t.Type)
+		return nil, fail(st.From, "SQ6011",
+			"model type %s cannot unlearn rows, so it cannot be trained from a table with TRAIN EACH EVENT", t.Type)
 	}
 	if _, ok := in.scope.role(eventTime); !ok {
 		return nil, unsupported(st.From, "training from rows without event time")
@@ -163,7 +168,7 @@ func (b *binder) trainingSource(st *lang.CreateModel, t *Training, scan *lang.Sc
 	return in, nil
 }
 
-// target binds TARGET and WEIGHT; a weight that is computed is put over the input.
+// target binds TARGET and WEIGHT. A weight that is an expression is computed over the input.
 func (b *binder) target(st *lang.CreateModel, t *Training, typ ml.Type, in *rel, train *op.Train) (*rel, error) {
 	if st.Target == nil {
 		if typ.Task.Supervised() {
@@ -177,8 +182,10 @@ func (b *binder) target(st *lang.CreateModel, t *Training, typ ml.Type, in *rel,
 		t.Target = catalog.Column{Name: c.Name, Type: c.T}
 		train.Target = c.Index
 		number := flow.IsNumber(c.T)
-		if typ.Task == ml.Regress && !number || typ.Task == ml.Classify && c.T.ID() != arrow.STRING && c.T.ID() != arrow.BOOL && c.T.ID() != arrow.INT32 && c.T.ID() != arrow.INT64 {
-			return nil, fail(*st.Target, "SQ6008", "TARGET %s is %s, which %s cannot predict", c.Name, flow.TypeName(c.T), typ.Name)
+		if typ.Task == ml.Regress && !number || typ.Task == ml.Classify && c.T.ID() != arrow.STRING &&
+			c.T.ID() != arrow.BOOL && c.T.ID() != arrow.INT32 && c.T.ID() != arrow.INT64 {
+			return nil, fail(*st.Target, "SQ6008", "TARGET %s is %s, which %s cannot predict", c.Name,
+				flow.TypeName(c.T), typ.Name)
 		}
 	}
 	if st.Weight != nil {
@@ -195,7 +202,7 @@ func (b *binder) target(st *lang.CreateModel, t *Training, typ ml.Type, in *rel,
 	return in, nil
 }
 
-// learner checks type, options and features against one another and completes the node.
+// learner checks the type, options and features of a model together and completes the node.
 func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *op.Train) error {
 	types := make([]flow.Type, len(t.Features))
 	arrays := false
@@ -225,7 +232,8 @@ func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *
 			return optionError(st, where, err)
 		}
 	}
-	train.Features, train.Names, train.Items, train.Type, train.Options = t.Features, t.Names, t.Items, t.Type, t.Options
+	train.Features, train.Names, train.Items, train.Type, train.Options = t.Features, t.Names, t.Items, t.Type,
+		t.Options
 	train.TargetColumn = ml.Input{Name: t.Target.Name, Type: t.Target.Type}
 	train.Mode = t.Mode
 	train.Statement = st.Text()
@@ -278,7 +286,7 @@ func (b *binder) publishing(st *lang.CreateModel, t *Training, train *op.Train) 
 		train.Evaluate = false
 	case "PREQUENTIAL":
 		if t.Mode == ml.Once {
-			return fail(ev, "SQ6007", "EVALUATE PREQUENTIAL goes with TRAIN EACH EVENT or EACH WINDOW")
+			return fail(ev, "SQ6007", "EVALUATE PREQUENTIAL requires TRAIN EACH EVENT or EACH WINDOW")
 		}
 		train.Evaluate = true
 		if ev.Window != nil {

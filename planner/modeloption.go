@@ -39,7 +39,7 @@ func (b *binder) modelType(st *lang.CreateModel, t *Training) (ml.Type, error) {
 	return typ, optionError(st, where, err)
 }
 
-// optionError turns a complaint about an option into an error at the option.
+// optionError returns the error about an option with the option's position.
 func optionError(st *lang.CreateModel, where map[string]*lang.Setting, err error) error {
 	if err == nil {
 		return nil
@@ -70,7 +70,7 @@ func optionError(st *lang.CreateModel, where map[string]*lang.Setting, err error
 	return e
 }
 
-// optionValue reads a literal as the model room wants it.
+// optionValue returns the value of a literal as package ml expects it.
 func optionValue(e lang.Expr) (any, error) {
 	switch e := e.(type) {
 	case *lang.Text:
@@ -112,5 +112,5 @@ func optionValue(e lang.Expr) (any, error) {
 		}
 		return out, nil
 	}
-	return nil, fail(e, "SQ6009", "an option's value is a literal")
+	return nil, fail(e, "SQ6009", "the value of an option must be a literal")
 }

@@ -10,10 +10,11 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// orderBy sorts a bounded result by items, or by columns of what they are computed from.
+// orderBy sorts a bounded result by its items, or by columns of the relation that the items are
+// computed from.
 func (b *binder) orderBy(q *lang.Query, in *selected, m mode) (*selected, error) {
 	if m != pull && !b.untilEverywhere() {
-		return nil, fail(q.OrderBy[0], "SQ3010", "ORDER BY needs a query that ends: leave EMIT CHANGES out or give UNTIL")
+		return nil, fail(q.OrderBy[0], "SQ3010", "ORDER BY needs a query that ends: remove EMIT CHANGES or add UNTIL")
 	}
 	out := *in
 	items := &scope{exact: b.exact()}
@@ -41,8 +42,8 @@ func (b *binder) orderBy(q *lang.Query, in *selected, m mode) (*selected, error)
 	return &out, nil
 }
 
-// beneath binds an item of ORDER BY over what the items are computed from, and makes it an internal column of the result. refused is the
-// error of binding it over the items.
+// beneath binds an expression of ORDER BY over the relation that the items are computed from, and
+// adds it to the result as an internal column. refused is the error of binding it over the items.
 func (b *binder) beneath(e lang.Expr, out *selected, refused error) (expr.Expr, error) {
 	p, ok := out.node.(*op.Project)
 	if !ok || out.from == nil {

@@ -15,7 +15,8 @@ import (
 	"github.com/streamql/streamql/option"
 )
 
-// Query plans a query whose result goes to the client: a pull query, or a push query if it says EMIT.
+// Query plans a query whose result goes to the client: a pull query, or a push query if it has
+// EMIT.
 func Query(q *lang.Query, o Options) (*Plan, error) {
 	b := newBinder(o, "")
 	m := pull
@@ -37,7 +38,7 @@ func Query(q *lang.Query, o Options) (*Plan, error) {
 	return p, err
 }
 
-// visible cuts off the columns that are no items.
+// visible removes the columns that are not items.
 func (s *selected) visible() exec.Node {
 	p := &op.Project{Input: s.node}
 	var cols []column
@@ -48,7 +49,8 @@ func (s *selected) visible() exec.Node {
 	return p
 }
 
-// Fill plans CREATE STREAM or TABLE AS SELECT: the job that fills the new relation, which is Plan.Result. job names it.
+// Fill plans CREATE STREAM AS SELECT or CREATE TABLE AS SELECT: a job that writes to the new
+// relation, which is Plan.Result. job is the job's name.
 func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
 	b := newBinder(o, job)
 	sel, err := b.query(st.Query, persistent)
@@ -58,12 +60,12 @@ func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
 	name := b.fold(st.Name)
 	if table := st.Kind == "TABLE"; table != sel.table {
 		if table {
-			return nil, fail(st, "SQ3012", "the query gives a stream: use CREATE STREAM, or add GROUP BY")
+			return nil, fail(st, "SQ3012", "the result of the query is a stream: use CREATE STREAM, or add GROUP BY")
 		}
-		return nil, fail(st, "SQ3012", "the query gives a table: use CREATE TABLE")
+		return nil, fail(st, "SQ3012", "the result of the query is a table: use CREATE TABLE")
 	}
 	if len(st.Columns) > 0 {
-		return nil, fail(st.Columns[0], "SQ3012", "CREATE .. AS SELECT takes its columns from the query")
+		return nil, fail(st.Columns[0], "SQ3012", "CREATE .. AS SELECT derives its columns from the query")
 	}
 	w, err := b.literals(st.With)
 	if err == nil {
@@ -97,7 +99,7 @@ func Fill(st *lang.CreateSource, job string, o Options) (*Plan, error) {
 	return &Plan{Result: r, Stages: stages}, err
 }
 
-// keyMissing refuses a projection without a column of the key.
+// keyMissing returns an error if the projection lacks a column of the key.
 func (s *selected) keyMissing(at lang.Node) error {
 	for pos, k := range s.key {
 		if s.hasKey(pos) {
@@ -114,7 +116,8 @@ func (s *selected) keyMissing(at lang.Node) error {
 	return nil
 }
 
-// resultColumns names the new relation's columns: the key's items first, in the key's order.
+// resultColumns sets the columns of the new relation: the items of the key first, in the key's
+// order.
 func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation) error {
 	if sel.keyless != nil {
 		return sel.keyless
@@ -124,7 +127,7 @@ func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation)
 	}
 	for i, it := range sel.items {
 		if pseudo(strings.ToUpper(it.name)) && it.pos < 0 {
-			return fail(at, "SQ2015", "%s is a pseudo-column: give column %d another name with AS", quote(it.name), i+1)
+			return fail(at, "SQ2015", "%s is a pseudo-column: rename column %d with AS", quote(it.name), i+1)
 		}
 	}
 	if err := sel.keyTwice(at); err != nil {
@@ -143,7 +146,8 @@ func (b *binder) resultColumns(at lang.Node, sel *selected, r *catalog.Relation)
 	return nil
 }
 
-// keyTwice refuses a key that is in the projection more than once: which copy is the key?
+// keyTwice returns an error if a column of the key occurs twice in the projection, because either
+// copy could be the key.
 func (s *selected) keyTwice(at lang.Node) error {
 	seen := map[int]string{}
 	for _, it := range s.items {
@@ -151,7 +155,9 @@ func (s *selected) keyTwice(at lang.Node) error {
 			continue
 		}
 		if first, twice := seen[it.pos]; twice {
-			return fail(at, "SQ2018", "the key column %s stands in the projection more than once (%s): use AS_VALUE for a copy in the value", quote(first), quote(it.name))
+			return fail(at, "SQ2018",
+				"the key column %s occurs in the projection more than once (%s): use AS_VALUE for a copy in the value",
+				quote(first), quote(it.name))
 		}
 		seen[it.pos] = it.name
 	}
@@ -207,9 +213,10 @@ func (b *binder) handed(w *with, side, name string, from format.Spec) map[string
 	return out
 }
 
-// sink makes the node that writes a relation's topic.
+// sink returns the node that writes a relation's topic.
 func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
-	s := &op.Sink{Input: sel.node, Topic: r.Topic, Partitions: max(r.Partitions, 1), Key: r.Key, Value: r.Value, KeyCols: sel.keyItems, Headers: -1}
+	s := &op.Sink{Input: sel.node, Topic: r.Topic, Partitions: max(r.Partitions, 1), Key: r.Key, Value: r.Value,
+		KeyCols: sel.keyItems, Headers: -1}
 	for _, it := range sel.items {
 		if !slices.Contains(sel.keyItems, it.id) {
 			s.ValueCols = append(s.ValueCols, it.id)
@@ -244,7 +251,7 @@ func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
 	return s, nil
 }
 
-// restamp gives the sink's rows the event time of one of their columns.
+// restamp sets the event time of the sink's rows to one of their columns.
 func (b *binder) restamp(sel *selected, r *catalog.Relation, old column) (exec.Node, column, error) {
 	items := &scope{exact: true}
 	for _, it := range sel.items {
@@ -276,7 +283,7 @@ func Insert(st *lang.Insert, job string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	if r.ReadOnly {
-		return nil, fail(st.Into, "SQ3013", "%s is a SOURCE: it cannot be written", quote(r.Name))
+		return nil, fail(st.Into, "SQ3013", "%s is a SOURCE, which is read-only", quote(r.Name))
 	}
 	if err := b.writable(st.Into, r); err != nil {
 		return nil, err
@@ -286,7 +293,7 @@ func Insert(st *lang.Insert, job string, o Options) (*Plan, error) {
 		return nil, err
 	}
 	if sel.table || r.Table {
-		return nil, fail(st.Into, "SQ3012", "INSERT INTO .. SELECT fills streams from streams")
+		return nil, fail(st.Into, "SQ3012", "INSERT INTO .. SELECT can only write a stream's rows to a stream")
 	}
 	got := &catalog.Relation{Name: r.Name}
 	if err := b.resultColumns(st, sel, got); err != nil {
@@ -294,10 +301,12 @@ func Insert(st *lang.Insert, job string, o Options) (*Plan, error) {
 	}
 	same := len(got.Columns) == len(r.Columns)
 	for i := 0; same && i < len(r.Columns); i++ {
-		same = got.Columns[i].Name == r.Columns[i].Name && flow.SameType(got.Columns[i].Type, r.Columns[i].Type) && got.Columns[i].Role == r.Columns[i].Role
+		same = got.Columns[i].Name == r.Columns[i].Name && flow.SameType(got.Columns[i].Type, r.Columns[i].Type) &&
+			got.Columns[i].Role == r.Columns[i].Role
 	}
 	if !same {
-		return nil, fail(st, "SQ2020", "the query's columns are not those of %s: %s against %s", quote(r.Name), got.Schema(), r.Schema())
+		return nil, fail(st, "SQ2020", "the columns of the query differ from those of %s: %s and %s", quote(r.Name),
+			got.Schema(), r.Schema())
 	}
 	sink, err := b.sink(sel, r)
 	if err != nil {

@@ -19,12 +19,12 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Options is what the planner knows beside the statement.
+// Options is the planner's input apart from the statement.
 type Options struct {
 	Catalog    *catalog.Catalog
 	Functions  *udf.Registry
 	Dialect    dialect.Set
-	Properties map[string]string // SET, by name
+	Properties map[string]string // the properties that SET has set, by name
 	Params     []any             // $1, $2, ..: Go values
 	// Connectors and Formats are those that the engine has; nil: the built-in ones. World is what connectors see of
 	// the engine.
@@ -36,71 +36,74 @@ type Options struct {
 	Accepted bool
 	// Infer gives the columns of a relation declared without any (a generator's, a file's).
 	Infer func(r *catalog.Relation) ([]catalog.Column, error)
-	// Model returns the training of a model by name, which says what its inputs and outputs are; nil: there are no models.
+	// Model returns the training of a model by name, with its inputs and its target; nil: there are
+	// no models.
 	Model func(name string) (*Training, bool)
-	// Rows looks up a table function, or a relation of the engine's own that no topic has (streamql.models); false: there is none such.
-	// What it returns does its work when the query runs.
+	// Rows returns the rows of a table function, or of a relation of the engine that has no topic,
+	// such as streamql.models. It returns false if there is none. The rows are computed when the
+	// query runs.
 	Rows func(name string, args []any) (*Made, bool, error)
-	// Prefix begins the names of the engine's own topics; "": streamql.
+	// Prefix is the prefix of the names of the engine's own topics; "": streamql.
 	Prefix string
-	// Context ends planning, and the folding of constants; nil: nothing does.
+	// Context cancels planning and the folding of constants; nil: never.
 	Context context.Context
-	// Memory is what values that are worked out for INSERT share with all queries and jobs; nil: no limit.
+	// Memory is the pool from which the evaluation of INSERT values draws, together with all
+	// queries and jobs; nil: no limit.
 	Memory *flow.Pool
 }
 
-// Made is rows that are made when a query runs.
+// Made is a set of rows that are computed when a query runs.
 type Made struct {
 	Fields []arrow.Field
 	Rows   func() (*flow.Batch, error)
 }
 
-// Plan is a statement ready to run.
+// Plan is a planned statement.
 type Plan struct {
 	Stages  []Stage
-	Columns []catalog.Column  // of a query's result, in order; the first columns of the last stage's root
-	Changes bool              // the result changes: rows have weights
-	Result  *catalog.Relation // of CREATE .. AS SELECT and INSERT INTO .. SELECT: what it fills
+	Columns []catalog.Column  // the columns of a query's result; the first columns of the last stage's root
+	Changes bool              // the result has changes: rows have weights
+	Result  *catalog.Relation // the relation that CREATE .. AS SELECT or INSERT INTO .. SELECT writes
 }
 
-// Stage is a pipeline between topics. Gather makes one task of all its partitions.
+// Stage is a pipeline between topics. With Gather one task reads all its partitions.
 type Stage struct {
 	Root       exec.Node
 	Leaves     []Leaf
 	Gather     bool
-	Output     string // the topic it fills, if it ends in an exchange, with so many partitions
+	Output     string // the exchange that it writes, with this number of partitions; "": none
 	Partitions int32
 }
 
-// Leaf is a topic that a stage reads, and how much of it.
+// Leaf is a topic that a stage reads, and the range of it.
 type Leaf struct {
 	Node     exec.Node
 	Topic    string
-	Relation *catalog.Relation // nil: an exchange
+	Relation *catalog.Relation // nil for an exchange
 	Scan     lang.Scan
-	Earliest bool // where to begin if the scan does not say: the beginning, else the end
-	Bounded  bool // ends where the topic ends now, unless the scan says otherwise
+	Earliest bool // the default start: the beginning if true, else the end
+	Bounded  bool // the default end is the topic's present end
 	Bounds   op.Bounds
 }
 
-// binder makes a plan's nodes. What it knows of names is in scopes, which it is given; it holds only what the plan has used up so far:
-// identities, leaves, exchanges.
+// binder creates the nodes of a plan. Scopes, which are passed to it, resolve names. The binder
+// itself has only the identities, leaves and exchanges that the plan has used.
 type binder struct {
 	Options
 	folder    *expr.Folder
 	job       string
-	ids       int    // identities of columns
-	leaves    []Leaf // by number; Node is set when the plan is cut
+	ids       int    // the last identity of a column
+	leaves    []Leaf // by number; cut sets Node
 	exchanges int
 }
 
-// column makes a column with an identity of its own.
+// column returns a column with a new identity.
 func (b *binder) column(name string, t flow.Type, s show, r role) column {
 	b.ids++
 	return column{id: b.ids, name: name, t: t, show: s, role: r}
 }
 
-// leaf numbers a leaf.
+// leaf adds a leaf and returns its number.
 func (b *binder) leaf(l Leaf) int {
 	b.leaves = append(b.leaves, l)
 	return len(b.leaves) - 1
@@ -119,12 +122,12 @@ func newBinder(o Options, job string) *binder {
 	return &binder{Options: o, job: job, folder: expr.NewFolder(o.Context)}
 }
 
-// ended is the context's error, once it has ended.
+// ended returns the context's error if the context has ended.
 func (b *binder) ended() error { return b.Context.Err() }
 
 func (b *binder) prefix() string { return cmp.Or(b.Prefix, "streamql") }
 
-// exact reports whether names are found by exact case, and folded to capitals if they are not quoted.
+// exact reports whether the case of names is significant and unquoted names are folded to capitals.
 func (b *binder) exact() bool { return b.Dialect.Has(dialect.UpperNames) }
 
 func (b *binder) fold(n lang.Name) string { return n.Fold(b.exact()) }
@@ -153,20 +156,22 @@ func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) 
 	return nil, e
 }
 
-// unavailable is the error of a name whose definition this version cannot read; nil: it is not one.
+// unavailable returns the error for a name whose definition this version cannot read, or nil for
+// any other name.
 func (b *binder) unavailable(at lang.Node, name string) error {
 	bad, ok := b.Catalog.Unavailable(name)
 	if !ok {
 		return nil
 	}
-	e := fail(at, "SQ7306", "%s is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s", quote(name), bad.Offset, bad.Reason)
+	e := fail(at, "SQ7306", "%s is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s",
+		quote(name), bad.Offset, bad.Reason)
 	e.Hint = "run the version that wrote it, or see streamql repair"
 	return e
 }
 
 func quote(s string) string { return "\"" + s + "\"" }
 
-// typeOf resolves a type as written.
+// typeOf resolves a type expression.
 func (b *binder) typeOf(t *lang.TypeExpr) (flow.Type, error) {
 	name := strings.ToUpper(t.Name.Text)
 	switch name {
@@ -223,8 +228,9 @@ func (b *binder) typeOf(t *lang.TypeExpr) (flow.Type, error) {
 }
 
 var scalarTypes = map[string]flow.Type{
-	"BOOLEAN": flow.Boolean, "INT": flow.Int, "INTEGER": flow.Int, "BIGINT": flow.Bigint, "FLOAT": flow.Float, "DOUBLE": flow.Double,
-	"STRING": flow.String, "VARCHAR": flow.String, "BYTES": flow.Bytes, "DATE": flow.Date, "TIME": flow.TimeOfDay, "TIMESTAMP": flow.Timestamp,
+	"BOOLEAN": flow.Boolean, "INT": flow.Int, "INTEGER": flow.Int, "BIGINT": flow.Bigint,
+	"FLOAT": flow.Float, "DOUBLE": flow.Double, "STRING": flow.String, "VARCHAR": flow.String,
+	"BYTES": flow.Bytes, "DATE": flow.Date, "TIME": flow.TimeOfDay, "TIMESTAMP": flow.Timestamp,
 }
 
 func (b *binder) decimal(t *lang.TypeExpr) (flow.Type, error) {
@@ -242,14 +248,15 @@ func (b *binder) decimal(t *lang.TypeExpr) (flow.Type, error) {
 		n[i] = v
 	}
 	if !ok || n[0] < 1 || n[0] > 38 || n[1] > n[0] {
-		return nil, fail(t, "SQ2011", "DECIMAL needs a precision from 1 to 38 and a scale up to it: DECIMAL(10, 2)")
+		return nil, fail(t, "SQ2011",
+			"DECIMAL needs a precision from 1 to 38 and a scale of at most the precision: DECIMAL(10, 2)")
 	}
 	return flow.Decimal(n[0], n[1]), nil
 }
 
 func (b *binder) param(p *lang.Param) (expr.Expr, error) {
 	if p.N < 1 || p.N > len(b.Params) {
-		return nil, fail(p, "SQ2014", "parameter $%d has no value: %d are given", p.N, len(b.Params))
+		return nil, fail(p, "SQ2014", "parameter $%d has no value: %d values were passed", p.N, len(b.Params))
 	}
 	switch v := b.Params[p.N-1].(type) {
 	case nil:

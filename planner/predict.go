@@ -12,11 +12,13 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-var modelFunctions = names("PREDICT", "PREDICT_PROBA", "ANOMALY_SCORE", "IS_ANOMALY", "CLUSTER", "DISTANCE", "EXPLAIN", "EMBED", "MODEL_VERSION")
+var modelFunctions = names("PREDICT", "PREDICT_PROBA", "ANOMALY_SCORE", "IS_ANOMALY", "CLUSTER", "DISTANCE", "EXPLAIN",
+	"EMBED", "MODEL_VERSION")
 
 func modelFunction(name string) bool { return modelFunctions[strings.ToUpper(name)] }
 
-// predictions puts a Predict over the input for each model the query uses: all functions of one reference share it.
+// predictions adds a Predict over the input for each model that the query uses. All functions of
+// one model and the same inputs share it.
 func (b *binder) predictions(s *lang.Select, in *rel) (*rel, error) {
 	var calls []*lang.Call
 	var walk func(lang.Expr)
@@ -41,7 +43,7 @@ func (b *binder) predictions(s *lang.Select, in *rel) (*rel, error) {
 			walk(e)
 		}
 	}
-	last := "" // what the Predict on top predicts from
+	last := "" // the model and inputs of the topmost Predict
 	for _, c := range calls {
 		if _, done := in.scope.calls[lang.PrintExpr(c)]; done {
 			continue
@@ -54,8 +56,8 @@ func (b *binder) predictions(s *lang.Select, in *rel) (*rel, error) {
 	return in, nil
 }
 
-// predictCall puts a call of a model function over the input: as one more output of the Predict on top if that is for the same model and
-// columns, which last describes.
+// predictCall adds a call of a model function over the input. It becomes one more output of the
+// topmost Predict if that has the same model and columns, which last describes.
 func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, error) {
 	bad := func(err error) (*rel, string, error) { return nil, "", err }
 	name := strings.ToUpper(c.Name.Text)
@@ -77,7 +79,8 @@ func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, 
 			}
 		}
 		if !ok {
-			return bad(fail(c, "SQ2007", "EXPLAIN needs a model, the number of parts and the features: EXPLAIN(m, 3, *)"))
+			return bad(fail(c, "SQ2007",
+				"EXPLAIN needs a model, the number of parts and the features: EXPLAIN(m, 3, *)"))
 		}
 		out.K, args = k, args[1:]
 	}
@@ -94,7 +97,8 @@ func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, 
 	col := b.column(fmt.Sprintf("$predict%d", len(in.scope.calls)), out.Type, internal, ordinary)
 	next := in.scope.calling(lang.PrintExpr(c), col)
 	key := fmt.Sprint(t.Name, version, cols)
-	n := &op.Predict{Input: in.node, Model: t.Name, Version: version, Columns: cols, Features: t.Features, Names: t.Names,
+	n := &op.Predict{Input: in.node, Model: t.Name, Version: version, Columns: cols,
+		Features: t.Features, Names: t.Names,
 		Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
 	if top, ok := in.node.(*op.Predict); ok && key == last {
 		n.Input, n.Outputs = top.Input, append(slices.Clip(top.Outputs), out)
@@ -108,7 +112,8 @@ func (b *binder) cannot(at lang.Node, t *Training, err error) error {
 	return e
 }
 
-// modelArg resolves the first argument of a model function.
+// modelArg resolves the first argument of a model function. It returns the model and the version, 0
+// for the serving version.
 func (b *binder) modelArg(e lang.Expr) (*Training, int, error) {
 	var name lang.Name
 	version := 0
@@ -124,7 +129,7 @@ func (b *binder) modelArg(e lang.Expr) (*Training, int, error) {
 			return nil, 0, unsupported(e, "an alias or AS OF in a model reference")
 		}
 	default:
-		return nil, 0, fail(e, "SQ6001", "the first argument is a model's name")
+		return nil, 0, fail(e, "SQ6001", "the first argument must be the name of a model")
 	}
 	t, err := b.model(name)
 	return t, version, err
@@ -151,8 +156,8 @@ func (b *binder) model(name lang.Name) (*Training, error) {
 	return nil, e
 }
 
-// modelInputs finds the columns that a model reads: by name for * and STRUCT(..), else in their order. What has to be computed for it is
-// put over the input.
+// modelInputs returns the columns that a model reads. It finds them by name for * and STRUCT(..),
+// else by position, and adds a projection for inputs that are expressions.
 func (b *binder) modelInputs(c *lang.Call, t *Training, args []lang.Expr, in *rel) (*rel, []int, error) {
 	if len(args) == 1 {
 		if star, ok := args[0].(*lang.Star); ok {
@@ -181,7 +186,8 @@ func (b *binder) modelInputs(c *lang.Call, t *Training, args []lang.Expr, in *re
 			w := t.Inputs[len(values)]
 			missing = fmt.Sprintf(": %s (%s) is missing", w.Name, flow.TypeName(w.Type))
 		}
-		return nil, nil, fail(c, "SQ6004", "model %s needs %d inputs, %d are given%s", quote(t.Name), len(t.Inputs), len(values), missing)
+		return nil, nil, fail(c, "SQ6004", "model %s needs %d inputs, not %d%s", quote(t.Name), len(t.Inputs),
+			len(values), missing)
 	}
 	exprs := make([]expr.Expr, len(values))
 	for i, v := range values {
@@ -197,7 +203,7 @@ func (b *binder) modelInputs(c *lang.Call, t *Training, args []lang.Expr, in *re
 	return next, cols, nil
 }
 
-// starInputs finds a model's inputs by their names.
+// starInputs finds the inputs of a model by name.
 func (b *binder) starInputs(c *lang.Call, star *lang.Star, t *Training, in *rel) (*rel, []int, error) {
 	source := ""
 	if star.Source != nil {
@@ -220,19 +226,23 @@ func (b *binder) starInputs(c *lang.Call, star *lang.Star, t *Training, in *rel)
 
 func missingInput(at lang.Node, t *Training, i int) error {
 	want := t.Inputs[i]
-	return fail(at, "SQ6004", "model %s needs %d inputs: %s (%s) is missing", quote(t.Name), len(t.Inputs), want.Name, flow.TypeName(want.Type))
+	return fail(at, "SQ6004", "model %s needs %d inputs: %s (%s) is missing", quote(t.Name), len(t.Inputs), want.Name,
+		flow.TypeName(want.Type))
 }
 
-// modelInput gives an expression the type of a model's input, if it fits.
+// modelInput converts an expression to the type of a model's input. It returns an error if the type
+// does not fit.
 func (b *binder) modelInput(at lang.Node, t *Training, i int, x expr.Expr) (expr.Expr, error) {
 	want, have := t.Inputs[i], x.Type()
 	if flow.Widens(have, want.Type) || flow.IsNumber(have) && flow.IsNumber(want.Type) {
 		return expr.Convert(x, want.Type), nil
 	}
-	return nil, fail(at, "SQ6005", "input %s of model %s is %s, not %s", want.Name, quote(t.Name), flow.TypeName(want.Type), flow.TypeName(have))
+	return nil, fail(at, "SQ6005", "input %s of model %s is %s, not %s", want.Name, quote(t.Name),
+		flow.TypeName(want.Type), flow.TypeName(have))
 }
 
-// extend computes expressions as internal columns of a relation, and returns where they are. Those that are columns already stay.
+// extend adds expressions to a relation as internal columns, and returns their identities. An
+// expression that is a column is not added.
 func (b *binder) extend(in *rel, exprs []expr.Expr) (*rel, []int) {
 	out := in.scope
 	p := &op.Project{Input: in.node}
@@ -255,7 +265,7 @@ func (b *binder) extend(in *rel, exprs []expr.Expr) (*rel, []int) {
 	return in.over(p, out), at
 }
 
-// result is the type of a model function.
+// result returns the type of a model function's result.
 func (t *Training) result(name string) (flow.Type, error) {
 	typ, err := ml.Lookup(t.Type)
 	if err != nil {

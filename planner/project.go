@@ -27,7 +27,8 @@ func (b *binder) expand(items []*lang.Item, s *scope) ([]*lang.Item, []expr.Expr
 				return nil, nil, err
 			}
 			for _, i := range cols {
-				out = append(out, &lang.Item{At: it.At, Expr: &lang.Ident{At: e.At, Name: lang.Name{At: e.At, Text: s.cols[i].name, Quoted: true}}})
+				out = append(out, &lang.Item{At: it.At,
+					Expr: &lang.Ident{At: e.At, Name: lang.Name{At: e.At, Text: s.cols[i].name, Quoted: true}}})
 				bound = append(bound, s.cols[i].ref())
 			}
 			continue
@@ -42,7 +43,8 @@ func (b *binder) expand(items []*lang.Item, s *scope) ([]*lang.Item, []expr.Expr
 					return nil, nil, fail(e, "SQ2006", "->* needs a STRUCT, not %s", flow.TypeName(x.Type()))
 				}
 				for i, f := range t.Fields() {
-					out = append(out, &lang.Item{At: it.At, Expr: &lang.Ident{At: e.At, Name: lang.Name{At: e.At, Text: f.Name, Quoted: true}}})
+					out = append(out, &lang.Item{At: it.At,
+						Expr: &lang.Ident{At: e.At, Name: lang.Name{At: e.At, Text: f.Name, Quoted: true}}})
 					bound = append(bound, &expr.Field{X: x, Index: i, T: f.Type})
 				}
 				continue
@@ -54,7 +56,7 @@ func (b *binder) expand(items []*lang.Item, s *scope) ([]*lang.Item, []expr.Expr
 	return out, bound, nil
 }
 
-// star lists the places of a star's columns in the scope.
+// star returns the positions of a star's columns in the scope.
 func (b *binder) star(e *lang.Star, s *scope) ([]int, error) {
 	var out []int
 	source := ""
@@ -85,7 +87,8 @@ func (b *binder) star(e *lang.Star, s *scope) ([]int, error) {
 	return out, nil
 }
 
-// project binds the items of a SELECT. keyed, if given, are the expressions of a new key (PARTITION BY).
+// project binds the items of a SELECT. keyed has the expressions of a new key (PARTITION BY); nil:
+// the key does not change.
 func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*selected, error) {
 	items, bound, err := b.expand(list, in.scope)
 	if err != nil {
@@ -117,7 +120,7 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		}
 		name := namer.name(b, it, x)
 		if taken[name] {
-			return nil, fail(it, "SQ2015", "column %s stands twice in the projection: give one another name with AS", quote(name))
+			return nil, fail(it, "SQ2015", "column %s occurs twice in the projection: rename one with AS", quote(name))
 		}
 		taken[name] = true
 		if x, err = b.typed(it, x); err != nil {
@@ -161,18 +164,19 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 	return out, nil
 }
 
-// typed gives an item that is NULL a type.
+// typed sets the type of an item that is NULL.
 func (b *binder) typed(it *lang.Item, x expr.Expr) (expr.Expr, error) {
 	if x.Type().ID() != arrow.NULL {
 		return x, nil
 	}
 	if b.Dialect.Has(dialect.NullNeedsType) {
-		return nil, fail(it, "SQ2006", "the type of NULL cannot be told: CAST it")
+		return nil, fail(it, "SQ2006", "the type of NULL is unknown: CAST it")
 	}
 	return expr.Lit(flow.String, nil), nil
 }
 
-// keyPosition says which part of the key an item is: the same expression as a new key's, else a column of the old key.
+// keyPosition returns the position of an item in the key: that of the same expression in a new key,
+// else of the column in the old key. It returns -1 for an item that is not part of the key.
 func (b *binder) keyPosition(x expr.Expr, in *rel, keyed []expr.Expr) int {
 	if keyed != nil {
 		return slices.IndexFunc(keyed, func(k expr.Expr) bool { return expr.Same(x, k) })
@@ -189,7 +193,7 @@ func (b *binder) partitioned(s *lang.Select, in *rel) (*selected, error) {
 	for _, e := range s.PartitionBy.By {
 		if _, null := e.(*lang.NullLit); null {
 			if len(s.PartitionBy.By) > 1 {
-				return nil, fail(e, "SQ2019", "PARTITION BY NULL stands alone")
+				return nil, fail(e, "SQ2019", "PARTITION BY NULL cannot be combined with other expressions")
 			}
 			keyed = []expr.Expr{}
 			break
@@ -210,7 +214,8 @@ func (b *binder) partitioned(s *lang.Select, in *rel) (*selected, error) {
 	}
 	for i, k := range keyed {
 		if !out.hasKey(i) {
-			return nil, fail(s.PartitionBy.By[i], "SQ2018", "the key %s is missing from the projection: add it to SELECT", k)
+			return nil, fail(s.PartitionBy.By[i], "SQ2018",
+				"the key %s is missing from the projection: add it to SELECT", k)
 		}
 	}
 	out.key = out.keyColumns(len(keyed))
@@ -218,7 +223,8 @@ func (b *binder) partitioned(s *lang.Select, in *rel) (*selected, error) {
 	return out, nil
 }
 
-// withKeys adds the new key to SELECT *: its columns come first, the old key's after the value's.
+// withKeys adds the new key to SELECT *. The columns of the new key come first, those of the old
+// key after the value's columns.
 func (b *binder) withKeys(s *lang.Select, in *rel, keyed []expr.Expr) ([]*lang.Item, error) {
 	if len(s.Items) != 1 {
 		return s.Items, nil
@@ -243,7 +249,8 @@ func (b *binder) withKeys(s *lang.Select, in *rel, keyed []expr.Expr) ([]*lang.I
 		if c.show != shown || named[c.id] {
 			continue
 		}
-		item := &lang.Item{At: s.Items[0].At, Expr: &lang.Ident{At: star.At, Name: lang.Name{At: star.At, Text: c.name, Quoted: true}}}
+		item := &lang.Item{At: s.Items[0].At, Expr: &lang.Ident{At: star.At,
+			Name: lang.Name{At: star.At, Text: c.name, Quoted: true}}}
 		if c.key {
 			old = append(old, item)
 		} else {
@@ -255,7 +262,7 @@ func (b *binder) withKeys(s *lang.Select, in *rel, keyed []expr.Expr) ([]*lang.I
 
 func (s *selected) hasKey(pos int) bool { return s.itemOf(pos) >= 0 }
 
-// itemOf is the item that is a part of the key, -1: none is.
+// itemOf returns the item at a position of the key, or -1.
 func (s *selected) itemOf(pos int) int {
 	for i, it := range s.items {
 		if it.pos == pos {
@@ -265,7 +272,8 @@ func (s *selected) itemOf(pos int) int {
 	return -1
 }
 
-// keyColumns lists the columns of the items that are the key, in the key's order; of several copies the first counts.
+// keyColumns returns the columns of the key's items, in the key's order. Of several copies the
+// first is the key.
 func (s *selected) keyColumns(n int) []int {
 	out := make([]int, 0, n)
 	for pos := range n {

@@ -11,18 +11,18 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// rel is a relation that is being bound: a node, the meaning of names over it, and the kind of relation it is. Binding a clause returns
-// another rel.
+// rel is a relation that is being bound: a node, the scope over it, and the properties of its rows.
+// Binding a clause returns a new rel.
 type rel struct {
 	node      exec.Node
 	scope     *scope // the node's columns, in its order
-	table     bool   // rows have a key that they replace
-	upsert    bool   // a table whose old rows are not known: deletions carry the key alone
+	table     bool   // rows replace the row with the same key
+	upsert    bool   // a table without old rows: deletions have only the key
 	window    *catalog.Windowing
-	source    *catalog.Relation // the one relation it reads, if it is one
-	key       []int             // columns of the key
-	retention int64             // of a windowed table's rows, ms
-	names     *scope            // generated names must differ from its names; nil: from scope's
+	source    *catalog.Relation // the relation that it reads, if it reads only one
+	key       []int             // the columns of the key
+	retention int64             // the retention of a windowed table's rows, ms
+	names     *scope            // names that generated names must avoid; nil: those of scope
 }
 
 // over returns the relation with another node and scope.
@@ -35,21 +35,22 @@ func (r rel) over(n exec.Node, s *scope) *rel {
 type mode int
 
 const (
-	pull       mode = iota // the rows that are there now
-	push                   // changes as they come, to the client
-	persistent             // into a topic
+	pull       mode = iota // the present rows, to the client
+	push                   // changes as they happen, to the client
+	persistent             // changes, to a topic
 )
 
-// selected is a bound SELECT: the first columns are the items, then those that a projection carries along.
+// selected is a bound SELECT. Its first columns are the items, followed by the columns that a
+// projection always passes.
 type selected struct {
 	rel
 	items    []item
-	keyItems []int // columns of the items that are the key, in its order
-	carried  []int // the key's columns, items or internal ones: a query around this one may need them
+	keyItems []int // the columns of the items that are the key, in its order
+	carried  []int // the key's columns, items or internal ones, which an enclosing query may need
 
-	keyless error // the reason why a union has no key, and a topic cannot be filled from it
+	keyless error // the reason why a union has no key, so that no topic can be written from it
 
-	from *rel // what the items are computed from; nil: a set operation, which has no such relation
+	from *rel // the relation that the items are computed from; nil for a set operation
 }
 
 type item struct {
@@ -57,7 +58,7 @@ type item struct {
 	pos int // position in the key, -1: not part of it
 }
 
-// query binds a query without what makes it a job.
+// query binds a query without the parts of a job.
 func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 	if len(q.With) > 0 {
 		return nil, unsupported(q.With[0], "WITH before SELECT")
@@ -150,7 +151,7 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 		}
 	}
 	if s.PartitionBy != nil && m != persistent {
-		return nil, fail(s.PartitionBy, "SQ3007", "PARTITION BY belongs to a query that fills a topic")
+		return nil, fail(s.PartitionBy, "SQ3007", "PARTITION BY is allowed only in a query that fills a topic")
 	}
 	calls := b.aggregates(s, order)
 	if s.GroupBy != nil || len(calls) > 0 {
@@ -167,19 +168,21 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 	}
 	if s.PartitionBy != nil {
 		if in.table {
-			return nil, fail(s.PartitionBy, "SQ3007", "PARTITION BY is for streams; a table is partitioned by its primary key")
+			return nil, fail(s.PartitionBy, "SQ3007",
+				"PARTITION BY works on streams; a table is partitioned by its primary key")
 		}
 		return b.partitioned(s, in)
 	}
 	return b.project(s.Items, in, nil)
 }
 
-// constants binds SELECT without FROM: one row.
+// constants binds a SELECT without FROM, which has one row.
 func (b *binder) constants(s *lang.Select) (*selected, error) {
 	cols := []column{b.column(flow.RowTime, flow.Bigint, byName, eventTime)}
 	sch := schemaOf(cols)
 	one := flow.NewBatch(sch, []arrow.Array{flow.Column(flow.Bigint, int64(0))}, 1, nil)
-	return b.project(s.Items, &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.exact()}}, nil)
+	return b.project(s.Items, &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.exact()}},
+		nil)
 }
 
 func (b *binder) where(e lang.Expr, in *rel) (*rel, error) {

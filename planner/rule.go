@@ -4,20 +4,23 @@ import (
 	"github.com/streamql/streamql/exec"
 )
 
-// A rule rewrites a tree of nodes into one that gives the same rows. It knows nodes by what they say of themselves (exec.Node, and the
-// optional interfaces of exec/op): a new operator needs no change of a rule, and one that says nothing is left as it is.
+// A rule rewrites a tree of nodes into one that emits the same rows. It uses only exec.Node and the
+// optional interfaces of exec/op. A new operator therefore requires no change of a rule, and rules
+// do not change a node that implements none of the interfaces.
 type rule func(b *binder, root exec.Node) exec.Node
 
-// rules in the order in which they run. Constants are folded where expressions are bound; prune comes after all of them.
+// rules are in the order in which they run. Constants are folded where expressions are bound. prune
+// runs after all rules.
 var rules = []rule{
-	pushDown, // filters go down as far as they can, ..
-	seek,     // .. where leaves leave out what they exclude
+	pushDown, // moves filters towards the leaves
+	seek,     // passes the filters over leaves to the leaves
 	topN,
-	merge,   // once no filter is between projections
-	memoize, // only now is it known where values are drawn
+	merge,   // runs when no filter is left between projections
+	memoize, // runs when the operators that evaluate random values are final
 }
 
-// over returns a copy of a node over its inputs after f; the node itself if f changes none of them.
+// over returns a copy of a node over the results of f for its inputs. It returns the node itself if
+// f changes none of them.
 func over(n exec.Node, f func(exec.Node) exec.Node) exec.Node {
 	old := n.Inputs()
 	in := make([]exec.Node, len(old))
@@ -37,7 +40,7 @@ func bottomUp(n exec.Node, f func(exec.Node) exec.Node) exec.Node {
 	return f(over(n, func(in exec.Node) exec.Node { return bottomUp(in, f) }))
 }
 
-// every visits a node and all below it.
+// every visits a node and all nodes below it.
 func every(n exec.Node, f func(exec.Node)) {
 	f(n)
 	for _, in := range n.Inputs() {
@@ -55,7 +58,7 @@ func (c columns) all(n exec.Node) {
 	}
 }
 
-// reads lists the columns that a node refers to, by input.
+// reads returns the columns that a node reads, by input.
 func reads(n exec.Node) []columns {
 	in := n.Inputs()
 	out := make([]columns, len(in))

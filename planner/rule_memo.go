@@ -12,15 +12,16 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// memoize puts a Memo over what is not a function of the row alone, where the row may be retracted: over predictions, and over expressions
-// that use RANDOM, UUID, the present time or the row's own event time (a retraction has that of its cause). Over an append-only input
-// nothing is kept, nor where only the key of a retraction is read, as directly under a sink.
+// memoize adds a Memo over values that are not a function of the row alone, where the row may be
+// retracted. These are predictions, and expressions that use RANDOM, UUID, the current time or the
+// row's event time (a retraction has the event time of its cause). It adds none over an append-only
+// input, nor where only the key of a retraction is read, as directly below a sink.
 func memoize(b *binder, n exec.Node) exec.Node {
 	_, sink := n.(*op.Sink)
 	return b.keepDrawn(giveOld(n, false), !sink)
 }
 
-// giveOld makes the aggregates over whose results rows are filtered or grouped emit old rows too.
+// giveOld makes an aggregate emit old rows if its results are filtered or grouped.
 func giveOld(n exec.Node, want bool) exec.Node {
 	switch a := n.(type) {
 	case *op.Aggregate:
@@ -36,7 +37,8 @@ func giveOld(n exec.Node, want bool) exec.Node {
 	return over(n, func(in exec.Node) exec.Node { return giveOld(in, want) })
 }
 
-// keepDrawn works from the leaves up. values: the nodes above read more of a retraction than its key.
+// keepDrawn rewrites from the leaves up. values reports whether the nodes above read more of a
+// retraction than its key.
 func (b *binder) keepDrawn(n exec.Node, values bool) exec.Node {
 	below := values
 	switch n.(type) {
@@ -65,7 +67,7 @@ func (b *binder) keepDrawn(n exec.Node, values bool) exec.Node {
 	return n
 }
 
-// outputs lists the columns that a Predict appends.
+// outputs returns the columns that a Predict appends.
 func outputs(n *op.Predict) []int {
 	var out []int
 	for i := n.Input.Schema().NumFields(); i < n.Out.NumFields(); i++ {
@@ -74,7 +76,7 @@ func outputs(n *op.Predict) []int {
 	return out
 }
 
-// retracts reports whether a node's rows may be taken back.
+// retracts reports whether a node may retract rows.
 func retracts(n exec.Node) bool {
 	switch n := n.(type) {
 	case *op.Normalize:
@@ -86,7 +88,8 @@ func retracts(n exec.Node) bool {
 	return slices.ContainsFunc(n.Inputs(), retracts)
 }
 
-// drawn reports whether an expression may have another value for a row's retraction than it had for its insertion.
+// drawn reports whether an expression may have different values for a row's insertion and its
+// retraction.
 func drawn(e expr.Expr, s *flow.Schema) bool {
 	out := expr.Volatile(e)
 	expr.Walk(e, func(e expr.Expr) {
@@ -97,7 +100,8 @@ func drawn(e expr.Expr, s *flow.Schema) bool {
 	return out
 }
 
-// keepCondition computes a filter's condition under it, once for a row's insertion and retraction.
+// keepCondition computes a filter's condition below the filter, once for a row's insertion and
+// retraction.
 func (b *binder) keepCondition(f *op.Filter) exec.Node {
 	if !drawn(f.Predicate, f.Input.Schema()) {
 		return f
@@ -106,7 +110,8 @@ func (b *binder) keepCondition(f *op.Filter) exec.Node {
 	return &op.Filter{Input: kept, Predicate: cols[0]}
 }
 
-// keepExprs computes a projection's drawn expressions under it. Event and stream time go on as they are: they are those of the change.
+// keepExprs computes the drawn expressions of a projection below it. Event time and stream time are
+// not stored, because they are those of the change.
 func (b *binder) keepExprs(p *op.Project) exec.Node {
 	in := p.Input.Schema()
 	var list []expr.Expr
@@ -128,7 +133,7 @@ func (b *binder) keepExprs(p *op.Project) exec.Node {
 	return out
 }
 
-// memoOf appends computed columns to a node's, and keeps them.
+// memoOf appends computed columns to a node and stores them.
 func (b *binder) memoOf(in exec.Node, list []expr.Expr) (*op.Memo, []expr.Expr) {
 	old := in.Schema()
 	p := &op.Project{Input: in}
@@ -150,22 +155,22 @@ func (b *binder) memoOf(in exec.Node, list []expr.Expr) (*op.Memo, []expr.Expr) 
 	return memoOver(p, ids), cols
 }
 
-// memoOver keeps columns of a node.
+// memoOver stores columns of a node.
 func memoOver(n exec.Node, cols []int) *op.Memo {
 	id := identity(n)
 	return &op.Memo{Input: n, Key: id.columns, Window: id.window, Lasts: id.lasts, Columns: cols}
 }
 
-// identified is the columns that identify a row of a node. window: the first is the end of a window, and a row may change until stream time
-// is lasts ms past that end.
+// identified is the set of columns that identify a row of a node. With window the first of them is
+// the end of a window, and a row may change until stream time is lasts ms after that end.
 type identified struct {
 	columns []int
 	window  bool
 	lasts   int64
 }
 
-// identity finds the columns that identify a row of a node that retracts. Every node above a Normalize or an Aggregate carries them on:
-// the binder sees to it.
+// identity returns the columns that identify a row of a node that retracts. The binder ensures that
+// every node above a Normalize or an Aggregate passes these columns.
 func identity(n exec.Node) identified {
 	switch n := n.(type) {
 	case *op.Normalize:
@@ -182,7 +187,7 @@ func identity(n exec.Node) identified {
 	}
 	in := n.Inputs()
 	if len(in) != 1 {
-		panic(fmt.Sprintf("planner: %s retracts rows and nothing identifies them", n))
+		panic(fmt.Sprintf("planner: %s retracts rows that no columns identify", n))
 	}
 	return identity(in[0])
 }
@@ -199,12 +204,12 @@ func aggregateIdentity(n *op.Aggregate) identified {
 	return id
 }
 
-// columnOf is where a projection has a column of its input.
+// columnOf returns the column of a projection that passes a column of its input.
 func columnOf(p *op.Project, c int) int {
 	for i, e := range p.Exprs {
 		if col, ok := e.(*expr.Column); ok && col.Index == c {
 			return p.Out.ID(i)
 		}
 	}
-	panic(fmt.Sprintf("planner: %s does not carry column %d of its input on", p, c))
+	panic(fmt.Sprintf("planner: %s does not pass column %d of its input", p, c))
 }

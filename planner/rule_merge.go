@@ -6,7 +6,7 @@ import (
 	"github.com/streamql/streamql/expr"
 )
 
-// merge makes one projection of two, where no expression would be evaluated twice for it.
+// merge combines two projections if no expression would be evaluated twice.
 func merge(_ *binder, n exec.Node) exec.Node {
 	return bottomUp(n, func(n exec.Node) exec.Node {
 		upper, ok := n.(*op.Project)
@@ -30,7 +30,8 @@ func merge(_ *binder, n exec.Node) exec.Node {
 	})
 }
 
-// once reports whether the upper projection reads each computed column of the lower one at most once.
+// once reports whether the upper projection reads each computed column of the lower one at most
+// once.
 func once(upper, lower *op.Project) bool {
 	read := map[int]int{}
 	for _, e := range upper.Exprs {

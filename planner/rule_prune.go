@@ -5,8 +5,9 @@ import (
 	"github.com/streamql/streamql/exec/op"
 )
 
-// prune takes out the columns that nothing above a node wants, so that a scan decodes only what is used. A column that a node passes on
-// keeps its identity, so each input must give what the node reads and what is wanted above.
+// prune removes the columns that no node above reads, so that a scan decodes only the columns in
+// use. A column that a node passes keeps its identity, so each input must emit the columns that the
+// node reads and those that are read above it.
 func prune(n exec.Node, want columns) exec.Node {
 	if x, ok := n.(op.Narrower); ok {
 		n = x.Narrow(func(column int) bool { return want[column] })

@@ -6,8 +6,9 @@ import (
 	"github.com/streamql/streamql/expr"
 )
 
-// pushDown moves filters below the nodes that commute with them, so that fewer rows are computed and each branch of a union is filtered
-// for itself. A filter that draws values, or that turns rows into deletions, stays.
+// pushDown moves filters below the nodes that commute with them, so that fewer rows are computed
+// and each branch of a union has its own filter. It does not move a filter that uses random values
+// or turns rows into deletions.
 func pushDown(_ *binder, n exec.Node) exec.Node { return sunk(n) }
 
 func sunk(n exec.Node) exec.Node {

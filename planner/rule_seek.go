@@ -6,8 +6,9 @@ import (
 	"github.com/streamql/streamql/expr"
 )
 
-// seek tells a leaf the terms of the filters directly above it, so that it leaves out rows that they exclude: all but one key of a table,
-// offsets before a bound. The filters stay, as a leaf may know only some of the terms.
+// seek passes the terms of the filters directly above a leaf to the leaf, which omits rows that the
+// terms exclude, such as all but one key of a table or the offsets before a bound. The filters
+// remain, because a leaf may use only some of the terms.
 func seek(_ *binder, n exec.Node) exec.Node { return sought(n, nil) }
 
 func sought(n exec.Node, terms []expr.Expr) exec.Node {
@@ -21,7 +22,7 @@ func sought(n exec.Node, terms []expr.Expr) exec.Node {
 	return over(n, func(in exec.Node) exec.Node { return sought(in, terms) })
 }
 
-// conjuncts lists the terms of an AND.
+// conjuncts returns the terms of an AND.
 func conjuncts(p expr.Expr) []expr.Expr {
 	l, ok := p.(*expr.Logic)
 	if !ok || !l.And {

@@ -11,16 +11,16 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// show says who sees a column.
+// show is the visibility of a column.
 type show int8
 
 const (
-	shown    show = iota // SELECT * and names
-	byName               // names alone: ROWTIME, ROWPARTITION, ..
-	internal             // nobody: the planner carries it along
+	shown    show = iota // by SELECT * and by name
+	byName               // by name only: ROWTIME, ROWPARTITION, ..
+	internal             // not visible: the planner passes it along
 )
 
-// role is a meaning that a column has for operators, whatever its name.
+// role is the meaning of a column for operators, independent of its name.
 type role int8
 
 const (
@@ -32,10 +32,11 @@ const (
 	rawHeaders
 )
 
-// carried are the roles that a projection passes on although no item names them, in the order of its hidden columns.
+// carried has the roles that a projection passes although no item names them, in the order of its
+// hidden columns.
 var carried = []role{windowStart, windowEnd, rawHeaders, eventTime, streamTime}
 
-// column is a column of a node's output: its identity, and what names mean it.
+// column is a column of a node's output: its identity, and the names that refer to it.
 type column struct {
 	id     int
 	source string // the relation's alias
@@ -46,22 +47,23 @@ type column struct {
 	role   role
 }
 
-// ref is an expression that reads the column.
+// ref returns an expression that reads the column.
 func (c column) ref() *expr.Column { return &expr.Column{Index: c.id, Name: c.name, T: c.t} }
 
-// scope is what names mean over the output of a node. It is a value: binding an expression over it changes nothing in it, but for
-// the columns that a lambda captures, which are the lambda's own.
+// scope resolves names over the output of a node. It is a value: binding an expression does not
+// change it, except for the columns that a lambda captures, which belong to the lambda.
 type scope struct {
 	cols  []column
-	exact bool // names match by case
+	exact bool // the case of names is significant
 
-	// replace gives what an expression means as a whole, before its parts are looked at; nil: nothing. Above an aggregate its calls and
-	// the group's keys are columns.
+	// replace returns the meaning of an expression as a whole, before its parts are bound. Above an
+	// aggregate the aggregate's calls and the group's keys are columns. It may be nil.
 	replace func(lang.Expr) (expr.Expr, bool, error)
-	// calls are the columns that hold the results of calls, by the call's text: of model functions, of table functions.
+	// calls has the columns of the results of model functions and table functions, by the text of
+	// the call.
 	calls map[string]column
 
-	parent   *scope // of a lambda: the row around it, whose columns are captured as they are used
+	parent   *scope // for a lambda: the enclosing scope, whose columns are captured when they are used
 	captured *[]expr.Expr
 }
 
@@ -72,7 +74,7 @@ func (s *scope) with(more ...column) *scope {
 	return &out
 }
 
-// calling returns the scope with a call's result among its columns.
+// calling returns the scope with a column for the result of a call.
 func (s *scope) calling(text string, c column) *scope {
 	out := s.with(c)
 	out.calls = map[string]column{text: c}
@@ -83,7 +85,7 @@ func (s *scope) calling(text string, c column) *scope {
 	return out
 }
 
-// find resolves a name. The error says which column does not exist and which is meant.
+// find resolves a name. The error of a column that does not exist suggests the most similar one.
 func (s *scope) find(b *binder, id *lang.Ident) (*expr.Column, error) {
 	name := b.fold(id.Name)
 	source := ""
@@ -119,7 +121,8 @@ func (s *scope) find(b *binder, id *lang.Ident) (*expr.Column, error) {
 	return nil, e
 }
 
-// index finds a column by name, -1 if there is none: by exact name first, then without case.
+// index returns the position of a column by name, or -1. It matches the exact name first, then the
+// name without case.
 func (s *scope) index(source, name string) int {
 	find := func(same func(string) bool) int {
 		return slices.IndexFunc(s.cols, func(c column) bool {
@@ -136,7 +139,7 @@ func (s *scope) same(a, b string) bool {
 	return a == b || !s.exact && strings.EqualFold(a, b)
 }
 
-// role returns the column with a role, which has its place after all ordinary ones of the same name.
+// role returns the column with a role. It follows all ordinary columns of the same name.
 func (s *scope) role(r role) (column, bool) {
 	for i := len(s.cols) - 1; i >= 0; i-- {
 		if s.cols[i].role == r {

@@ -9,8 +9,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Shape describes the operators of a plan that keep state: their place, what they compute, and the columns they read. Two plans of one
-// shape can go on from each other's state.
+// Shape describes the operators of a plan that keep state: their position, computation, and input
+// columns. A plan can continue from the state of another plan of the same shape.
 func Shape(plan []Stage) string {
 	var out []string
 	for i, s := range plan {
@@ -25,7 +25,7 @@ func Shape(plan []Stage) string {
 	return strings.Join(out, "\n")
 }
 
-// columnsOf lists the types of the columns that a node reads.
+// columnsOf returns the types of the columns that a node reads.
 func columnsOf(n exec.Node) string {
 	var types []string
 	for _, in := range n.Inputs() {
@@ -36,7 +36,7 @@ func columnsOf(n exec.Node) string {
 	return "(" + strings.Join(types, ", ") + ")"
 }
 
-// Spread sets the number of partitions of the topic that a plan fills.
+// Spread sets the number of partitions of the topic that a plan writes.
 func Spread(p *Plan, partitions int32) {
 	p.Result.Partitions = partitions
 	if s, ok := p.Stages[len(p.Stages)-1].Root.(*op.Sink); ok {

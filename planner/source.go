@@ -14,7 +14,7 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// from binds what a query reads.
+// from binds a FROM clause.
 func (b *binder) from(r *lang.Relation, m mode) (*rel, error) {
 	switch {
 	case r.Query != nil:
@@ -41,14 +41,14 @@ func (b *binder) from(r *lang.Relation, m mode) (*rel, error) {
 
 func (b *binder) subquery(r *lang.Relation, m mode) (*rel, error) {
 	if r.Query.Tail.Emit != nil {
-		return nil, fail(r.Query.Tail.Emit, "SQ3004", "EMIT belongs to the outermost query")
+		return nil, fail(r.Query.Tail.Emit, "SQ3004", "EMIT is allowed only in the outermost query")
 	}
 	sub, err := b.query(r.Query, m)
 	if err != nil {
 		return nil, err
 	}
 	if !r.Scan.Empty() {
-		return nil, fail(&r.Scan, "SQ3008", "a scan clause belongs to a source, inside the subquery")
+		return nil, fail(&r.Scan, "SQ3008", "a scan clause must follow a source, inside the subquery")
 	}
 	alias := ""
 	if r.Alias != nil {
@@ -64,14 +64,17 @@ func (b *binder) subquery(r *lang.Relation, m mode) (*rel, error) {
 	return out, nil
 }
 
-// scan makes the leaf of a relation with all its columns and pseudo-columns; a rule takes out those that nobody uses.
+// scan returns the leaf of a relation with all its columns and pseudo-columns. prune removes those
+// that are not read.
 func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, m mode) (*rel, error) {
 	if source.Table && m == pull && r.Scan.Empty() {
 		if source.Job != "" {
 			return b.present(source, alias)
 		}
 		if b.Dialect.Has(dialect.PullNeedsJob) && !source.ReadOnly {
-			return nil, fail(r.Source, "SQ3011", "%s is not materialized: a pull query needs a table made by CREATE TABLE .. AS SELECT", quote(source.Name))
+			return nil, fail(r.Source, "SQ3011",
+				"%s is not materialized: a pull query needs a table that CREATE TABLE .. AS SELECT created",
+				quote(source.Name))
 		}
 	}
 	place, err := b.connectorOf(r.Source, source)
@@ -82,61 +85,16 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		return nil, fail(r.Source, "SQ3001",
 			"a job over connector '%s', whose rows cannot be read again after a failure, is not supported yet", place.Name)
 	}
-	sc := &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value, Table: source.Table, OnError: source.OnError}
-	out := &rel{scope: &scope{exact: b.exact()}, table: source.Table, upsert: source.Table, window: source.Window, source: source}
-	add := func(c column, from op.ScanColumn) {
-		c.source, c.key = alias, from.Keyed
-		out.scope.cols, sc.Columns = append(out.scope.cols, c), append(sc.Columns, from)
-		if c.key {
-			out.key = append(out.key, c.id)
-		}
+	l := &leafBinder{
+		binder: b, source: source, alias: alias, mode: m, shape: place.Shape,
+		scan: &op.Scan{Source: source.Name, Topic: source.Topic, Key: source.Key, Value: source.Value,
+			Table: source.Table, OnError: source.OnError},
+		out: &rel{scope: &scope{exact: b.exact()}, table: source.Table, upsert: source.Table, window: source.Window,
+			source: source},
 	}
-	keys, values := 0, 0
-	fromValue := func(keyed bool) op.ScanColumn {
-		values++
-		return op.ScanColumn{From: op.FromValue, Index: values - 1, Keyed: keyed}
-	}
-	window := func() {
-		how := shown
-		if m == persistent {
-			how = byName
-		}
-		add(b.column(flow.WindowStart, flow.Bigint, how, windowStart), op.ScanColumn{From: op.FromWindowStart})
-		add(b.column(flow.WindowEnd, flow.Bigint, how, windowEnd), op.ScanColumn{From: op.FromWindowEnd})
-	}
-	windowed := source.Window != nil
-	for _, c := range source.Columns {
-		if c.Role != catalog.Key && windowed {
-			window()
-			windowed = false
-		}
-		own := b.column(c.Name, c.Type, shown, ordinary)
-		switch {
-		case c.Role == catalog.Key && place.Shape != connect.PlainRecords: // else a column of the key is in the value
-			add(own, op.ScanColumn{From: op.FromKey, Index: keys, Keyed: true})
-			keys++
-		case c.Role == catalog.Key || c.Role == catalog.Value:
-			add(own, fromValue(c.Role == catalog.Key))
-		case c.Role == catalog.Headers:
-			add(own, op.ScanColumn{From: op.FromHeaders})
-		case c.Role == catalog.Header:
-			add(own, op.ScanColumn{From: op.FromHeader, Header: c.Header})
-		}
-	}
-	if windowed {
-		window()
-	}
-	add(b.column(flow.RowPartition, flow.Int, byName, ordinary), op.ScanColumn{From: op.FromPartition})
-	add(b.column(flow.RowOffset, flow.Bigint, byName, ordinary), op.ScanColumn{From: op.FromOffset})
-	if m == persistent && !source.Table && place.Shape == connect.KeyedRecords {
-		sc.Nulls = op.NullsPass
-		add(b.column(flow.RawHeaders, op.HeadersType, internal, rawHeaders), op.ScanColumn{From: op.FromRawHeaders})
-	}
-	add(b.column(flow.RowTime, flow.Bigint, byName, eventTime), op.ScanColumn{From: op.FromTime})
-	add(b.column(flow.StreamTime, flow.Bigint, internal, streamTime), op.ScanColumn{From: op.FromClock})
-	if source.Window != nil {
-		sc.Windowed, sc.WindowSize = true, source.Window.Size
-	}
+	l.columns()
+	l.pseudoColumns()
+	sc, out := l.scan, l.out
 	sc.Out = schemaOf(out.scope.cols)
 	if source.Timestamp != "" {
 		t, err := b.eventTime(source, out.scope)
@@ -155,13 +113,84 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 	return out, nil
 }
 
-// earliest reports whether a scan that does not say where it begins starts at the beginning of its topic.
+// leafBinder collects the columns of a scan and of the relation that it is bound to.
+type leafBinder struct {
+	*binder
+	source *catalog.Relation
+	alias  string
+	mode   mode
+	shape  connect.Shape
+	scan   *op.Scan
+	out    *rel
+}
+
+// add adds a column and the part of the record that it comes from.
+func (l *leafBinder) add(c column, from op.ScanColumn) {
+	c.source, c.key = l.alias, from.Keyed
+	l.out.scope.cols, l.scan.Columns = append(l.out.scope.cols, c), append(l.scan.Columns, from)
+	if c.key {
+		l.out.key = append(l.out.key, c.id)
+	}
+}
+
+// columns adds the declared columns. The window's bounds follow the key.
+func (l *leafBinder) columns() {
+	keys, values := 0, 0
+	windowed := l.source.Window != nil
+	for _, c := range l.source.Columns {
+		if c.Role != catalog.Key && windowed {
+			l.window()
+			windowed = false
+		}
+		own := l.column(c.Name, c.Type, shown, ordinary)
+		switch {
+		case c.Role == catalog.Key && l.shape != connect.PlainRecords: // else a column of the key is in the value
+			l.add(own, op.ScanColumn{From: op.FromKey, Index: keys, Keyed: true})
+			keys++
+		case c.Role == catalog.Key || c.Role == catalog.Value:
+			l.add(own, op.ScanColumn{From: op.FromValue, Index: values, Keyed: c.Role == catalog.Key})
+			values++
+		case c.Role == catalog.Headers:
+			l.add(own, op.ScanColumn{From: op.FromHeaders})
+		case c.Role == catalog.Header:
+			l.add(own, op.ScanColumn{From: op.FromHeader, Header: c.Header})
+		}
+	}
+	if windowed {
+		l.window()
+	}
+}
+
+// window adds the bounds of a windowed key.
+func (l *leafBinder) window() {
+	how := shown
+	if l.mode == persistent {
+		how = byName
+	}
+	l.add(l.column(flow.WindowStart, flow.Bigint, how, windowStart), op.ScanColumn{From: op.FromWindowStart})
+	l.add(l.column(flow.WindowEnd, flow.Bigint, how, windowEnd), op.ScanColumn{From: op.FromWindowEnd})
+	l.scan.Windowed, l.scan.WindowSize = true, l.source.Window.Size
+}
+
+// pseudoColumns adds ROWPARTITION, ROWOFFSET, ROWTIME and the internal columns.
+func (l *leafBinder) pseudoColumns() {
+	l.add(l.column(flow.RowPartition, flow.Int, byName, ordinary), op.ScanColumn{From: op.FromPartition})
+	l.add(l.column(flow.RowOffset, flow.Bigint, byName, ordinary), op.ScanColumn{From: op.FromOffset})
+	if l.mode == persistent && !l.source.Table && l.shape == connect.KeyedRecords {
+		l.scan.Nulls = op.NullsPass
+		l.add(l.column(flow.RawHeaders, op.HeadersType, internal, rawHeaders), op.ScanColumn{From: op.FromRawHeaders})
+	}
+	l.add(l.column(flow.RowTime, flow.Bigint, byName, eventTime), op.ScanColumn{From: op.FromTime})
+	l.add(l.column(flow.StreamTime, flow.Bigint, internal, streamTime), op.ScanColumn{From: op.FromClock})
+}
+
+// earliest reports whether a scan without a start begins at the beginning of its topic.
 func (b *binder) earliest(m mode) bool {
 	reset, set := b.Properties["auto.offset.reset"]
 	return m == pull || reset == "earliest" || !set && m == persistent && !b.Dialect.Has(dialect.JobsBeginAtEnd)
 }
 
-// keyAndWindow lists the columns that identify a row of a table.
+// keyAndWindow returns the columns that identify a row of a table.
 func (r *rel) keyAndWindow() []int {
 	key := slices.Clone(r.key)
 	if r.window != nil {
@@ -172,10 +201,10 @@ func (r *rel) keyAndWindow() []int {
 	return key
 }
 
-// present makes the leaf of a pull query on a table that a job keeps.
+// present returns the leaf of a pull query on a table that a job materializes.
 func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 	if _, ok := b.Catalog.Job(source.Job); !ok {
-		return nil, fail(nil, "SQ3011", "%q is not materialized: the job that filled it is gone", source.Name)
+		return nil, fail(nil, "SQ3011", "%q is not materialized: the job that filled it no longer exists", source.Name)
 	}
 	out := &rel{scope: &scope{exact: b.exact()}, table: true, window: source.Window, source: source}
 	add := func(c column) {
@@ -210,7 +239,7 @@ func (b *binder) present(source *catalog.Relation, alias string) (*rel, error) {
 	return out, nil
 }
 
-// eventTime is the expression that computes ROWTIME from the timestamp column.
+// eventTime returns the expression that computes ROWTIME from the timestamp column.
 func (b *binder) eventTime(r *catalog.Relation, s *scope) (expr.Expr, error) {
 	c := s.cols[s.index("", r.Timestamp)].ref()
 	switch c.T.ID() {

@@ -11,11 +11,12 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// system binds streamql.<what>: a relation of the engine's own, over a topic of that name or made on the spot.
+// system binds streamql.NAME, a relation of the engine over a topic of that name or over rows that
+// are computed when the query runs.
 func (b *binder) system(r *lang.Relation, m mode) (*rel, error) {
 	schema, name := strings.ToLower(r.Source.Schema.Text), strings.ToLower(r.Source.Name.Text)
 	if schema != "streamql" {
-		return nil, fail(r.Source, "SQ2001", "%q is not a schema; the engine's own is streamql", r.Source.Schema.Text)
+		return nil, fail(r.Source, "SQ2001", "%q is not a schema; the only schema is streamql", r.Source.Schema.Text)
 	}
 	full := schema + "." + name
 	if source, ok := b.Catalog.Relation(full, true); ok {
@@ -28,8 +29,9 @@ func (b *binder) system(r *lang.Relation, m mode) (*rel, error) {
 	return b.rows(r, full, nil)
 }
 
-// numbered gives the rows of streamql.training their version's number. The topic has its id, as the number shows only where the model's
-// topic is read; rows of early programs have the number itself.
+// numbered adds the version number to the rows of streamql.training. The topic contains the
+// version's id, because the number is known only where the model's topic is read. Rows that early
+// versions of the engine wrote contain the number itself.
 func (b *binder) numbered(in *rel) (*rel, error) {
 	const number = "MODEL_VERSION_NUMBER"
 	at := map[string]column{}
@@ -72,7 +74,7 @@ func alias(b *binder, r *lang.Relation, name string) string {
 	return name
 }
 
-// tableCall binds a table function in FROM, e.g. ML_TRAINING_INFO(m).
+// tableCall binds a table function in FROM, such as ML_TRAINING_INFO(m).
 func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 	c := r.Call
 	var args []any
@@ -98,7 +100,7 @@ func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 	return b.rows(r, strings.ToUpper(c.Name.Text), args)
 }
 
-// rows makes a leaf of rows that are made when the query runs.
+// rows returns a leaf of rows that are computed when the query runs.
 func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 	if b.Rows == nil {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
@@ -135,7 +137,7 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 	return out, nil
 }
 
-// modelVersions binds a model in FROM: the table of its versions.
+// modelVersions binds a model in FROM, which is the table of its versions.
 func (b *binder) modelVersions(r *lang.Relation) (*rel, bool, error) {
 	if _, ok := b.Catalog.Model(b.fold(r.Source.Name), b.exact()); !ok {
 		return nil, false, nil

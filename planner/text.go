@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// concatenation binds ||, of which NULL makes NULL in the SQL standard.
+// concatenation binds ||. In the SQL standard its result is NULL if an operand is NULL.
 func (b *binder) concatenation(place lang.Node, l, r expr.Expr) (expr.Expr, error) {
 	if b.Dialect.Has(dialect.NullConcatEmpty) {
 		return b.function(place, "CONCAT", []expr.Expr{l, r})
@@ -19,7 +19,8 @@ func (b *binder) concatenation(place lang.Node, l, r expr.Expr) (expr.Expr, erro
 	if err != nil {
 		return at(place, "SQ2007", nil, err)
 	}
-	return &expr.Call{Name: "||", Args: []expr.Expr{expr.Convert(l, sig.Args[0]), expr.Convert(r, sig.Args[1])}, Sig: sig}, nil
+	return &expr.Call{Name: "||", Args: []expr.Expr{expr.Convert(l, sig.Args[0]), expr.Convert(r, sig.Args[1])},
+		Sig: sig}, nil
 }
 
 func (b *binder) like(e *lang.Like, s *scope) (expr.Expr, error) {
@@ -33,7 +34,8 @@ func (b *binder) like(e *lang.Like, s *scope) (expr.Expr, error) {
 	}
 	if lit, ok := p.(*expr.Literal); ok && !b.Dialect.Has(dialect.LikeTakesAnyEscape) {
 		if text, _ := lit.Value.(string); escapes(text, escape) {
-			return nil, fail(e.Pattern, "SQ2010", "the LIKE pattern ends in its escape character, which escapes nothing")
+			return nil, fail(e.Pattern, "SQ2010",
+				"the LIKE pattern ends in its escape character, which escapes nothing")
 		}
 	}
 	out, err := expr.NewLike(x, p, escape, e.Not)

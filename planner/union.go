@@ -10,8 +10,8 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// union binds SELECT .. UNION ALL SELECT ..: the rows of all branches under the names of the first. The types of a column meet in the
-// widest.
+// union binds SELECT .. UNION ALL SELECT ..: the rows of all branches under the names of the first.
+// A column has the widest of the branches' types.
 func (b *binder) union(q *lang.Query, m mode, emit op.Emission) (*selected, error) {
 	branches := make([]*selected, 1, 1+len(q.Union))
 	at := make([]lang.Node, 1, 1+len(q.Union))
@@ -29,13 +29,15 @@ func (b *binder) union(q *lang.Query, m mode, emit op.Emission) (*selected, erro
 			return nil, err
 		}
 		if have, want := len(next.items), len(branches[0].items); have != want {
-			return nil, fail(u.Select, "SQ2020", "this SELECT of a UNION ALL has %d columns, the first has %d", have, want)
+			return nil, fail(u.Select, "SQ2020", "this SELECT of a UNION ALL has %d columns, the first has %d", have,
+				want)
 		}
 		branches, at = append(branches, next), append(at, u.Select)
 	}
 	for i, s := range branches {
 		if s.table && m != pull {
-			return nil, fail(at[i], "SQ3012", "UNION ALL is for streams: this SELECT gives a table, whose rows replace one another")
+			return nil, fail(at[i], "SQ3012",
+				"UNION ALL works on streams: this SELECT is a table, whose rows replace one another")
 		}
 	}
 	out, err := b.united(branches, at)
@@ -53,8 +55,8 @@ func (b *binder) union(q *lang.Query, m mode, emit op.Emission) (*selected, erro
 	return out, nil
 }
 
-// commonKey checks that each part of the key is the same item in every branch. If not, the union has no key: a query around it may give it
-// one, and a topic cannot be filled from it.
+// commonKey checks that each part of the key is the same item in every branch. Otherwise the union
+// has no key: an enclosing query may set one, but a topic cannot be written from it.
 func commonKey(branches []*selected, at []lang.Node) error {
 	first := branches[0]
 	for j, s := range branches {
@@ -63,7 +65,8 @@ func commonKey(branches []*selected, at []lang.Node) error {
 		}
 		for i, it := range s.items {
 			if want := first.items[i]; it.pos != want.pos {
-				return fail(at[j], "SQ3012", "column %d is %s in this SELECT of a UNION ALL and %s in the first: give both the same key with PARTITION BY",
+				return fail(at[j], "SQ3012",
+					"column %d is %s in this SELECT of a UNION ALL and %s in the first: set the same key with PARTITION BY",
 					i+1, keyName(it.pos), keyName(want.pos))
 			}
 		}
@@ -78,20 +81,22 @@ func keyName(pos int) string {
 	return fmt.Sprintf("part %d of the key", pos+1)
 }
 
-// united puts the branches, projected to common columns, under one node.
+// united projects the branches to common columns and adds a node over them.
 func (b *binder) united(branches []*selected, at []lang.Node) (*selected, error) {
 	first := branches[0]
 	out := &selected{rel: rel{source: first.source}}
 	var cols []column
-	lists := make([][]expr.Expr, len(branches)) // by branch: what it gives for each column
+	lists := make([][]expr.Expr, len(branches)) // by branch: the expression of each column
 	for i, it := range first.items {
 		t := it.t
 		for j, s := range branches[1:] {
 			have := s.items[i].t
 			wider, ok := flow.Common(t, have)
 			if !ok {
-				return nil, fail(at[j+1], "SQ2006", "column %s is %s in this SELECT of a UNION ALL and %s before: CAST one of them", quote(it.name),
-					flow.TypeName(have), flow.TypeName(t))
+				return nil,
+					fail(at[j+1], "SQ2006",
+						"column %s is %s in this SELECT of a UNION ALL and %s before: CAST one of them", quote(it.name),
+						flow.TypeName(have), flow.TypeName(t))
 			}
 			t = wider
 		}

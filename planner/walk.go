@@ -2,7 +2,7 @@ package planner
 
 import "github.com/streamql/streamql/lang"
 
-// operands are the expressions directly under an expression.
+// operands returns the expressions directly below an expression.
 func operands(e lang.Expr) []lang.Expr {
 	switch e := e.(type) {
 	case *lang.Unary:

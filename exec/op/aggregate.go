@@ -23,25 +23,26 @@ type AggregateCall struct {
 	udf.Bound
 }
 
-// Emission is when an aggregate tells its results.
+// Emission selects when an aggregate emits its results.
 type Emission int
 
 // The emissions.
 const (
-	EmitChanges Emission = iota // one change for each input change
-	EmitFinal                   // a window's result once it has closed
+	EmitChanges Emission = iota // a change for each input change
+	EmitFinal                   // a window's result when the window has closed
 	EmitEnd                     // all results when the bounded input has ended
 )
 
-// Window is WINDOW TUMBLING or HOPPING: rows of one key whose event time falls into [start, start + Size), where starts are multiples
-// of Advance, at least 0. A row is late for a window, and counted, when the window's end + Grace <= stream time. With Gap it is WINDOW
-// SESSION, and Size and Advance have no meaning (session.go). Times in ms.
+// Window is WINDOW TUMBLING or WINDOW HOPPING: it contains the rows of one key with event time in
+// [start, start + Size). Starts are the multiples of Advance from 0. A row is late for a window if
+// the window's end + Grace <= stream time; late rows are counted. If Gap is not 0, it is WINDOW
+// SESSION (session.go) and Size and Advance are not used. Times are in ms.
 type Window struct {
 	Size, Advance, Grace int64
 	Gap                  int64
 }
 
-// Panes is the most windows that one event time falls into.
+// Panes returns the maximum number of windows that contain one event time.
 func (w *Window) Panes() int64 {
 	if w.Advance == 0 {
 		return 1
@@ -49,27 +50,32 @@ func (w *Window) Panes() int64 {
 	return (w.Size + w.Advance - 1) / w.Advance
 }
 
-// first is the start of the oldest window that holds an event time.
+// first returns the start of the oldest window that contains an event time.
 func (w *Window) first(t int64) int64 {
 	t = t - w.Size + w.Advance
 	return max(t-mod(t, w.Advance), 0)
 }
 
-// Aggregate groups rows by the Keys columns (and a window) and computes the Calls. Its output is a table: the keys, the window's
-// bounds if there is one, a column per call, ROWTIME, and stream time if the input has it. The time of a group is its newest row's.
+// Aggregate groups rows by the Keys columns, and by window if there is one, and computes the Calls.
+// Its output is a table: the keys, the window's bounds if there is a window, a column per call,
+// ROWTIME, and stream time if the input has it. The event time of a group is that of its newest
+// row.
 type Aggregate struct {
 	Input  exec.Node
 	Keys   []int
 	Calls  []AggregateCall
 	Window *Window
 	Emit   Emission
-	// Retract says that what follows must know the old row of a change, not only the new one.
+	// Retract emits the old row of each change before the new one, for operators that need it.
 	Retract bool
 	Out     *flow.Schema
 }
 
+// Schema implements exec.Node.
 func (a *Aggregate) Schema() *flow.Schema { return a.Out }
-func (a *Aggregate) Inputs() []exec.Node  { return []exec.Node{a.Input} }
+
+// Inputs implements exec.Node.
+func (a *Aggregate) Inputs() []exec.Node { return []exec.Node{a.Input} }
 
 // Rewire implements exec.Node.
 func (a *Aggregate) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -85,6 +91,7 @@ func (a *Aggregate) Rewire(in []exec.Node, move exec.Move) exec.Node {
 // Keeps implements Stateful.
 func (a *Aggregate) Keeps() bool { return true }
 
+// String implements exec.Node.
 func (a *Aggregate) String() string {
 	var parts []string
 	s := "Aggregate by (" + a.Input.Schema().Named(a.Keys) + ")"
@@ -96,7 +103,8 @@ func (a *Aggregate) String() string {
 		if a.Window.Gap > 0 {
 			s += fmt.Sprintf(" window session gap=%dms grace=%dms", a.Window.Gap, a.Window.Grace)
 		} else {
-			s += fmt.Sprintf(" window size=%dms advance=%dms grace=%dms", a.Window.Size, a.Window.Advance, a.Window.Grace)
+			s += fmt.Sprintf(" window size=%dms advance=%dms grace=%dms", a.Window.Size, a.Window.Advance,
+				a.Window.Grace)
 		}
 	}
 	return s + [...]string{" emit changes", " emit final", " emit at the end"}[a.Emit]
@@ -124,8 +132,10 @@ func (a *Aggregate) Open(ctx *exec.Context) (exec.Operator, error) {
 	return out, nil
 }
 
-// A group's state is a row of fixed size: the newest event time, then the accumulators' states; those that grow have keyspaces of
-// their own under the same key. The key of a windowed group begins with the window's start, so that windows close in order.
+// A group's state is a row of fixed size: the newest event time, then the accumulators' states.
+// Accumulators that grow have their own keyspaces under the same key. The key of a windowed group
+// begins with the window's start, so that iteration visits windows in the order in which they
+// close.
 const groupHeader = 8
 
 const unknown = int64(-1) << 62
@@ -134,7 +144,7 @@ type slot struct {
 	udf.Accumulator
 	from, to int
 	grown    state.Keyspace
-	cur      []byte // of a grown state, while a row is worked on
+	cur      []byte // a grown state, while a row is added to it
 }
 
 type aggregate struct {
@@ -143,26 +153,29 @@ type aggregate struct {
 	groups state.Keyspace
 	slots  []slot
 	size   int
-	oldest int64 // start of the oldest open window, unknown: look
+	oldest int64 // start of the oldest open window, or unknown, which requires a scan
 	late   func(int64)
 
 	keys   topic.Bytes
-	buffer int64 // the room of keys, as charged
+	buffer int64 // the memory of keys, as charged to the account
 	rows   [][]byte
 	fresh  []bool
 	start  []int64
-	index  []int32 // input rows that have a group
+	index  []int32 // the input row of each group member
 }
 
-// pieceGroups bounds the groups that a piece of a batch is put into, where each row falls into many windows.
+// pieceGroups is the maximum number of groups that a slice of a batch belongs to when each row is
+// in many windows.
 const pieceGroups = 1 << 16
 
+// Process implements exec.Operator.
 func (a *aggregate) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	rows := in.Rows()
 	if a.Window != nil {
 		rows = int(max(pieceGroups/a.Window.Panes(), 1))
 	}
-	for from := 0; from < in.Rows(); from += rows { // windows are of streams: no update is cut in two
+	// Only streams have windows, so the slices separate no update's rows.
+	for from := 0; from < in.Rows(); from += rows {
 		if err := a.process(in.Slice(from, min(from+rows, in.Rows())), emit); err != nil {
 			return err
 		}
@@ -198,7 +211,7 @@ func (a *aggregate) process(in *flow.Batch, emit exec.Emit) error {
 		return a.ctx.Account.Err()
 	}
 	out := a.changes(in)
-	told := false // of row i's group the old value has gone out
+	told := false // the old value of row i's group has been emitted
 	for i := range n {
 		quiet := a.undoneAndRedone(in, i)
 		if a.Retract && !a.fresh[i] && !told {
@@ -210,9 +223,10 @@ func (a *aggregate) process(in *flow.Batch, emit exec.Emit) error {
 			return err
 		}
 		if k := len(out.ops) - 1; k >= 0 && out.ops[k] == flow.Before {
-			out.times[k] = int64(binary.LittleEndian.Uint64(a.rows[i])) // an update has one time
+			out.times[k] = int64(binary.LittleEndian.Uint64(a.rows[i])) // both rows of an update have one time
 		}
-		if told = quiet; quiet { // the next row redoes the same group: one change, not two
+		// The next row changes the same group, so both make one change.
+		if told = quiet; quiet {
 			continue
 		}
 		if err := out.append(a, i, flow.Insert, in); err != nil {
@@ -222,14 +236,15 @@ func (a *aggregate) process(in *flow.Batch, emit exec.Emit) error {
 	return a.tell(out.batch(a, in), emit)
 }
 
-// tell emits results. What the states have grown by stays taken.
 func (a *aggregate) tell(out *flow.Batch, emit exec.Emit) error {
+	// Only the batch is released after the emission. The growth of the states remains charged.
 	before := a.ctx.Account.Used()
 	a.ctx.Account.Grow(out.Size())
 	return pass(a.ctx.Account, before, out, emit)
 }
 
-// undoneAndRedone reports whether row i takes a row out of a group into which row i+1 puts its successor.
+// undoneAndRedone reports whether rows i and i+1 are the old and the new row of an update within
+// one group.
 func (a *aggregate) undoneAndRedone(in *flow.Batch, i int) bool {
 	if in.Ops == nil || i+1 >= a.keys.Len() || a.index[i+1] != a.index[i]+1 {
 		return false
@@ -237,7 +252,8 @@ func (a *aggregate) undoneAndRedone(in *flow.Batch, i int) bool {
 	return in.Op(int(a.index[i])) == flow.Before && string(a.keys.At(i)) == string(a.keys.At(i+1))
 }
 
-// group makes the key of each row that belongs to a group: rows with a NULL in the key and late rows do not.
+// group sets the key of each row that belongs to a group. Late rows and rows with a NULL in the key
+// belong to none.
 func (a *aggregate) group(in *flow.Batch) {
 	a.keys.Data, a.keys.Spans, a.start, a.index = a.keys.Data[:0], a.keys.Spans[:0], a.start[:0], a.index[:0]
 	cols := pick(in, a.Keys)
@@ -258,7 +274,10 @@ next:
 			a.member(cols, i, int32(len(a.keys.Data)))
 			continue
 		}
-		for start := a.Window.first(times[i]); start <= times[i] && a.ctx.Account.Err() == nil; start += a.Window.Advance {
+		for start := a.Window.first(times[i]); start <= times[i]; start += a.Window.Advance {
+			if a.ctx.Account.Err() != nil {
+				break
+			}
 			if start+a.Window.Size+a.Window.Grace <= clock[i] {
 				late++
 				continue
@@ -277,7 +296,7 @@ next:
 	}
 }
 
-// member completes the key that begins at from: row belongs to its group.
+// member completes the key that begins at from and assigns row to its group.
 func (a *aggregate) member(cols []arrow.Array, row int, from int32) {
 	for _, c := range cols {
 		a.keys.Data = state.AppendKey(a.keys.Data, c, row)
@@ -298,7 +317,7 @@ func mod(a, b int64) int64 {
 	}
 }
 
-// add puts row i (of those with a group) into its group.
+// add adds group member i to its group, or retracts it.
 func (a *aggregate) add(in *flow.Batch, args [][]arrow.Array, i int) error {
 	row := int(a.index[i])
 	group, weight := a.rows[i], flow.Insert

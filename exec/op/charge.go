@@ -5,8 +5,9 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// pass emits a batch that was made since the account stood at before, unless the account has refused it. When everything downstream has
-// taken the batch, what making it took is given back; what those downstream keep they have charged themselves.
+// pass emits a batch, unless the account has exceeded its quota. before is the use of the account
+// before the batch was made. The batch's memory is released when all downstream operators have
+// processed it; memory that they keep is charged by them.
 func pass(a *flow.Account, before int64, b *flow.Batch, emit exec.Emit) error {
 	if err := a.Err(); err != nil {
 		return err
@@ -17,13 +18,14 @@ func pass(a *flow.Account, before int64, b *flow.Batch, emit exec.Emit) error {
 	return err
 }
 
-// pieceRows and pieceBytes bound the batches in which an operator that makes rows by itself emits them.
+// pieceRows and pieceBytes limit the batches that operators emit when they make rows themselves.
 const (
 	pieceRows  = 4096
 	pieceBytes = 1 << 20
 )
 
-// charge keeps the account at what the sample takes: a part more, or after a cut whatever is left.
+// charge adjusts the account to the memory of the sample: by one part, or after a cut by recounting
+// all parts.
 func (t *trainOnce) charge(cut bool, added part) {
 	if !cut {
 		t.ctx.Account.Grow(added.size())
@@ -39,7 +41,7 @@ func (t *trainOnce) charge(cut bool, added part) {
 	t.charged = now
 }
 
-// size is the memory of the rows and of their ranks in the sample.
+// size returns the memory of the rows and of their ranks in the sample, in bytes.
 func (p part) size() int64 {
 	size := 8 * int64(p.rows)
 	for _, c := range p.cols {

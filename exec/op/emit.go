@@ -12,13 +12,13 @@ import (
 	"github.com/streamql/streamql/state"
 )
 
-// Advance closes the windows whose end + grace stream time has reached: with EMIT FINAL their results go out, in the order of their
-// starts and keys; either way their state goes.
+// Advance implements exec.Timed. It closes the windows whose end + grace is at or before stream
+// time and deletes their state. With EMIT FINAL it emits their results, ordered by start and key.
 func (a *aggregate) Advance(now flow.Time, emit exec.Emit) error {
 	if a.Window == nil || a.Emit == EmitEnd {
 		return nil
 	}
-	closed := int64(now) - a.Window.Size - a.Window.Grace // the last start that is closed
+	closed := int64(now) - a.Window.Size - a.Window.Grace // the last start of a closed window
 	if a.oldest != unknown && a.oldest > closed {
 		return nil
 	}
@@ -37,7 +37,8 @@ func (a *aggregate) Advance(now flow.Time, emit exec.Emit) error {
 	return nil
 }
 
-// Finish tells all results of a bounded input, in the order of their keys.
+// Finish implements exec.Finisher. It emits the results of a bounded input in the order of their
+// keys.
 func (a *aggregate) Finish(emit exec.Emit) error {
 	if a.Emit == EmitChanges {
 		return nil
@@ -50,13 +51,14 @@ func (a *aggregate) Finish(emit exec.Emit) error {
 	return a.flush(nil, emit)
 }
 
-// empty makes the one group of an aggregate without keys: over no rows it has a result too.
+// empty creates the only group of an aggregate without keys, which has a result even without rows.
 func (a *aggregate) empty() error {
 	_, _, err := a.groups.Update(nil, a.size)
 	return err
 }
 
-// flush emits (unless EMIT CHANGES has told them already) and removes the groups before a key.
+// flush emits the groups before a key and deletes them. With EMIT CHANGES it only deletes them,
+// because their results have been emitted.
 func (a *aggregate) flush(to []byte, emit exec.Emit) error {
 	f := a.newFlushed()
 	for e, err := range a.groups.Scan(nil, to) {
@@ -84,7 +86,7 @@ func (a *aggregate) flush(to []byte, emit exec.Emit) error {
 	return f.emit(emit)
 }
 
-// flushed gathers the results of groups that are emitted and forgotten, a piece of them at a time.
+// flushed collects the results of deleted groups and emits them in batches.
 type flushed struct {
 	a     *aggregate
 	c     *changes
@@ -94,7 +96,8 @@ type flushed struct {
 }
 
 func (a *aggregate) newFlushed() *flushed {
-	f := &flushed{a: a, c: a.changes(flow.NewBatch(a.Input.Schema(), nil, 0, nil)), keys: make([]array.Builder, len(a.Keys))}
+	f := &flushed{a: a, c: a.changes(flow.NewBatch(a.Input.Schema(), nil, 0, nil)),
+		keys: make([]array.Builder, len(a.Keys))}
 	for i, k := range a.Keys {
 		f.keys[i] = flow.Builder(a.Input.Schema().Field(k).Type)
 	}
@@ -161,9 +164,9 @@ func (a *aggregate) drop(key []byte) error {
 
 func windowStart(key []byte) int64 { return int64(binary.BigEndian.Uint64(key) ^ 1<<63) }
 
-// changes gathers output rows: keys and stream time by input row, the rest by builders.
+// changes collects output rows: keys and stream time by input row, the other columns by builders.
 type changes struct {
-	rows   []int32 // input row of each output row
+	rows   []int32 // the input row of each output row
 	ops    []flow.Op
 	starts []int64
 	times  []int64
@@ -226,13 +229,16 @@ func (c *changes) batch(a *aggregate, in *flow.Batch) *flow.Batch {
 	return flow.NewBatch(a.Out, cols, len(c.rows), ops)
 }
 
-// groupKey takes rows of a key column. 0 and -0 are one group, and so is all that is not a number: they are told as one key.
+// groupKey selects rows of a key column. It maps -0 to 0 and all NaN values to one, as they are one
+// group.
 func groupKey(col arrow.Array, rows []int32) arrow.Array {
 	switch c := flow.Take(col, rows).(type) {
 	case *array.Float64:
-		return flow.Fixed(flow.Double, oneZero(c.Float64Values()), arrow.Float64Traits.CastToBytes, flow.Both(c.Len(), c))
+		return flow.Fixed(flow.Double, oneZero(c.Float64Values()), arrow.Float64Traits.CastToBytes,
+			flow.Both(c.Len(), c))
 	case *array.Float32:
-		return flow.Fixed(flow.Float, oneZero(c.Float32Values()), arrow.Float32Traits.CastToBytes, flow.Both(c.Len(), c))
+		return flow.Fixed(flow.Float, oneZero(c.Float32Values()), arrow.Float32Traits.CastToBytes,
+			flow.Both(c.Len(), c))
 	default:
 		return c
 	}
@@ -249,7 +255,7 @@ func oneZero[T float32 | float64](in []T) []T {
 	return out
 }
 
-// tail appends the window's bounds, the results and the time.
+// tail appends the window's bounds, the results and the event time.
 func (a *aggregate) tail(cols []arrow.Array, starts []int64, values []array.Builder, times []int64) []arrow.Array {
 	if a.Window != nil {
 		ends := make([]int64, len(starts))

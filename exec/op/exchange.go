@@ -10,8 +10,9 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Exchange sends rows to the partition of their key, through a topic: rows go from task to task in no other way. The plan is cut
-// here: what is below ends in the Exchange, what is above begins with its Received.
+// Exchange sends rows to the partition of their key, through a topic. It is the only way for rows
+// to reach another task. The plan is cut here: one stage ends in the Exchange, the next begins with
+// its Received.
 type Exchange struct {
 	Input      exec.Node
 	Keys       []int
@@ -19,8 +20,13 @@ type Exchange struct {
 	Partitions int32
 }
 
+// Schema implements exec.Node.
 func (x *Exchange) Schema() *flow.Schema { return x.Input.Schema() }
-func (x *Exchange) Inputs() []exec.Node  { return []exec.Node{x.Input} }
+
+// Inputs implements exec.Node.
+func (x *Exchange) Inputs() []exec.Node { return []exec.Node{x.Input} }
+
+// String implements exec.Node.
 func (x *Exchange) String() string {
 	return fmt.Sprintf("Exchange by (%s) topic=%q", x.Schema().Named(x.Keys), x.Topic)
 }
@@ -41,6 +47,7 @@ type exchange struct {
 	out exec.Output
 }
 
+// Process implements exec.Operator.
 func (x *exchange) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	keys, all, times := pick(in, x.Keys), in.Columns(), in.Times()
 	for i := range in.Rows() {
@@ -50,7 +57,7 @@ func (x *exchange) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 		}
 		weight := in.Op(i)
 		if weight.Gone() {
-			weight = flow.Retract // the new row may go to another partition
+			weight = flow.Retract // the new row may belong to another partition
 		}
 		value := state.AppendRow([]byte{byte(weight + 1)}, all, i)
 		p := topic.Partition{Topic: x.Topic, ID: PartitionOf(key, x.Partitions)}
@@ -61,24 +68,36 @@ func (x *exchange) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	return nil
 }
 
-// Received reads what an Exchange has sent.
+// Received reads the rows that an Exchange has sent.
 type Received struct {
 	Topic  string
 	Out    *flow.Schema
-	Number int // of the leaf
+	Number int // the number of the leaf
 }
 
-func (r *Received) Schema() *flow.Schema                      { return r.Out }
-func (r *Received) Inputs() []exec.Node                       { return nil }
-func (r *Received) Rewire([]exec.Node, exec.Move) exec.Node   { return r }
-func (r *Received) Leaf() int                                 { return r.Number }
-func (r *Received) String() string                            { return fmt.Sprintf("Receive topic=%q", r.Topic) }
+// Schema implements exec.Node.
+func (r *Received) Schema() *flow.Schema { return r.Out }
+
+// Inputs implements exec.Node.
+func (r *Received) Inputs() []exec.Node { return nil }
+
+// Rewire implements exec.Node.
+func (r *Received) Rewire([]exec.Node, exec.Move) exec.Node { return r }
+
+// Leaf implements Leaf.
+func (r *Received) Leaf() int { return r.Number }
+
+// String implements exec.Node.
+func (r *Received) String() string { return fmt.Sprintf("Receive topic=%q", r.Topic) }
+
+// Open implements exec.Node.
 func (r *Received) Open(*exec.Context) (exec.Operator, error) { return r, nil }
 
 // Process implements exec.Operator.
 func (r *Received) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
 
-// Decode implements exec.Decoder. The rows are our own: one that does not decode is an error, not a dead letter.
+// Decode implements exec.Decoder. Only the engine writes these rows, so a row that cannot be
+// decoded is an error and not a dead letter.
 func (r *Received) Decode(f *topic.Fetch) (*flow.Batch, error) {
 	if err := f.Sound(); err != nil {
 		return nil, err
@@ -88,7 +107,8 @@ func (r *Received) Decode(f *topic.Fetch) (*flow.Batch, error) {
 	for i := range f.Rows() {
 		v := f.Value.At(i)
 		if len(v) == 0 || v[0] > 2 || v[0] == 1 {
-			return nil, fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i], errors.New("not a row of this exchange"))
+			return nil, fmt.Errorf("%s offset %d: %w", f.Partition, f.Offsets[i],
+				errors.New("not a row of this exchange"))
 		}
 		op := flow.Op(int8(v[0]) - 1)
 		changes = changes || op.Gone()

@@ -14,7 +14,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Explosion is one table function of a SELECT list over a row's values.
+// Explosion is one table function of a SELECT list and its arguments.
 type Explosion struct {
 	Name string
 	Args []expr.Expr
@@ -22,16 +22,21 @@ type Explosion struct {
 	Type flow.Type
 }
 
-// Explode makes as many rows of each row as its longest table function gives, and appends a column per function; the shorter ones are
-// filled with NULL. A row for which all are empty gives none. The rows go on in pieces, so that a row may make any number of them.
+// Explode replaces each row by the rows of its table functions and appends a column per function.
+// The longest function determines the number of rows; the columns of shorter ones are padded with
+// NULL. A row whose functions all return no rows is dropped. The output is emitted in batches of
+// limited size, so one row can produce any number of rows.
 type Explode struct {
 	Input exec.Node
 	Calls []Explosion
 	Out   *flow.Schema
 }
 
+// Schema implements exec.Node.
 func (e *Explode) Schema() *flow.Schema { return e.Out }
-func (e *Explode) Inputs() []exec.Node  { return []exec.Node{e.Input} }
+
+// Inputs implements exec.Node.
+func (e *Explode) Inputs() []exec.Node { return []exec.Node{e.Input} }
 
 // Rewire implements exec.Node.
 func (e *Explode) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -45,11 +50,12 @@ func (e *Explode) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	return out
 }
 
-// Under implements Sieve: a condition on columns of the input.
+// Under implements Sieve. Conditions on columns of the input commute.
 func (e *Explode) Under(p expr.Expr) ([]expr.Expr, bool) {
 	return []expr.Expr{p}, over(p, e.Input.Schema())
 }
 
+// String implements exec.Node.
 func (e *Explode) String() string {
 	var names []string
 	for _, c := range e.Calls {
@@ -73,7 +79,8 @@ func (e *Explode) Open(ctx *exec.Context) (exec.Operator, error) {
 	return out, nil
 }
 
-// allLiteral reports whether the arguments are the same for each row: then they are evaluated once, for a list that all rows share.
+// allLiteral reports whether all arguments are literals. Then they are evaluated once, and all rows
+// share the result.
 func allLiteral(args []expr.Expr) bool {
 	for _, a := range args {
 		if _, ok := a.(*expr.Literal); !ok {
@@ -87,16 +94,18 @@ type explode struct {
 	*Explode
 	env     udf.Env
 	account *flow.Account
-	fixed   [][]arrow.Array // of calls whose arguments are literals: one row
-	slice   int             // input rows whose arguments are evaluated together
+	fixed   [][]arrow.Array // the results of calls whose arguments are literals: one row each
+	slice   int             // the number of input rows whose arguments are evaluated together
 }
 
-// The arguments of a slice of the input are evaluated together: as many rows as made about this many rows before.
+// The arguments of several input rows are evaluated together. Their number adapts so that a slice
+// produces about this many rows.
 const (
 	firstSlice = 16
 	sliceRows  = 16 * pieceRows
 )
 
+// Process implements exec.Operator.
 func (e *explode) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	for from := 0; from < in.Rows(); {
 		part := in.Slice(from, min(from+e.slice, in.Rows()))
@@ -115,7 +124,7 @@ func (e *explode) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	return nil
 }
 
-// part explodes a slice of the input and says how many rows it made.
+// part explodes a slice of the input and returns the number of rows that it produced.
 func (e *explode) part(in *flow.Batch, emit exec.Emit) (made int, err error) {
 	before := e.account.Used()
 	args := make([][]arrow.Array, len(e.Calls))
@@ -160,7 +169,7 @@ func (e *explode) part(in *flow.Batch, emit exec.Emit) (made int, err error) {
 	return made, p.flush(emit)
 }
 
-// argument is where call i finds the arguments of a row.
+// argument returns the arguments of call i and the index of a row in them.
 func (e *explode) argument(args [][]arrow.Array, i, row int) ([]arrow.Array, int) {
 	if e.fixed[i] != nil {
 		return e.fixed[i], 0
@@ -168,7 +177,7 @@ func (e *explode) argument(args [][]arrow.Array, i, row int) ([]arrow.Array, int
 	return args[i], row
 }
 
-// rows adds rows [from, to) of those that an input row makes.
+// rows appends the rows [from, to) that an input row produces.
 func (e *explode) rows(p *piece, args [][]arrow.Array, counts []int, row, from, to int, width int64) error {
 	for i, c := range e.Calls {
 		if end := min(to, counts[i]); from < end {
@@ -187,13 +196,13 @@ func (e *explode) rows(p *piece, args [][]arrow.Array, counts []int, row, from, 
 	return e.account.Err()
 }
 
-// piece gathers output rows until there are enough to go on.
+// piece collects output rows until it reaches the size of a batch.
 type piece struct {
 	e        *explode
 	in       *flow.Batch
 	builders []array.Builder
-	from     []int32 // the input row of each
-	bytes    int64   // of the columns of the input, repeated
+	from     []int32 // the input row of each output row
+	bytes    int64   // of the repeated input columns
 }
 
 func (e *explode) piece(in *flow.Batch) *piece {
@@ -204,7 +213,7 @@ func (e *explode) piece(in *flow.Batch) *piece {
 	return p
 }
 
-// room is how many rows more of a width the piece takes, at least one.
+// room returns how many more rows of a width in bytes fit into the piece, at least one.
 func (p *piece) room(width int64) int {
 	rows := int64(pieceRows - len(p.from))
 	return int(max(1, min(rows, (pieceBytes-p.bytes)/max(width, 1))))
@@ -212,7 +221,7 @@ func (p *piece) room(width int64) int {
 
 func (p *piece) full() bool { return len(p.from) >= pieceRows || p.bytes >= pieceBytes }
 
-// flush emits the piece and begins the next.
+// flush emits the piece and starts an empty one.
 func (p *piece) flush(emit exec.Emit) error {
 	if len(p.from) == 0 {
 		return nil

@@ -1,4 +1,5 @@
-// Package op holds the operators, one per file: a node that the planner makes and EXPLAIN prints, and the loop it opens.
+// Package op contains the operators. A file defines a node, which the planner creates and EXPLAIN
+// prints, and the operator that the node opens.
 package op
 
 import (
@@ -10,23 +11,30 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Filter passes the rows for which Predicate is true. A retraction passes exactly when its insertion did, because the row is the
-// same. With Upsert the input is a table whose old rows are not known: a row that does not pass becomes the deletion of its key.
+// Filter passes the rows for which Predicate is true. A retraction passes exactly if its insertion
+// did, because both have the same values. With Upsert the input is a table without old rows: a row
+// that does not pass becomes the deletion of its key.
 type Filter struct {
 	Input     exec.Node
 	Predicate expr.Expr
 	Upsert    bool
 }
 
+// Schema implements exec.Node.
 func (f *Filter) Schema() *flow.Schema { return f.Input.Schema() }
-func (f *Filter) Inputs() []exec.Node  { return []exec.Node{f.Input} }
+
+// Inputs implements exec.Node.
+func (f *Filter) Inputs() []exec.Node { return []exec.Node{f.Input} }
 
 // Rewire implements exec.Node.
 func (f *Filter) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	return &Filter{Input: in[0], Predicate: Rewire(f.Predicate, 0, move), Upsert: f.Upsert}
 }
 
+// String implements exec.Node.
 func (f *Filter) String() string { return "Filter " + f.Predicate.String() }
+
+// Open implements exec.Node.
 func (f *Filter) Open(ctx *exec.Context) (exec.Operator, error) {
 	return &filter{Filter: f, env: ctx.Evaluation("WHERE")}, nil
 }
@@ -36,6 +44,7 @@ type filter struct {
 	env udf.Env
 }
 
+// Process implements exec.Operator.
 func (f *filter) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	before := f.env.Account.Used()
 	keep := expr.Eval(f.Predicate, in, f.env).(*array.Boolean)

@@ -7,20 +7,30 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Limit passes the first N rows and ends the query. An update counts as one row and is not cut in half.
+// Limit passes the first N rows and ends the query. An update counts as one row and is not split.
 type Limit struct {
 	Input exec.Node
 	N     int64
 }
 
-func (l *Limit) Schema() *flow.Schema                         { return l.Input.Schema() }
-func (l *Limit) Inputs() []exec.Node                          { return []exec.Node{l.Input} }
+// Schema implements exec.Node.
+func (l *Limit) Schema() *flow.Schema { return l.Input.Schema() }
+
+// Inputs implements exec.Node.
+func (l *Limit) Inputs() []exec.Node { return []exec.Node{l.Input} }
+
+// Rewire implements exec.Node.
 func (l *Limit) Rewire(in []exec.Node, _ exec.Move) exec.Node { return &Limit{Input: in[0], N: l.N} }
-func (l *Limit) String() string                               { return fmt.Sprintf("Limit %d", l.N) }
-func (l *Limit) Open(*exec.Context) (exec.Operator, error)    { return &limit{left: l.N}, nil }
+
+// String implements exec.Node.
+func (l *Limit) String() string { return fmt.Sprintf("Limit %d", l.N) }
+
+// Open implements exec.Node.
+func (l *Limit) Open(*exec.Context) (exec.Operator, error) { return &limit{left: l.N}, nil }
 
 type limit struct{ left int64 }
 
+// Process implements exec.Operator.
 func (l *limit) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	n := 0
 	for ; n < in.Rows() && l.left > 0; n++ {
@@ -39,4 +49,5 @@ func (l *limit) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	return nil
 }
 
+// Finish implements exec.Finisher.
 func (l *limit) Finish(exec.Emit) error { return nil }

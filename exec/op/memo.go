@@ -12,15 +12,16 @@ import (
 	"github.com/streamql/streamql/state"
 )
 
-// Memo keeps columns that are not a function of the row alone (RANDOM, the present time, a prediction by the version of the day) under
-// the row's key from its insertion to its retraction, so that a row is taken out with the values it was put in with. The planner uses it
-// only where rows can be retracted.
+// Memo stores columns that are not a function of the row alone (RANDOM, the current time, a
+// prediction by the present version) under the row's key, from the row's insertion to its
+// retraction. A retraction thus has the values of its insertion. The planner uses a Memo only where
+// rows can be retracted.
 type Memo struct {
 	Input   exec.Node
-	Key     []int // the columns by which a retraction finds its insertion
-	Columns []int // what is kept
-	// Window says that Key begins with the end of the row's window: when stream time has come to that end + Lasts, in ms, the row
-	// changes no more and is forgotten.
+	Key     []int // identify a row: a retraction has the key of its insertion
+	Columns []int // the stored columns
+	// Window reports that Key begins with the end of the row's window. When stream time reaches
+	// that end + Lasts, in ms, the row can no longer change, and its values are deleted.
 	Window bool
 	Lasts  int64
 }
@@ -35,8 +36,13 @@ func (m *Memo) Rewire(in []exec.Node, move exec.Move) exec.Node {
 // Keeps implements Stateful.
 func (m *Memo) Keeps() bool { return true }
 
+// Schema implements exec.Node.
 func (m *Memo) Schema() *flow.Schema { return m.Input.Schema() }
-func (m *Memo) Inputs() []exec.Node  { return []exec.Node{m.Input} }
+
+// Inputs implements exec.Node.
+func (m *Memo) Inputs() []exec.Node { return []exec.Node{m.Input} }
+
+// String implements exec.Node.
 func (m *Memo) String() string {
 	s := m.Input.Schema()
 	return "Memo of (" + s.Named(m.Columns) + ") by (" + s.Named(m.Key) + ")"
@@ -50,14 +56,15 @@ func (m *Memo) Open(ctx *exec.Context) (exec.Operator, error) {
 type memo struct {
 	*Memo
 	kept   state.Keyspace
-	oldest int64 // end of the oldest window that has rows, unknown: look
+	oldest int64 // end of the oldest window that has rows, or unknown, which requires a scan
 	key    []byte
 	row    []byte
 }
 
+// Process implements exec.Operator.
 func (m *memo) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	keys, cols := pick(in, m.Key), pick(in, m.Columns)
-	var out []array.Builder // the columns as they go out; nil: as they came
+	var out []array.Builder // the output columns; nil if the input columns pass unchanged
 	if m.retracts(in) {
 		for _, c := range cols {
 			out = append(out, flow.Builder(c.DataType()))
@@ -76,7 +83,7 @@ func (m *memo) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 			continue
 		}
 		if _, err := state.DecodeRow(m.row, out); err != nil {
-			return fmt.Errorf("kept values cannot be read: %w", err)
+			return fmt.Errorf("the stored values of a row cannot be decoded: %w", err)
 		}
 	}
 	if out == nil {
@@ -98,8 +105,8 @@ func (m *memo) retracts(in *flow.Batch) bool {
 	return false
 }
 
-// one keeps row's values, which are in m.row, or for a retraction replaces them by what was kept. A retraction whose insertion is not known
-// has the values as they are computed now.
+// one stores the values of row, which are in m.row. For a retraction it replaces them by the stored
+// ones. A retraction without a stored insertion has the values that were computed for it.
 func (m *memo) one(in *flow.Batch, row int) error {
 	if !in.Op(row).Gone() {
 		if m.Window && m.oldest != unknown {
@@ -115,9 +122,9 @@ func (m *memo) one(in *flow.Batch, row int) error {
 	return m.kept.Delete(m.key)
 }
 
-// Advance forgets the rows of windows that change no more.
+// Advance implements exec.Timed. It deletes the values of windows that can no longer change.
 func (m *memo) Advance(now flow.Time, _ exec.Emit) error {
-	closed := int64(now) - m.Lasts // the last end that is closed
+	closed := int64(now) - m.Lasts // the last end of a window that can no longer change
 	if !m.Window || m.oldest != unknown && m.oldest > closed {
 		return nil
 	}
@@ -141,7 +148,7 @@ func (m *memo) Advance(now flow.Time, _ exec.Emit) error {
 	return nil
 }
 
-// keyEnd is the window's end that a key begins with.
+// keyEnd returns the end of the window with which a key begins.
 func keyEnd(key []byte) (int64, error) {
 	b := flow.Builder(flow.Bigint)
 	if _, err := state.DecodeKey(key, b); err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Whatever the cuts, a retraction has the value that its insertion had, though another is computed for it, and what is kept is what is there.
+// However the input is cut, a retraction has the value of its insertion, although another value is
+// computed for it. The state contains the values of the present rows and no others.
 func TestMemo(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		op, err := (&Memo{Input: events, Key: []int{0}, Columns: []int{1}}).Open(context(rt, nil, nil))
@@ -47,7 +48,8 @@ func TestMemo(t *testing.T) {
 	})
 }
 
-// drawChanges draws updates of a few keys, with another value in each row, and spells what is to come out.
+// drawChanges draws updates of a few keys, with a different value in each row, and returns the
+// expected output as text.
 func drawChanges(t *rapid.T) (list []event, want []string) {
 	has := map[any]int64{}
 	line := func(op string, k any, v, at int64) { want = append(want, fmt.Sprint(op, " ", k, " ", v, " ", at)) }
@@ -73,9 +75,11 @@ func drawChanges(t *rapid.T) (list []event, want []string) {
 	return list, want
 }
 
-// TestMemoOfWindows: rows of a window that changes no more are forgotten; the first column of the key is the window's end.
+// TestMemoOfWindows checks that rows of a window that can no longer change are deleted. The first
+// column of the key is the window's end.
 func TestMemoOfWindows(t *testing.T) {
-	op, err := (&Memo{Input: events, Key: []int{1, 0}, Columns: []int{2}, Window: true, Lasts: 5}).Open(context(t, nil, nil))
+	node := &Memo{Input: events, Key: []int{1, 0}, Columns: []int{2}, Window: true, Lasts: 5}
+	op, err := node.Open(context(t, nil, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +110,8 @@ func TestMemoOfWindows(t *testing.T) {
 	}
 }
 
-// A retraction whose insertion is not known, as in the state of a program that kept nothing, has the value that is computed now.
+// A retraction whose insertion is not stored, as in the state of a version without Memo, has the
+// value that is computed for it.
 func TestMemoUnknown(t *testing.T) {
 	op, err := (&Memo{Input: events, Key: []int{0}, Columns: []int{1}}).Open(context(t, nil, nil))
 	if err != nil {
@@ -124,7 +129,7 @@ func TestMemoUnknown(t *testing.T) {
 	}
 }
 
-// BenchmarkMemo keeps a value of each row, and takes every second row out again.
+// BenchmarkMemo stores a value of each row and retracts every second row.
 func BenchmarkMemo(b *testing.B) {
 	const rows, keys = 4096, 1000
 	k, v, ops := make([]int64, rows), make([]int64, rows), make([]flow.Op, rows)

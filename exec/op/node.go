@@ -10,41 +10,46 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// What the rules of the planner ask of nodes. A node that says nothing is one that they leave as it is.
+// The interfaces by which the planner's rules learn about nodes. Rules do not change a node that
+// implements none of them.
 
-// Leaf is a node without inputs that reads a topic. Leaf returns its number in the plan, which all its copies share.
+// Leaf is a node that reads a topic and has no inputs. Leaf returns its number in the plan, which
+// all its copies share.
 type Leaf interface {
 	exec.Node
 	Leaf() int
 }
 
-// Narrower is a node that can leave out columns. Narrow returns a copy that emits the wanted ones, and as few others as it can.
+// Narrower is a node that can omit columns. Narrow returns a copy that emits the columns for
+// which want is true, and as few others as possible.
 type Narrower interface {
 	exec.Node
 	Narrow(want func(column int) bool) exec.Node
 }
 
-// Sieve is a node that commutes with filters. Under returns, for each input, the condition under which filtering the inputs is
-// the same as filtering the output by p; false if there is none, or if it would be computed twice at a cost.
+// Sieve is a node that commutes with filters. Under returns a condition for each input, so that
+// filtering the inputs by them equals filtering the output by p. It returns false if there are no
+// such conditions, or if an expensive expression would be computed twice.
 type Sieve interface {
 	exec.Node
 	Under(p expr.Expr) (under []expr.Expr, ok bool)
 }
 
-// Seeker is a leaf that can leave out rows. Seek returns a copy that emits at least the rows for which all the terms are true.
+// Seeker is a leaf that can omit rows. Seek returns a copy that emits at least the rows for which
+// all terms are true.
 type Seeker interface {
 	exec.Node
 	Seek(terms []expr.Expr) exec.Node
 }
 
-// Stateful is a node whose operator has keyspaces that outlive a commit, so that only a plan of the same shape can continue from
-// them. Keeps is false if this one keeps nothing.
+// Stateful is a node whose operator has keyspaces that survive commits. A job can continue from
+// them only with a plan of the same shape. Keeps reports whether this node has any.
 type Stateful interface {
 	exec.Node
 	Keeps() bool
 }
 
-// Rewire returns an expression whose columns have gone through move, as columns of the input at a port.
+// Rewire returns an expression in which move has replaced the columns of the input at a port.
 func Rewire(e expr.Expr, port int, move exec.Move) expr.Expr {
 	return expr.Map(e, func(e expr.Expr) expr.Expr {
 		if c, ok := e.(*expr.Column); ok {
@@ -56,7 +61,8 @@ func Rewire(e expr.Expr, port int, move exec.Move) expr.Expr {
 	})
 }
 
-// rewireAll returns columns of the input at port 0 after move. Negative ones mean none, and stay.
+// rewireAll returns the columns that move makes of columns of the input at port 0. Negative columns
+// mean none and are not moved.
 func rewireAll(columns []int, move exec.Move) []int {
 	if columns == nil {
 		return nil
@@ -75,7 +81,8 @@ func rewireOne(column int, move exec.Move) int {
 	return move(0, column)
 }
 
-// touch reports the columns that an operator reads by their role and not by a reference of its node: event and stream time.
+// touch reports to move the columns that an operator reads by their role instead of by a reference
+// of its node: event time and, with clock, stream time.
 func touch(s *flow.Schema, clock bool, move exec.Move) {
 	rewireOne(s.ID(s.Time), move)
 	if clock {
@@ -83,7 +90,7 @@ func touch(s *flow.Schema, clock bool, move exec.Move) {
 	}
 }
 
-// narrowed returns a schema without the columns that are not wanted, and the positions of those that are.
+// narrowed returns a schema of the columns for which want is true, and their positions.
 func narrowed(s *flow.Schema, want func(column int) bool) (*flow.Schema, []int) {
 	var at []int
 	for i := range s.NumFields() {
@@ -113,7 +120,8 @@ func chosen(s *flow.Schema, at []int) *flow.Schema {
 
 // appended returns a schema with more columns at the end.
 func appended(s *flow.Schema, more []arrow.Field, ids []int) *flow.Schema {
-	out := &flow.Schema{Schema: arrow.NewSchema(append(slices.Clone(s.Fields()), more...), nil), Time: s.Time, Clock: s.Clock}
+	out := &flow.Schema{Schema: arrow.NewSchema(append(slices.Clone(s.Fields()), more...), nil), Time: s.Time,
+		Clock: s.Clock}
 	for i := range s.NumFields() {
 		out.IDs = append(out.IDs, s.ID(i))
 	}
@@ -121,7 +129,8 @@ func appended(s *flow.Schema, more []arrow.Field, ids []int) *flow.Schema {
 	return out
 }
 
-// rebased returns the schema of a node that appends columns to its input's, over another input.
+// rebased returns the schema of a node that appends columns to those of its input, over another
+// input.
 func rebased(out *flow.Schema, old, in exec.Node) *flow.Schema {
 	width := old.Schema().NumFields()
 	var ids []int
@@ -131,7 +140,7 @@ func rebased(out *flow.Schema, old, in exec.Node) *flow.Schema {
 	return appended(in.Schema(), out.Fields()[width:], ids)
 }
 
-// over reports whether an expression reads columns of a schema alone.
+// over reports whether an expression reads only columns of a schema.
 func over(e expr.Expr, s *flow.Schema) bool {
 	ok := true
 	expr.Walk(e, func(e expr.Expr) {
@@ -142,8 +151,8 @@ func over(e expr.Expr, s *flow.Schema) bool {
 	return ok
 }
 
-// compared splits a term "column = literal", or another comparison, into the column, the operation with the column on its left, and the
-// literal's value; false for any other term.
+// compared splits a comparison of a column with a literal. It returns the column, the operation
+// with the column on its left side, and the literal. The last result is false for any other term.
 func compared(term expr.Expr) (column int, op expr.CompareOp, value *expr.Literal, ok bool) {
 	c, isCompare := term.(*expr.Compare)
 	if !isCompare || c.Distinct {

@@ -11,8 +11,9 @@ import (
 	"github.com/streamql/streamql/state"
 )
 
-// Normalize turns upserts into changes: it keeps each key's row, and where a row replaces another it emits the old one's retraction
-// before the new one's insertion. With Final it emits nothing but each key's last row, at the end of the bounded input.
+// Normalize turns upserts into changes. It stores the row of each key, and emits the retraction of
+// the old row before the insertion of its replacement. With Final it emits only the last row of
+// each key, at the end of the bounded input.
 type Normalize struct {
 	Input exec.Node
 	Key   []int
@@ -27,8 +28,13 @@ func (n *Normalize) Rewire(in []exec.Node, move exec.Move) exec.Node {
 // Keeps implements Stateful.
 func (n *Normalize) Keeps() bool { return true }
 
+// Schema implements exec.Node.
 func (n *Normalize) Schema() *flow.Schema { return n.Input.Schema() }
-func (n *Normalize) Inputs() []exec.Node  { return []exec.Node{n.Input} }
+
+// Inputs implements exec.Node.
+func (n *Normalize) Inputs() []exec.Node { return []exec.Node{n.Input} }
+
+// String implements exec.Node.
 func (n *Normalize) String() string {
 	if n.Final {
 		return "Normalize to present rows"
@@ -49,10 +55,12 @@ type normalize struct {
 	row     []byte
 }
 
+// Process implements exec.Operator.
 func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	keys, all := pick(in, n.Key), in.Columns()
 	var out *changed
-	var from []int32 // the input row of each output row: a change has the time of what caused it
+	// The input row of each output row. A retraction has the event time of the row that caused it.
+	var from []int32
 	if !n.Final {
 		out = newChanged(in.Schema)
 	}
@@ -107,7 +115,7 @@ func (n *normalize) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	return emit(b.With(in.Schema, cols))
 }
 
-// Finish gives the present rows, in the order of their keys.
+// Finish implements exec.Finisher. It emits the present rows in the order of their keys.
 func (n *normalize) Finish(emit exec.Emit) error {
 	if !n.Final {
 		return nil
@@ -142,10 +150,10 @@ func newChanged(s *flow.Schema) *changed {
 func (c *changed) encoded(row []byte, op flow.Op) error {
 	rest, err := state.DecodeRow(row, c.builders)
 	if err == nil && len(rest) > 0 {
-		err = fmt.Errorf("%d bytes are left over", len(rest))
+		err = fmt.Errorf("%d bytes remain after the last column", len(rest))
 	}
 	if err != nil {
-		return fmt.Errorf("a kept row cannot be read: %w", err)
+		return fmt.Errorf("a stored row cannot be decoded: %w", err)
 	}
 	c.ops = append(c.ops, op)
 	return nil

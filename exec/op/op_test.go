@@ -23,7 +23,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// given is a leaf of some schema.
+// given is a leaf with a schema.
 type given struct{ s *flow.Schema }
 
 func (g given) Schema() *flow.Schema                      { return g.s }
@@ -32,7 +32,7 @@ func (g given) Rewire([]exec.Node, exec.Move) exec.Node   { return g }
 func (g given) String() string                            { return "Given" }
 func (g given) Open(*exec.Context) (exec.Operator, error) { return nil, errors.New("not to be opened") }
 
-// written is an output that keeps what it gets.
+// written is an output that stores the records written to it.
 type written struct {
 	to      []topic.Partition
 	records []topic.Record
@@ -46,7 +46,8 @@ func (w *written) Write(p topic.Partition, records ...topic.Record) error {
 }
 
 func context(t interface{ Fatalf(string, ...any) }, out exec.Output, late *int64) *exec.Context {
-	return &exec.Context{Job: "j", State: state.Memory(), Out: out, Fail: func(f exec.Failure) { t.Fatalf("a row failed: %v", f.Err) },
+	return &exec.Context{Job: "j", State: state.Memory(), Out: out,
+		Fail: func(f exec.Failure) { t.Fatalf("a row failed: %v", f.Err) },
 		Late: func(n int64) {
 			if late != nil {
 				*late += n
@@ -61,9 +62,10 @@ type event struct {
 	op   flow.Op
 }
 
-var events = given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})}
+var events = given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint),
+	flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})}
 
-// batch makes a batch of events and moves the clock over them.
+// batch makes a batch of events and advances the clock to their maximum time.
 func batch(list []event, clock *int64) *flow.Batch {
 	var cols [4][]any
 	var ops []flow.Op
@@ -87,7 +89,7 @@ func batch(list []event, clock *int64) *flow.Batch {
 	return flow.NewBatch(events.s, out, len(list), ops)
 }
 
-// lines spells batches, a row each: its weight and its values.
+// lines prints a batch, a line per row: its weight and its values.
 func lines(b *flow.Batch) (out []string) {
 	for i := range b.Rows() {
 		s := map[flow.Op]string{flow.Insert: "+", flow.Retract: "-", flow.Before: "b"}[b.Op(i)]
@@ -118,7 +120,7 @@ func call(t testing.TB, name string, args ...int) AggregateCall {
 	return AggregateCall{Name: name, Args: args, Bound: b}
 }
 
-// totals counts, sums and lists V by K.
+// totals returns an aggregate that counts, sums and lists V by K.
 func totals(t testing.TB, in exec.Node, w *Window, emit Emission, retract bool, calls ...AggregateCall) *Aggregate {
 	fields := []arrow.Field{flow.Field("K", flow.String)}
 	if w != nil {
@@ -128,16 +130,18 @@ func totals(t testing.TB, in exec.Node, w *Window, emit Emission, retract bool, 
 		fields = append(fields, flow.Field(c.Name, c.Result))
 	}
 	fields = append(fields, flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint))
-	return &Aggregate{Input: in, Keys: []int{0}, Calls: calls, Window: w, Emit: emit, Retract: retract, Out: flow.NewSchema(fields)}
+	return &Aggregate{Input: in, Keys: []int{0}, Calls: calls, Window: w, Emit: emit, Retract: retract,
+		Out: flow.NewSchema(fields)}
 }
 
 func drawEvents(t *rapid.T) []event {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
-		return event{k: rapid.SampledFrom([]any{"a", "b", "c", nil}).Draw(t, "k"), v: rapid.Int64Range(-9, 9).Draw(t, "v"), t: rapid.Int64Range(0, 60).Draw(t, "t")}
+		return event{k: rapid.SampledFrom([]any{"a", "b", "c", nil}).Draw(t, "k"),
+			v: rapid.Int64Range(-9, 9).Draw(t, "v"), t: rapid.Int64Range(0, 60).Draw(t, "t")}
 	}), 0, 40).Draw(t, "events")
 }
 
-// cuts hands events over in random batches and tells the stream time after each, as a task does.
+// cuts passes events in random batches and advances stream time after each, as a task does.
 func cuts(t *rapid.T, op exec.Operator, list []event, emit exec.Emit) {
 	clock := int64(math.MinInt64)
 	for len(list) > 0 {
@@ -159,13 +163,15 @@ func cuts(t *rapid.T, op exec.Operator, list []event, emit exec.Emit) {
 	}
 }
 
-// Whatever the cuts, windows give what a loop over all rows gives: late rows are left out and counted, EMIT FINAL tells each window
-// once, in the order of starts and keys, and EMIT CHANGES every change, with the old row before the new one where that is wanted.
+// However the input is cut, windows have the results of a loop over all rows. Late rows are dropped
+// and counted. EMIT FINAL emits each window once, ordered by start and key. EMIT CHANGES emits
+// every change, with the old row before the new one if Retract is set.
 func TestWindows(t *testing.T) {
 	calls := []AggregateCall{call(t, "COUNT"), call(t, "SUM", 1), call(t, "COLLECT_LIST", 1)}
 	rapid.Check(t, func(rt *rapid.T) {
 		list := drawEvents(rt)
-		w := &Window{Size: 10, Advance: rapid.SampledFrom([]int64{10, 5, 3}).Draw(rt, "advance"), Grace: rapid.SampledFrom([]int64{0, 7, 100}).Draw(rt, "grace")}
+		w := &Window{Size: 10, Advance: rapid.SampledFrom([]int64{10, 5, 3}).Draw(rt, "advance"),
+			Grace: rapid.SampledFrom([]int64{0, 7, 100}).Draw(rt, "grace")}
 		emit := rapid.SampledFrom([]Emission{EmitChanges, EmitFinal, EmitEnd}).Draw(rt, "emit")
 		retract := emit == EmitChanges && rapid.Bool().Draw(rt, "retract")
 
@@ -198,7 +204,7 @@ func TestWindows(t *testing.T) {
 				}
 				if old := len(members[g]) > 0; old && retract {
 					before := line(g)
-					// an update has one time: the new row's
+					// Both rows of an update have the new row's time.
 					at := e.t
 					for _, m := range members[g] {
 						at = max(at, m.t)
@@ -230,15 +236,18 @@ func TestWindows(t *testing.T) {
 		var got []string
 		cuts(rt, op, list, func(b *flow.Batch) error { got = append(got, lines(b)...); return nil })
 		if !slices.Equal(got, want) || late != wantLate {
-			rt.Fatalf("%d late rows, want %d;\n%s\nwant\n%s", late, wantLate, strings.Join(got, "\n"), strings.Join(want, "\n"))
+			rt.Fatalf("%d late rows, want %d;\n%s\nwant\n%s", late, wantLate, strings.Join(got, "\n"),
+				strings.Join(want, "\n"))
 		}
 	})
 }
 
-// A table's upserts, normalized and grouped by a column that moves, give what grouping the present rows gives.
+// Normalizing a table's upserts and grouping them by a column that changes has the result of
+// grouping the present rows.
 func TestTableAggregation(t *testing.T) {
 	calls := []AggregateCall{call(t, "COUNT"), call(t, "SUM", 1)}
-	table := given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})}
+	table := given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("V", flow.Bigint),
+		flow.Field(flow.RowTime, flow.Bigint), flow.Field(flow.StreamTime, flow.Bigint)})}
 	rapid.Check(t, func(rt *rapid.T) {
 		ctx := context(rt, nil, nil)
 		norm, err := (&Normalize{Input: table, Key: []int{1}}).Open(ctx) // V is the key, K moves
@@ -297,7 +306,8 @@ func TestTableAggregation(t *testing.T) {
 }
 
 func TestNormalize(t *testing.T) {
-	list := []event{{k: "a", v: 1, t: 1}, {k: "b", v: 2, t: 2}, {k: "a", v: 3, t: 3}, {k: "c", t: 4, op: flow.Retract}, {k: "a", t: 5, op: flow.Retract}, {k: "a", v: 6, t: 6}}
+	list := []event{{k: "a", v: 1, t: 1}, {k: "b", v: 2, t: 2}, {k: "a", v: 3, t: 3}, {k: "c", t: 4, op: flow.Retract},
+		{k: "a", t: 5, op: flow.Retract}, {k: "a", v: 6, t: 6}}
 	run := func(final bool) (got []string) {
 		op, err := (&Normalize{Input: events, Key: []int{0}, Final: final}).Open(context(t, nil, nil))
 		if err != nil {
@@ -325,7 +335,8 @@ func TestNormalize(t *testing.T) {
 
 func TestMurmur2(t *testing.T) {
 	for text, want := range map[string]int32{
-		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536, "a-little-bit-longer-string": -1486304829,
+		"21": -973932308, "foobar": -790332482, "a-little-bit-long-string": -985981536,
+		"a-little-bit-longer-string":                       -1486304829,
 		"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971, "abc": 479470107,
 	} {
 		if got := int32(murmur2([]byte(text))); got != want {
@@ -341,12 +352,16 @@ func TestMurmur2(t *testing.T) {
 }
 
 func sinkOf(window []int, session bool) *Sink {
-	return &Sink{Input: events, Topic: "out", Partitions: 5, Headers: -1, KeyCols: []int{0}, ValueCols: []int{1}, Window: window, Session: session,
-		Key:   format.Spec{Name: "KAFKA", Fields: []arrow.Field{flow.Field("K", flow.String)}, Unwrapped: true, Options: map[string]string{}},
-		Value: format.Spec{Name: "JSON", Fields: []arrow.Field{flow.Field("V", flow.Bigint)}, Options: map[string]string{}}}
+	return &Sink{Input: events, Topic: "out", Partitions: 5, Headers: -1, KeyCols: []int{0}, ValueCols: []int{1},
+		Window: window, Session: session,
+		Key: format.Spec{Name: "KAFKA", Fields: []arrow.Field{flow.Field("K", flow.String)}, Unwrapped: true,
+			Options: map[string]string{}},
+		Value: format.Spec{Name: "JSON", Fields: []arrow.Field{flow.Field("V", flow.Bigint)},
+			Options: map[string]string{}}}
 }
 
-// Changes become upserts and tombstones: an update whose key stays is one upsert, one whose key changes a tombstone and an upsert.
+// Changes become upserts and tombstones. An update that keeps its key is one upsert; one that
+// changes its key is a tombstone and an upsert.
 func TestSink(t *testing.T) {
 	out := &written{}
 	ctx := context(t, out, nil)
@@ -358,7 +373,8 @@ func TestSink(t *testing.T) {
 		t.Fatal(err)
 	}
 	clock := int64(0)
-	in := batch([]event{{k: "a", v: 1, t: 1}, {k: "a", v: 1, t: 1, op: flow.Before}, {k: "a", v: 2, t: 2}, {k: "a", v: 2, t: 3, op: flow.Before}, {k: "b", v: 2, t: 3}, {k: "b", v: 2, t: 4, op: flow.Retract},
+	in := batch([]event{{k: "a", v: 1, t: 1}, {k: "a", v: 1, t: 1, op: flow.Before}, {k: "a", v: 2, t: 2},
+		{k: "a", v: 2, t: 3, op: flow.Before}, {k: "b", v: 2, t: 3}, {k: "b", v: 2, t: 4, op: flow.Retract},
 		{k: nil, v: 7, t: 5}, {k: "", v: 8, t: 6}}, &clock)
 	rows := 0
 	if err := op.Process(0, in, func(b *flow.Batch) error { rows += b.Rows(); return nil }); err != nil {
@@ -378,7 +394,8 @@ func TestSink(t *testing.T) {
 			t.Errorf("record %d: a tombstone %v", i, tomb)
 		}
 	}
-	if want := `["a"={"V":1}@1 "a"={"V":2}@2 "a"=@3 "b"={"V":2}@3 "b"=@4 ""={"V":7}@5 ""={"V":8}@6]`; fmt.Sprint(got) != want {
+	want := `["a"={"V":1}@1 "a"={"V":2}@2 "a"=@3 "b"={"V":2}@3 "b"=@4 ""={"V":7}@5 ""={"V":8}@6]`
+	if fmt.Sprint(got) != want {
 		t.Errorf("wrote\n%s, want\n%s", got, want)
 	}
 	if out.records[5].Key != nil || out.records[6].Key == nil || rows != in.Rows() {
@@ -405,12 +422,13 @@ func TestSinkWindowedKeys(t *testing.T) {
 		{true, []byte{'a', 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 5}},
 	} {
 		out := &written{}
-		op, err := sinkOf([]int{1, 2}, c.session).Open(context(t, out, nil)) // V stands for the start, ROWTIME for the end
+		op, err := sinkOf([]int{1, 2}, c.session).Open(context(t, out, nil)) // V is the window's start, ROWTIME its end
 		if err != nil {
 			t.Fatal(err)
 		}
 		clock := int64(0)
-		if err := op.Process(0, batch([]event{{k: "a", v: 5, t: 9}}, &clock), func(*flow.Batch) error { return nil }); err != nil {
+		if err := op.Process(0, batch([]event{{k: "a", v: 5, t: 9}}, &clock),
+			func(*flow.Batch) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(out.records[0].Key, c.want) {
@@ -432,7 +450,8 @@ func fetchOf(p topic.Partition, values ...[]byte) *topic.Fetch {
 	return f
 }
 
-// What an exchange sends arrives as it was, in its order within a key's partition, with old rows as retractions.
+// Rows arrive from an exchange unchanged and in order within a key's partition. Old rows arrive as
+// retractions.
 func TestExchange(t *testing.T) {
 	received := &Received{Topic: "x", Out: events.s}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -476,8 +495,10 @@ func TestExchange(t *testing.T) {
 	}
 	good := out.records[1].Value
 	for i := range good {
-		for _, bad := range [][]byte{good[:i], append(bytes.Clone(good[:i]), 0xff), append(bytes.Clone(good), good[i])} {
-			if b, err := received.Decode(fetchOf(topic.Partition{Topic: "x"}, good, bad)); err == nil && !slices.Equal(bad, good) {
+		for _, bad := range [][]byte{good[:i], append(bytes.Clone(good[:i]), 0xff),
+			append(bytes.Clone(good), good[i])} {
+			if b, err := received.Decode(fetchOf(topic.Partition{Topic: "x"}, good, bad)); err == nil &&
+				!slices.Equal(bad, good) {
 				t.Errorf("% x was read as %v", bad, lines(b))
 			} else if err != nil && !strings.Contains(err.Error(), "x[0] offset 1") {
 				t.Errorf("%v does not say where", err)
@@ -500,7 +521,7 @@ func FuzzReceived(f *testing.F) {
 	})
 }
 
-// NULL comes last, first if DESC; equal rows keep their order.
+// NULL sorts last, or first with DESC. Equal rows keep their order.
 func TestSort(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		list := drawEvents(rt)
@@ -508,7 +529,8 @@ func TestSort(t *testing.T) {
 			list[i].v, list[i].t = list[i].v%3, int64(i)
 		}
 		desc := [2]bool{rapid.Bool().Draw(rt, "desc"), rapid.Bool().Draw(rt, "desc")}
-		op, err := (&Sort{Input: events, Keys: []SortKey{{&expr.Column{Index: 0, Name: "K", T: flow.String}, desc[0]}, {&expr.Column{Index: 1, Name: "V", T: flow.Bigint}, desc[1]}}}).Open(context(rt, nil, nil))
+		op, err := (&Sort{Input: events, Keys: []SortKey{{&expr.Column{Index: 0, Name: "K", T: flow.String}, desc[0]},
+			{&expr.Column{Index: 1, Name: "V", T: flow.Bigint}, desc[1]}}}).Open(context(rt, nil, nil))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -543,7 +565,8 @@ func TestLimit(t *testing.T) {
 		want string
 		done bool
 	}{
-		{2, []flow.Op{1, 1, 1}, "++", true}, {5, []flow.Op{1, 1}, "++", false}, {1, []flow.Op{flow.Before, 1, 1}, "b+", true}, {2, []flow.Op{1, flow.Before, 1}, "+b+", true},
+		{2, []flow.Op{1, 1, 1}, "++", true}, {5, []flow.Op{1, 1}, "++", false},
+		{1, []flow.Op{flow.Before, 1, 1}, "b+", true}, {2, []flow.Op{1, flow.Before, 1}, "+b+", true},
 		{1, []flow.Op{flow.Retract, flow.Before, 1}, "-", true}, {0, []flow.Op{1}, "", true},
 	} {
 		op, _ := (&Limit{Input: events, N: c.n}).Open(nil)
@@ -564,7 +587,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// A sample is the same rows however they were cut, at most max of them, and all of them when they fit.
+// A sample has the same rows however the input is cut: at most max, and all of them if they fit.
 func TestSample(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, most := rapid.IntRange(0, 200).Draw(t, "rows"), rapid.IntRange(1, 60).Draw(t, "max")
@@ -577,7 +600,8 @@ func TestSample(t *testing.T) {
 			s := &sample{max: most, seed: seed}
 			for at := 0; at < n; {
 				k := cut(n - at)
-				s.add(part{cols: []arrow.Array{flow.Column(flow.Bigint, rows[at:at+k]...)}, rows: k, from: int64(at), to: int64(at + k - 1)})
+				s.add(part{cols: []arrow.Array{flow.Column(flow.Bigint, rows[at:at+k]...)}, rows: k, from: int64(at),
+					to: int64(at + k - 1)})
 				at += k
 			}
 			s.cut()
@@ -600,13 +624,15 @@ func TestSample(t *testing.T) {
 	})
 }
 
-// coreLimit is what one server core does of upserts into a table of so many keys, rows/s: what a keyed aggregate is measured against.
+// coreLimit is the rate at which one server core upserts rows into a table of this many keys, in
+// rows/s. A keyed aggregate is compared with it.
 var coreLimit = map[int]float64{1_000: 107e6, 1_000_000: 13e6}
 
 func BenchmarkKeyedAggregate(b *testing.B) {
 	for _, keys := range []int{1_000, 1_000_000} {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
-			s := flow.NewSchema([]arrow.Field{flow.Field("K", flow.Bigint), flow.Field("V", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint)})
+			s := flow.NewSchema([]arrow.Field{flow.Field("K", flow.Bigint), flow.Field("V", flow.Bigint),
+				flow.Field(flow.RowTime, flow.Bigint)})
 			const rows = 4096
 			var batches []*flow.Batch
 			x := uint64(1)
@@ -616,12 +642,16 @@ func BenchmarkKeyedAggregate(b *testing.B) {
 					x = mix(x)
 					k[i], v[i] = int64(x%uint64(keys)), int64(i)
 				}
-				batches = append(batches, flow.NewBatch(s, []arrow.Array{bigints(k), bigints(v), bigints(v)}, rows, nil))
+				batches = append(batches, flow.NewBatch(s, []arrow.Array{bigints(k), bigints(v), bigints(v)}, rows,
+					nil))
 			}
-			out := flow.NewSchema([]arrow.Field{s.Field(0), flow.Field("S", flow.Bigint), flow.Field(flow.RowTime, flow.Bigint)})
-			agg := &Aggregate{Input: given{s}, Keys: []int{0}, Calls: []AggregateCall{call(b, "SUM", 1)}, Emit: EmitEnd, Out: out}
+			out := flow.NewSchema([]arrow.Field{s.Field(0), flow.Field("S", flow.Bigint),
+				flow.Field(flow.RowTime, flow.Bigint)})
+			agg := &Aggregate{Input: given{s}, Keys: []int{0}, Calls: []AggregateCall{call(b, "SUM", 1)}, Emit: EmitEnd,
+				Out: out}
 			op := opened(b, agg, flow.NewAccount(1<<30))
-			for _, in := range batches { // every key is there before the clock runs
+			// All keys exist before the measurement begins.
+			for _, in := range batches {
 				if err := op.Process(0, in, nil); err != nil {
 					b.Fatal(err)
 				}

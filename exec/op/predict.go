@@ -16,29 +16,35 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// PredictOutput is one function of a model: PREDICT, ANOMALY_SCORE, .. K is EXPLAIN's number of parts.
+// PredictOutput is one model function, such as PREDICT or ANOMALY_SCORE. K is the number of parts
+// that EXPLAIN returns.
 type PredictOutput struct {
 	Func string
 	K    int
 	Type flow.Type
 }
 
-// Predict joins each row with the present version of a model and appends a column per output. A version that arrives takes over
-// between two batches: no batch is mixed, and old rows are not told again. All outputs share one pass through the model.
+// Predict joins each row with the present version of a model and appends a column per output. A new
+// version takes effect between two batches: a batch is scored by one version, and earlier rows are
+// not scored again. All outputs share one evaluation of the model.
 type Predict struct {
-	Input    exec.Node
-	Model    string
-	Version  int         // 0: the default, as it changes
-	Columns  []int       // the columns the model reads
-	Features []expr.Expr // over a batch of just those: what its preparation reads
-	Names    []string    // of the features
+	Input   exec.Node
+	Model   string
+	Version int   // 0: the serving version, which may change
+	Columns []int // the columns that the model reads
+	// The feature expressions, over a batch of Columns. The model's preparation reads their values.
+	Features []expr.Expr
+	Names    []string // the names of the features
 	Outputs  []PredictOutput
-	Absent   string // 'wait' or 'null' while there is no version
+	Absent   string // 'wait' or 'null': the behaviour while the model has no version
 	Out      *flow.Schema
 }
 
+// Schema implements exec.Node.
 func (p *Predict) Schema() *flow.Schema { return p.Out }
-func (p *Predict) Inputs() []exec.Node  { return []exec.Node{p.Input} }
+
+// Inputs implements exec.Node.
+func (p *Predict) Inputs() []exec.Node { return []exec.Node{p.Input} }
 
 // Rewire implements exec.Node.
 func (p *Predict) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -47,14 +53,15 @@ func (p *Predict) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	return &out
 }
 
-// Under implements Sieve: a condition on columns of the input.
+// Under implements Sieve. Conditions on columns of the input commute.
 func (p *Predict) Under(c expr.Expr) ([]expr.Expr, bool) {
 	return []expr.Expr{c}, over(c, p.Input.Schema())
 }
 
-// Keeps implements Stateful: the version in use.
+// Keeps implements Stateful. The state is the number of the version in use.
 func (p *Predict) Keeps() bool { return true }
 
+// String implements exec.Node.
 func (p *Predict) String() string {
 	var names []string
 	for _, o := range p.Outputs {
@@ -70,7 +77,7 @@ func (p *Predict) String() string {
 // Open implements exec.Node.
 func (p *Predict) Open(ctx *exec.Context) (exec.Operator, error) {
 	if ctx.Models == nil {
-		return nil, errors.New("there are no models here")
+		return nil, errors.New("model functions are not available here")
 	}
 	out := &predict{Predict: p, ctx: ctx, keep: ctx.Keyspace("version"), read: ReadSchema(p.Input.Schema(), p.Columns)}
 	number, ok, err := out.keep.Get(usedKey)
@@ -80,10 +87,10 @@ func (p *Predict) Open(ctx *exec.Context) (exec.Operator, error) {
 	return out, err
 }
 
-// usedKey is where the number of the version in use is kept.
+// usedKey is the key of the number of the version in use.
 var usedKey = []byte{0}
 
-// ReadSchema is the schema of the columns a model reads.
+// ReadSchema returns the schema of the columns that a model reads.
 func ReadSchema(s *flow.Schema, cols []int) *flow.Schema {
 	fields := make([]arrow.Field, len(cols))
 	for i, c := range cols {
@@ -99,12 +106,13 @@ type predict struct {
 	ctx     *exec.Context
 	keep    state.Keyspace
 	read    *flow.Schema
-	used    int        // the version of the last batch, also of one before a restart; 0: none yet
-	bundle  *ml.Bundle // of version used; nil: it is not loaded yet
+	used    int        // the version of the last batch, even before a restart; 0: none
+	bundle  *ml.Bundle // the version used; nil while it is not loaded
 	scoring *ml.Scoring
-	widths  []int // of array features, as the version reads them
+	widths  []int // the number of elements of array features in the version
 }
 
+// Process implements exec.Operator.
 func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	if err := p.swap(); err != nil {
 		return err
@@ -138,7 +146,8 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	return pass(p.ctx.Account, before, in.With(p.Out, cols), emit)
 }
 
-// Features evaluates a model's feature expressions over the columns it reads. Training and prediction both come through here.
+// Features evaluates a model's feature expressions over the columns that it reads. Training and
+// prediction share it, so that they compute the same features.
 func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Expr, env udf.Env) []arrow.Array {
 	small := flow.NewBatch(read, pick(in, cols), in.Rows(), nil)
 	out := make([]arrow.Array, len(features))
@@ -150,12 +159,13 @@ func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Exp
 
 func (p *predict) missing(n int) {
 	for range n {
-		p.ctx.Fail(exec.Failure{Code: "SQ6101", Err: errors.New("a feature is missing or not finite: the prediction is NULL"), Source: p.Model, Side: "row"})
+		err := errors.New("a feature is missing or not finite: the prediction is NULL")
+		p.ctx.Fail(exec.Failure{Code: "SQ6101", Err: err, Source: p.Model, Side: "row"})
 	}
 }
 
-// swap takes the version that now serves. The first batch after a restart finds the number of the one in use, and that it goes on
-// serving is no swap.
+// swap loads the version that now serves. The first batch after a restart restores the number of
+// the version in use; continuing with that version is not reported as a swap.
 func (p *predict) swap() error {
 	v, number, err := p.version()
 	if err != nil {
@@ -177,8 +187,9 @@ func (p *predict) swap() error {
 	return p.ctx.Models.Swapped(p.ctx.Job, p.Model, old, number, p.ctx.Out)
 }
 
-// version is the version to predict with. An older one than that in use serves only if the one in use can no more: a process that has
-// just started may not know all versions yet, and predictions do not go back because of that.
+// version returns the version to predict with. A version older than the one in use serves only if
+// the one in use is no longer available. A process that has just started may not have read all
+// versions, and predictions must not return to an older version for that reason.
 func (p *predict) version() (any, int, error) {
 	v, number, err := p.ctx.Models.Version(p.Model, p.Version, p.Absent != "null")
 	if p.Version > 0 || err != nil || v == nil || number >= p.used {

@@ -11,23 +11,25 @@ import (
 	"github.com/streamql/streamql/state"
 )
 
-// Present emits the present rows of a table from what its sinks keep, as of their last commit: the leaf of a pull query.
+// Present emits the present rows of a table from the state of its sinks, as of their last commit.
+// It is the leaf of a pull query.
 type Present struct {
 	Relation string
-	Job      string // that keeps it
+	Job      string // the job whose state has the rows
 	Out      *flow.Schema
-	Keys     []int      // the columns of the key, if it alone identifies a row
-	Asked    []KeyValue // the key of the only row that is wanted, in the order of Keys; nil: all rows
+	Keys     []int // the columns of the key, if the key alone identifies a row
+	// The key of the only row to read, in the order of Keys; nil: all rows are read.
+	Asked []KeyValue
 }
 
-// KeyValue is a key column and the value that it must have, not NULL.
+// KeyValue is a key column and the value that it must have, which is not NULL.
 type KeyValue struct {
 	Column string
 	Type   flow.Type
 	Value  any
 }
 
-// Seek implements Seeker: terms that give each column of the key a value leave one row.
+// Seek implements Seeker. Terms that fix every column of the key leave one row.
 func (p *Present) Seek(terms []expr.Expr) exec.Node {
 	values := map[int]*expr.Literal{}
 	for _, t := range terms {
@@ -48,7 +50,7 @@ func (p *Present) Seek(terms []expr.Expr) exec.Node {
 	return &out
 }
 
-// key returns the encoded key of the only row that is wanted; nil: all are.
+// key returns the encoded key of the only row to read, or nil if all rows are read.
 func (p *Present) key() (key []byte) {
 	for _, a := range p.Asked {
 		key = state.AppendKey(key, flow.Column(a.Type, a.Value), 0)
@@ -56,18 +58,24 @@ func (p *Present) key() (key []byte) {
 	return key
 }
 
+// Schema implements exec.Node.
 func (p *Present) Schema() *flow.Schema { return p.Out }
-func (p *Present) Inputs() []exec.Node  { return nil }
+
+// Inputs implements exec.Node.
+func (p *Present) Inputs() []exec.Node { return nil }
 
 // Rewire implements exec.Node.
 func (p *Present) Rewire([]exec.Node, exec.Move) exec.Node { return p }
 
+// String implements exec.Node.
 func (p *Present) String() string {
 	if p.Asked != nil {
 		return "Lookup " + p.Relation + " by key"
 	}
 	return "Lookup " + p.Relation
 }
+
+// Open implements exec.Node.
 func (p *Present) Open(ctx *exec.Context) (exec.Operator, error) {
 	return &present{p, ctx.Tables, ctx.Account}, nil
 }
@@ -81,7 +89,7 @@ type present struct {
 // Process implements exec.Operator.
 func (p *present) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
 
-// Finish reads the views and closes them.
+// Finish implements exec.Finisher. It reads the views and closes them.
 func (p *present) Finish(emit exec.Emit) error {
 	views, elsewhere, err := p.tables(p.Present)
 	if err != nil {
@@ -120,16 +128,18 @@ func (p *present) Finish(emit exec.Emit) error {
 	return nil
 }
 
-// from checks that rows of another process are of this table.
+// from checks that the rows that another process returned have the columns of this table.
 func (p *Present) from(record arrow.Record) (*flow.Batch, error) {
 	if n := int(record.NumCols()); n != p.Out.NumFields() {
-		return nil, fmt.Errorf("%s: the other process has %d columns, want %d", p.Relation, n, p.Out.NumFields())
+		return nil, fmt.Errorf("%s: another process returned %d columns instead of %d", p.Relation, n,
+			p.Out.NumFields())
 	}
 	cols := make([]arrow.Array, record.NumCols())
 	for i := range cols {
 		cols[i] = record.Column(i)
 		if f := p.Out.Field(i); !arrow.TypeEqual(f.Type, cols[i].DataType()) {
-			return nil, fmt.Errorf("%s: column %s is %s at the other process, want %s", p.Relation, f.Name, cols[i].DataType(), f.Type)
+			return nil, fmt.Errorf("%s: another process returned column %s as %s instead of %s", p.Relation, f.Name,
+				cols[i].DataType(), f.Type)
 		}
 	}
 	return flow.NewBatch(p.Out, cols, int(record.NumRows()), nil), nil
@@ -154,7 +164,7 @@ func (p *Present) read(v state.View, out *kept) error {
 	return nil
 }
 
-// kept emits rows as they are kept in a state, in pieces.
+// kept emits stored rows in batches.
 type kept struct {
 	schema  *flow.Schema
 	account *flow.Account

@@ -11,15 +11,19 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Project computes columns from columns. Out names them; its key, time and clock refer to the new columns.
+// Project computes columns from columns. Out has their names; its key, event time and stream time
+// refer to the new columns.
 type Project struct {
 	Input exec.Node
 	Exprs []expr.Expr
 	Out   *flow.Schema
 }
 
+// Schema implements exec.Node.
 func (p *Project) Schema() *flow.Schema { return p.Out }
-func (p *Project) Inputs() []exec.Node  { return []exec.Node{p.Input} }
+
+// Inputs implements exec.Node.
+func (p *Project) Inputs() []exec.Node { return []exec.Node{p.Input} }
 
 // Rewire implements exec.Node.
 func (p *Project) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -41,7 +45,8 @@ func (p *Project) Narrow(want func(column int) bool) exec.Node {
 	return out
 }
 
-// Under implements Sieve: a condition on columns that are passed on, or on constants, is one on the input.
+// Under implements Sieve. A condition on constants and on columns that pass unchanged is a
+// condition on the input.
 func (p *Project) Under(c expr.Expr) ([]expr.Expr, bool) {
 	ok := true
 	under := expr.Map(c, func(e expr.Expr) expr.Expr {
@@ -60,6 +65,7 @@ func (p *Project) Under(c expr.Expr) ([]expr.Expr, bool) {
 	return []expr.Expr{under}, ok
 }
 
+// String implements exec.Node.
 func (p *Project) String() string {
 	parts := make([]string, len(p.Exprs))
 	for i, e := range p.Exprs {
@@ -71,6 +77,7 @@ func (p *Project) String() string {
 	return "Project " + strings.Join(parts, ", ")
 }
 
+// Open implements exec.Node.
 func (p *Project) Open(ctx *exec.Context) (exec.Operator, error) {
 	return &project{Project: p, env: ctx.Evaluation("SELECT")}, nil
 }
@@ -80,6 +87,7 @@ type project struct {
 	env udf.Env
 }
 
+// Process implements exec.Operator.
 func (p *project) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	before := p.env.Account.Used()
 	cols := make([]arrow.Array, len(p.Exprs))

@@ -33,7 +33,7 @@ func opened(t interface{ Fatalf(string, ...any) }, n exec.Node, a *flow.Account)
 // numbered is a stream of a key that many rows share and the row's number.
 var numbered = given{flow.NewSchema([]arrow.Field{flow.Field("K", flow.String), flow.Field("N", flow.Bigint)})}
 
-// ordered runs a sort over batches and gives the rows as text.
+// ordered runs a sort over batches and returns the rows as text.
 func ordered(t interface{ Fatalf(string, ...any) }, s *Sort, a *flow.Account, batches []*flow.Batch) string {
 	op := opened(t, s, a)
 	for _, b := range batches {
@@ -49,7 +49,8 @@ func ordered(t interface{ Fatalf(string, ...any) }, s *Sort, a *flow.Account, ba
 	return out.String()
 }
 
-// TestFirstOfSort: the first n rows are those of the full sort, ties included, however the rows are cut into batches.
+// TestFirstOfSort checks that the first n rows are those of the full sort, including ties, however
+// the input is cut into batches.
 func TestFirstOfSort(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		keys := rapid.SliceOfN(rapid.SampledFrom([]any{"a", "b", "", "ab", "zz", nil}), 0, 60).Draw(t, "keys")
@@ -61,7 +62,9 @@ func TestFirstOfSort(t *testing.T) {
 			for i := range n {
 				numbers = append(numbers, int64(at+i))
 			}
-			batches = append(batches, flow.NewBatch(numbered.s, []arrow.Array{flow.Column(flow.String, keys[at:at+n]...), flow.Column(flow.Bigint, numbers...)}, n, nil))
+			batches = append(batches, flow.NewBatch(numbered.s,
+				[]arrow.Array{flow.Column(flow.String, keys[at:at+n]...), flow.Column(flow.Bigint, numbers...)}, n,
+				nil))
 			at += n
 		}
 		by := []SortKey{{Expr: &expr.Column{Index: 0, Name: "K", T: flow.String}, Desc: rapid.Bool().Draw(t, "desc")}}
@@ -76,11 +79,13 @@ func TestFirstOfSort(t *testing.T) {
 	})
 }
 
-// TestFirstOfSortIsFlat: what the first rows of a sort take does not depend on how many rows there are, in the worst order too.
+// TestFirstOfSortIsFlat checks that the memory for the first rows of a sort does not depend on the
+// number of rows, even in the worst order.
 func TestFirstOfSortIsFlat(t *testing.T) {
 	peak := func(rows int) int64 {
 		account := flow.NewAccount(0)
-		s := &Sort{Input: numbered, First: 10, Keys: []SortKey{{Expr: &expr.Column{Index: 1, Name: "N", T: flow.Bigint}, Desc: true}}}
+		s := &Sort{Input: numbered, First: 10, Keys: []SortKey{{Expr: &expr.Column{Index: 1, Name: "N", T: flow.Bigint},
+			Desc: true}}}
 		op := opened(t, s, account)
 		text := strings.Repeat("x", 1000)
 		for at := 0; at < rows; at += 1000 {
@@ -88,7 +93,8 @@ func TestFirstOfSortIsFlat(t *testing.T) {
 			for i := range n {
 				n[i] = int64(at + i)
 			}
-			b := flow.NewBatch(numbered.s, []arrow.Array{flow.Repeat(flow.String, text, len(n)), bigints(n)}, len(n), nil)
+			b := flow.NewBatch(numbered.s, []arrow.Array{flow.Repeat(flow.String, text, len(n)), bigints(n)}, len(n),
+				nil)
 			if err := op.Process(0, b, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -111,10 +117,12 @@ func TestFirstOfSortIsFlat(t *testing.T) {
 	}
 }
 
-// TestSortKeepsToItsQuota: a sort without a limit ends with the quota's error.
+// TestSortKeepsToItsQuota checks that a sort without a limit fails with the quota's error.
 func TestSortKeepsToItsQuota(t *testing.T) {
-	op := opened(t, &Sort{Input: numbered, Keys: []SortKey{{Expr: &expr.Column{Index: 1, Name: "N", T: flow.Bigint}}}}, flow.NewAccount(1<<20))
-	b := flow.NewBatch(numbered.s, []arrow.Array{flow.Repeat(flow.String, strings.Repeat("x", 100), 4096), flow.Repeat(flow.Bigint, int64(1), 4096)}, 4096, nil)
+	op := opened(t, &Sort{Input: numbered, Keys: []SortKey{{Expr: &expr.Column{Index: 1, Name: "N", T: flow.Bigint}}}},
+		flow.NewAccount(1<<20))
+	b := flow.NewBatch(numbered.s, []arrow.Array{flow.Repeat(flow.String, strings.Repeat("x", 100), 4096),
+		flow.Repeat(flow.Bigint, int64(1), 4096)}, 4096, nil)
 	var err error
 	n := 0
 	for ; err == nil && n < 100; n++ {
@@ -125,7 +133,7 @@ func TestSortKeepsToItsQuota(t *testing.T) {
 	}
 }
 
-// countdown is a context that ends when it has been looked at so often.
+// countdown is a context that ends after a number of checks.
 type countdown struct {
 	gocontext.Context
 	looks int
@@ -150,10 +158,12 @@ func explosion(t testing.TB, in *flow.Schema, n int) *Explode {
 		t.Fatal(err)
 	}
 	out := flow.NewSchema(append(append([]arrow.Field(nil), in.Fields()...), flow.Field(fmt.Sprintf("E%d", n), result)))
-	return &Explode{Input: given{in}, Out: out, Calls: []Explosion{{Name: "EXPLODE", Func: fn, Type: result, Args: []expr.Expr{expr.Lit(flow.Array(flow.Bigint), list)}}}}
+	return &Explode{Input: given{in}, Out: out, Calls: []Explosion{{Name: "EXPLODE", Func: fn, Type: result,
+		Args: []expr.Expr{expr.Lit(flow.Array(flow.Bigint), list)}}}}
 }
 
-// TestExplodeStreams: rows of rows go on in pieces, hold little, and end with the context after at most a few pieces.
+// TestExplodeStreams checks that rows are emitted in batches, hold little memory, and end a few
+// batches after the context has ended.
 func TestExplodeStreams(t *testing.T) {
 	const n = 10_000
 	in := flow.NewSchema([]arrow.Field{flow.Field("X", flow.Bigint)})
@@ -180,7 +190,8 @@ func TestExplodeStreams(t *testing.T) {
 	}
 }
 
-// TestExplodeKeepsOrder: the rows are the same whatever the pieces are, and what is shorter is filled up.
+// TestExplodeKeepsOrder checks that the rows do not depend on the batches, and that shorter columns
+// are padded.
 func TestExplodeKeepsOrder(t *testing.T) {
 	in := flow.NewSchema([]arrow.Field{flow.Field("X", flow.Bigint)})
 	e := explosion(t, in, 9000)
@@ -189,21 +200,22 @@ func TestExplodeKeepsOrder(t *testing.T) {
 	e.Out = flow.NewSchema(append(append([]arrow.Field(nil), e.Out.Fields()...), short.Out.Field(1)))
 	op := opened(t, e, flow.NewAccount(0))
 	at := 0
-	err := op.Process(0, flow.NewBatch(in, []arrow.Array{flow.Column(flow.Bigint, int64(7), int64(8))}, 2, nil), func(b *flow.Batch) error {
-		for i := range b.Rows() {
-			x, long, brief := flow.Value(b.Column(0), i), flow.Value(b.Column(1), i), flow.Value(b.Column(2), i)
-			k := at % 9000
-			want := any(int64(k))
-			if k >= 5000 {
-				want = nil
+	err := op.Process(0, flow.NewBatch(in, []arrow.Array{flow.Column(flow.Bigint, int64(7), int64(8))}, 2, nil),
+		func(b *flow.Batch) error {
+			for i := range b.Rows() {
+				x, long, brief := flow.Value(b.Column(0), i), flow.Value(b.Column(1), i), flow.Value(b.Column(2), i)
+				k := at % 9000
+				want := any(int64(k))
+				if k >= 5000 {
+					want = nil
+				}
+				if x != int64(7+at/9000) || long != int64(k) || brief != want {
+					t.Fatalf("row %d is %v, %v, %v", at, x, long, brief)
+				}
+				at++
 			}
-			if x != int64(7+at/9000) || long != int64(k) || brief != want {
-				t.Fatalf("row %d is %v, %v, %v", at, x, long, brief)
-			}
-			at++
-		}
-		return nil
-	})
+			return nil
+		})
 	if err != nil || at != 18000 {
 		t.Errorf("%d rows, %v", at, err)
 	}

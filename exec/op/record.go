@@ -8,9 +8,12 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Encode makes the record of one row of a relation, whose columns have one row each, and the partition that it belongs to. time is its
-// event time in ms, nil to leave that to the writer; key is nil for a relation without one.
-func Encode(r *catalog.Relation, columns []arrow.Array, time *int64, key, value format.Codec) (topic.Partition, topic.Record, error) {
+// Encode returns the record of one row of a relation, and the partition of its key. Each column has
+// one row. time is the event time in ms, or nil to leave it to the writer. key is nil for a
+// relation without a key.
+func Encode(
+	r *catalog.Relation, columns []arrow.Array, time *int64, key, value format.Codec,
+) (topic.Partition, topic.Record, error) {
 	var keys, values []arrow.Array
 	null := true
 	for i, c := range r.Columns {

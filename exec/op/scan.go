@@ -3,7 +3,6 @@ package op
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -17,7 +16,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Part says where a scanned column comes from.
+// Part is the part of a record that a scanned column comes from.
 type Part int
 
 // The parts of a record.
@@ -31,8 +30,8 @@ const (
 	FromHeader // one header, by name
 	FromWindowStart
 	FromWindowEnd
-	FromClock      // stream time, filled in by the task
-	FromRawHeaders // as FromHeaders, but NULL where there are none
+	FromClock      // stream time, set by the task
+	FromRawHeaders // as FromHeaders, but NULL for a record without headers
 )
 
 // ScanColumn is one column of a scan: column Index of the key or value, or a pseudo-column.
@@ -40,101 +39,43 @@ type ScanColumn struct {
 	From   Part
 	Index  int
 	Header string
-	Keyed  bool // part of the relation's key
+	Keyed  bool // the column is part of the relation's key
 }
 
-// Scan reads a topic and decodes it: only the columns asked for.
+// Scan reads a topic and decodes the columns that the plan uses.
 type Scan struct {
 	Source     string // the relation's name
 	Topic      string
 	Key, Value format.Spec
 	Columns    []ScanColumn
 	Out        *flow.Schema
-	// Time computes event time in ms from the scanned columns; nil: the record's time. A row for which it is NULL or negative is
-	// a dead letter.
+	// Time is the event time in ms, computed from the scanned columns; nil: the record's timestamp.
+	// A row for which it is NULL or negative is a dead letter.
 	Time expr.Expr
-	// Table says that a record replaces the one with its key and that a null value deletes it; records without a key are skipped.
+	// Table reports that a record replaces the one with its key, and that a null value deletes it.
+	// Records without a key are skipped.
 	Table bool
-	// WindowSize says that keys are windowed: key bytes, then the window's start, and its end is start + size; -1: a session,
-	// whose key carries both.
+	// WindowSize is the size in ms of the windows of windowed keys. Such a key has the key's bytes,
+	// then the window's start; its end is start + WindowSize. -1 is a session, whose key has both
+	// bounds.
 	WindowSize int64
 	Windowed   bool
 	OnError    string // "deadletter" (default), "skip" or "fail"
-	Number     int    // of the leaf
-	Bounds     Bounds // of what a query that ends has to read
+	Number     int    // the number of the leaf
+	Bounds     Bounds // the range that a bounded query reads
 	Nulls      Nulls
 }
 
+// Schema implements exec.Node.
 func (s *Scan) Schema() *flow.Schema { return s.Out }
-func (s *Scan) Inputs() []exec.Node  { return nil }
+
+// Inputs implements exec.Node.
+func (s *Scan) Inputs() []exec.Node { return nil }
 
 // Rewire implements exec.Node.
 func (s *Scan) Rewire([]exec.Node, exec.Move) exec.Node { return s }
 
-// Bounds are limits of what a scan has to read, beyond which no row passes its filters. Zero values are none.
-type Bounds struct {
-	Partition *int32
-	From, To  *topic.Offset // of every partition; To is the first that is not read
-	Since     *int64        // ms: records before the first one of this time are older
-}
-
-// Seek implements Seeker. A bound on ROWTIME counts only where that is the record's own time, by which brokers find offsets.
-func (s *Scan) Seek(terms []expr.Expr) exec.Node {
-	out := *s
-	for _, t := range terms {
-		column, op, value, ok := compared(t)
-		if !ok {
-			continue
-		}
-		at := s.Out.Position(column)
-		n, isLong := value.Value.(int64)
-		switch from := s.Columns[at].From; {
-		case from == FromPartition && op == expr.Equal:
-			if id, ok := value.Value.(int32); ok {
-				out.Bounds.Partition = &id
-			}
-		case from == FromOffset && isLong:
-			out.Bounds.offsets(op, topic.Offset(n))
-		case from == FromTime && isLong && s.Time == nil && op&expr.Less == 0 && op != expr.NotEqual:
-			if out.Bounds.Since == nil || n > *out.Bounds.Since {
-				out.Bounds.Since = &n
-			}
-		}
-	}
-	return &out
-}
-
-// offsets narrows the bounds to the offsets that compare with n as op says.
-func (b *Bounds) offsets(op expr.CompareOp, n topic.Offset) {
-	raise := func(to topic.Offset) {
-		if b.From == nil || to > *b.From {
-			b.From = &to
-		}
-	}
-	lower := func(to topic.Offset) {
-		if b.To == nil || to < *b.To {
-			b.To = &to
-		}
-	}
-	if n < 0 || n == math.MaxInt64 {
-		return
-	}
-	switch op {
-	case expr.Equal:
-		raise(n)
-		lower(n + 1)
-	case expr.Greater:
-		raise(n + 1)
-	case expr.GreaterOrEqual:
-		raise(n)
-	case expr.Less:
-		lower(n)
-	case expr.LessOrEqual:
-		lower(n + 1)
-	}
-}
-
-// EventTime returns Time over the scan's columns by their positions.
+// EventTime returns Time with columns by their positions in Out.
 func (s *Scan) EventTime() expr.Expr {
 	return Rewire(s.Time, 0, func(_, c int) int { return s.Out.Position(c) })
 }
@@ -142,8 +83,8 @@ func (s *Scan) EventTime() expr.Expr {
 // Leaf implements Leaf.
 func (s *Scan) Leaf() int { return s.Number }
 
-// Narrow implements Narrower. The event time stays, as the task's clock runs by it, and so do a table's key columns: a record
-// without a key is none of its rows.
+// Narrow implements Narrower. It keeps the event time, because stream time depends on it, and a
+// table's key columns, because a record without a key is not a row of the table.
 func (s *Scan) Narrow(want func(column int) bool) exec.Node {
 	stays := map[int]bool{s.Out.ID(s.Out.Time): true}
 	for i, c := range s.Columns {
@@ -166,6 +107,7 @@ func (s *Scan) Narrow(want func(column int) bool) exec.Node {
 	return &out
 }
 
+// String implements exec.Node.
 func (s *Scan) String() string {
 	var names []string
 	for i, c := range s.Columns {
@@ -173,13 +115,15 @@ func (s *Scan) String() string {
 			names = append(names, s.Out.Field(i).Name)
 		}
 	}
-	return fmt.Sprintf("Scan %s topic=%q format=%s columns=(%s)", s.Source, s.Topic, strings.ToUpper(s.Value.Name), strings.Join(names, ", "))
+	return fmt.Sprintf("Scan %s topic=%q format=%s columns=(%s)", s.Source, s.Topic, strings.ToUpper(s.Value.Name),
+		strings.Join(names, ", "))
 }
 
-// Nulls says what a stream's record without a value is.
+// Nulls selects the treatment of a stream's records without a value.
 type Nulls int
 
-// A record without a value is left out, or it passes with weight Retract to a sink, which writes it as it came: without a value.
+// A record without a value is dropped, or it passes with weight Retract to a sink, which writes it
+// without a value again.
 const (
 	NullsAreDropped Nulls = iota
 	NullsPass
@@ -220,6 +164,7 @@ type scan struct {
 	keyAt, valueAt     []int
 }
 
+// Process implements exec.Operator.
 func (s *scan) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
 
 // Decode implements exec.Decoder.
@@ -341,11 +286,12 @@ func (s *scan) fail(f *topic.Fetch, row int, side, code string, reason error) er
 	if f.Headers != nil {
 		r.Headers = f.Headers[row]
 	}
-	s.ctx.Fail(exec.Failure{Code: code, Err: reason, Source: s.Source, Partition: f.Partition, Offset: f.Offsets[row], Side: side, Record: &r})
+	s.ctx.Fail(exec.Failure{Code: code, Err: reason, Source: s.Source, Partition: f.Partition, Offset: f.Offsets[row],
+		Side: side, Record: &r})
 	return nil
 }
 
-// passed makes a dead letter without bytes of what the reader had to leave out.
+// passed makes a dead letter without bytes for records that the reader had to skip.
 func (s *scan) passed(f *topic.Fetch, b *topic.Bad) error {
 	switch s.OnError {
 	case "skip":
@@ -357,11 +303,13 @@ func (s *scan) passed(f *topic.Fetch, b *topic.Bad) error {
 	if b.To > b.From+1 {
 		side = "batch"
 	}
-	s.ctx.Fail(exec.Failure{Code: "SQ5106", Err: b, Source: s.Source, Partition: f.Partition, Offset: b.From, Side: side, Record: &topic.Record{Time: b.Time}})
+	s.ctx.Fail(exec.Failure{Code: "SQ5106", Err: b, Source: s.Source, Partition: f.Partition, Offset: b.From,
+		Side: side, Record: &topic.Record{Time: b.Time}})
 	return nil
 }
 
-// ops gives tables their weights and drops what has no key; nil for streams.
+// ops returns the weights of a table's records and drops those without a key. It returns nil for
+// streams.
 func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 	if f.Decoded != nil {
 		return nil
@@ -382,7 +330,7 @@ func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 	return ops
 }
 
-// nulls treats a stream's records without a value.
+// nulls drops or retracts a stream's records without a value.
 func (s *scan) nulls(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 	var ops []flow.Op
 	for i := range f.Rows() {
@@ -404,10 +352,11 @@ func (s *scan) nulls(f *topic.Fetch, drop *flow.Validity) []flow.Op {
 	return ops
 }
 
-// stamp replaces event time by the declared expression's.
+// stamp sets the event time to the value of the declared expression.
 func (s *scan) stamp(f *topic.Fetch, b *flow.Batch, drop *flow.Validity) (*flow.Batch, error) {
 	reasons := map[int]error{}
-	col := expr.Eval(s.time, b, udf.Env{Account: s.ctx.Account, Fail: func(row int, err error) { reasons[row] = err }}).(*array.Int64)
+	col := expr.Eval(s.time, b, udf.Env{Account: s.ctx.Account,
+		Fail: func(row int, err error) { reasons[row] = err }}).(*array.Int64)
 	if err := s.ctx.Account.Err(); err != nil {
 		return nil, err
 	}

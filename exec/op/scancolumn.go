@@ -34,7 +34,7 @@ func (s *scan) pseudo(f *topic.Fetch, cols []arrow.Array) {
 	}
 }
 
-// cutWindows takes the window off the end of each key.
+// cutWindows removes the window from the end of each key.
 func (s *scan) cutWindows(f *topic.Fetch, cols []arrow.Array) *topic.Bytes {
 	tail := 8
 	if s.WindowSize < 0 {
@@ -70,10 +70,10 @@ func (s *scan) cutWindows(f *topic.Fetch, cols []arrow.Array) *topic.Bytes {
 	return inner
 }
 
-// HeadersType is the type of HEADERS.
+// HeadersType is the type of HEADERS columns.
 var HeadersType = flow.Array(flow.Struct(flow.Field("KEY", flow.String), flow.Field("VALUE", flow.Bytes)))
 
-// headers is the list of each row's headers; none stands for rows without any.
+// headers returns the list of each row's headers. none is the value of rows without headers.
 func headers(f *topic.Fetch, none any) arrow.Array {
 	if f.Headers == nil {
 		return flow.Repeat(HeadersType, none, f.Rows())
@@ -99,7 +99,8 @@ func headers(f *topic.Fetch, none any) arrow.Array {
 	return b.NewArray()
 }
 
-// header is the last header of that name, as ksqlDB reads it; STRING and BIGINT columns parse it as text.
+// header returns the last header with a name, as in ksqlDB. STRING and BIGINT columns parse it as
+// text.
 func header(f *topic.Fetch, name string, t flow.Type) arrow.Array {
 	b := flow.Builder(t)
 	for i := range f.Rows() {

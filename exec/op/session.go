@@ -14,18 +14,21 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// session is the operator of an Aggregate whose window is a session: rows of one key lie in one session as long as no two neighbours
-// are more than Gap apart. A session spans its first to its last event. A row that meets sessions merges them: each of them is
-// retracted at its old end, then the merged one is told, with its end as its time. A session with end + Gap + Grace < stream time is
-// closed: no row joins it any more, whether it is forgotten yet or not. A row that would make a closed session is late.
+// session is the operator of an Aggregate whose window is a session. Rows of one key belong to one
+// session as long as no two neighbours are more than Gap apart. A session extends from its first to
+// its last event. A row within Gap of several sessions merges them: each is retracted at its old
+// end, then the merged session is emitted, with its end as its event time. A session with end + Gap
+// + Grace < stream time is closed, whether or not its state has been deleted: no row joins it any
+// more, and a row that would create a closed session is late.
 //
-// A session's state is kept under its key and start: its end, then the accumulators' states, each behind its length.
+// The state of a session is stored under its key and start: its end, then the accumulators' states,
+// each with its length before it.
 type session struct {
 	*Aggregate
 	ctx   *exec.Context
 	open  state.Keyspace
 	accs  []udf.Merger
-	swept int64 // stream time when ended sessions were last looked for
+	swept int64 // stream time of the last deletion of closed sessions
 }
 
 func (a *Aggregate) openSession(ctx *exec.Context) (exec.Operator, error) {
@@ -46,6 +49,7 @@ type span struct {
 	states     [][]byte
 }
 
+// Process implements exec.Operator.
 func (s *session) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	keys, times := pick(in, s.Keys), in.Times()
 	clock := in.Column(in.Schema.Clock).(*array.Int64).Int64Values()
@@ -98,7 +102,8 @@ func sessionKey(key []byte, start int64) []byte {
 	return binary.BigEndian.AppendUint64(append([]byte(nil), key...), uint64(start)^1<<63)
 }
 
-// meeting finds the sessions of a key that an event joins at a stream time, the oldest first.
+// meeting returns the sessions of a key that an event at time t joins when stream time is now, the
+// oldest first.
 func (s *session) meeting(key []byte, t, now int64) ([]span, error) {
 	var out []span
 	for e, err := range s.open.Scan(key, sessionKey(key, t+s.Window.Gap+1)) {
@@ -109,7 +114,7 @@ func (s *session) meeting(key []byte, t, now int64) ([]span, error) {
 			return nil, s.ctx.Account.Err()
 		}
 		if len(e.Key) != len(key)+8 {
-			continue // of a longer key that begins alike
+			continue // a longer key with the same beginning
 		}
 		sp, err := s.read(windowStart(e.Key[len(key):]), e.Val)
 		if err != nil {
@@ -122,7 +127,7 @@ func (s *session) meeting(key []byte, t, now int64) ([]span, error) {
 	return out, nil
 }
 
-var errSession = errors.New("a kept session cannot be read")
+var errSession = errors.New("a stored session cannot be decoded")
 
 func (s *session) read(start int64, val []byte) (span, error) {
 	if len(val) < 8 {
@@ -148,7 +153,7 @@ func (sp *span) bytes() []byte {
 	return b
 }
 
-// merge joins sessions and the instant of an event that is still to be added.
+// merge merges sessions and extends them to the time of an event, which is added later.
 func (s *session) merge(old []span, t int64) *span {
 	m := &span{start: t, end: t}
 	for _, acc := range s.accs {
@@ -183,7 +188,7 @@ func (s *session) failed(call int, err error) {
 	s.ctx.Fail(exec.Failure{Code: "SQ4002", Err: err, Source: s.Calls[call].Name, Side: "row"})
 }
 
-// Advance forgets, now and then, the sessions that are closed.
+// Advance implements exec.Timed. It deletes the closed sessions from time to time.
 func (s *session) Advance(now flow.Time, _ exec.Emit) error {
 	reach := s.Window.Gap + s.Window.Grace
 	if s.Emit == EmitEnd || int64(now)-s.swept < reach/4+1 {
@@ -203,7 +208,8 @@ func (s *session) Advance(now flow.Time, _ exec.Emit) error {
 	return nil
 }
 
-// Finish tells all sessions of a bounded input, in the order of their keys and starts.
+// Finish implements exec.Finisher. It emits the sessions of a bounded input, ordered by key and
+// start.
 func (s *session) Finish(emit exec.Emit) error {
 	if s.Emit != EmitEnd {
 		return nil
@@ -244,7 +250,6 @@ func (s *session) keyBuilders() []array.Builder {
 	return keys
 }
 
-// tell emits sessions of a bounded input.
 func (s *session) tell(out *spans, keys []array.Builder, emit exec.Emit) error {
 	if len(out.ops) == 0 {
 		return nil
@@ -263,7 +268,7 @@ func (s *session) tell(out *spans, keys []array.Builder, emit exec.Emit) error {
 	return pass(s.ctx.Account, before, b, emit)
 }
 
-// spans gathers output rows.
+// spans collects output rows.
 type spans struct {
 	s            *session
 	rows         []int32
@@ -291,7 +296,7 @@ func (o *spans) append(row int, sp *span, weight flow.Op) {
 	}
 }
 
-// columns appends bounds, results and time, which is the session's end.
+// columns appends bounds, results and event time, which is the session's end.
 func (o *spans) columns(cols []arrow.Array) []arrow.Array {
 	cols = append(cols, bigints(o.starts), bigints(o.ends))
 	for _, v := range o.values {

@@ -16,8 +16,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Sink writes rows to a topic in the worker's transaction. Changes of a table become upserts and tombstones: an update
-// whose key stays is one upsert, a row that goes a tombstone.
+// Sink writes rows to a topic in the worker's transaction. Changes of a table become upserts and
+// tombstones: an update that keeps its key is one upsert, a deleted row is a tombstone.
 type Sink struct {
 	Input      exec.Node
 	Topic      string
@@ -25,19 +25,25 @@ type Sink struct {
 	Key, Value format.Spec
 	KeyCols    []int // columns of the input, in the order of Key.Fields
 	ValueCols  []int
-	// Window columns (start, end), for a windowed key; nil for none. Session keys carry both, others the start.
+	// Window has the columns of the window's start and end, for a windowed key; nil: the key has no
+	// window. Session keys contain both, other keys the start.
 	Window  []int
 	Session bool
-	// Retention is how long a window's row is kept after its start, in ms of stream time; 0: for ever.
+	// Retention is how long a window's row is stored after the window's start, in ms of stream
+	// time; 0: without limit.
 	Retention int64
-	// Headers is the column of headers that records carry on, -1: none.
+	// Headers is the column of the headers that records are written with; -1: none.
 	Headers int
-	// Keep lists the columns kept by key in the keyspace "rows", so that pull queries find a table's present rows; nil: none.
+	// Keep has the columns that are stored by key in the keyspace "rows", from which pull queries
+	// read a table's present rows; nil: none.
 	Keep []int
 }
 
+// Schema implements exec.Node.
 func (s *Sink) Schema() *flow.Schema { return s.Input.Schema() }
-func (s *Sink) Inputs() []exec.Node  { return []exec.Node{s.Input} }
+
+// Inputs implements exec.Node.
+func (s *Sink) Inputs() []exec.Node { return []exec.Node{s.Input} }
 
 // Rewire implements exec.Node.
 func (s *Sink) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -48,9 +54,10 @@ func (s *Sink) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	return &out
 }
 
-// Keeps implements Stateful.
+// Keeps implements Stateful. A table's present rows are stored if Keep is set.
 func (s *Sink) Keeps() bool { return s.Keep != nil }
 
+// String implements exec.Node.
 func (s *Sink) String() string {
 	return fmt.Sprintf("Sink topic=%q format=%s", s.Topic, strings.ToUpper(s.Value.Name))
 }
@@ -81,16 +88,18 @@ type sink struct {
 	ctx        *exec.Context
 	key, value format.Codec
 	rows       state.Keyspace
-	forgot     int64 // stream time when old windows were last looked for
+	forgot     int64 // stream time of the last deletion of old windows
 }
 
+// Process implements exec.Operator.
 func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	times := in.Times()
 	keyCols, valueCols := pick(in, s.KeyCols), pick(in, s.ValueCols)
 	clock := in.Column(in.Schema.Time)
 	for i := range in.Rows() {
 		if clock.IsNull(i) || times[i] < 0 {
-			s.ctx.Fail(exec.Failure{Code: "SQ5104", Err: errors.New("the timestamp is NULL or negative: the row is not written"), Source: s.Topic, Side: "row"})
+			err := errors.New("the timestamp is NULL or negative: the row is not written")
+			s.ctx.Fail(exec.Failure{Code: "SQ5104", Err: err, Source: s.Topic, Side: "row"})
 			continue
 		}
 		key, window, err := s.rowKey(in, keyCols, i)
@@ -115,8 +124,10 @@ func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		p := topic.Partition{Topic: s.Topic, ID: s.partition(key[:len(key)-window])}
 		rec := topic.Record{Key: key, Value: value, Time: times[i], Headers: s.headers(in, i)}
 		err = s.ctx.Out.Write(p, rec)
-		if errors.Is(err, topic.ErrTooLarge) { // the topic will never take it: that must not stop the rows behind it
-			s.ctx.Fail(exec.Failure{Code: "SQ5105", Err: err, Source: s.Topic, Partition: p, Offset: -1, Side: "row", Record: &rec})
+		// The topic will never accept this record, which must not block the rows after it.
+		if errors.Is(err, topic.ErrTooLarge) {
+			s.ctx.Fail(exec.Failure{Code: "SQ5105", Err: err, Source: s.Topic, Partition: p, Offset: -1, Side: "row",
+				Record: &rec})
 			continue
 		}
 		if err != nil {
@@ -149,7 +160,7 @@ func pick(in *flow.Batch, cols []int) []arrow.Array {
 	return out
 }
 
-// rowKey is the record's key and how many of its last bytes are the window.
+// rowKey returns the record's key, and the number of its last bytes that are the window.
 func (s *sink) rowKey(in *flow.Batch, cols []arrow.Array, row int) (key []byte, window int, err error) {
 	if s.key == nil {
 		return nil, 0, nil
@@ -173,13 +184,13 @@ func (s *sink) rowKey(in *flow.Batch, cols []arrow.Array, row int) (key []byte, 
 	return key, len(key) - n, nil
 }
 
-// keep maintains the table's present rows.
+// keep updates the stored rows of the table.
 func (s *sink) keep(in *flow.Batch, row int, retract bool) error {
 	if s.rows == nil {
 		return nil
 	}
 	var key []byte
-	for _, c := range s.Window { // windows first, so that old ones lie together
+	for _, c := range s.Window { // windows first, so that old ones are adjacent
 		key = state.AppendKey(key, in.Column(c), row)
 	}
 	for _, c := range s.KeyCols {
@@ -191,7 +202,7 @@ func (s *sink) keep(in *flow.Batch, row int, retract bool) error {
 	return s.rows.Put(key, state.AppendRow(nil, pick(in, s.Keep), row))
 }
 
-// Advance forgets the rows of windows that are older than Retention.
+// Advance implements exec.Timed. It deletes the rows of windows that are older than Retention.
 func (s *sink) Advance(now flow.Time, _ exec.Emit) error {
 	if s.rows == nil || s.Retention == 0 || int64(now)-s.forgot < s.Retention/16 {
 		return nil
@@ -209,7 +220,8 @@ func (s *sink) Advance(now flow.Time, _ exec.Emit) error {
 	return nil
 }
 
-// partition is Kafka's default: murmur2 of the key. A record without a key stays in the partition of its task.
+// partition returns the partition by Kafka's default rule: murmur2 of the key. A record without a
+// key is written to the partition of its task.
 func (s *sink) partition(key []byte) int32 {
 	if s.Partitions <= 1 {
 		return 0
@@ -220,7 +232,7 @@ func (s *sink) partition(key []byte) int32 {
 	return PartitionOf(key, s.Partitions)
 }
 
-// PartitionOf is the partition of a key by Kafka's default rule.
+// PartitionOf returns the partition of a key by Kafka's default rule.
 func PartitionOf(key []byte, partitions int32) int32 {
 	if partitions <= 1 {
 		return 0
@@ -228,7 +240,7 @@ func PartitionOf(key []byte, partitions int32) int32 {
 	return int32(murmur2(key)&0x7fffffff) % partitions
 }
 
-// murmur2 is Austin Appleby's MurmurHash2 with the seed that Kafka's clients use to choose partitions.
+// murmur2 is Austin Appleby's MurmurHash2 with the seed by which Kafka's clients choose partitions.
 func murmur2(data []byte) uint32 {
 	const m, seed = 0x5bd1e995, 0x9747b28c
 	h := uint32(seed) ^ uint32(len(data))

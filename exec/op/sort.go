@@ -15,22 +15,25 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// SortKey is one item of ORDER BY. NULL comes last, first if Desc, as in PostgreSQL.
+// SortKey is one item of ORDER BY. NULL sorts last, or first with Desc, as in PostgreSQL.
 type SortKey struct {
 	Expr expr.Expr
 	Desc bool
 }
 
-// Sort orders all rows of a bounded input. Equal rows keep their order. With First only that many of the ordered rows are wanted, and no
-// more than about twice as many are held.
+// Sort sorts all rows of a bounded input. Equal rows keep their order. With First it emits only
+// that many rows and holds at most about twice as many.
 type Sort struct {
 	Input exec.Node
 	Keys  []SortKey
-	First int64 // 0: all
+	First int64 // 0: all rows
 }
 
+// Schema implements exec.Node.
 func (s *Sort) Schema() *flow.Schema { return s.Input.Schema() }
-func (s *Sort) Inputs() []exec.Node  { return []exec.Node{s.Input} }
+
+// Inputs implements exec.Node.
+func (s *Sort) Inputs() []exec.Node { return []exec.Node{s.Input} }
 
 // Rewire implements exec.Node.
 func (s *Sort) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -41,9 +44,11 @@ func (s *Sort) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	return out
 }
 
-// Under implements Sieve. With First the rows that are left out depend on the condition.
+// Under implements Sieve. With First a filter does not commute, because the first rows depend on
+// it.
 func (s *Sort) Under(p expr.Expr) ([]expr.Expr, bool) { return []expr.Expr{p}, s.First == 0 }
 
+// String implements exec.Node.
 func (s *Sort) String() string {
 	parts := make([]string, len(s.Keys))
 	for i, k := range s.Keys {
@@ -68,21 +73,21 @@ func (s *Sort) Open(ctx *exec.Context) (exec.Operator, error) {
 	return &sorter{sortBuffer: b}, nil
 }
 
-// sortBuffer holds rows with their keys, as bytes that compare like the items of ORDER BY.
+// sortBuffer holds rows with their keys: bytes that compare like the items of ORDER BY.
 type sortBuffer struct {
 	*Sort
 	env     udf.Env
 	account *flow.Account
 	runs    []sortRun
 	rows    int
-	bytes   int64 // of all runs, as charged
+	bytes   int64 // the memory of all runs, as charged to the account
 }
 
 // sortRun is a batch and the key of each of its rows.
 type sortRun struct {
 	*flow.Batch
 	keys []byte
-	ends []int // of each key
+	ends []int // the end of each key
 }
 
 func (r *sortRun) key(row int) []byte {
@@ -95,14 +100,14 @@ func (r *sortRun) key(row int) []byte {
 
 func (r *sortRun) size() int64 { return r.Batch.Size() + int64(cap(r.keys)) + 8*int64(cap(r.ends)) }
 
-// place is where a row is.
+// place is the position of a row in the buffer.
 type place struct{ run, row int32 }
 
 func (b *sortBuffer) compare(x, y place) int {
 	return bytes.Compare(b.runs[x.run].key(int(x.row)), b.runs[y.run].key(int(y.row)))
 }
 
-// columns evaluates the items.
+// columns evaluates the items of ORDER BY.
 func (b *sortBuffer) columns(in *flow.Batch) ([]arrow.Array, error) {
 	cols := make([]arrow.Array, len(b.Keys))
 	for i, k := range b.Keys {
@@ -130,7 +135,7 @@ func (b *sortBuffer) appendKey(key []byte, cols []arrow.Array, row int) []byte {
 	return key
 }
 
-// hold takes a run in.
+// hold adds a run.
 func (b *sortBuffer) hold(r sortRun) error {
 	b.runs = append(b.runs, r)
 	b.rows += r.Rows()
@@ -139,7 +144,7 @@ func (b *sortBuffer) hold(r sortRun) error {
 	return b.account.Err()
 }
 
-// order sorts all rows held. Equal ones keep their order.
+// order returns the positions of all rows in order. Equal rows keep their order.
 func (b *sortBuffer) order() []place {
 	all := make([]place, 0, b.rows)
 	for i, r := range b.runs {
@@ -151,7 +156,7 @@ func (b *sortBuffer) order() []place {
 	return all
 }
 
-// gather makes a batch of rows. The rows of each run are taken together, and then put in order.
+// gather makes a batch of rows. It takes the rows of each run together and then reorders them.
 func (b *sortBuffer) gather(rows []place) *flow.Batch {
 	index := make([]int32, len(rows))
 	for i := range index {
@@ -160,7 +165,7 @@ func (b *sortBuffer) gather(rows []place) *flow.Batch {
 	slices.SortStableFunc(index, func(x, y int32) int { return int(rows[x].run - rows[y].run) })
 	var parts []*flow.Batch
 	var taken []int32
-	at := make([]int32, len(rows)) // where each row is among the parts
+	at := make([]int32, len(rows)) // the position of each row among the parts
 	for i, x := range index {
 		at[x] = int32(i)
 		taken = append(taken, rows[x].row)
@@ -175,10 +180,11 @@ func (b *sortBuffer) gather(rows []place) *flow.Batch {
 // sorter holds all rows.
 type sorter struct {
 	sortBuffer
-	small     []*flow.Batch // that wait to be joined to one run
+	small     []*flow.Batch // small batches that will be joined to one run
 	smallRows int
 }
 
+// Process implements exec.Operator.
 func (s *sorter) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	if len(s.small) == 0 && in.Rows() >= pieceRows/2 {
 		return s.take(in)
@@ -220,7 +226,8 @@ func (s *sorter) take(in *flow.Batch) error {
 	return s.hold(run)
 }
 
-// Finish emits the rows in pieces, so that they are not all there twice.
+// Finish implements exec.Finisher. It emits the rows in batches, so that memory does not hold two
+// copies of all rows.
 func (s *sorter) Finish(emit exec.Emit) error {
 	if err := s.join(); err != nil {
 		return err

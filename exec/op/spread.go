@@ -13,10 +13,12 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// An ARRAY of numbers is as many features as its first row has elements; a row of another length has none of them. widths is the number
-// of features of each column, 0 for one that is no array.
+// An ARRAY of numbers is as many features as its first row has elements. In a row of another length
+// all of these features are missing. widths has the number of elements of each column, 0 for a
+// column that is not an array.
 
-// widthsOf learns the widths from the first rows that have a value; false while an array column has shown none.
+// widthsOf returns the widths from the first rows that have a value. It returns false while an
+// array column has no value.
 func widthsOf(cols []arrow.Array) (widths []int, known bool) {
 	widths, known = make([]int, len(cols)), true
 	for i, c := range cols {
@@ -36,7 +38,8 @@ func widthsOf(cols []arrow.Array) (widths []int, known bool) {
 	return widths, known
 }
 
-// widthsIn reads the widths off the inputs of a version: element k of feature f is the input "f[k]".
+// widthsIn returns the widths from the inputs of a version: element k of feature f is the input
+// "f[k]".
 func widthsIn(names []string, inputs []ml.Input) []int {
 	widths := make([]int, len(names))
 	at := 0
@@ -52,12 +55,13 @@ func widthsIn(names []string, inputs []ml.Input) []int {
 	return widths
 }
 
-// Spread lays out feature columns as a version reads them: array features as a column per element. names are the features'.
+// Spread returns feature columns in the layout of a version, with a column per element of an array
+// feature. names are the features' names.
 func Spread(cols []arrow.Array, names []string, b *ml.Bundle) []arrow.Array {
 	return spread(cols, widthsIn(names, b.Inputs))
 }
 
-// spread makes a DOUBLE column of each element of each array column.
+// spread returns a DOUBLE column for each element of each array column.
 func spread(cols []arrow.Array, widths []int) []arrow.Array {
 	var out []arrow.Array
 	for i, c := range cols {
@@ -97,7 +101,7 @@ func element(values *array.Float64, at []int32, v flow.Validity) arrow.Array {
 	return flow.Fixed(flow.Double, out, arrow.Float64Traits.CastToBytes, v)
 }
 
-// spreadItems gives each element of an array feature its own item.
+// spreadItems replaces each array feature's item by one item per element.
 func spreadItems(items []ml.Item, names []string, types []flow.Type, widths []int) ([]ml.Item, []string, []flow.Type) {
 	var outItems []ml.Item
 	var outNames []string

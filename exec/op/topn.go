@@ -8,22 +8,23 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// topN holds the first n rows of those that have come, and up to about as many more that may still be among them: when there are enough
-// of these, the buffer is cut to n. From then on a row that is not before the n-th is passed over at the price of a comparison. A row
-// equal to the n-th comes after it, because equal rows keep their order.
+// topN holds the first n of the rows so far, and up to about n more candidates. When there are
+// enough candidates, the buffer is cut to n rows. From then on a row that does not precede the n-th
+// costs one comparison. A row equal to the n-th follows it, because equal rows keep their order.
 type topN struct {
 	sortBuffer
-	last []byte // the key of the n-th row at the last cut; nil: there were fewer
-	kept int64  // bytes after the last cut
+	last []byte // the key of the n-th row at the last cut; nil: fewer rows were held
+	kept int64  // the memory after the last cut, in bytes
 	key  []byte
 }
 
-// cutRows and cutBytes are how much more than twice what is wanted the buffer may hold.
+// cutRows and cutBytes are the slack of the buffer beyond twice the first n rows.
 const (
 	cutRows  = 1024
 	cutBytes = 4 << 20
 )
 
+// Process implements exec.Operator.
 func (t *topN) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	before := t.account.Used()
 	cols, err := t.columns(in)
@@ -57,7 +58,7 @@ func (t *topN) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	return nil
 }
 
-// choose makes a run of the candidates among a batch's rows: of more than n of them the first n.
+// choose makes a run of the candidates in a batch. Of more than n candidates it keeps the first n.
 func (t *topN) choose(run sortRun, rows []int32, in *flow.Batch) sortRun {
 	if int64(len(rows)) <= t.First {
 		run.Batch = copied(in, rows)
@@ -80,7 +81,7 @@ func (t *topN) choose(run sortRun, rows []int32, in *flow.Batch) sortRun {
 	return out
 }
 
-// copied takes rows out of a batch that may be much larger, whose memory must not live on with them.
+// copied copies rows out of a batch, so that they do not retain the memory of a larger batch.
 func copied(in *flow.Batch, rows []int32) *flow.Batch {
 	if len(rows) == in.Rows() {
 		return in
@@ -88,7 +89,7 @@ func copied(in *flow.Batch, rows []int32) *flow.Batch {
 	return in.Take(rows)
 }
 
-// cut drops all rows but the first n, in one run and in order.
+// cut drops all rows after the first n and leaves those in one sorted run.
 func (t *topN) cut() error {
 	rows := t.order()
 	rows = rows[:min(int64(len(rows)), t.First)]
@@ -107,7 +108,7 @@ func (t *topN) cut() error {
 	return err
 }
 
-// Finish emits the first n rows.
+// Finish implements exec.Finisher. It emits the first n rows.
 func (t *topN) Finish(emit exec.Emit) error {
 	if t.rows == 0 {
 		return nil

@@ -16,37 +16,42 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// Train is an aggregate whose result is a model. ONCE learns from all rows when the bounded input has ended; EACH WINDOW from each
-// window's rows when it has closed; EACH EVENT row by row, predicting each row before it is learned. What it emits are versions, which
-// go to the model's topic in the worker's transaction.
+// Train is an aggregate whose result is a model. ONCE trains from all rows when the bounded input
+// has ended. EACH WINDOW trains from the rows of each window when it has closed. EACH EVENT trains
+// row by row and predicts each row before it learns it. The results are versions, which are written
+// to the model's topic in the worker's transaction.
 type Train struct {
 	Input    exec.Node
 	Model    string
 	Type     string
 	Options  ml.Options
-	Columns  []int       // the columns the model reads
-	Features []expr.Expr // over a batch of just those
+	Columns  []int       // the columns that the model reads
+	Features []expr.Expr // the feature expressions, over a batch of Columns
 	Names    []string
 	Items    []ml.Item
-	Target   int // column, -1: none
-	Weight   int // DOUBLE column, -1: all rows weigh 1
+	Target   int // the target's column, -1: none
+	Weight   int // the weight's DOUBLE column, -1: all rows weigh 1
 
 	TargetColumn ml.Input
 	Mode         ml.Modes
-	Warm         bool    // ONCE begins from the serving version's weights, as RETRAIN does
-	Window       *Window // of EACH WINDOW
+	Warm         bool    // ONCE starts from the serving version's weights, for RETRAIN
+	Window       *Window // the window of EACH WINDOW
 	Decay        float64
-	PublishRows  int64 // of EACH EVENT: a version every so many rows ..
-	PublishEvery int64 // .. or ms of stream time; 0: not
+	PublishRows  int64 // EACH EVENT publishes a version every so many rows, 0: not
+	PublishEvery int64 // or every so many ms of stream time, 0: not
 	Evaluate     bool
-	// EvaluateWindow rows, or fading by EvaluateFading, instead of cumulative.
+	// EvaluateWindow is the number of rows of a sliding evaluation, EvaluateFading the factor of a
+	// fading one. If both are 0, the evaluation is cumulative.
 	EvaluateWindow int
 	EvaluateFading float64
 	Statement      string
 }
 
+// Schema implements exec.Node.
 func (t *Train) Schema() *flow.Schema { return t.Input.Schema() }
-func (t *Train) Inputs() []exec.Node  { return []exec.Node{t.Input} }
+
+// Inputs implements exec.Node.
+func (t *Train) Inputs() []exec.Node { return []exec.Node{t.Input} }
 
 // Rewire implements exec.Node.
 func (t *Train) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -60,15 +65,17 @@ func (t *Train) Rewire(in []exec.Node, move exec.Move) exec.Node {
 // Keeps implements Stateful.
 func (t *Train) Keeps() bool { return true }
 
+// String implements exec.Node.
 func (t *Train) String() string {
-	mode := map[ml.Modes]string{ml.Once: "once", ml.Window: "each window", ml.Warm: "each window, warm start", ml.Event: "each event"}[t.Mode]
+	mode := map[ml.Modes]string{ml.Once: "once", ml.Window: "each window", ml.Warm: "each window, warm start",
+		ml.Event: "each event"}[t.Mode]
 	return fmt.Sprintf("Train %s type=%s %s features=(%s)", t.Model, t.Type, mode, strings.Join(t.Names, ", "))
 }
 
 // Open implements exec.Node.
 func (t *Train) Open(ctx *exec.Context) (exec.Operator, error) {
 	if ctx.Models == nil {
-		return nil, errors.New("there are no models here")
+		return nil, errors.New("models cannot be trained here")
 	}
 	typ, err := ml.Lookup(t.Type)
 	if err != nil {
@@ -85,7 +92,7 @@ func (t *Train) Open(ctx *exec.Context) (exec.Operator, error) {
 	return &trainWindow{trainer: tr, rows: ctx.Keyspace("rows"), oldest: unknown}, nil
 }
 
-// trainer is what the three ways of training share.
+// trainer is the common part of the three ways of training.
 type trainer struct {
 	*Train
 	ctx  *exec.Context
@@ -93,32 +100,34 @@ type trainer struct {
 	read *flow.Schema
 	buf  ml.Buffers
 
-	widths []int       // elements of each feature that is an array, 0 for the others
-	items  []ml.Item   // as given, array features spread
-	names  []string    // of what the preparation reads
-	reads  []flow.Type // their types
+	widths []int       // the number of elements of each array feature, 0 for others
+	items  []ml.Item   // the items of TRANSFORM, with array features spread
+	names  []string    // the names of the preparation's inputs
+	reads  []flow.Type // the types of the preparation's inputs
 }
 
-// shape lays out the features once the widths of arrays are known.
+// shape lays out the features when the widths of arrays are known.
 func (t *trainer) shape(widths []int) {
 	t.widths = widths
 	t.items, t.names, t.reads = spreadItems(t.Items, t.Names, t.types()[:len(t.Features)], widths)
 }
 
-// part is rows to learn from: features, then the target and the weight if there are any.
+// part is a set of rows to learn from: the features, then the target and the weight if there are
+// any.
 type part struct {
 	cols []arrow.Array
 	rows int
-	from int64 // event time of the first and last row, ms
+	from int64 // event time of the first and the last row, ms
 	to   int64
 }
 
-// part takes the columns of training out of a batch. A retraction cannot be learned.
+// part returns the training columns of a batch. A retraction is an error.
 func (t *trainer) part(in *flow.Batch) (part, error) {
 	if in.Ops != nil {
 		for i := range in.Rows() {
 			if in.Op(i).Gone() && t.Options.Text("on_retract") != "ignore" {
-				return part{}, fmt.Errorf("model %s: a row was taken back, which %s cannot unlearn", t.Model, t.Type)
+				return part{}, fmt.Errorf("model %s: a row was retracted, and model type %s cannot unlearn rows",
+					t.Model, t.Type)
 			}
 		}
 		var keep []int32
@@ -172,7 +181,8 @@ func (t *trainer) inputs() []ml.Input {
 	return in
 }
 
-// target reads the target: class numbers for classifiers, values for regressors, 0 or 1 for what evaluates anomalies; NaN is none.
+// target returns the target: class numbers for classifiers, values for regressors, 0 or 1 for the
+// evaluation of anomaly models. NaN is a missing target.
 func (t *trainer) target(p part, levels *ml.Levels) ([]float64, error) {
 	if t.Target < 0 {
 		return nil, nil
@@ -194,7 +204,8 @@ func (t *trainer) target(p part, levels *ml.Levels) ([]float64, error) {
 			if c != -1 {
 				continue
 			}
-			if name := ml.Level(col, i); utf8.ValidString(name) { // it must fit a version's head
+			// A class name is stored in the JSON head of a version, so it must be valid UTF-8.
+			if name := ml.Level(col, i); utf8.ValidString(name) {
 				codes[i] = levels.Add(strings.Clone(name))
 			}
 		}
@@ -207,7 +218,7 @@ func (t *trainer) target(p part, levels *ml.Levels) ([]float64, error) {
 	return y, nil
 }
 
-// weights reads the weights; a row whose weight is no number >= 0 is not used.
+// weights returns the weights. A row whose weight is not a finite number >= 0 is not used.
 func (t *trainer) weights(p part, use []bool) []float64 {
 	if t.Weight < 0 {
 		return nil
@@ -235,22 +246,23 @@ func (t *trainer) evaluator() *ml.Evaluator {
 	return ml.NewEvaluator(t.typ.Task, t.EvaluateWindow, t.EvaluateFading)
 }
 
-// manifest is what is known of a version apart from its bytes; the registry of models adds id, clock and checksums.
+// manifest returns a version's metadata. The model registry adds id, clock and checksums.
 func (t *trainer) manifest(from, to int64, rows map[string]int64) ml.Manifest {
-	m := ml.Manifest{Model: t.Model, Statement: t.Statement, TrainedFrom: from, TrainedTo: to, KnownAt: to, Rows: rows, Metrics: map[string]float64{}}
+	m := ml.Manifest{Model: t.Model, Statement: t.Statement, TrainedFrom: from, TrainedTo: to, KnownAt: to, Rows: rows,
+		Metrics: map[string]float64{}}
 	for _, s := range t.ctx.Spans() {
 		m.Cut = append(m.Cut, ml.Cut{Topic: s.Topic, Partition: s.ID, From: int64(s.From), Until: int64(s.To)})
 	}
 	return m
 }
 
-// Version is a version on its way to its topic.
+// Version is a version that has not been written to its topic yet.
 type Version struct {
 	Bundle   *ml.Bundle
 	Manifest ml.Manifest
 }
 
-// publish gives a version to the registry of models and notes its metrics.
+// publish hands a version to the model registry and writes its metrics.
 func (t *trainer) publish(v Version, event string, metrics []ml.Metric) error {
 	for _, m := range metrics {
 		if m.Value-m.Value == 0 {
@@ -261,7 +273,8 @@ func (t *trainer) publish(v Version, event string, metrics []ml.Metric) error {
 	if err != nil {
 		return err
 	}
-	note := exec.TrainingEvent{Model: t.Model, Job: t.ctx.Job, ID: id, Rows: v.Manifest.Rows["used"], Time: v.Manifest.TrainedTo}
+	note := exec.TrainingEvent{Model: t.Model, Job: t.ctx.Job, ID: id, Rows: v.Manifest.Rows["used"],
+		Time: v.Manifest.TrainedTo}
 	for i, loss := range v.Manifest.Losses {
 		note.Event, note.Pass, note.Metric, note.Value = "pass", i+1, "loss", loss
 		if err := t.ctx.Models.Note(t.ctx.Out, note); err != nil {
@@ -280,7 +293,8 @@ func (t *trainer) note(event, id string, rows, time int64, metrics []ml.Metric) 
 		if m.Value-m.Value != 0 {
 			continue
 		}
-		e := exec.TrainingEvent{Model: t.Model, Event: event, Metric: m.Name, Value: m.Value, ID: id, Rows: rows, Time: time, Job: t.ctx.Job}
+		e := exec.TrainingEvent{Model: t.Model, Event: event, Metric: m.Name, Value: m.Value, ID: id, Rows: rows,
+			Time: time, Job: t.ctx.Job}
 		if err := t.ctx.Models.Note(t.ctx.Out, e); err != nil {
 			return err
 		}

@@ -11,8 +11,9 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// trainEvent predicts each row, then learns it, and publishes a version every so many rows or so much stream time. Batches are cut
-// where a version or a line of the log is due, so that neither depends on how the rows came.
+// trainEvent predicts each row, then learns it, and publishes a version every so many rows or so
+// much stream time. Batches are cut where a version or an entry of the training log is due, so that
+// neither depends on how the input was cut.
 type trainEvent struct {
 	*trainer
 	keep    state.Keyspace
@@ -23,15 +24,15 @@ type trainEvent struct {
 	at      eventState
 }
 
-// eventState is the counters beside learner, preparation and evaluator.
+// eventState has the counters that are stored alongside learner, preparation and evaluator.
 type eventState struct {
 	Read, Used, Skipped int64
-	First, Last         int64 // event time of the rows used, ms
+	First, Last         int64 // event time of the first and the last used row, ms
 	Due                 int64 // stream time of the next version; 0: not known yet
-	Published           int64 // rows used when the last version was published
+	Published           int64 // the number of used rows when the last version was published
 }
 
-// logEvery is the number of rows between two lines of the training log.
+// logEvery is the number of rows between two entries of the training log.
 const logEvery = 10_000
 
 func newTrainEvent(t *trainer) (exec.Operator, error) {
@@ -59,7 +60,8 @@ func newTrainEvent(t *trainer) (exec.Operator, error) {
 }
 
 func (e *trainEvent) spec() ml.Spec {
-	return ml.Spec{Type: e.Type, Features: e.prep.Features(), Classes: len(e.Options.List("classes")), Options: e.Options, Mode: ml.Event}
+	return ml.Spec{Type: e.Type, Features: e.prep.Features(), Classes: len(e.Options.List("classes")),
+		Options: e.Options, Mode: ml.Event}
 }
 
 func (e *trainEvent) restore() error {
@@ -87,7 +89,7 @@ func (e *trainEvent) restoreLevels(b []byte) error {
 	for len(b) > 0 {
 		n, k := binary.Uvarint(b)
 		if k <= 0 || uint64(len(b)-k) < n {
-			return fmt.Errorf("a class name is cut off")
+			return fmt.Errorf("the list of class names is truncated")
 		}
 		e.levels.Add(string(b[k : k+int(n)]))
 		b = b[k+int(n):]
@@ -95,7 +97,7 @@ func (e *trainEvent) restoreLevels(b []byte) error {
 	return nil
 }
 
-// Seal implements exec.Sealer: the learner goes into the keyspace once per commit.
+// Seal implements exec.Sealer. It writes the learner to the keyspace once per commit.
 func (e *trainEvent) Seal() error {
 	put := func(name string, v []byte, err error) error {
 		if err != nil {
@@ -126,6 +128,7 @@ func (e *trainEvent) Seal() error {
 	return put("counters", counters, err)
 }
 
+// Process implements exec.Operator.
 func (e *trainEvent) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	for from := 0; from < in.Rows(); {
 		to := e.next(in, from)
@@ -142,7 +145,8 @@ func (e *trainEvent) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	return nil
 }
 
-// next is where the batch is cut: before the row that makes a version due, after the row that makes a log line due.
+// next returns the end of the next slice of a batch: before the row that makes a version due, or
+// after the row that makes a log entry due.
 func (e *trainEvent) next(in *flow.Batch, from int) int {
 	to := in.Rows()
 	to = min(to, from+int(logEvery-e.at.Read%logEvery))
@@ -163,7 +167,7 @@ func (e *trainEvent) next(in *flow.Batch, from int) int {
 	return to
 }
 
-// due publishes and logs what the rows up to here have made due; next is the row after them.
+// due publishes and logs what the rows before next have made due.
 func (e *trainEvent) due(in *flow.Batch, next int) error {
 	if e.at.Read%logEvery == 0 && e.at.Read > 0 && e.Evaluate {
 		if err := e.note("prequential", "", e.at.Read, e.at.Last, e.eval.Metrics()); err != nil {
@@ -211,7 +215,8 @@ func (e *trainEvent) learnRows(in *flow.Batch) error {
 			return fmt.Errorf("model %s: %d rows have a missing feature or target, and on_null is 'error'", e.Model, n)
 		}
 		e.at.Skipped += int64(n)
-		e.ctx.Fail(exec.Failure{Code: "SQ6101", Err: fmt.Errorf("rows with a missing feature or target are not learned"), Source: e.Model, Side: "row"})
+		e.ctx.Fail(exec.Failure{Code: "SQ6101",
+			Err: fmt.Errorf("rows with a missing feature or target are not learned"), Source: e.Model, Side: "row"})
 	}
 	if u.now.Rows == 0 {
 		return nil
@@ -224,7 +229,7 @@ func (e *trainEvent) learnRows(in *flow.Batch) error {
 	return e.test(u)
 }
 
-// test predicts, evaluates and learns.
+// test predicts, evaluates and learns rows.
 func (e *trainEvent) test(u rolled) error {
 	out := make([]float64, u.now.Rows)
 	var proba ml.Matrix
@@ -247,13 +252,13 @@ func (e *trainEvent) test(u rolled) error {
 	return nil
 }
 
-// rolled is rows prepared before and after they were learned by the preparation.
+// rolled is a set of rows as prepared before and after the preparation learned them.
 type rolled struct {
 	old, now ml.Matrix
 	y, w     []float64
 }
 
-// compress leaves out the rows that are not ok.
+// compress drops the rows that are not ok.
 func compress(old, now ml.Matrix, y, w []float64, ok []bool) rolled {
 	if !slices.Contains(ok, false) {
 		return rolled{old, now, y, w}
@@ -262,7 +267,8 @@ func compress(old, now ml.Matrix, y, w []float64, ok []bool) rolled {
 	return rolled{before.x, after.x, after.y, after.w}
 }
 
-// Finish publishes what the rows since the last version have taught: a bounded input ends with a version.
+// Finish implements exec.Finisher. It publishes a version if rows were learned since the last one,
+// because a bounded input ends with a version.
 func (e *trainEvent) Finish(exec.Emit) error {
 	if e.at.Used == 0 {
 		return fmt.Errorf("model %s: %w", e.Model, ml.ErrNoRows)
@@ -273,13 +279,14 @@ func (e *trainEvent) Finish(exec.Emit) error {
 	return e.version()
 }
 
-// version publishes the learner as it is. Without a row learned there is nothing to publish.
+// version publishes the learner in its present condition. It does nothing if no row has been
+// learned.
 func (e *trainEvent) version() error {
 	if e.at.Used == 0 || e.at.Used == e.at.Published {
 		return nil
 	}
 	e.at.Published = e.at.Used
-	// The version owns its preparation: the rows to come must not change it.
+	// The version owns its preparation: later rows must not change it.
 	bytes, err := e.prep.MarshalBinary()
 	if err != nil {
 		return err
@@ -293,7 +300,8 @@ func (e *trainEvent) version() error {
 	if e.typ.Task == ml.Classify {
 		b.Classes = slices.Clone(e.levels.Names)
 	}
-	m := e.manifest(e.at.First, e.at.Last, map[string]int64{"read": e.at.Read, "used": e.at.Used, "seen": e.at.Used, "skipped": e.at.Skipped})
+	m := e.manifest(e.at.First, e.at.Last, map[string]int64{"read": e.at.Read, "used": e.at.Used, "seen": e.at.Used,
+		"skipped": e.at.Skipped})
 	var metrics []ml.Metric
 	if e.Evaluate {
 		metrics = e.eval.Metrics()

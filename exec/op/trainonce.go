@@ -20,8 +20,9 @@ func numberAt(col arrow.Array, i int) float64 {
 	return expr.Float64(flow.Value(col, i), col.DataType())
 }
 
-// sample holds rows to learn from, at most max of them. Of more it keeps those with the smallest hash of (seed, row number): a uniform
-// sample that does not depend on how the rows were cut into batches.
+// sample holds at most max rows to learn from. Of more rows it keeps those with the smallest hash
+// of (seed, row number): a uniform sample that does not depend on how the input was cut into
+// batches.
 type sample struct {
 	parts []part
 	rank  [][]uint64
@@ -64,7 +65,7 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// cut drops all rows but the max of smallest rank.
+// cut drops all rows but the max rows of smallest rank.
 func (s *sample) cut() {
 	if s.held <= s.max {
 		return
@@ -88,8 +89,8 @@ func (s *sample) cut() {
 	}
 }
 
-// trainOnce gathers the rows of a bounded input and learns at its end. Until then it holds rows that are in no state, so nothing is
-// committed: a crash begins again.
+// trainOnce collects the rows of a bounded input and learns them at its end. Until then the rows
+// are in memory only, so the task does not commit, and starts again after a crash.
 type trainOnce struct {
 	*trainer
 	rows    *sample
@@ -97,6 +98,7 @@ type trainOnce struct {
 	charged int64
 }
 
+// Process implements exec.Operator.
 func (t *trainOnce) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	before := t.ctx.Account.Used()
 	p, err := t.part(in)
@@ -113,7 +115,7 @@ func (t *trainOnce) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 // Holds implements exec.Holder.
 func (t *trainOnce) Holds() bool { return t.rows.seen > 0 && !t.done }
 
-// Finish learns.
+// Finish implements exec.Finisher. It trains and publishes the version.
 func (t *trainOnce) Finish(exec.Emit) error {
 	t.done = true
 	v, err := t.learn(t.rows, t.Warm)
@@ -123,7 +125,8 @@ func (t *trainOnce) Finish(exec.Emit) error {
 	return t.publish(v, "training", nil)
 }
 
-// learn fits the preparation, trains a learner over the sample, pass by pass, and sets the threshold.
+// learn fits the preparation, trains a learner over the sample in one or more passes, and sets the
+// threshold.
 func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 	s.cut()
 	for _, p := range s.parts {
@@ -180,7 +183,8 @@ func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 	if err := t.threshold(b, used); err != nil {
 		return Version{}, err
 	}
-	m := t.manifest(s.from, s.to, map[string]int64{"read": s.seen, "seen": int64(s.held), "used": rows, "skipped": int64(s.held) - rows})
+	m := t.manifest(s.from, s.to, map[string]int64{"read": s.seen, "seen": int64(s.held), "used": rows,
+		"skipped": int64(s.held) - rows})
 	m.Losses = losses
 	if len(losses) > 0 {
 		m.Metrics["training.loss"] = losses[len(losses)-1]
@@ -188,7 +192,7 @@ func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 	return Version{b, m}, nil
 }
 
-// complete refuses rows that cannot be learned, if the model says on_null='error'.
+// complete returns an error if rows cannot be learned and the model has on_null='error'.
 func (t *trainer) complete(used []rowsOf, held int64) error {
 	if t.Options.Text("on_null") != "error" {
 		return nil
@@ -202,13 +206,14 @@ func (t *trainer) complete(used []rowsOf, held int64) error {
 	return nil
 }
 
-// rowsOf is prepared rows, only the usable ones.
+// rowsOf is a set of prepared rows, all of them usable.
 type rowsOf struct {
 	x    ml.Matrix
 	y, w []float64
 }
 
-// tidy prepares the sample and leaves out the rows that cannot be learned: a missing feature, no target, a bad weight.
+// tidy prepares the sample and drops the rows that cannot be learned, because of a missing feature,
+// a missing target or a bad weight.
 func (t *trainer) tidy(s *sample, prep *ml.Preparation, levels *ml.Levels) ([]rowsOf, error) {
 	var out []rowsOf
 	for k, p := range s.parts {
@@ -233,12 +238,12 @@ func (t *trainer) tidy(s *sample, prep *ml.Preparation, levels *ml.Levels) ([]ro
 		if u := usable(x, y, w, use); u.x.Rows > 0 {
 			out = append(out, u)
 		}
-		s.parts[k] = part{} // each row is held once, prepared or not
+		s.parts[k] = part{} // frees the unprepared rows
 	}
 	return out, nil
 }
 
-// usable copies the rows that may be learned from.
+// usable copies the rows that can be learned.
 func usable(x ml.Matrix, y, w []float64, use []bool) rowsOf {
 	var rows []int
 	for i, good := range use {
@@ -273,11 +278,13 @@ func (t *trainer) warm(l ml.Learner) {
 		return
 	}
 	if err := w.Warm(last.(*ml.Bundle).Model); err != nil {
-		t.ctx.Fail(exec.Failure{Code: "SQ6303", Err: fmt.Errorf("no warm start: %w", err), Source: t.Model, Side: "row"})
+		t.ctx.Fail(exec.Failure{Code: "SQ6303", Err: fmt.Errorf("no warm start: %w", err), Source: t.Model,
+			Side: "row"})
 	}
 }
 
-// passes runs a learner over its rows again as often as it asks, or until the user wants no more.
+// passes repeats a learner's pass over its rows until the learner has finished or the job is
+// interrupted.
 func (t *trainer) passes(l ml.Learner, rows int64) ([]float64, error) {
 	p, ok := l.(ml.Passer)
 	if !ok {
@@ -327,7 +334,7 @@ func (t *trainer) threshold(b *ml.Bundle, used []rowsOf) error {
 	return nil
 }
 
-// Evaluate scores a version over rows with a target and adds them to an evaluator.
+// Evaluate scores a version over rows with a target and adds the scores to an evaluator.
 func Evaluate(b *ml.Bundle, features []arrow.Array, target arrow.Array, ev *ml.Evaluator) error {
 	rows := target.Len()
 	s := b.NewScoring()
@@ -371,7 +378,7 @@ func Evaluate(b *ml.Bundle, features []arrow.Array, target arrow.Array, ev *ml.E
 	return nil
 }
 
-// anomalous reads a text target of an anomaly model: 'true' and 'yes' are anomalies.
+// anomalous returns 1 for the text target of an anomaly, 'true' or 'yes', else 0.
 func anomalous(v any) float64 {
 	switch v {
 	case "true", "TRUE", "yes", "1":

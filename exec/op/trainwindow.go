@@ -12,7 +12,8 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// trainWindow trains a version from each closed window. The rows of open windows are in the keyspace, by window and arrival.
+// trainWindow trains a version from each closed window. The keyspace stores the rows of open
+// windows, by window and arrival.
 type trainWindow struct {
 	*trainer
 	rows   state.Keyspace
@@ -37,6 +38,7 @@ func (t *trainWindow) load() error {
 	return err
 }
 
+// Process implements exec.Operator.
 func (t *trainWindow) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	if err := t.load(); err != nil {
 		return err
@@ -57,7 +59,8 @@ func (t *trainWindow) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 			t.oldest = min(t.oldest, start)
 		}
 		t.seq++
-		t.key = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(append(t.key[:0], 0), uint64(start)^1<<63), t.seq)
+		t.key = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(append(t.key[:0], 0), uint64(start)^1<<63),
+			t.seq)
 		t.value = state.AppendRow(t.value[:0], p.cols, i)
 		if err := t.rows.Put(t.key, t.value); err != nil {
 			return err
@@ -69,7 +72,7 @@ func (t *trainWindow) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 	return t.rows.Put(seqKey, binary.BigEndian.AppendUint64(nil, t.seq))
 }
 
-// Advance trains from the windows that have closed, the oldest first.
+// Advance implements exec.Timed. It trains from the windows that have closed, the oldest first.
 func (t *trainWindow) Advance(now flow.Time, _ exec.Emit) error {
 	if t.oldest != unknown && t.oldest+t.Window.Size+t.Window.Grace > int64(now) {
 		return nil
@@ -77,7 +80,8 @@ func (t *trainWindow) Advance(now flow.Time, _ exec.Emit) error {
 	return t.close(int64(now))
 }
 
-// Finish trains from the windows that are still open: a bounded input closes them.
+// Finish implements exec.Finisher. It trains from the windows that are still open, because the end
+// of the input closes them.
 func (t *trainWindow) Finish(exec.Emit) error { return t.close(1<<62 - 1) }
 
 func (t *trainWindow) close(now int64) error {
@@ -104,7 +108,7 @@ func (t *trainWindow) close(now int64) error {
 	}
 }
 
-// window trains from the rows of one window and removes them.
+// window trains from the rows of one window and deletes them.
 func (t *trainWindow) window(start int64) error {
 	from := binary.BigEndian.AppendUint64([]byte{0}, uint64(start)^1<<63)
 	to := binary.BigEndian.AppendUint64([]byte{0}, uint64(start+1)^1<<63)
@@ -148,7 +152,7 @@ func (t *trainWindow) window(start int64) error {
 	return t.publish(v, "prequential", metrics)
 }
 
-// before evaluates the newest version on a window it has not seen.
+// before evaluates the newest version on a window that it was not trained from.
 func (t *trainWindow) before(p part) ([]ml.Metric, error) {
 	if !t.Evaluate || t.Target < 0 {
 		return nil, nil

@@ -10,16 +10,22 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Union passes on the rows of all its inputs, in the order in which they come: by event time where the inputs are merged by it.
+// Union passes the rows of all its inputs in the order of their arrival. That is event time if the
+// task merges its inputs by it.
 type Union struct {
 	Branches []exec.Node
-	Columns  [][]int // by branch: its column for each one of Out
+	Columns  [][]int // by branch: its column for each column of Out
 	Out      *flow.Schema
 }
 
+// Schema implements exec.Node.
 func (u *Union) Schema() *flow.Schema { return u.Out }
-func (u *Union) Inputs() []exec.Node  { return u.Branches }
-func (u *Union) String() string       { return fmt.Sprintf("Union of %d", len(u.Branches)) }
+
+// Inputs implements exec.Node.
+func (u *Union) Inputs() []exec.Node { return u.Branches }
+
+// String implements exec.Node.
+func (u *Union) String() string { return fmt.Sprintf("Union of %d", len(u.Branches)) }
 
 // Rewire implements exec.Node.
 func (u *Union) Rewire(in []exec.Node, move exec.Move) exec.Node {
@@ -46,7 +52,7 @@ func (u *Union) Narrow(want func(column int) bool) exec.Node {
 	return out
 }
 
-// Under implements Sieve: each branch is filtered by its own columns.
+// Under implements Sieve. Each branch is filtered by its own columns.
 func (u *Union) Under(p expr.Expr) ([]expr.Expr, bool) {
 	out := make([]expr.Expr, len(u.Branches))
 	for port := range out {

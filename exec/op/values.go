@@ -7,32 +7,39 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Values returns rows that no topic has: constants, or what the engine knows of itself when the query runs.
+// Values emits rows that are in no topic: constants, or data of the engine that is read when the
+// query runs.
 type Values struct {
 	Name  string
-	Batch *flow.Batch                 // nil: Make makes it
-	Make  func() (*flow.Batch, error) // called when the query runs, never while it is planned
+	Batch *flow.Batch                 // nil: Make returns the batch
+	Make  func() (*flow.Batch, error) // called when the query runs, never during planning
 	Out   *flow.Schema
 }
 
+// Schema implements exec.Node.
 func (v *Values) Schema() *flow.Schema { return v.Out }
-func (v *Values) Inputs() []exec.Node  { return nil }
+
+// Inputs implements exec.Node.
+func (v *Values) Inputs() []exec.Node { return nil }
 
 // Rewire implements exec.Node.
 func (v *Values) Rewire([]exec.Node, exec.Move) exec.Node { return v }
 
+// String implements exec.Node.
 func (v *Values) String() string {
 	if v.Batch == nil {
 		return "Values " + v.Name
 	}
 	return fmt.Sprintf("Values %s %d rows", v.Name, v.Batch.Rows())
 }
+
+// Open implements exec.Node.
 func (v *Values) Open(*exec.Context) (exec.Operator, error) { return v, nil }
 
-// Process implements exec.Operator; nothing comes in.
+// Process implements exec.Operator. There is no input.
 func (v *Values) Process(_ int, in *flow.Batch, emit exec.Emit) error { return emit(in) }
 
-// Finish emits the rows: the input, which there is none of, has ended.
+// Finish implements exec.Finisher. It emits the rows.
 func (v *Values) Finish(emit exec.Emit) error {
 	b := v.Batch
 	if b == nil {
