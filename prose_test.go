@@ -44,8 +44,6 @@ var notHeld = map[string]bool{
 	"lang":                  true,
 	"lang/codes":            true,
 	"planner":               true,
-	"server/http":           true,
-	"shell":                 true,
 }
 
 // A construction is a turn of phrase that STYLE.md replaces. Match finds it in the text of one

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// folder is a working directory with a streamql.toml, and a folder of the user's with a config.toml.
+// folder returns a working directory with a streamql.toml, and a user's configuration directory with a
+// config.toml.
 func folder(t *testing.T, project, user string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +32,7 @@ func folder(t *testing.T, project, user string) string {
 	return dir
 }
 
-// flags are the flags as a command line and the files give them.
+// flags returns the flags that a command line and the configuration files result in.
 func flags(args ...string) (*global, error) {
 	var c cli
 	parser, err := newParser(&c)
@@ -59,7 +60,8 @@ limit = 4
 brokers = "c:3"
 `, "limit = 1\nname = \"mine\"\nquiet = true\n[env.test]\nlimit = 9\n")
 	show := func(g *global) string {
-		return strings.TrimSpace(fmt.Sprintln(g.Limit, g.Output, g.Name, g.CommitInterval, g.Quiet, g.Brokers, int64(g.StateMemory), g.Define["n"], g.Define["m"]))
+		return strings.TrimSpace(fmt.Sprintln(g.Limit, g.Output, g.Name, g.CommitInterval, g.Quiet, g.Brokers,
+			int64(g.StateMemory), g.Define["n"], g.Define["m"]))
 	}
 	for _, c := range []struct {
 		args []string
@@ -68,7 +70,8 @@ brokers = "c:3"
 	}{
 		{nil, "", "3 csv mine 100ms true a:1,b:2 2097152 file 7"},
 		{[]string{"-e", "prod"}, "", "4 csv mine 100ms true c:3 2097152 file 7"},
-		{[]string{"-e", "test"}, "", "3 csv mine 100ms true a:1,b:2 2097152 file 7"}, // the project's file goes over the user's
+		// the project's file overrides the user's
+		{[]string{"-e", "test"}, "", "3 csv mine 100ms true a:1,b:2 2097152 file 7"},
 		{nil, "5", "5 csv mine 100ms true a:1,b:2 2097152 file 7"},
 		{[]string{"--limit", "6", "--name", "x", "-d", "n=flag"}, "5", "6 csv x 100ms true a:1,b:2 2097152 flag 7"},
 	} {
@@ -132,7 +135,7 @@ func TestConfigErrors(t *testing.T) {
 func TestKafkaConfig(t *testing.T) {
 	for _, c := range []struct {
 		name, brokers, text string
-		want                string // in the error; empty: it is good
+		want                string // in the error; empty: there is no error
 	}{
 		{"plain", "h1:9092, h2", "", ""},
 		{"an IPv6 address", "[::1]:9092", "", ""},
@@ -141,20 +144,28 @@ func TestKafkaConfig(t *testing.T) {
 		{"TLS", "h:1", "tls = true\nca_file = \"ca.pem\"\ncert_file = \"ca.pem\"\nkey_file = \"ca.key\"\nserver_name = \"k\"", ""},
 		{"insecure", "h:1", "tls = true\ninsecure = true", ""},
 		{"insecure without TLS", "h:1", "insecure = true", "kafka.insecure is for TLS, which is not on"},
-		{"no such authority", "h:1", "tls = true\nca_file = \"none.pem\"", "none.pem cannot be read: no such file or directory"},
+		{"no such authority", "h:1", "tls = true\nca_file = \"none.pem\"",
+			"none.pem cannot be read: no such file or directory"},
 		{"no certificate", "h:1", "tls = true\nca_file = \"ca.key\"", "has no PEM certificate"},
 		{"a key alone", "h:1", "tls = true\nkey_file = \"ca.key\"", "go together"},
 		{"SCRAM", "h:1", "sasl_mechanism = \"scram-sha-512\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
-		{"a password in a file", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:pw\"", ""},
-		{"a literal", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"" + canary + "\"", "a secret never stands in this file"},
+		{"a password in a file", "h:1",
+			"sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:pw\"", ""},
+		{"a literal", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"" + canary + "\"",
+			"a secret never stands in this file"},
 		{"a literal that is no text", "h:1", "sasl_password = 12345", "a secret never stands in this file"},
-		{"no such variable", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"env:NONE\"", "kafka.sasl_password is in the environment's NONE, which is not set"},
-		{"no such file", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:none\"", "none, which cannot be read"},
-		{"no password", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"", "PLAIN needs a sasl_user and a sasl_password"},
+		{"no such variable", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"env:NONE\"",
+			"kafka.sasl_password is in the environment's NONE, which is not set"},
+		{"no such file", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:none\"",
+			"none, which cannot be read"},
+		{"no password", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"",
+			"PLAIN needs a sasl_user and a sasl_password"},
 		{"no mechanism", "h:1", "sasl_user = \"u\"", "kafka.sasl_user needs a sasl_mechanism"},
 		{"no such mechanism", "h:1", "sasl_mechanism = \"SCRAM-SHA-255\"", "there is no such sasl_mechanism"},
-		{"PLAIN in the open", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", "would show the secret to everyone on the way to h"},
-		{"PLAIN on loopback", "localhost:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
+		{"PLAIN in the open", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"",
+			"would show the secret to everyone on the way to h"},
+		{"PLAIN on loopback", "localhost:1",
+			"sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
 		{"PLAIN over TLS", "h:1", "tls = true\nsasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
 		{"OAUTHBEARER", "h:1", "tls = true\nsasl_mechanism = \"OAUTHBEARER\"\noauth_token = \"file:pw\"", ""},
 		{"no token", "h:1", "sasl_mechanism = \"OAUTHBEARER\"", "OAUTHBEARER needs an oauth_token"},
@@ -235,7 +246,7 @@ func certificate(t *testing.T, dir string) {
 	}
 }
 
-// TestManualConfig reads the examples of configuration in the manual.
+// TestManualConfig reads the configuration examples of the manual.
 func TestManualConfig(t *testing.T) {
 	for _, page := range []string{"kafka", "http"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page+".md"))
@@ -248,7 +259,8 @@ func TestManualConfig(t *testing.T) {
 		}
 		for _, b := range blocks {
 			b, _, _ = strings.Cut(b, "```")
-			if _, err := parseConfig(page+".md", []byte(b), []string{"name", "dir", "brokers", "commit_interval", "http"}); err != nil {
+			if _, err := parseConfig(page+".md", []byte(b), []string{"name", "dir", "brokers", "commit_interval",
+				"http"}); err != nil {
 				t.Errorf("%v in\n%s", err, b)
 			}
 		}
