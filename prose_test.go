@@ -26,7 +26,6 @@ var notHeld = map[string]bool{
 	".":                     true,
 	"ARCHITECTURE.md":       true,
 	"README.md":             true,
-	"cmd/streamql":          true,
 	"conformance":           true,
 	"conformance/cases":     true,
 	"conformance/process":   true,

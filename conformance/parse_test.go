@@ -58,14 +58,16 @@ func TestParse(t *testing.T) {
 	if c.ID != "group/first " || c.Name != "first" || c.Line != 2 || c.Tolerance != 0.001 || c.Needs[0] != "file.csv" {
 		t.Errorf("got %+v", c)
 	}
-	if c.Properties[0] != (Property{"auto.offset.reset", "latest", 9}) || c.Topics[0].Partitions != 2 || string(c.Topics[0].ValueSchema) != `{"type":"int"}` {
+	if c.Properties[0] != (Property{"auto.offset.reset", "latest", 9}) || c.Topics[0].Partitions != 2 ||
+		string(c.Topics[0].ValueSchema) != `{"type":"int"}` {
 		t.Errorf("properties %v, topics %v", c.Properties, c.Topics)
 	}
 	if want := "-- a comment of SQL\nCREATE STREAM s;\n\n# not a comment here"; c.SQL.SQL != want || c.SQL.Line != 13 {
 		t.Errorf("SQL %q at %d", c.SQL.SQL, c.SQL.Line)
 	}
 	in := c.Input[0]
-	if string(in.Value) != `{"v":1.10}` || *in.Timestamp != 5 || *in.Window != (Window{"SESSION", 1, 2}) || string(in.Headers[0].Value) != "\x01\x02" {
+	if string(in.Value) != `{"v":1.10}` || *in.Timestamp != 5 || *in.Window != (Window{"SESSION", 1, 2}) ||
+		string(in.Headers[0].Value) != "\x01\x02" {
 		t.Errorf("input %+v", in)
 	}
 	if len(c.Input) != 2 || string(c.Input[1].KeyBytes) != "\x00" || c.Input[1].Line != 21 || len(c.After) != 1 {
@@ -75,20 +77,22 @@ func TestParse(t *testing.T) {
 		t.Errorf("output %+v", c.Outputs[0])
 	}
 	rows := c.Queries[0].Rows
-	if c.Queries[0].SQL != "SELECT 1;" || rows.Mode != Unordered || rows.Rows[0].Deleted || !rows.Rows[1].Deleted || string(rows.Rows[1].Columns) != `[2, "x"]` {
+	if c.Queries[0].SQL != "SELECT 1;" || rows.Mode != Unordered || rows.Rows[0].Deleted || !rows.Rows[1].Deleted ||
+		string(rows.Rows[1].Columns) != `[2, "x"]` {
 		t.Errorf("query %+v %+v", c.Queries[0], rows)
 	}
-	if d := cases[1]; d.ID != "file/second" || d.Error.Statement != 0 || d.Error.Stage != "plan" || d.Error.Mentions[0] != "a" {
+	if d := cases[1]; d.ID != "file/second" || d.Error.Statement != 0 || d.Error.Stage != "plan" ||
+		d.Error.Mentions[0] != "a" {
 		t.Errorf("got %+v %+v", d, d.Error)
 	}
 }
 
-// TestBadFiles: each is told with its line.
+// TestBadFiles checks that each error has its line.
 func TestBadFiles(t *testing.T) {
 	sql := "=== a\n--- sql\nSELECT 1;\n"
 	for text, want := range map[string]string{
 		"--- sql\n":                               "1: a section outside a case",
-		"hello\n":                                 `1: "hello" stands outside a section`,
+		"hello\n":                                 `1: "hello" is outside a section`,
 		"=== \n":                                  "1: a case needs a name",
 		"=== a\n--- input\n":                      `2: case "a" of line 1 has no section sql`,
 		"=== a\n--- sql\n\n":                      "3: the section sql of line 2 is empty",

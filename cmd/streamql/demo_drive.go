@@ -147,7 +147,7 @@ func (d *demo) version(ctx context.Context, n int) error {
 	return nil
 }
 
-// letters returns the number of records that the job of car_scores could not decode.
+// letters counts the dead letters of the job of car_scores.
 func (d *demo) letters(ctx context.Context) (int64, error) {
 	rows, err := d.values(ctx, "SELECT job FROM streamql.errors WHERE source = 'cars';")
 	n := int64(0)

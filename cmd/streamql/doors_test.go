@@ -52,11 +52,11 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	for config, want := range map[string]string{
-		"writer_token = \"file:a\"":                             "server.writer_token goes with server.token",
-		"reader_token = \"file:a\"":                             "server.reader_token goes with server.token",
+		"writer_token = \"file:a\"":                             "server.writer_token requires server.token",
+		"reader_token = \"file:a\"":                             "server.reader_token requires server.token",
 		"token = \"file:a\"\nreader_token = \"file:a\"":         "two roles of [server] have the same token",
 		"token = \"file:a\"\nwriter_token = \"file:a\"":         "two roles of [server] have the same token",
-		"token = \"file:a\"\nreader_token = \"" + canary + "\"": "does not say where the secret is",
+		"token = \"file:a\"\nreader_token = \"" + canary + "\"": "must refer to a secret",
 	} {
 		if err := os.WriteFile(projectFile, []byte("[server]\n"+config+"\n"), 0o600); err != nil {
 			t.Fatal(err)

@@ -61,7 +61,7 @@ type global struct {
 // check rejects values that no command accepts.
 func (g *global) check() error {
 	if g.Connect != "" {
-		return usage(fmt.Errorf("--connect comes with the command serve, which this build does not have yet"))
+		return usage(fmt.Errorf("--connect requires the command serve, which this build does not have yet"))
 	}
 	for _, f := range []struct {
 		name, value string

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-var answeredAt = regexp.MustCompile(`HTTP is answered at (https?://\S+)`)
+var answeredAt = regexp.MustCompile(`serving HTTP at (https?://\S+)`)
 
 // TestHTTP queries a process that runs a file: over loopback, then over TLS with a token from its
 // configuration.

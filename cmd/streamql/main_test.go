@@ -91,11 +91,11 @@ func TestUsage(t *testing.T) {
 		want  string // on stderr
 	}{
 		{"a bad flag", []string{"--bogus"}, "", 2, "unknown flag --bogus"},
-		{"a mistyped command", []string{"rnu", "x.sql"}, "", 2, `there is no command "rnu": did you mean run?`},
-		{"no such command", []string{"frobnicate"}, "", 2, `there is no command "frobnicate"`},
-		{"no such file", []string{"run", "/no/such.sql"}, "", 2, "/no/such.sql cannot be read: no such file"},
-		{"a directory without SQL", []string{"run", t.TempDir()}, "", 2, "has no .sql files"},
-		{"a bad output", []string{"-o", "xml", "version"}, "", 2, `--output is auto, table, jsonl, json, csv, not "xml"`},
+		{"a mistyped command", []string{"rnu", "x.sql"}, "", 2, `unknown command "rnu": did you mean run?`},
+		{"no such command", []string{"frobnicate"}, "", 2, `unknown command "frobnicate"`},
+		{"no such file", []string{"run", "/no/such.sql"}, "", 2, "cannot read /no/such.sql: no such file"},
+		{"a directory without SQL", []string{"run", t.TempDir()}, "", 2, "contains no .sql files"},
+		{"a bad output", []string{"-o", "xml", "version"}, "", 2, `--output must be auto, table, jsonl, json, csv, not "xml"`},
 		{"Kafka", []string{"--brokers", "127.0.0.1:1", "-c", "SELECT 1;"}, "", 3, "SQ7001"},
 		{"a server", []string{"--connect", "http://x", "run", bad}, "", 2, "--connect comes with the command serve"},
 		{"a text that cannot be read", []string{"run", bad}, "", 2,
@@ -118,12 +118,12 @@ func TestUsage(t *testing.T) {
 			INSERT INTO raw VALUES ('abc'); CREATE STREAM s (v INT) WITH (topic='s', format='json', on_error='fail'); CREATE STREAM t AS SELECT v FROM s;`)}, "", 1,
 			`job CSAS_t_0 has failed: `},
 		{"a directory that is none", []string{"--dir", bad, "-c", "SELECT 1;"}, "", 3,
-			"bad.sql cannot be used: not a directory"},
+			"bad.sql: not a directory"},
 		{"two sources of SQL", []string{"shell", "-c", "SELECT 1;", "-f", bad}, "", 2, "cannot be used together"},
 		{"an unknown kind", []string{"gen", "carz"}, "", 2, "did you mean cars?"},
 		{"a topic in memory", []string{"gen", "cars", "--to", "t", "--rows", "1"}, "", 2,
 			"--to TOPIC needs --dir or --brokers"},
-		{"too short a demonstration", []string{"demo", "--seconds", "2"}, "", 2, "--seconds is at least 5"},
+		{"too short a demonstration", []string{"demo", "--seconds", "2"}, "", 2, "--seconds must be at least 5"},
 		{"explain what", []string{"explain"}, "", 2, "explain requires either a file or -c SQL"},
 		{"time is up", []string{"--timeout", "200ms", "-c",
 			"CREATE STREAM c WITH (connector='generator', kind='cars', rate=1); SELECT * FROM c EMIT CHANGES;"}, "", 1,
@@ -291,7 +291,7 @@ func TestBadRecords(t *testing.T) {
 		CREATE STREAM s (v INT) WITH (topic='s', format='json'); CREATE STREAM t AS SELECT v FROM s;`)
 	got := invoke(t, "", "run", sql, "--timeout", "1s")
 	if n := strings.Count(got.err, "could not be decoded"); n != warningsShown ||
-		!strings.Contains(got.err, "warning: 5 rows have failed in all") {
+		!strings.Contains(got.err, "warning: 5 rows failed in total") {
 		t.Errorf("exit %d, %d warnings:\n%s", got.code, n, got.err)
 	}
 }
