@@ -97,7 +97,7 @@ func TestUsage(t *testing.T) {
 		{"a directory without SQL", []string{"run", t.TempDir()}, "", 2, "contains no .sql files"},
 		{"a bad output", []string{"-o", "xml", "version"}, "", 2, `--output must be auto, table, jsonl, json, csv, not "xml"`},
 		{"Kafka", []string{"--brokers", "127.0.0.1:1", "-c", "SELECT 1;"}, "", 3, "SQ7001"},
-		{"a server", []string{"--connect", "http://x", "run", bad}, "", 2, "--connect comes with the command serve"},
+		{"a server", []string{"--connect", "http://x", "run", bad}, "", 2, "--connect requires the command serve"},
 		{"a text that cannot be read", []string{"run", bad}, "", 2,
 			"bad.sql:2:1\n  2 | SELEC 2;\n    | ^^^^^ did you mean SELECT?"},
 		{"a plan that cannot be made", []string{"-c", "SELECT x FROM nowhere;"}, "", 2, "nowhere"},

@@ -77,7 +77,7 @@ func readRows(text string) ([][]any, error) {
 	return doc.Rows, err
 }
 
-// until waits until a query returns the wanted rows.
+// until waits until a query returns these rows.
 func (a *asked) until(sql, want string, limit time.Duration) time.Duration {
 	a.t.Helper()
 	began := time.Now()

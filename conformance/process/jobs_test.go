@@ -105,7 +105,7 @@ func (w *workload) judge() (in, out int) {
 	return in, out
 }
 
-// letters compares the dead letters with the records that cannot be decoded: one for each job and record.
+// letters checks the dead letters: one for each job and record that cannot be decoded.
 func (w *workload) letters(jobs int) {
 	t := w.s.t
 	t.Helper()
