@@ -43,7 +43,7 @@ func refused(t *testing.T, e *streamql.Engine, text, code string, words ...strin
 	}
 	for _, w := range words {
 		if !strings.Contains(got.Error()+got.Hint, w) {
-			t.Errorf("%s\ngave %q, which does not say %q", text, got, w)
+			t.Errorf("%s\nreturned %q, which does not contain %q", text, got, w)
 		}
 	}
 	return got
@@ -68,7 +68,7 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if got := result(t, e, `SELECT FROM_BYTES(value, 'utf8') AS v FROM streamql.errors WHERE "offset" = 2`); got != "not json\n" {
-		t.Errorf("the dead letter holds %q", got)
+		t.Errorf("the dead letter contains %q", got)
 	}
 }
 

@@ -119,7 +119,7 @@ func TestConfigErrors(t *testing.T) {
 	} {
 		folder(t, c.text, "")
 		var args []string
-		if strings.Contains(c.want, "[env.prod] in") {
+		if strings.Contains(c.want, "[env.prod] does") {
 			args = []string{"--env", "prod"}
 		}
 		_, err := flags(args...)

@@ -32,9 +32,9 @@ func TestDiff(t *testing.T) {
 		{"the same", out("a=1", "b=1", "a=2", "=x", "=y"), ""},
 		{"keys in another order", out("b=1", "=y", "a=1", "a=2", "=x"), ""},
 		{"a key's rows in another order", out("a=2", "b=1", "a=1", "=x", "=y"), "topic t, key 'a': record 1 of 2 is 'a': 2"},
-		{"a row twice", out("a=1", "b=1", "b=1", "a=2", "=x", "=y"), "topic t, key 'b': 2 records, not 1; 'b': 1 is additional"},
-		{"a row lost", out("a=1", "b=1", "a=2", "=x"), "topic t, key none: 1 records, not 2; none: y is missing"},
-		{"all lost", nil, "'a': 1 is missing"},
+		{"a row twice", out("a=1", "b=1", "b=1", "a=2", "=x", "=y"), "topic t, key 'b': 2 records, not 1; 'b': 1 at 0 in partition 0 is additional"},
+		{"a row lost", out("a=1", "b=1", "a=2", "=x"), "topic t, key none: 1 records, not 2; none: y at 0 in partition 0 is missing"},
+		{"all lost", nil, "'a': 1 at 0 in partition 0 is missing"},
 	} {
 		if d := reference.Diff(want, c.got); c.says == "" && d != "" || !strings.Contains(d, c.says) {
 			t.Errorf("%s: %q, not %q", c.name, d, c.says)

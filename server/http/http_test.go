@@ -294,7 +294,7 @@ func TestStreaming(t *testing.T) {
 		sql("SELECT id, SUM(v) AS total FROM s GROUP BY id EMIT CHANGES;"))
 	defer got.Body.Close()
 	if kind := got.Header.Get("Content-Type"); kind != "application/x-ndjson" {
-		t.Errorf("it comes as %s", kind)
+		t.Errorf("the response has type %s", kind)
 	}
 	lines := bufio.NewScanner(got.Body)
 	want := func(text string) {
@@ -304,7 +304,7 @@ func TestStreaming(t *testing.T) {
 				return
 			}
 		}
-		t.Fatalf("%s does not come: %v", text, lines.Err())
+		t.Fatalf("%s does not arrive: %v", text, lines.Err())
 	}
 	want(`{"_op":"upsert","id":"b","total":10}`)
 	if err := e.Exec(context.Background(), "INSERT INTO s VALUES ('b', 5, 0);"); err != nil {
