@@ -15,8 +15,9 @@ import (
 	"github.com/streamql/streamql"
 )
 
-// The input of one of two jobs is deleted: that job fails, in both processes, and the other goes on. It stays FAILED, also for a process that
-// starts and for one that runs no jobs, until it is resumed from the topics as they are now.
+// TestInputIsDeleted deletes the input of one of two jobs. That job fails in both processes, and the other
+// continues. It stays FAILED, also in a process that starts later and in one that runs no jobs, until RESUME
+// .. FROM OFFSETS reads the present topics.
 func TestInputIsDeleted(t *testing.T) {
 	brokers, name := kafkaAt(t), fmt.Sprintf("gone-%d", time.Now().UnixNano())
 	a, b := startProcess(t, brokers, name), startProcess(t, brokers, name)
@@ -44,12 +45,12 @@ func TestInputIsDeleted(t *testing.T) {
 		return err
 	})
 	idle.exec("INSERT INTO a VALUES (7); RESTART CSAS_oa_0;")
-	a.until("SQ5006") // it is another topic
+	a.until("SQ5006") // it is a different topic
 	idle.exec("RESUME CSAS_oa_0 FROM OFFSETS;")
 	a.eventually([]string{"1", "7"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
 	b.exec("INSERT INTO a VALUES (8);")
 	a.eventually([]string{"1", "7", "8"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
-	b.stop() // the tasks move, and do not jump again
+	b.stop() // the tasks move, and the epoch must not change again
 	a.exec("INSERT INTO a VALUES (9);")
 	a.eventually([]string{"1", "7", "8", "9"}, "SELECT v FROM oa SINCE EARLIEST UNTIL NOW;")
 }
@@ -102,7 +103,8 @@ func admin(t *testing.T, brokers []string, f func(context.Context, *kadm.Client)
 	}
 }
 
-// Processes that start together with one text define each thing once: numbers have no holes, and no topic is left over.
+// TestStartTogether starts processes at the same time with one text. Each relation is defined once: ids have
+// no gaps, and no topic is left over.
 func TestStartTogether(t *testing.T) {
 	brokers := kafkaAt(t)
 	text := func(name string) string {
@@ -152,7 +154,8 @@ func TestStartTogether(t *testing.T) {
 	for round := range 3 {
 		moreJobs, moreTopics := made(fmt.Sprintf("five-%d-%d", stamp, round), 5)
 		if !slices.Equal(jobs, moreJobs) || !slices.Equal(topics, moreTopics) {
-			t.Errorf("with five processes the jobs are %v and the topics %v, with one %v and %v", moreJobs, moreTopics, jobs, topics)
+			t.Errorf("with five processes the jobs are %v and the topics %v, with one %v and %v", moreJobs, moreTopics, jobs,
+				topics)
 		}
 	}
 }

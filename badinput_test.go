@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// write puts records as they are into partition 0 of a topic.
+// write writes records without encoding them, to partition 0 of a topic.
 func write(t *testing.T, e *streamql.Engine, name string, values ...string) {
 	t.Helper()
 	ctx := context.Background()
@@ -30,7 +30,7 @@ func write(t *testing.T, e *streamql.Engine, name string, values ...string) {
 	}
 }
 
-// refused runs a statement that must fail with a code, at a place, saying some words.
+// refused runs a statement that must fail with a code and a position, and whose message contains some words.
 func refused(t *testing.T, e *streamql.Engine, text, code string, words ...string) *streamql.Error {
 	t.Helper()
 	err := e.Exec(context.Background(), text)
@@ -43,18 +43,20 @@ func refused(t *testing.T, e *streamql.Engine, text, code string, words ...strin
 	}
 	for _, w := range words {
 		if !strings.Contains(got.Error()+got.Hint, w) {
-			t.Errorf("%s\ngave %q, which does not say %q", text, got, w)
+			t.Errorf("%s\nreturned %q, which does not contain %q", text, got, w)
 		}
 	}
 	return got
 }
 
-// TestDeadLetters sends records that do not decode through a job: they are counted, kept with their place, and nothing else is lost.
+// TestDeadLetters sends records that cannot be decoded through a job. They are counted and stored with their
+// offsets, and nothing else is lost.
 func TestDeadLetters(t *testing.T) {
 	e := open(t)
 	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (k STRING KEY, a INT, b DOUBLE) WITH (topic='s', value_format='json');
 		CREATE STREAM good AS SELECT k, a, b FROM s;`)
-	write(t, e, "s", `{"a":1,"b":1.5}`, `{"a":1,`, `not json`, `{"a":"text","b":1}`, `{"a":99999999999,"b":1}`, `{"a":2,"b":[1]}`, `[]`, `{"a":2,"b":2.5}`)
+	write(t, e, "s", `{"a":1,"b":1.5}`, `{"a":1,`, `not json`, `{"a":"text","b":1}`, `{"a":99999999999,"b":1}`,
+		`{"a":2,"b":[1]}`, `[]`, `{"a":2,"b":2.5}`)
 	wait(t, e, `SELECT a, b FROM good`, "1 1.5\n2 2.5\n")
 	wait(t, e, `SELECT COUNT(*) AS n FROM streamql.errors`, "6\n")
 	got := result(t, e, `SELECT code, source, side, topic, "partition", "offset" FROM streamql.errors ORDER BY "offset"`)
@@ -66,11 +68,11 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	if got := result(t, e, `SELECT FROM_BYTES(value, 'utf8') AS v FROM streamql.errors WHERE "offset" = 2`); got != "not json\n" {
-		t.Errorf("the dead letter holds %q", got)
+		t.Errorf("the dead letter contains %q", got)
 	}
 }
 
-// TestOnError chooses what happens to a bad record.
+// TestOnError tests the options for bad records.
 func TestOnError(t *testing.T) {
 	e := open(t)
 	exec(t, e, `CREATE STREAM skipped (a INT) WITH (topic='s', value_format='json', on_error='skip');
@@ -82,7 +84,7 @@ func TestOnError(t *testing.T) {
 	refused(t, e, `SELECT a FROM failing`, "SQ4000", "offset 1", "could not be decoded")
 }
 
-// TestRowsThatFail are expressions without a value: NULL, and an entry in the errors with its count.
+// TestRowsThatFail evaluates expressions without a result. Each is NULL, and is counted in the errors.
 func TestRowsThatFail(t *testing.T) {
 	e := open(t)
 	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (a INT, b INT) WITH (topic='s', value_format='json');
@@ -95,7 +97,8 @@ func TestRowsThatFail(t *testing.T) {
 func TestNames(t *testing.T) {
 	e := open(t)
 	exec(t, e, `CREATE STREAM cars (car STRING KEY, coolant_temp DOUBLE) WITH (topic='cars', value_format='json');`)
-	got := refused(t, e, "SELECT car,\n  cooland_temp FROM cars;", "SQ2003", "cooland_temp", `did you mean "coolant_temp" (DOUBLE)?`)
+	got := refused(t, e, "SELECT car,\n  cooland_temp FROM cars;", "SQ2003", "cooland_temp",
+		`did you mean "coolant_temp" (DOUBLE)?`)
 	if got.Pos.Line != 2 || got.Pos.Col != 3 || got.Len != len("cooland_temp") {
 		t.Errorf("the place is %v, %d runes", got.Pos, got.Len)
 	}
@@ -116,20 +119,28 @@ func TestNames(t *testing.T) {
 func TestModelsThatFail(t *testing.T) {
 	e := open(t)
 	exec(t, e, `CREATE STREAM s (a DOUBLE, b DOUBLE, c STRING) WITH (topic='s', value_format='json');`)
-	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmeans', k=2);`, "SQ6201", "no usable row")
+	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmeans', k=2);`, "SQ6201",
+		"no usable row")
 	exec(t, e, `DROP MODEL m;`)
-	write(t, e, "s", `{"a":1,"b":2,"c":"x"}`, `{"a":2,"b":1,"c":"y"}`, `{"a":null,"b":1,"c":"y"}`, `{"a":"NaN","b":1,"c":"x"}`, `{"a":"Infinity","b":1,"c":"x"}`, `{"a":3,"b":3,"c":"x"}`)
-	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmean');`, "SQ6009", "did you mean kmeans?")
+	write(t, e, "s", `{"a":1,"b":2,"c":"x"}`, `{"a":2,"b":1,"c":"y"}`, `{"a":null,"b":1,"c":"y"}`,
+		`{"a":"NaN","b":1,"c":"x"}`, `{"a":"Infinity","b":1,"c":"x"}`, `{"a":3,"b":3,"c":"x"}`)
+	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmean');`, "SQ6009",
+		"did you mean kmeans?")
 	var wrong *streamql.Error
-	if err := e.Exec(t.Context(), `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='forest fire');`); !errors.As(err, &wrong) ||
+	if err := e.Exec(t.Context(),
+		`CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='forest fire');`); !errors.As(err, &wrong) ||
 		wrong.Code != "SQ6009" || !strings.Contains(wrong.Hint, "autoencoder, ") || !strings.Contains(wrong.Hint, "kmeans") {
 		t.Errorf("%v", err)
 	}
 	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmeans', kk=2);`, "SQ6009", "kk")
-	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='autoencoder', layers='7:tahn');`, "SQ6010", "layers")
-	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='logistic_regression');`, "SQ6008", "TARGET")
-	refused(t, e, `CREATE MODEL m TRANSFORM (a, c) TARGET c FROM s TRAIN ONCE WITH (type='logistic_regression');`, "SQ6008", "TRANSFORM")
-	refused(t, e, `CREATE MODEL m TRANSFORM (ML_STANDARD_SCALE(a)) FROM s TRAIN ONCE WITH (type='kmeans');`, "SQ6009", "ML_STANDARD_SCALER")
+	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='autoencoder', layers='7:tahn');`,
+		"SQ6010", "layers")
+	refused(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='logistic_regression');`, "SQ6008",
+		"TARGET")
+	refused(t, e, `CREATE MODEL m TRANSFORM (a, c) TARGET c FROM s TRAIN ONCE WITH (type='logistic_regression');`,
+		"SQ6008", "TRANSFORM")
+	refused(t, e, `CREATE MODEL m TRANSFORM (ML_STANDARD_SCALE(a)) FROM s TRAIN ONCE WITH (type='kmeans');`, "SQ6009",
+		"ML_STANDARD_SCALER")
 	exec(t, e, `CREATE MODEL m TRANSFORM (a, b) FROM s TRAIN ONCE WITH (type='kmeans', k=2);`)
 	if got := result(t, e, `SELECT version, status, rows FROM m`); got != "1 READY 3\n" {
 		t.Errorf("the model has %q: rows with NULL, NaN and Infinity are not to be learned", got)
@@ -145,7 +156,8 @@ func TestModelsThatFail(t *testing.T) {
 	refused(t, e, `SELECT CLUSTER(m$7, *) FROM s;`, "SQ6003", "7")
 }
 
-// TestCorruptModel damages the records of a version: the last good one serves, and the bad one says what is wrong with it.
+// TestCorruptModel damages the records of a version. The last valid version serves, and the damaged one has
+// an error.
 func TestCorruptModel(t *testing.T) {
 	dir := t.TempDir()
 	run := func(f func(*streamql.Engine)) {
@@ -170,7 +182,8 @@ func TestCorruptModel(t *testing.T) {
 		}
 		p := topic.Partition{Topic: "streamql.model.m"}
 		for _, r := range []topic.Record{{Key: []byte("v/00000003/0000"), Value: []byte("nonsense")},
-			{Key: []byte("v/00000003/manifest"), Value: []byte(`{"format":1,"model":"m","version":3,"type":"kmeans","payload":{"codec":"zstd","bytes":8,"chunks":1,"sha256":"00"}}`)}} {
+			{Key: []byte("v/00000003/manifest"),
+				Value: []byte(`{"format":1,"model":"m","version":3,"type":"kmeans","payload":{"codec":"zstd","bytes":8,"chunks":1,"sha256":"00"}}`)}} {
 			if err := txn.Write(p, r); err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +208,8 @@ func TestCorruptModel(t *testing.T) {
 
 func TestFilesThatFail(t *testing.T) {
 	e := open(t)
-	refused(t, e, `CREATE STREAM f (a INT) WITH (connector='files', path='/nowhere/at/all.csv');`, "SQ5003", "/nowhere/at/all.csv")
+	refused(t, e, `CREATE STREAM f (a INT) WITH (connector='files', path='/nowhere/at/all.csv');`, "SQ5003",
+		"/nowhere/at/all.csv")
 	refused(t, e, `CREATE STREAM f (a INT) WITH (connector='file', path='x');`, "SQ5001", "files")
 	path := filepath.Join(t.TempDir(), "f.csv")
 	if err := os.WriteFile(path, []byte("a,b\n1,x\ntwo,y\n3,\"z\n"), 0o600); err != nil {

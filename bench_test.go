@@ -17,7 +17,7 @@ const carColumns = `car STRING KEY, coolant_temp DOUBLE, intake_air_temp DOUBLE,
 	tire_pressure22 INT, accelerometer11_value DOUBLE, accelerometer12_value DOUBLE, accelerometer21_value DOUBLE, accelerometer22_value DOUBLE,
 	control_unit_firmware INT, failure_occurred STRING`
 
-// fillCars writes n JSON records of the cars generator into topic sensor-data, with one partition.
+// fillCars writes n JSON records of the cars generator to topic sensor-data, which has one partition.
 func fillCars(b testing.TB, e *streamql.Engine, n int) {
 	exec(b, e, "CREATE STREAM cars ("+carColumns+") WITH (topic='sensor-data', value_format='json', partitions=1);")
 	src, err := generate.Open(generate.Config{Kind: "cars", Seed: 314})
@@ -43,7 +43,8 @@ func fillCars(b testing.TB, e *streamql.Engine, n int) {
 				b.Fatal(err)
 			}
 			key := []byte(rec.Column(0).ValueStr(i))
-			if err := txn.Write(topic.Partition{Topic: "sensor-data", ID: op.PartitionOf(key, 1)}, topic.Record{Key: key, Value: v, Time: times[i]}); err != nil {
+			if err := txn.Write(topic.Partition{Topic: "sensor-data", ID: op.PartitionOf(key, 1)},
+				topic.Record{Key: key, Value: v, Time: times[i]}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -68,7 +69,8 @@ func drain(b testing.TB, e *streamql.Engine, query string) int {
 	return n
 }
 
-// BenchmarkQuery measures whole bounded queries over JSON records of 20 fields in the embedded broker, rows read a second.
+// BenchmarkQuery measures bounded queries over JSON records of 20 fields on the embedded broker, in rows read
+// per second.
 func BenchmarkQuery(b *testing.B) {
 	const n = 200_000
 	e := open(b)
@@ -107,7 +109,7 @@ func BenchmarkJob(b *testing.B) {
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mrows/s")
 }
 
-// BenchmarkKeys measures a keyed aggregate without JSON, at few and at many keys.
+// BenchmarkKeys measures a keyed aggregate without JSON, with few and with many keys.
 func BenchmarkKeys(b *testing.B) {
 	const n = 1_000_000
 	for _, keys := range []int{1000, 1_000_000} {

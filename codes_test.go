@@ -40,8 +40,9 @@ func goFiles(t *testing.T, f func(path, text string)) {
 	}
 }
 
-// TestCodePages holds the pages of the error codes against the tree: every code that is raised has a page, every page's code is
-// raised, every example gives its code, and what no example can show is tested by the test that the page names.
+// TestCodePages checks the pages of the error codes: every code in the source has a page, every page's code
+// is in the source, every example fails with its code, and a code without an example is covered by the test
+// that its page names.
 func TestCodePages(t *testing.T) {
 	raised, tests := map[string]string{}, map[string]bool{}
 	goFiles(t, func(path, text string) {
@@ -52,7 +53,7 @@ func TestCodePages(t *testing.T) {
 			return
 		}
 		for _, m := range codeText.FindAllStringSubmatch(text, -1) {
-			if m[1] == "" { // a comparison raises nothing
+			if m[1] == "" { // a comparison, which does not raise the code
 				raised[m[2]] = path
 			}
 		}
@@ -69,7 +70,7 @@ func TestCodePages(t *testing.T) {
 			t.Errorf("%s: nothing raises %s", page, code)
 		}
 		if strings.HasPrefix(code, "SQ10") {
-			continue // package lang tests them
+			continue // tested in package lang
 		}
 		t.Run(code, func(t *testing.T) {
 			t.Parallel()
@@ -99,7 +100,8 @@ func TestCodePages(t *testing.T) {
 	}
 }
 
-// runExample runs the statements of a page. All but the last succeed; the last fails with the code, or warns with it.
+// runExample runs the statements of a page. The last one must fail with the code or emit it as a warning, the
+// others must succeed.
 func runExample(t *testing.T, code, dialect, text string) {
 	var mu sync.Mutex
 	var warned []string
@@ -132,7 +134,7 @@ func runExample(t *testing.T, code, dialect, text string) {
 				t.Errorf("the example succeeds, and warns only of %v", warned)
 			}
 		case !errors.As(err, &got) || got.Code != code:
-			t.Errorf("the example gives %v", err)
+			t.Errorf("the example fails with %v", err)
 		case code < "SQ4" && got.Pos.Line == 0:
 			t.Errorf("%v has no place", err)
 		}
@@ -155,7 +157,7 @@ func runStatement(ctx context.Context, e *streamql.Engine, st lang.Statement) er
 	return nil
 }
 
-// TestQueryWithoutRows asks a statement for rows that has none.
+// TestQueryWithoutRows passes a statement that has no rows to Query.
 func TestQueryWithoutRows(t *testing.T) {
 	e := open(t)
 	_, err := e.Query(context.Background(), "CREATE STREAM s (a INT) WITH (topic='s', format='json');")
@@ -168,7 +170,7 @@ func TestQueryWithoutRows(t *testing.T) {
 	}
 }
 
-// TestSourceWithoutTimes looks for a time in files, which have none.
+// TestSourceWithoutTimes uses a timestamp clause over files, which have no timestamps.
 func TestSourceWithoutTimes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f.csv")
 	if err := os.WriteFile(path, []byte("a\n1\n"), 0o600); err != nil {

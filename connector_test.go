@@ -105,8 +105,8 @@ CREATE STREAM s (a INT) WITH (topic='other', format='json'); INSERT INTO s (a) V
 	refused(t, e, "PRINT nothing;", "SQ5004", "nothing")
 }
 
-// TestOptions refuses options that are unknown, of a wrong type or out of range at their place, with what is legal
-// and the nearest name.
+// TestOptions: the error of an option that is unknown, of a wrong type or out of range names the option, its position,
+// the legal values and the nearest name.
 func TestOptions(t *testing.T) {
 	e := open(t)
 	for _, c := range []struct{ with, code, at, says string }{

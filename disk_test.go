@@ -15,7 +15,7 @@ import (
 	"github.com/streamql/streamql/topic/local"
 )
 
-// fullDisk fails every write once it is full.
+// fullDisk is a file system that fails every write once it is full.
 type fullDisk struct{ full atomic.Bool }
 
 func (d *fullDisk) String() string { return "full disk" }
@@ -27,8 +27,8 @@ func (d *fullDisk) MaybeError(op errorfs.Op) error {
 	return nil
 }
 
-// TestFullDisk fills the disk under a directory: the statement says so, nothing half-written is seen, and after the disk has room again
-// the next start goes on with all that was acknowledged.
+// TestFullDisk fills the disk of a directory. The statement fails with a message about it, and no partial
+// write is visible. When the disk has space again, the next start finds everything that was acknowledged.
 func TestFullDisk(t *testing.T) {
 	ctx := context.Background()
 	mem := vfs.NewCrashableMem()
@@ -49,7 +49,7 @@ func TestFullDisk(t *testing.T) {
 	if err == nil || !errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), "no space left") {
 		t.Fatalf("with a full disk INSERT gave %v", err)
 	}
-	_ = e.Close() // it cannot be clean
+	_ = e.Close() // it may fail
 
 	e = open(mem.CrashClone(vfs.CrashCloneCfg{}))
 	defer e.Close()

@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql"
 )
 
-// codeOf is the code of an error; "": there is none.
+// codeOf returns the code of an error; empty if there is none.
 func codeOf(err error) string {
 	var e *streamql.Error
 	switch {
@@ -37,31 +37,41 @@ func TestRoles(t *testing.T) {
 		sql  string
 		from streamql.Role
 	}{
-		{`SELECT 1 AS one;`, streamql.Reader}, {`SELECT a FROM s UNTIL NOW;`, streamql.Reader}, {`SHOW JOBS;`, streamql.Reader}, {`DESCRIBE s;`, streamql.Reader},
-		{`EXPLAIN CREATE STREAM x AS SELECT a FROM s;`, streamql.Reader}, {`SET 'auto.offset.reset'='earliest';`, streamql.Reader},
-		{`UNSET 'auto.offset.reset';`, streamql.Reader}, {`DEFINE x = 'y';`, streamql.Reader}, {`UNDEFINE x;`, streamql.Reader},
+		{`SELECT 1 AS one;`, streamql.Reader}, {`SELECT a FROM s UNTIL NOW;`, streamql.Reader},
+		{`SHOW JOBS;`, streamql.Reader}, {`DESCRIBE s;`, streamql.Reader},
+		{`EXPLAIN CREATE STREAM x AS SELECT a FROM s;`, streamql.Reader},
+		{`SET 'auto.offset.reset'='earliest';`, streamql.Reader},
+		{`UNSET 'auto.offset.reset';`, streamql.Reader}, {`DEFINE x = 'y';`, streamql.Reader},
+		{`UNDEFINE x;`, streamql.Reader},
 		{`PRINT 's' FROM BEGINNING LIMIT 1;`, streamql.Reader},
 		{`INSERT INTO s VALUES (1, 2);`, streamql.Writer}, {`INSERT INTO t SELECT a FROM s;`, streamql.Writer},
-		{`CREATE STREAM r%d (a INT) WITH (topic='r', format='json');`, streamql.Writer}, {`CREATE STREAM q%d AS SELECT a FROM s;`, streamql.Writer},
-		{`CREATE TYPE ty%d AS STRUCT<a INT>;`, streamql.Writer}, {`PAUSE ` + job + `;`, streamql.Writer}, {`RESUME ` + job + `;`, streamql.Writer},
-		{`CREATE MODEL m%d TRANSFORM (a, b) FROM s SINCE EARLIEST UNTIL NOW TRAIN ONCE WITH (type='kmeans', k=1);`, streamql.Writer},
+		{`CREATE STREAM r%d (a INT) WITH (topic='r', format='json');`, streamql.Writer},
+		{`CREATE STREAM q%d AS SELECT a FROM s;`, streamql.Writer},
+		{`CREATE TYPE ty%d AS STRUCT<a INT>;`, streamql.Writer}, {`PAUSE ` + job + `;`, streamql.Writer},
+		{`RESUME ` + job + `;`, streamql.Writer},
+		{`CREATE MODEL m%d TRANSFORM (a, b) FROM s SINCE EARLIEST UNTIL NOW TRAIN ONCE WITH (type='kmeans', k=1);`,
+			streamql.Writer},
 		{`CREATE STREAM f%d WITH (connector='files', path='` + path + `', format='csv');`, streamql.Admin},
 		{`CREATE STREAM g%d (a INT) WITH (connector='FILES', path='` + path + `', format='csv');`, streamql.Admin},
-		{`CREATE OR REPLACE STREAM s (a INT, b DOUBLE) WITH (topic='s', format='json');`, streamql.Admin}, {`RESUME ` + job + ` FROM OFFSETS;`, streamql.Admin},
-		{`TERMINATE ` + job + `;`, streamql.Admin}, {`DROP STREAM IF EXISTS nothing;`, streamql.Admin}, {`DROP MODEL IF EXISTS nothing;`, streamql.Admin},
+		{`CREATE OR REPLACE STREAM s (a INT, b DOUBLE) WITH (topic='s', format='json');`, streamql.Admin},
+		{`RESUME ` + job + ` FROM OFFSETS;`, streamql.Admin},
+		{`TERMINATE ` + job + `;`, streamql.Admin}, {`DROP STREAM IF EXISTS nothing;`, streamql.Admin},
+		{`DROP MODEL IF EXISTS nothing;`, streamql.Admin},
 	} {
 		for _, role := range []streamql.Role{0, streamql.Reader, streamql.Writer, streamql.Admin} {
 			sql := strings.ReplaceAll(c.sql, "%d", fmt.Sprintf("%d_%d", i, role))
 			ctx, before := context.Background(), len(e.Catalog().Relations())
 			got := codeOf(e.NewSession(streamql.WithRole(role)).Exec(ctx, sql))
-			if role < c.from && (got != "SQ7104" || len(e.Catalog().Relations()) != before) || role >= c.from && got == "SQ7104" {
+			if role < c.from && (got != "SQ7104" || len(e.Catalog().Relations()) != before) || role >= c.from &&
+				got == "SQ7104" {
 				t.Errorf("%v: %s: %q", role, sql, got)
 			}
 		}
 	}
 }
 
-// TestFilesOfASession defines files under the directories of a session, and nowhere else; what is defined is read by all.
+// TestFilesOfASession defines relations over files within the roots of a session, and is rejected elsewhere.
+// All sessions can read them.
 func TestFilesOfASession(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	for _, d := range []string{dir, outside} {
@@ -79,14 +89,18 @@ func TestFilesOfASession(t *testing.T) {
 		roots []string
 		code  string
 	}{
-		{"f.csv", []string{dir}, ""}, {filepath.Join(dir, "f.csv"), []string{dir}, ""}, {dir, []string{dir}, "SQ7105"}, // for the link in it
-		{"f.csv", []string{}, "SQ7105"}, {filepath.Join(dir, "f.csv"), []string{}, "SQ7105"}, {filepath.Join(outside, "f.csv"), []string{dir}, "SQ7105"},
-		{"../" + filepath.Base(outside) + "/f.csv", []string{dir}, "SQ7105"}, {"e.csv", []string{dir}, "SQ7105"}, {"/proc/self/environ", []string{dir}, "SQ7105"},
+		// for the link in it
+		{"f.csv", []string{dir}, ""}, {filepath.Join(dir, "f.csv"), []string{dir}, ""}, {dir, []string{dir}, "SQ7105"},
+		{"f.csv", []string{}, "SQ7105"}, {filepath.Join(dir, "f.csv"), []string{}, "SQ7105"},
+		{filepath.Join(outside, "f.csv"), []string{dir}, "SQ7105"},
+		{"../" + filepath.Base(outside) + "/f.csv", []string{dir}, "SQ7105"}, {"e.csv", []string{dir}, "SQ7105"},
+		{"/proc/self/environ", []string{dir}, "SQ7105"},
 		{"none.csv", []string{dir}, "SQ5003"},
 	} {
 		for k, columns := range []string{"", "(b INT)", "(x INT)"} {
 			s := e.NewSession(streamql.WithRoots(c.roots...))
-			err := s.Exec(context.Background(), fmt.Sprintf("CREATE STREAM f%d_%d %s WITH (connector='files', path='%s', format='csv');", i, k, columns, c.path))
+			err := s.Exec(context.Background(),
+				fmt.Sprintf("CREATE STREAM f%d_%d %s WITH (connector='files', path='%s', format='csv');", i, k, columns, c.path))
 			want := c.code
 			if want == "" && k == 2 { // its header has no x
 				want = "SQ5003"
@@ -96,21 +110,22 @@ func TestFilesOfASession(t *testing.T) {
 			}
 		}
 	}
-	if got := codeOf(e.Exec(context.Background(), `CREATE STREAM out (b INT) WITH (connector='files', path='`+filepath.Join(outside, "f.csv")+`');`)); got != "SQ7105" {
+	if got := codeOf(e.Exec(context.Background(), `CREATE STREAM out (b INT) WITH (connector='files', path='`+
+		filepath.Join(outside, "f.csv")+`');`)); got != "SQ7105" {
 		t.Errorf("a session of the engine: %q", got)
 	}
 	exec(t, e, `CREATE STREAM f (b INT) WITH (connector='files', path='f.csv');`)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	t.Chdir(outside) // a restart from elsewhere, with no directory at all
+	t.Chdir(outside) // a restart in another working directory, without roots
 	e = open(t, streamql.WithDir(home), streamql.WithFiles())
 	if got := strings.TrimSpace(result(t, e, `SELECT b FROM f;`)); !strings.Contains(got, "2") {
 		t.Errorf("it reads %q", got)
 	}
 }
 
-// TestFilesThatAreGone opens a directory whose relations cannot be read any more: only reading fails.
+// TestFilesThatAreGone opens a directory with relations over deleted files. Only reading them fails.
 func TestFilesThatAreGone(t *testing.T) {
 	home, dir := t.TempDir(), t.TempDir()
 	path := filepath.Join(dir, "f.csv")
@@ -133,7 +148,8 @@ func TestFilesThatAreGone(t *testing.T) {
 	exec(t, e, `DROP STREAM f;`)
 }
 
-// TestManyDefinitions opens a directory with a thousand definitions, of which every tenth is over a file that is gone.
+// TestManyDefinitions opens a directory with a thousand definitions, of which every tenth is over a deleted
+// file.
 func TestManyDefinitions(t *testing.T) {
 	home, dir := t.TempDir(), t.TempDir()
 	path := filepath.Join(dir, "f.csv")

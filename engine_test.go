@@ -32,7 +32,7 @@ func exec(t testing.TB, e *streamql.Engine, text string) {
 	}
 }
 
-// result is the rows of a query, a line each.
+// result returns the rows of a query, one per line.
 func result(t testing.TB, e *streamql.Engine, text string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -64,10 +64,12 @@ func TestMainPath(t *testing.T) {
 	exec(t, e, `
 		CREATE STREAM s (id INT KEY, v INT, name STRING) WITH (topic='s', partitions=4);
 		INSERT INTO s VALUES (1, 10, 'a'), (2, 20, 'b'), (1, 30, 'c'), (3, NULL, 'd');`)
-	if got, want := result(t, e, `SELECT id, v * 2 AS w, UCASE(name) AS n FROM s WHERE v > 10 ORDER BY id`), "1 60 C\n2 40 B\n"; got != want {
+	if got, want := result(t, e, `SELECT id, v * 2 AS w, UCASE(name) AS n FROM s WHERE v > 10 ORDER BY id`),
+		"1 60 C\n2 40 B\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
-	if got, want := result(t, e, `SELECT id, COUNT(*) AS n, SUM(v) AS s FROM s GROUP BY id ORDER BY n DESC, id LIMIT 2`), "1 2 40\n2 1 20\n"; got != want {
+	if got, want := result(t, e, `SELECT id, COUNT(*) AS n, SUM(v) AS s FROM s GROUP BY id ORDER BY n DESC, id LIMIT 2`),
+		"1 2 40\n2 1 20\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE TABLE t AS SELECT id, COUNT(*) AS n, AVG(v) AS a FROM s GROUP BY id;`)
@@ -99,7 +101,7 @@ func TestModelPath(t *testing.T) {
 	t.Log(result(t, e, `SELECT * FROM ML_TRAINING_INFO(engine)`))
 }
 
-// TestBounds gives a bounded query more offsets than there are: it ends with what is there.
+// TestBounds sets bounds beyond the offsets of a topic. The query ends at the end of the topic.
 func TestBounds(t *testing.T) {
 	e := open(t)
 	exec(t, e, `CREATE STREAM s (a INT) WITH (topic='s', value_format='json'); INSERT INTO s VALUES (1), (2), (3);`)
@@ -118,8 +120,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// With WithRepeats a script can be run again, in the same engine and after a restart: what is there word for word is left, all else is an
-// error as ever.
+// TestRepeats runs a script repeatedly with WithRepeats, in the same engine and after a restart. Identical
+// definitions have no effect; all others fail as usual.
 func TestRepeats(t *testing.T) {
 	dir := t.TempDir()
 	script := `CREATE TYPE pair AS STRUCT<a INT, b INT>;
@@ -137,7 +139,8 @@ INSERT INTO also SELECT * FROM s;`
 				t.Fatal(err)
 			}
 		}
-		for _, changed := range []string{"CREATE STREAM big AS SELECT * FROM s WHERE v > 6;", "CREATE STREAM s (k STRING KEY, v BIGINT) WITH (topic='s', format='json', partitions=1);",
+		for _, changed := range []string{"CREATE STREAM big AS SELECT * FROM s WHERE v > 6;",
+			"CREATE STREAM s (k STRING KEY, v BIGINT) WITH (topic='s', format='json', partitions=1);",
 			"CREATE TYPE pair AS STRUCT<a INT>;"} {
 			if err := e.Exec(t.Context(), changed); err == nil || !strings.Contains(err.Error(), "SQ2002") {
 				t.Errorf("%s: %v", changed, err)

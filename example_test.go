@@ -15,11 +15,12 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// A query over a stream, with a function of one's own and a parameter.
+// Runs a query over a stream, with a user-defined function and a parameter.
 func Example() {
 	ctx := context.Background()
 	eng, err := streamql.Open(ctx, // without WithDir everything is in memory
-		streamql.WithFunction(udf.Func1("kmh", "metres a second as kilometres an hour", func(v float64) float64 { return 3.6 * v })))
+		streamql.WithFunction(udf.Func1("kmh", "metres a second as kilometres an hour",
+			func(v float64) float64 { return 3.6 * v })))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func Example() {
 	// c 108
 }
 
-// A model that is trained from a stream and predicts in a query.
+// Trains a model from a stream, and uses it in a query.
 func Example_model() {
 	ctx := context.Background()
 	eng, err := streamql.Open(ctx)
@@ -78,7 +79,7 @@ func Example_model() {
 	// + n=2 v=1
 }
 
-// TestReadme runs the README's query over rows in which one car fails.
+// TestReadme runs the README's statements over rows in which one car fails.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
@@ -103,7 +104,8 @@ func TestReadme(t *testing.T) {
 	exec(t, e, "INSERT INTO cars VALUES "+strings.Join(rows, ", "))
 	exec(t, e, "SET 'auto.offset.reset'='earliest'; "+statements[1])
 	wait(t, e, `SELECT COUNT(*) AS n, MIN(v) AS v FROM (SELECT * FROM alarms WHERE score > 1)`, "10 1\n")
-	if readme := string(text); !strings.Contains(readme, "go run ./cmd/streamql demo") || !strings.Contains(readme, "go test ./...") {
+	if readme := string(text); !strings.Contains(readme, "go run ./cmd/streamql demo") ||
+		!strings.Contains(readme, "go test ./...") {
 		t.Error("the README does not show the two commands")
 	}
 }

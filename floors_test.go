@@ -14,7 +14,8 @@ import (
 
 const module = "github.com/streamql/streamql"
 
-// floors are the rooms, the lowest first. A room imports only rooms of lower floors, and of its own only those named here.
+// floors contains the packages, the lowest floor first. A package imports only packages of lower floors, and
+// from its own floor only those listed here.
 var floors = [][]string{
 	{"flow", "jsontext", "lang", "lang/codes", "dialect", "option", "topic", "internal/fault"},
 	{"format", "udf", "state", "topic/batch", "topic/local", "topic/kafka", "topic/files", "topic/generate", "peer"},
@@ -30,7 +31,7 @@ var floors = [][]string{
 	{"cmd/streamql", "bench/kafka", "bench/calibrate", "conformance/process"},
 }
 
-// testsOnly are rooms that hold tests and nothing else.
+// testsOnly contains the packages that consist of tests.
 var testsOnly = map[string]bool{"bench/calibrate": true, "conformance/process": true, "conformance/storm": true}
 
 var sameFloor = map[string][]string{
@@ -41,7 +42,7 @@ var sameFloor = map[string][]string{
 	"udf/ml/mltest": {"udf/ml"},
 }
 
-// forTests are what tests of a room import beside what the room itself may: they drive it from above.
+// forTests contains the additional imports of a package's tests, which drive the package from above.
 var forTests = map[string][]string{
 	"":                      {"server/http"},
 	"conformance/reference": {""},
@@ -50,10 +51,12 @@ var forTests = map[string][]string{
 	"udf":                   {"expr"},
 }
 
-// testLibraries are the third parties that any test may import.
-var testLibraries = []string{"pgregory.net/rapid", "go.uber.org/goleak", "github.com/twmb/franz-go", "github.com/cockroachdb/pebble"}
+// testLibraries contains the third-party packages that any test may import.
+var testLibraries = []string{"pgregory.net/rapid", "go.uber.org/goleak", "github.com/twmb/franz-go",
+	"github.com/cockroachdb/pebble"}
 
-// lives says which third party may be imported where; arrow and the standard library are everyone's.
+// lives contains the packages that may import each third-party package. Any package may import arrow and the
+// standard library.
 var lives = map[string][]string{
 	"github.com/cockroachdb/pebble":       {"state", "topic/local", "exec/sim"},
 	"github.com/alecthomas/participle":    {"lang"},
@@ -69,7 +72,7 @@ var lives = map[string][]string{
 	"github.com/prometheus/client_golang": {"server/http"},
 }
 
-// TestFloors holds every import of every room against the floors, those of its tests too.
+// TestFloors checks every import of every package, including those of tests.
 func TestFloors(t *testing.T) {
 	floor := map[string]int{}
 	for i, rooms := range floors {
@@ -141,7 +144,8 @@ func check(t *testing.T, path, room string, at int, p string, floor map[string]i
 	if !strings.Contains(strings.SplitN(p, "/", 2)[0], ".") || strings.HasPrefix(p, "github.com/apache/arrow/go/v15") {
 		return
 	}
-	if isTest && slices.ContainsFunc(testLibraries, func(lib string) bool { return p == lib || strings.HasPrefix(p, lib+"/") }) {
+	if isTest && slices.ContainsFunc(testLibraries,
+		func(lib string) bool { return p == lib || strings.HasPrefix(p, lib+"/") }) {
 		return
 	}
 	for lib, rooms := range lives {
@@ -159,7 +163,7 @@ func check(t *testing.T, path, room string, at int, p string, floor map[string]i
 	t.Errorf("%s imports %s: a new third party needs a reason in ARCHITECTURE.md and a room in floors_test.go", path, p)
 }
 
-// TestDocsNameRooms holds ARCHITECTURE.md against the tree: every room stands in it.
+// TestDocsNameRooms checks that ARCHITECTURE.md names every package.
 func TestDocsNameRooms(t *testing.T) {
 	text, err := os.ReadFile("ARCHITECTURE.md")
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// answerer changes how a process answers HTTP, at the same address.
+// answerer changes how a process serves HTTP, at the same address.
 func (p *process) answer(address string, change func(*http.Handler)) {
 	p.t.Helper()
 	if err := p.server.Close(); err != nil {
@@ -33,8 +33,9 @@ func (p *process) answer(address string, change func(*http.Handler)) {
 
 const counted = "SELECT job, status, rows, late, dead_letters FROM streamql.jobs;"
 
-// TestJobsOfAll: three processes share a job, and each, as well as one that runs none, shows the counts of all three; when one of them does not
-// answer, none of them, and no part. A process that is slow holds up nothing but its own counts.
+// TestJobsOfAll checks job counters across processes. Three processes share a job. Each of them, and one that
+// runs no jobs, shows the counters of all three. If one does not respond, no process shows counters, rather
+// than partial ones. A slow process delays only its own counters.
 func TestJobsOfAll(t *testing.T) {
 	brokers := kafkaAt(t)
 	name := fmt.Sprintf("jobs-%d", time.Now().UnixNano())
@@ -68,7 +69,8 @@ func TestJobsOfAll(t *testing.T) {
 	for _, p := range all {
 		p.eventually([]string{"CTAS_sums_0 RUNNING 62 0 2"}, counted)
 	}
-	for _, parts := range [][]string{{"INFO tasks are assigned", "job=CTAS_sums_0", "tasks=["}, {"INFO job has a new state", "job=CTAS_sums_0", "state=RUNNING"}} {
+	for _, parts := range [][]string{{"INFO tasks are assigned", "job=CTAS_sums_0", "tasks=["},
+		{"INFO job has a new state", "job=CTAS_sums_0", "state=RUNNING"}} {
 		if !log.has(parts...) {
 			t.Errorf("the log has no line with %q:\n%s", parts, log.text())
 		}
@@ -90,7 +92,7 @@ func TestJobsOfAll(t *testing.T) {
 		p.eventually([]string{"CTAS_sums_0 RUNNING <nil> <nil> <nil>"}, counted)
 	}
 	if close(slow); asked.Load() == 0 {
-		t.Error("the slow process was not asked")
+		t.Error("the slow process received no request")
 	}
 	c.answer(address, func(h *http.Handler) {})
 	for _, p := range all {
@@ -122,7 +124,8 @@ func TestJobsOfAll(t *testing.T) {
 	}
 }
 
-// TestStatesElsewhere: a process that runs no jobs shows what those do that wait, are restarted, or have failed elsewhere.
+// TestStatesElsewhere checks that a process without jobs shows jobs that wait, restart or have failed in
+// other processes.
 func TestStatesElsewhere(t *testing.T) {
 	brokers := kafkaAt(t)
 	name := fmt.Sprintf("states-%d", time.Now().UnixNano())
@@ -137,17 +140,20 @@ func TestStatesElsewhere(t *testing.T) {
 	idle.eventually([]string{"RUNNING 1"}, "SELECT status, rows FROM streamql.jobs WHERE job = 'CSAS_good_0';")
 	a.exec("CREATE MODEL m TRANSFORM (v) FROM s SINCE LATEST TRAIN EACH EVENT PUBLISH EVERY 1000 ROWS WITH (type='kmeans', k=1);")
 	a.exec(fmt.Sprintf("CREATE STREAM waits WITH (topic='%s-waits') AS SELECT id, PREDICT(m, v) AS p FROM s;", name))
-	idle.eventually([]string{"WAITING true"}, "SELECT status, waits_for IS NOT NULL AS w FROM streamql.jobs WHERE job LIKE 'CSAS_waits%';")
+	idle.eventually([]string{"WAITING true"},
+		"SELECT status, waits_for IS NOT NULL AS w FROM streamql.jobs WHERE job LIKE 'CSAS_waits%';")
 	a.exec(fmt.Sprintf("CREATE STREAM fails WITH (topic='%s-fails') AS SELECT id, broken(v) AS x FROM s;", name))
 	idle.eventually([]string{"RESTARTING SQ9001"}, "SELECT status, code FROM streamql.jobs WHERE job LIKE 'CSAS_fails%';")
 	idle.eventually([]string{"FAILED SQ9001"}, "SELECT status, code FROM streamql.jobs WHERE job LIKE 'CSAS_fails%';")
 	if got := figures(a.Metrics(t.Context())); !slices.ContainsFunc(a.Jobs(t.Context()), func(j streamql.JobInfo) bool {
-		return strings.HasPrefix(j.Name, "CSAS_fails") && got[fmt.Sprintf("streamql_job_restarts_total{job=%q}", j.Name)] == 3 &&
+		return strings.HasPrefix(j.Name, "CSAS_fails") &&
+			got[fmt.Sprintf("streamql_job_restarts_total{job=%q}", j.Name)] == 3 &&
 			got[fmt.Sprintf("streamql_job_state{job=%q,state=\"FAILED\"}", j.Name)] == 1
 	}) {
 		t.Errorf("the metrics are %v", got)
 	}
-	for _, parts := range [][]string{{"WARN job is restarted", "attempt=3", "code=SQ9001"}, {"ERROR job has failed", "code=SQ9001", "cause="}, {"state=WAITING", "waits="}} {
+	for _, parts := range [][]string{{"WARN job is restarted", "attempt=3", "code=SQ9001"},
+		{"ERROR job has failed", "code=SQ9001", "cause="}, {"state=WAITING", "waits="}} {
 		if !log.has(parts...) {
 			t.Errorf("the log has no line with %q:\n%s", parts, log.text())
 		}

@@ -23,7 +23,7 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// kafkaAt is the cluster of a test: kfake, or the real one that STREAMQL_TEST_KAFKA names.
+// kafkaAt returns the seed brokers of a test's cluster: kfake, or the Kafka that STREAMQL_TEST_KAFKA names.
 func kafkaAt(t *testing.T) []string {
 	t.Helper()
 	if at := os.Getenv("STREAMQL_TEST_KAFKA"); at != "" {
@@ -52,7 +52,8 @@ func startProcess(t *testing.T, brokers []string, name string, more ...streamql.
 	}
 	address := l.Addr().String()
 	l.Close()
-	opts := []streamql.Option{streamql.WithKafka(kafka.Config{Brokers: brokers, Name: name, SessionTimeout: 6 * time.Second, Heartbeat: 300 * time.Millisecond,
+	opts := []streamql.Option{streamql.WithKafka(kafka.Config{Brokers: brokers, Name: name,
+		SessionTimeout: 6 * time.Second, Heartbeat: 300 * time.Millisecond,
 		TransactionTimeout: 2 * time.Second}),
 		streamql.WithAddress(address), streamql.WithWarnings(func(e *streamql.Error) { t.Logf("%s: %v", address, e) })}
 	e, err := streamql.Open(t.Context(), append(opts, more...)...)
@@ -84,7 +85,7 @@ func (p *process) exec(text string) {
 	}
 }
 
-// rows are a query's rows as text, sorted.
+// rows returns a query's rows as text, sorted.
 func (p *process) rows(text string, args ...any) ([]string, error) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), 30*time.Second)
 	defer cancel()
@@ -109,7 +110,7 @@ func (p *process) rows(text string, args ...any) ([]string, error) {
 	return out, nil
 }
 
-// eventually asks until the answer is the wanted one.
+// eventually runs a query until it returns these rows.
 func (p *process) eventually(want []string, text string, args ...any) {
 	p.t.Helper()
 	var got []string
@@ -120,24 +121,27 @@ func (p *process) eventually(want []string, text string, args ...any) {
 		}
 	}
 	jobs, _ := p.rows("SELECT job, status, error FROM streamql.jobs;")
-	p.t.Fatalf("%s\ngives %v, %v\nwant  %v\njobs  %v", text, got, err, want, jobs)
+	p.t.Fatalf("%s\nreturns %v, %v\nwant  %v\njobs  %v", text, got, err, want, jobs)
 }
 
-// until waits until a job has failed for a reason.
+// until waits until a job has failed with a code.
 func (p *process) until(code string) {
 	p.t.Helper()
 	var got []string
 	for begun := time.Now(); time.Since(begun) < 40*time.Second; time.Sleep(20 * time.Millisecond) {
 		got, _ = p.rows("SELECT status, error FROM streamql.jobs;")
-		if slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "FAILED") && strings.Contains(s, code) }) {
+		if slices.ContainsFunc(got, func(s string) bool {
+			return strings.Contains(s, "FAILED") &&
+				strings.Contains(s, code)
+		}) {
 			return
 		}
 	}
 	p.t.Fatalf("no job fails with %s: %v", code, got)
 }
 
-// Three processes share a table's tasks: each answers pull queries for all of it, by key and as a whole, while processes come and go, and
-// all agree on what exists.
+// TestPresentElsewhere shares a table's tasks among three processes. Each serves pull queries of the whole
+// table, by key and without a key, while processes join and leave. All have the same catalog.
 func TestPresentElsewhere(t *testing.T) {
 	brokers := kafkaAt(t)
 	name := fmt.Sprintf("app-%d", time.Now().UnixNano())
@@ -146,7 +150,9 @@ func TestPresentElsewhere(t *testing.T) {
 	b := startProcess(t, brokers, name)
 	a.exec(fmt.Sprintf("CREATE STREAM s (id STRING KEY, v INT) WITH (topic='%s', format='json', partitions=6);", in))
 	b.exec(fmt.Sprintf("CREATE TABLE sums WITH (topic='%s') AS SELECT id, SUM(v) AS total, COUNT(*) AS n FROM s GROUP BY id;", out))
-	if err := a.Exec(t.Context(), "CREATE STREAM s (x INT) WITH (topic='other', format='json', partitions=1);"); err == nil || !strings.Contains(err.Error(), "exists") {
+	if err := a.Exec(t.Context(),
+		"CREATE STREAM s (x INT) WITH (topic='other', format='json', partitions=1);"); err == nil ||
+		!strings.Contains(err.Error(), "exists") {
 		t.Errorf("a name that another process has: %v", err)
 	}
 	var want []string
@@ -190,7 +196,8 @@ func TestPresentElsewhere(t *testing.T) {
 	}
 }
 
-// Definitions given to two processes at once: of one name exactly one wins, and both end with the same catalog.
+// TestCatalogRace sends definitions to two processes at the same time. Exactly one definition of each name
+// succeeds, and both processes end with the same catalog.
 func TestCatalogRace(t *testing.T) {
 	brokers := kafkaAt(t)
 	name := fmt.Sprintf("race-%d", time.Now().UnixNano())
@@ -200,7 +207,9 @@ func TestCatalogRace(t *testing.T) {
 	for i, p := range ps {
 		wg.Go(func() {
 			for k := range 10 {
-				err := p.Exec(t.Context(), fmt.Sprintf("CREATE STREAM s%d (a INT, p%d INT) WITH (topic='%s-%d', format='json', partitions=1);", k, i, name, k))
+				err := p.Exec(t.Context(),
+					fmt.Sprintf("CREATE STREAM s%d (a INT, p%d INT) WITH (topic='%s-%d', format='json', partitions=1);", k, i, name,
+						k))
 				if won[i][k] = err == nil; err != nil && !strings.Contains(err.Error(), "exists") {
 					t.Errorf("s%d: %v", k, err)
 				}
@@ -216,7 +225,8 @@ func TestCatalogRace(t *testing.T) {
 	for i, p := range ps {
 		for k := range 10 {
 			got, err := p.rows(fmt.Sprintf("DESCRIBE s%d;", k))
-			if err != nil || !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("p%d ", btoi(won[1][k]))) }) {
+			if err != nil || !slices.ContainsFunc(got,
+				func(s string) bool { return strings.HasPrefix(s, fmt.Sprintf("p%d ", btoi(won[1][k]))) }) {
 				t.Errorf("process %d, s%d: %v, %v", i, k, got, err)
 			}
 		}
@@ -230,7 +240,8 @@ func btoi(b bool) int {
 	return 0
 }
 
-// A model trained in one process serves predictions of a job that another one runs, and a new version takes over there.
+// TestModelElsewhere trains a model in one process while a job of another process predicts with it. A new
+// version takes effect there.
 func TestModelElsewhere(t *testing.T) {
 	brokers := kafkaAt(t)
 	name := fmt.Sprintf("model-%d", time.Now().UnixNano())
@@ -247,16 +258,19 @@ func TestModelElsewhere(t *testing.T) {
 	b.eventually([]string{}, "SELECT model FROM streamql.models;")
 }
 
-// A cluster that does not answer is told of by name, soon.
+// TestUnreachable opens an engine on a cluster that does not respond. The error names the cluster, and
+// appears soon.
 func TestUnreachable(t *testing.T) {
 	_, err := streamql.Open(t.Context(), streamql.WithKafka(kafka.Config{Brokers: []string{"127.0.0.1:1"}}))
 	var e *streamql.Error
-	if !errors.As(err, &e) || e.Code != "SQ7001" || !strings.Contains(e.Msg, "127.0.0.1:1") || !errors.Is(err, topic.ErrUnreachable) {
+	if !errors.As(err, &e) || e.Code != "SQ7001" || !strings.Contains(e.Msg, "127.0.0.1:1") ||
+		!errors.Is(err, topic.ErrUnreachable) {
 		t.Errorf("%v", err)
 	}
 }
 
-// A cluster whose transactions are of the older kind is warned of, once; a commit interval that its transactions would outlast is refused.
+// TestOldTransactions opens an engine on a cluster with the older transaction protocol. It logs one warning.
+// A commit interval longer than the transaction timeout is rejected.
 func TestOldTransactions(t *testing.T) {
 	for _, old := range []bool{true, false} {
 		var opts []kfake.Opt
@@ -270,7 +284,8 @@ func TestOldTransactions(t *testing.T) {
 		defer fake.Close()
 		var codes []string
 		c := kafka.Config{Brokers: fake.ListenAddrs()}
-		e, err := streamql.Open(t.Context(), streamql.WithKafka(c), streamql.WithWarnings(func(e *streamql.Error) { codes = append(codes, e.Code) }))
+		e, err := streamql.Open(t.Context(), streamql.WithKafka(c),
+			streamql.WithWarnings(func(e *streamql.Error) { codes = append(codes, e.Code) }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -281,13 +296,14 @@ func TestOldTransactions(t *testing.T) {
 			t.Errorf("old %v: %v", old, codes)
 		}
 		var refused *streamql.Error
-		if _, err := streamql.Open(t.Context(), streamql.WithKafka(c), streamql.WithCommitInterval(3*time.Second)); !errors.As(err, &refused) || refused.Code != "SQ1101" {
+		if _, err := streamql.Open(t.Context(), streamql.WithKafka(c),
+			streamql.WithCommitInterval(3*time.Second)); !errors.As(err, &refused) || refused.Code != "SQ1101" {
 			t.Errorf("a commit interval of 3 s: %v", err)
 		}
 	}
 }
 
-// A job that was made at least once says so, and its rows come.
+// TestAtLeastOnce creates an at-least-once job. Its description says so, and its rows appear.
 func TestAtLeastOnce(t *testing.T) {
 	name := fmt.Sprintf("weak-%d", time.Now().UnixNano())
 	p := startProcess(t, kafkaAt(t), name)
@@ -303,13 +319,15 @@ func TestAtLeastOnce(t *testing.T) {
 	if err != nil || !strings.Contains(plan[0], "at_least_once") {
 		t.Errorf("%q, %v", plan, err)
 	}
-	if plan, err = p.rows("EXPLAIN CREATE STREAM once AS SELECT a FROM s;"); err != nil || strings.Contains(plan[0], "at_least_once") {
+	if plan, err = p.rows("EXPLAIN CREATE STREAM once AS SELECT a FROM s;"); err != nil ||
+		strings.Contains(plan[0], "at_least_once") {
 		t.Errorf("%q, %v", plan, err)
 	}
 }
 
-// The end of a transaction is lost on its way. A definition is looked for in the catalog and made again if it is not there; rows are not
-// inserted again, because nobody knows whether they are there.
+// TestEndIsLost drops the request that ends a transaction. The engine looks for a definition in the catalog
+// and repeats it if it is missing. It does not repeat an INSERT, because it cannot determine whether the rows
+// exist.
 func TestEndIsLost(t *testing.T) {
 	fake, err := kfake.NewCluster()
 	if err != nil {
@@ -318,11 +336,15 @@ func TestEndIsLost(t *testing.T) {
 	defer fake.Close()
 	p := startProcess(t, fake.ListenAddrs(), "lost")
 	lose := func() {
-		fake.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, errors.New("lost"), true })
+		fake.ControlKey(int16(kmsg.EndTxn), func(kmsg.Request) (kmsg.Response, error, bool) {
+			return nil,
+				errors.New("lost"), true
+		})
 	}
 	lose()
 	p.exec("CREATE STREAM s (a INT) WITH (topic='s', format='json', partitions=1);")
-	if err := p.Exec(t.Context(), "CREATE STREAM s (a INT) WITH (topic='s', format='json', partitions=1);"); err == nil || !strings.Contains(err.Error(), "SQ2002") {
+	if err := p.Exec(t.Context(), "CREATE STREAM s (a INT) WITH (topic='s', format='json', partitions=1);"); err == nil ||
+		!strings.Contains(err.Error(), "SQ2002") {
 		t.Errorf("after the definition was made: %v", err)
 	}
 	lose()

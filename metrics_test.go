@@ -19,7 +19,7 @@ import (
 	"github.com/streamql/streamql/server/http"
 )
 
-// collected is a log handler that keeps its lines as text: level, message and attributes.
+// collected is a log handler that stores its lines as text: level, message and attributes.
 type collected struct {
 	mu    *sync.Mutex
 	lines *[]string
@@ -48,7 +48,7 @@ func (c collected) WithAttrs(list []slog.Attr) slog.Handler {
 
 func (c collected) WithGroup(string) slog.Handler { return c }
 
-// has reports whether a line has all the parts.
+// has reports whether a line contains all the parts.
 func (c collected) has(parts ...string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c collected) text() string {
 	return strings.Join(*c.lines, "\n")
 }
 
-// figures are metrics by name and labels, as Prometheus writes them.
+// figures returns metrics by name and labels, in the notation of Prometheus.
 func figures(list []streamql.Metric) map[string]float64 {
 	out := map[string]float64{}
 	for _, m := range list {
@@ -81,7 +81,7 @@ func figures(list []streamql.Metric) map[string]float64 {
 	return out
 }
 
-// scraped are the figures of /metrics.
+// scraped returns the metrics of /metrics.
 func scraped(t *testing.T, url string) map[string]float64 {
 	t.Helper()
 	answer, err := nethttp.Get(url + "/metrics")
@@ -104,8 +104,8 @@ func scraped(t *testing.T, url string) map[string]float64 {
 	return out
 }
 
-// TestMetrics runs jobs over rows whose fate is known, one late, one that cannot be read, and holds what is measured against that: as Go values,
-// as rows and as Prometheus reads them.
+// TestMetrics runs jobs over known rows, of which one is late and one cannot be decoded. It compares the
+// metrics with them: as Go values, as rows and in Prometheus' format.
 func TestMetrics(t *testing.T) {
 	log := newCollected()
 	e, err := streamql.Open(t.Context(), streamql.WithDir(t.TempDir()), streamql.WithLog(slog.New(log)))
@@ -143,13 +143,19 @@ func TestMetrics(t *testing.T) {
 	exec("CREATE MODEL m TRANSFORM (v) FROM s SINCE EARLIEST UNTIL NOW TRAIN ONCE WITH (type='kmeans', k=1, seed=5);")
 	job := e.Jobs(t.Context())[0].Name
 	of := func(name, more string) string { return fmt.Sprintf("%s{job=%q%s}", name, job, more) }
-	want := map[string]float64{of("streamql_job_rows_total", ""): 5, of("streamql_job_late_rows_total", ""): 1, of("streamql_job_dead_letters_total", ""): 1,
-		of("streamql_job_gap_offsets_total", ""): 0, of("streamql_job_state", `,state="RUNNING"`): 1, of("streamql_job_state", `,state="FAILED"`): 0,
-		of("streamql_job_lag_records", `,partition="0",topic="s"`): 0, of("streamql_job_tasks", ""): 1, of("streamql_job_restarts_total", ""): 0,
-		`streamql_model_versions{model="m"}`: 1, `streamql_model_serving_version{model="m"}`: 1, "streamql_broker_trouble": 0, "streamql_catalog_broken": 0,
+	want := map[string]float64{of("streamql_job_rows_total", ""): 5, of("streamql_job_late_rows_total", ""): 1,
+		of("streamql_job_dead_letters_total", ""): 1,
+		of("streamql_job_gap_offsets_total", ""):  0, of("streamql_job_state", `,state="RUNNING"`): 1,
+		of("streamql_job_state", `,state="FAILED"`):                0,
+		of("streamql_job_lag_records", `,partition="0",topic="s"`): 0, of("streamql_job_tasks", ""): 1,
+		of("streamql_job_restarts_total", ""): 0,
+		`streamql_model_versions{model="m"}`:  1, `streamql_model_serving_version{model="m"}`: 1,
+		"streamql_broker_trouble": 0, "streamql_catalog_broken": 0,
 		"streamql_query_active": 0}
-	above := []string{of("streamql_job_commits_total", ""), of("streamql_job_commit_seconds_total", ""), of("streamql_job_written_records_total", ""),
-		of("streamql_job_written_bytes_total", ""), of("streamql_job_state_bytes", `,where="memory"`), `streamql_topic_bytes{topic="streamql.errors"}`,
+	above := []string{of("streamql_job_commits_total", ""), of("streamql_job_commit_seconds_total", ""),
+		of("streamql_job_written_records_total", ""),
+		of("streamql_job_written_bytes_total", ""), of("streamql_job_state_bytes", `,where="memory"`),
+		`streamql_topic_bytes{topic="streamql.errors"}`,
 		"streamql_catalog_entries_total", "streamql_goroutines", "streamql_heap_bytes"}
 	compare := func(got map[string]float64) (wrong []string) {
 		for name, value := range want {
@@ -180,15 +186,18 @@ func TestMetrics(t *testing.T) {
 	}
 	rows := &process{Engine: e, t: t}
 	for _, q := range []struct{ text, want string }{
-		{"SELECT value, kind FROM streamql.metrics WHERE name = 'streamql_job_rows_total' AND labels['job'] = '" + job + "';", "5 counter"},
-		{"SELECT value FROM streamql.metrics WHERE name = 'streamql_job_late_rows_total' AND labels['job'] = '" + job + "';", "1"},
+		{"SELECT value, kind FROM streamql.metrics WHERE name = 'streamql_job_rows_total' AND labels['job'] = '" + job +
+			"';", "5 counter"},
+		{"SELECT value FROM streamql.metrics WHERE name = 'streamql_job_late_rows_total' AND labels['job'] = '" + job +
+			"';", "1"},
 		{"SELECT value FROM streamql.metrics WHERE name = 'streamql_query_active';", "1"},
 	} {
 		if got, err := rows.rows(q.text); err != nil || len(got) != 1 || got[0] != q.want {
 			t.Errorf("%s: %v, %v", q.text, got, err)
 		}
 	}
-	for _, parts := range [][]string{{"INFO job has a new state", "job=" + job, "state=RUNNING"}, {"INFO version of a model is there", "model=m", "version=1", "state=READY"},
+	for _, parts := range [][]string{{"INFO job has a new state", "job=" + job, "state=RUNNING"},
+		{"INFO version of a model is there", "model=m", "version=1", "state=READY"},
 		{"DEBUG catalog entry applied", "name=sums"}} {
 		if !log.has(parts...) {
 			t.Errorf("the log has no line with %q:\n%s", parts, log.text())
@@ -201,7 +210,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestManualOfMetrics: each measure is in the manual.
+// TestManualOfMetrics checks that the manual lists each metric.
 func TestManualOfMetrics(t *testing.T) {
 	text, err := os.ReadFile("docs/operations.md")
 	if err != nil {
@@ -214,7 +223,8 @@ func TestManualOfMetrics(t *testing.T) {
 	}
 }
 
-// TestRestoreIsSeen: a process that has lost its disk replays what a job has kept, and says how much that was.
+// TestRestoreIsSeen checks that a process without its disk replays the changelogs of a job, and that the
+// metrics show how many records it replayed.
 func TestRestoreIsSeen(t *testing.T) {
 	brokers := kafkaAt(t)
 	name := fmt.Sprintf("restore-%d", time.Now().UnixNano())
@@ -230,10 +240,12 @@ func TestRestoreIsSeen(t *testing.T) {
 	b.eventually([]string{"3"}, "SELECT COUNT(*) AS n FROM sums;")
 	got := figures(b.Metrics(t.Context()))
 	of := func(metric string) float64 { return got[metric+`{job="CTAS_sums_0",task="CTAS_sums_0.0.0"}`] }
-	if n, left := of("streamql_job_restore_records"), of("streamql_job_restore_left"); n < 4 || left != 0 { // three keys and a position
+	// three keys and a position
+	if n, left := of("streamql_job_restore_records"), of("streamql_job_restore_left"); n < 4 || left != 0 {
 		t.Errorf("%v records are restored, %v left: %v", n, left, got)
 	}
-	if !log.has("INFO restore of state begins", "job=CTAS_sums_0") || !log.has("INFO restore of state has ended", "took=", "records=") {
+	if !log.has("INFO restore of state begins", "job=CTAS_sums_0") ||
+		!log.has("INFO restore of state has ended", "took=", "records=") {
 		t.Errorf("the log:\n%s", log.text())
 	}
 }

@@ -13,11 +13,11 @@ import (
 
 const fraud = `CREATE STREAM tx WITH (connector='generator', kind='fraud', rows=3000, seed=7, step='1 SECOND');`
 
-// trained is what the versions of a model are, apart from clocks and names.
+// trained queries the versions of a model without times and names.
 const trained = `SELECT version, status, rows, sha256 FROM m ORDER BY version`
 
-// TestSameBytes trains in each mode with different fetch sizes and with a crash before every third commit: equal rows, options and seed
-// give equal bytes.
+// TestSameBytes trains in each mode with different fetch sizes, and with a crash before every third commit.
+// Equal rows, options and seed must result in equal bytes.
 func TestSameBytes(t *testing.T) {
 	for name, create := range map[string]string{
 		"once":    `CREATE MODEL m TRANSFORM (amount, hour) FROM tx SINCE EARLIEST UNTIL NOW TRAIN ONCE WITH (type='autoencoder', layers='2:tanh', epochs=2, seed=5);`,
@@ -56,7 +56,8 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
-// TestHotSwap retrains a model while a query predicts with it: every row has a prediction of one of the two versions, none is lost.
+// TestHotSwap retrains a model while a query predicts with it. Every row has a prediction of one of the two
+// versions, and no row is lost.
 func TestHotSwap(t *testing.T) {
 	e := open(t)
 	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (id INT KEY, x DOUBLE, y DOUBLE) WITH (topic='s', format='json', partitions=2);`)
@@ -86,7 +87,7 @@ func TestHotSwap(t *testing.T) {
 	refused(t, e, `DROP MODEL m;`, "SQ3016", "CSAS_p")
 }
 
-// TestWaitsForModel starts a query before its model has a version: it waits, and loses no row.
+// TestWaitsForModel starts a query before its model has a version. The query waits and loses no row.
 func TestWaitsForModel(t *testing.T) {
 	e := open(t)
 	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (x DOUBLE) WITH (topic='s', format='json');
@@ -94,7 +95,8 @@ func TestWaitsForModel(t *testing.T) {
 		CREATE MODEL m TRANSFORM (x) FROM s WINDOW TUMBLING (SIZE 1 DAY) TRAIN EACH WINDOW WITH (type='kmeans', k=1);
 		CREATE STREAM p AS SELECT x, CLUSTER(m, *) AS c FROM s;`)
 	time.Sleep(50 * time.Millisecond)
-	if got := result(t, e, `SELECT status, waits_for FROM streamql.jobs WHERE job = 'CSAS_p_1'`); !strings.HasPrefix(got, "WAITING ") || !strings.Contains(got, `model "m"`) {
+	if got := result(t, e, `SELECT status, waits_for FROM streamql.jobs WHERE job = 'CSAS_p_1'`); !strings.HasPrefix(got,
+		"WAITING ") || !strings.Contains(got, `model "m"`) {
 		t.Errorf("the job that waits is %q", got)
 	}
 	if got := result(t, e, `SELECT COUNT(*) AS n FROM p`); got != "0\n" {
@@ -161,7 +163,7 @@ func TestModelOptions(t *testing.T) {
 	refused(t, e, `SET 'emit.changes'='commit';`, "SQ3001", "emit.changes")
 }
 
-// TestRetention keeps a windowed table's rows as long as RETENTION says.
+// TestRetention checks that the rows of a windowed table stay for the time of RETENTION.
 func TestRetention(t *testing.T) {
 	e := open(t)
 	exec(t, e, `SET 'auto.offset.reset'='earliest'; CREATE STREAM s (k STRING KEY, v INT) WITH (topic='s', value_format='json');

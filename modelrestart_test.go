@@ -10,8 +10,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestVersionOverRestart stops an engine between batches of a query that predicts: the version in use goes on serving, and no swap is noted
-// that was none. One that was dropped meanwhile gives way to the newest that is there.
+// TestVersionOverRestart stops an engine between two batches of a query that predicts. After the restart the
+// same version serves, and no swap is logged. If that version was dropped meanwhile, the newest one serves.
 func TestVersionOverRestart(t *testing.T) {
 	dir := t.TempDir()
 	run := func(f func(*streamql.Engine)) {
@@ -54,8 +54,8 @@ func TestVersionOverRestart(t *testing.T) {
 	})
 }
 
-// TestTrainingsSideBySide retrains a model several times at once beside a training of each window: no version is lost, and each row of the
-// training log finds its version's number.
+// TestTrainingsSideBySide runs several RETRAIN statements concurrently with a training per window. No version
+// is lost, and each row of the training log refers to the number of its version.
 func TestTrainingsSideBySide(t *testing.T) {
 	e := open(t)
 	exec(t, e, fraud+`CREATE MODEL m TRANSFORM (amount, hour) FROM tx SINCE EARLIEST WINDOW TUMBLING (SIZE 1 MINUTE) TRAIN EACH WINDOW WITH (type='kmeans', k=2, seed=5);`)
@@ -68,12 +68,13 @@ func TestTrainingsSideBySide(t *testing.T) {
 		})
 	}
 	group.Wait()
-	wait(t, e, `SELECT COUNT(*) AS n FROM streamql.training WHERE event = 'version'`, "52\n") // 49 windows of 3000 seconds have closed
+	// 49 windows of 3000 seconds have closed
+	wait(t, e, `SELECT COUNT(*) AS n FROM streamql.training WHERE event = 'version'`, "52\n")
 	wait(t, e, `SELECT COUNT(*) AS n, COUNT_DISTINCT(version) AS d, MIN(version) AS lo, MAX(version) AS hi FROM m WHERE status = 'READY'`, "52 52 1 52\n")
 	wait(t, e, `SELECT COUNT_DISTINCT(version) AS d, COUNT_DISTINCT(version_id) AS ids, MIN(version) AS lo, MAX(version) AS hi FROM streamql.training WHERE event = 'version'`, "52 52 1 52\n")
 }
 
-// TestOldTrainingLog reads rows of early programs, which have the version's number itself.
+// TestOldTrainingLog reads training-log rows of early versions, which contain the version's number itself.
 func TestOldTrainingLog(t *testing.T) {
 	e := open(t)
 	txn, err := e.Broker().Begin(context.Background(), "test")
@@ -87,7 +88,8 @@ func TestOldTrainingLog(t *testing.T) {
 	if err := txn.Commit(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if got := result(t, e, `SELECT model, version, version_id, rows FROM streamql.training`); !strings.HasPrefix(got, "m 4 ") || !strings.HasSuffix(got, " 7\n") {
+	if got := result(t, e, `SELECT model, version, version_id, rows FROM streamql.training`); !strings.HasPrefix(got,
+		"m 4 ") || !strings.HasSuffix(got, " 7\n") {
 		t.Errorf("the row is %q", got)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// data is the path of a file of real input, which is not part of the repository.
+// data returns the path of a file of real data, which the repository does not contain.
 func data(t *testing.T, name string) string {
 	t.Helper()
 	dir := os.Getenv("STREAMQL_DATA")
@@ -55,9 +55,11 @@ func openCars(t *testing.T) *streamql.Engine {
 	return e
 }
 
-// auc scores all rows and ranks them against the failing ones, whose vibration is 150 times the speed.
+// auc scores all rows and returns the area under the ROC curve. The vibration of the failing rows is 150
+// times their speed.
 func auc(t *testing.T, e *streamql.Engine, model string) float64 {
-	rows, err := e.Query(context.Background(), "SELECT ANOMALY_SCORE("+model+", *) AS score, engine_vibration_amplitude / speed > 125 AS failing FROM cars")
+	rows, err := e.Query(context.Background(), "SELECT ANOMALY_SCORE("+model+
+		", *) AS score, engine_vibration_amplitude / speed > 125 AS failing FROM cars")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +80,8 @@ func auc(t *testing.T, e *streamql.Engine, model string) float64 {
 	return ml.AUC(scores, failing)
 }
 
-// TestCarSensors trains the published demo's autoencoder on its CSV and holds it against what scikit-learn's MLP of that shape reaches.
+// TestCarSensors trains the autoencoder of the published demo on its CSV, and compares the result with that
+// of scikit-learn's MLP of the same layers.
 func TestCarSensors(t *testing.T) {
 	e := openCars(t)
 	for _, c := range []struct {
@@ -99,7 +102,7 @@ func TestCarSensors(t *testing.T) {
 	}
 }
 
-// TestElectricity is prequential logistic regression on Elec2 in one statement.
+// TestElectricity runs prequential logistic regression on Elec2 in one statement.
 func TestElectricity(t *testing.T) {
 	e := open(t)
 	exec(t, e, fmt.Sprintf(`CREATE STREAM elec (date DOUBLE, day STRING, period DOUBLE, nswprice DOUBLE, nswdemand DOUBLE, vicprice DOUBLE, vicdemand DOUBLE,

@@ -86,7 +86,7 @@ func TestWithConnector(t *testing.T) {
 	refused(t, e, "CREATE STREAM t AS SELECT * FROM s;", "SQ3001", "cannot be read again")
 }
 
-// framed is a format that a program brings: a zero byte, the id of a schema, and a number times what the schema says.
+// framed is a format that a program brings: a zero byte, the id of a schema, and a number, multiplied by a factor in the schema.
 var framed = format.Format{
 	Name: "FRAMED", Doc: "A number after the id of its schema.",
 	Options: []option.Option{{Name: "unit", Type: option.Word, Words: []string{"one", "two"}, Default: "one",

@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql"
 )
 
-// wait runs a query until it answers as wanted.
+// wait runs a query until it returns these rows.
 func wait(t testing.TB, e *streamql.Engine, query, want string) {
 	t.Helper()
 	deadline := time.Now().Add(15 * time.Second)
@@ -22,14 +22,15 @@ func wait(t testing.TB, e *streamql.Engine, query, want string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s\ngot\n%swant\n%s\njobs\n%s", query, got, want, result(t, e, "SELECT job, status, rows, error FROM streamql.jobs"))
+			t.Fatalf("%s\ngot\n%swant\n%s\njobs\n%s", query, got, want,
+				result(t, e, "SELECT job, status, rows, error FROM streamql.jobs"))
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// TestRestart stops an engine and opens it again: the catalog, the jobs' positions and their state go on. The table's key is not the
-// stream's, so rows go through an exchange.
+// TestRestart stops an engine and opens it again. The catalog, the jobs' positions and their state continue.
+// The table's key differs from the stream's, so rows pass an exchange.
 func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	run := func(f func(*streamql.Engine)) {
@@ -61,7 +62,7 @@ func TestRestart(t *testing.T) {
 
 const killed = "STREAMQL_TEST_KILLED"
 
-// TestMain lets the test binary be the process that is killed.
+// TestMain makes the test binary the process that TestKill kills, if it is started as such.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killed); dir != "" {
 		endless(dir)
@@ -96,7 +97,7 @@ func endless(dir string) {
 	os.Exit(1)
 }
 
-// TestKill kills a process at random moments and starts it again: no row is lost, none is there twice.
+// TestKill kills a process at random moments and restarts it. No row is lost or duplicated.
 func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left out: -short")

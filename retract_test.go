@@ -13,24 +13,27 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// turns is TURN(), a function that gives 0, 1, 2, .. from call to call: no row has the same value twice.
+// turns returns the option for TURN(), a function whose calls return 0, 1, 2, .. so that no two rows have the
+// same value.
 func turns() streamql.Option {
 	n := int64(0)
 	return streamql.WithFunction(udf.Scalar{Name: "TURN", Doc: "another number each time",
 		Bind: func(have []flow.Type) (udf.Signature, error) {
-			return udf.Signature{Result: flow.Bigint, Volatile: true, Kernel: func(_ []arrow.Array, rows int, _ udf.Env) arrow.Array {
-				b := flow.Builder(flow.Bigint)
-				for range rows {
-					flow.Append(b, n)
-					n++
-				}
-				return b.NewArray()
-			}}, udf.Accept("TURN", have)
+			return udf.Signature{Result: flow.Bigint, Volatile: true,
+				Kernel: func(_ []arrow.Array, rows int, _ udf.Env) arrow.Array {
+					b := flow.Builder(flow.Bigint)
+					for range rows {
+						flow.Append(b, n)
+						n++
+					}
+					return b.NewArray()
+				}}, udf.Accept("TURN", have)
 		}})
 }
 
-// TestDrawnOnce puts functions that have another value each time into every clause over tables: what goes out of a group is what went in,
-// so that no count is negative and the counts add up to the rows. Each is worked off whole, row by row, and with a crash before each commit.
+// TestDrawnOnce uses functions with a new value per call in every clause over tables. A retraction must equal
+// the row that was inserted, so that no count is negative and the counts add up to the rows. Each query is
+// drained at once, row by row, and with a crash before each commit.
 func TestDrawnOnce(t *testing.T) {
 	for name, c := range map[string]struct{ create, sum, want string }{
 		"group by": {`CREATE TABLE c AS SELECT CAST(RANDOM() * 3 AS INT) AS b, COUNT(*) AS n FROM t GROUP BY CAST(RANDOM() * 3 AS INT);`,
@@ -71,17 +74,19 @@ func TestDrawnOnce(t *testing.T) {
 	}
 }
 
-// drawnRows are 40 changes of two rows in one of two groups, the last of them in different groups, and a stream of five values.
+// drawnRows returns statements for 40 changes of two rows in one of two groups and for a stream of five
+// values. After the last change the rows are in different groups.
 func drawnRows() string {
 	var table, stream []string
 	for i := range 40 {
 		table = append(table, fmt.Sprintf("('k%d', 'g%d', %d)", i%2, (i/3+i)%2, i))
 		stream = append(stream, fmt.Sprintf("(%d)", i%5))
 	}
-	return "INSERT INTO t VALUES " + strings.Join(append(table, "('k0', 'g0', 1)", "('k1', 'g1', 1)"), ", ") + "; INSERT INTO s VALUES " + strings.Join(stream, ", ") + ";"
+	return "INSERT INTO t VALUES " + strings.Join(append(table, "('k0', 'g0', 1)", "('k1', 'g1', 1)"), ", ") +
+		"; INSERT INTO s VALUES " + strings.Join(stream, ", ") + ";"
 }
 
-// drainCrashing works off all jobs, with a crash before every second commit if it is asked for.
+// drainCrashing drains all jobs; with crash, it crashes before every second commit.
 func drainCrashing(t *testing.T, e *streamql.Engine, crash bool) {
 	t.Helper()
 	steps := 0

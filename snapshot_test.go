@@ -20,7 +20,8 @@ import (
 	"github.com/streamql/streamql/state"
 )
 
-// A process that has lost its disk takes its state from the snapshot: here the changelog before it is gone, so there is no other place.
+// TestSnapshotAfterLoss removes a process's disk. The process restores its state from the snapshot. The older
+// part of the changelog has been deleted, so there is no other source.
 func TestSnapshotAfterLoss(t *testing.T) {
 	brokers, dir, name := kafkaAt(t), t.TempDir(), fmt.Sprintf("snap-%d", time.Now().UnixNano())
 	objects, err := state.Directory(filepath.Join(t.TempDir(), "snapshots"))
@@ -40,7 +41,8 @@ func TestSnapshotAfterLoss(t *testing.T) {
 	}
 	p.eventually(want, "SELECT id, total FROM sums;")
 	before := time.Now()
-	for saved := false; !saved; time.Sleep(20 * time.Millisecond) { // one that was begun when all was there
+	// a snapshot that was started when all rows were in the state
+	for saved := false; !saved; time.Sleep(20 * time.Millisecond) {
 		list, err := objects.List(t.Context(), "snapshots/")
 		if err != nil {
 			t.Fatal(err)
@@ -57,7 +59,7 @@ func TestSnapshotAfterLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	cutChangelog(t, brokers, name)
-	bare := startProcess(t, brokers, name) // it has no snapshots: that is told, and no wrong sum
+	bare := startProcess(t, brokers, name) // without snapshots the job fails; it does not return a wrong sum
 	bare.until("SQ7301")
 	bare.stop()
 	p = start()
@@ -68,7 +70,8 @@ func TestSnapshotAfterLoss(t *testing.T) {
 	p.eventually(want, "SELECT id, total FROM sums;")
 }
 
-// cutChangelog deletes of each changelog all but its last record, which is the position of the last commit.
+// cutChangelog deletes all records of each changelog except the last, which is the position of the last
+// commit.
 func cutChangelog(t *testing.T, brokers []string, name string) {
 	t.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
@@ -94,7 +97,9 @@ func cutChangelog(t *testing.T, brokers []string, name string) {
 		if topics[topic].Err != nil {
 			t.Fatal(topics[topic].Err)
 		}
-		if _, err := admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr("compact,delete")}}, topic); err != nil {
+		if _, err := admin.AlterTopicConfigs(t.Context(),
+			[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: kadm.StringPtr("compact,delete")}},
+			topic); err != nil {
 			t.Fatal(err)
 		}
 		cut := kadm.Offsets{}
@@ -108,7 +113,7 @@ func cutChangelog(t *testing.T, brokers []string, name string) {
 	}
 }
 
-// full is a place that takes nothing.
+// full is an object store that rejects all writes.
 type full struct{}
 
 var errFull = errors.New("no room")
@@ -118,16 +123,17 @@ func (full) Get(context.Context, string) (io.ReadCloser, error)   { return nil, 
 func (full) List(context.Context, string) ([]state.Object, error) { return nil, nil }
 func (full) Delete(context.Context, string) error                 { return errFull }
 
-// That a snapshot cannot be made is told of, and the job goes on.
+// TestSnapshotFails checks that a failed snapshot is logged and that the job continues.
 func TestSnapshotFails(t *testing.T) {
 	name := fmt.Sprintf("full-%d", time.Now().UnixNano())
 	var mu sync.Mutex
 	var codes []string
-	p := startProcess(t, kafkaAt(t), name, streamql.WithSnapshots(full{}, 20*time.Millisecond), streamql.WithWarnings(func(e *streamql.Error) {
-		mu.Lock()
-		defer mu.Unlock()
-		codes = append(codes, e.Code)
-	}))
+	p := startProcess(t, kafkaAt(t), name, streamql.WithSnapshots(full{}, 20*time.Millisecond),
+		streamql.WithWarnings(func(e *streamql.Error) {
+			mu.Lock()
+			defer mu.Unlock()
+			codes = append(codes, e.Code)
+		}))
 	p.exec(fmt.Sprintf("CREATE STREAM s (id STRING KEY, v INT) WITH (topic='%s-in', format='json', partitions=1);", name))
 	p.exec(fmt.Sprintf("CREATE TABLE sums WITH (topic='%s-out') AS SELECT id, SUM(v) AS total FROM s GROUP BY id;", name))
 	for k := 0; ; k++ {
@@ -140,12 +146,13 @@ func TestSnapshotFails(t *testing.T) {
 			return
 		}
 		if k > 200 {
-			t.Fatal("nobody was told that there are no snapshots")
+			t.Fatal("no log line says that snapshots fail")
 		}
 	}
 }
 
-// A standby takes over with the copy that it has kept: here the changelog is gone when the other process leaves.
+// TestStandbyTakesOver checks that a standby takes over with its own copy. The changelog is deleted when the
+// other process leaves.
 func TestStandbyTakesOver(t *testing.T) {
 	brokers, name := kafkaAt(t), fmt.Sprintf("standby-%d", time.Now().UnixNano())
 	a := startProcess(t, brokers, name, streamql.WithStandbys(1))
@@ -160,7 +167,7 @@ func TestStandbyTakesOver(t *testing.T) {
 	for _, p := range []*process{a, b} {
 		p.eventually(want, "SELECT id, total FROM sums;")
 	}
-	time.Sleep(2 * time.Second) // the copies are as far as the changelogs
+	time.Sleep(2 * time.Second) // until the copies have reached the ends of the changelogs
 	cutChangelog(t, brokers, name)
 	a.stop()
 	b.eventually(want, "SELECT id, total FROM sums;")

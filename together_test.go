@@ -68,6 +68,7 @@ func TestTogether(t *testing.T) {
 	all.Wait()
 	wait(t, e, "SELECT SUM(n) AS n FROM t", "40\n")
 	wait(t, e, "SELECT COUNT(*) AS n FROM s39", "40\n")
-	exec(t, e, "CREATE STREAM g1 (a INT) WITH (value_format='json'); INSERT INTO g1 VALUES (1);") // a topic where a generator was
+	// a topic where a generator was
+	exec(t, e, "CREATE STREAM g1 (a INT) WITH (value_format='json'); INSERT INTO g1 VALUES (1);")
 	wait(t, e, "SELECT a FROM g1", "1\n")
 }

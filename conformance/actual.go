@@ -11,20 +11,20 @@ import (
 	"github.com/streamql/streamql/format"
 )
 
-// actual is what happened in a case.
+// actual contains the results of a case.
 type actual struct {
 	outputs []output
 	rows    [][]row // per query
 	sources []Source
-	topics  map[string]int // all topics and their partitions
-	names   []string       // of topics that were used, but the engine's own
+	topics  map[string]int // all topics and their numbers of partitions
+	names   []string       // of topics that were used, without the engine's own
 	err     *failure
 	last    int // the number of statements
-	steps   int // of all jobs, and how often they were crashed
+	steps   int // of all jobs, and the number of crashes among them
 	crashes int
 }
 
-// output is a record of a sink's topic, decoded.
+// output is a decoded record of a sink's topic.
 type output struct {
 	Topic     string   `json:"topic"`
 	Key       any      `json:"key"`
@@ -36,7 +36,7 @@ type output struct {
 	keyType, valueType arrow.DataType
 }
 
-// row is a row of a query's result. A row that goes away has its key's columns; the others are null.
+// row is a row of a query's result. A deleted row has the columns of its key; the others are null.
 type row struct {
 	deleted bool
 	columns []any
@@ -44,10 +44,11 @@ type row struct {
 	types   []arrow.DataType
 }
 
-// read reads a query to its end. A retraction directly followed by the insertion of its key is an update, told as the new row.
+// read reads a query to its end. A retraction that is directly followed by an insertion of the same key is an
+// update and becomes the new row.
 func (m *machine) read(rows *streamql.Rows) ([]row, error) {
 	var out []row
-	gone := -1 // the row of out that went away last, if nothing has come since
+	gone := -1 // the index in out of the last retracted row, while no row has followed it
 	for b, err := range rows.Batches() {
 		if err != nil {
 			return nil, err

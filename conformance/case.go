@@ -1,8 +1,7 @@
-// Package conformance runs SQL test files: what a statement means is pinned by cases that a user can read. A *.sqltest file holds
-// cases, a case statements, input records and what must come of them; `streamql test` is this package behind a command.
-//
-// Run searches for files, gives each case an engine of its own in memory, writes the inputs as real record bytes, works off all jobs
-// and compares what the sinks' topics hold. Parse alone reads a file.
+// Package conformance runs SQL test files, whose cases define the meaning of statements. A *.sqltest file
+// contains cases. A case has statements, input records and the expected results. Run finds the files and runs
+// each case in an engine of its own, in memory: it writes the inputs as encoded records, drains all jobs and
+// compares the records of the sinks' topics. Parse only reads a file. The command `streamql test` calls Run.
 package conformance
 
 import (
@@ -12,19 +11,19 @@ import (
 
 // Case is one case of a test file.
 type Case struct {
-	ID   string // of "# id:", else the file's name without its ending, a slash and the case's name
+	ID   string // of "# id:"; by default the file's name without extension, a slash and the case's name
 	Name string
 	File string
 	Line int // of "=== name"
 
-	Needs      []string // files without which the case is skipped, beside the test file unless absolute
-	Dialect    string   // "": that of the run
+	Needs      []string // files without which the case is skipped; relative to the test file
+	Dialect    string   // "": the dialect of the run
 	Tolerance  float64  // of doubles, relative; 0: 1e-6
 	Properties []Property
 	Topics     []Topic
 	SQL        Text
 	Input      []Record
-	After      []Record // written when the queries have started
+	After      []Record // written after the queries have started
 	Outputs    []Output
 	Queries    []Query
 	Error      *Failure
@@ -32,7 +31,7 @@ type Case struct {
 	Created    []Created
 }
 
-// Text is SQL and the line of the file it starts at.
+// Text is SQL and the line of the file at which it starts.
 type Text struct {
 	SQL  string
 	Line int
@@ -44,7 +43,7 @@ type Property struct {
 	Line        int
 }
 
-// Topic is a topic that exists before the first statement.
+// Topic is a topic that is created before the first statement.
 type Topic struct {
 	Name        string          `json:"name"`
 	Partitions  int32           `json:"partitions"`
@@ -60,8 +59,9 @@ type Topic struct {
 	Line        int             `json:"-"`
 }
 
-// Record is a record of an input or an output. Key and Value are JSON; absent is null. KeyBytes and ValueBytes, in base64, stand for
-// bytes that no JSON text would be written as, for tests of records that cannot be read.
+// Record is a record of an input or an output. Key and Value are JSON; an absent one is null. KeyBytes and
+// ValueBytes contain base64 and replace Key and Value for bytes that no JSON value encodes to, in tests of
+// records that cannot be decoded.
 type Record struct {
 	Topic      string          `json:"topic"`
 	Key        json.RawMessage `json:"key,omitempty"`
@@ -71,7 +71,7 @@ type Record struct {
 	Timestamp  *int64          `json:"timestamp,omitempty"`
 	Window     *Window         `json:"window,omitempty"`
 	Headers    []Header        `json:"headers,omitempty"`
-	Partition  *int32          `json:"partition,omitempty"` // an input's; absent: by the key
+	Partition  *int32          `json:"partition,omitempty"` // of an input; absent: chosen by the key
 	Line       int             `json:"-"`
 }
 
@@ -88,10 +88,10 @@ type Header struct {
 	Value []byte `json:"value_base64"`
 }
 
-// Mode says how much of the order of what is expected counts.
+// Mode is how much of the order of records is compared.
 type Mode string
 
-// The modes: every record in this order, in any order, or only the last of each key.
+// The modes: all records in order, all records in any order, or only the last record of each key.
 const (
 	Ordered   Mode = ""
 	Unordered Mode = "unordered"
@@ -105,28 +105,28 @@ type Output struct {
 	body    span
 }
 
-// Query is a SELECT and the rows it must have; Rows is nil where the file has none.
+// Query is a SELECT and its expected rows; Rows is nil if the file has none.
 type Query struct {
 	Text
 	Rows *Rows
 }
 
-// Rows are a query's expected rows.
+// Rows contains a query's expected rows.
 type Rows struct {
 	Mode Mode
 	Rows []Row
 	body span
 }
 
-// Row is a JSON array of columns; Deleted says that the row goes away.
+// Row is a JSON array of columns. Deleted means that the row is retracted.
 type Row struct {
 	Deleted bool
 	Columns json.RawMessage
 	Line    int
 }
 
-// Failure is an expected error: which statement (0: the last), at which stage ("": any), and what the message names, without case:
-// at least one of Mentions.
+// Failure is an expected error: the statement (0: the last), the phase ("": any), and the words of which the
+// message must contain at least one, in any case.
 type Failure struct {
 	Statement int
 	Stage     string
@@ -134,7 +134,7 @@ type Failure struct {
 	body      span
 }
 
-// UnmarshalJSON reads a failure, whose statement is a number or "last".
+// UnmarshalJSON decodes a failure, whose statement is a number or "last".
 func (f *Failure) UnmarshalJSON(b []byte) error {
 	var raw struct {
 		Statement any      `json:"statement"`
@@ -148,25 +148,25 @@ func (f *Failure) UnmarshalJSON(b []byte) error {
 	case nil:
 	case string:
 		if s != "last" {
-			return fmt.Errorf("statement is a number or \"last\", not %q", s)
+			return fmt.Errorf("statement must be a number or \"last\", not %q", s)
 		}
 	case float64:
 		if f.Statement = int(s); float64(f.Statement) != s || s < 1 {
-			return fmt.Errorf("statement is a number from 1, not %v", s)
+			return fmt.Errorf("statement must be a number from 1, not %v", s)
 		}
 	default:
-		return fmt.Errorf("statement is a number or \"last\"")
+		return fmt.Errorf("statement must be a number or \"last\"")
 	}
 	switch raw.Stage {
 	case "", "parse", "plan", "run":
 	default:
-		return fmt.Errorf("stage is parse, plan or run, not %q", raw.Stage)
+		return fmt.Errorf("stage must be parse, plan or run, not %q", raw.Stage)
 	}
 	f.Stage, f.Mentions = raw.Stage, raw.Mentions
 	return nil
 }
 
-// Source is a stream or table that must exist at the end; empty fields match anything.
+// Source is a stream or table that must exist at the end; empty fields match any value.
 type Source struct {
 	Name        string `json:"name"`
 	Type        string `json:"type,omitempty"`

@@ -11,11 +11,11 @@ import (
 	"github.com/streamql/streamql/dialect"
 )
 
-// variations must never change an answer.
+// variations are run options that must not change any result.
 var variations = []struct {
 	name     string
 	o        Options
-	examples bool // the documentation's examples too, which train on many rows
+	examples bool // also run the documentation's examples, which train on many rows
 }{
 	{"poll=1024", Options{}, true},
 	{"poll=1", Options{Poll: 1}, false},
@@ -28,14 +28,14 @@ var variations = []struct {
 	{"crash in the 5th step", Options{Poll: 1, Crash: 5}, false},
 }
 
-// TestCases runs all cases in all variations: each must be as expected, and what happened must be the same to the byte;
-// but record by record, rows of several partitions meet in another order.
+// TestCases runs all cases in all variations. Each case must pass, and the results must be identical to the
+// byte. The exception is the schedule "record", in which rows of several partitions meet in another order.
 func TestCases(t *testing.T) {
 	base := map[string]string{}
 	for _, v := range variations {
 		t.Run(v.name, func(t *testing.T) {
 			var out bytes.Buffer
-			v.o.Out, v.o.Timeout = &out, time.Minute // against a hang alone: models are trained on a machine that is busy
+			v.o.Out, v.o.Timeout = &out, time.Minute // only against a hang: training takes longer on a busy machine
 			paths := []string{"cases"}
 			if v.examples {
 				paths = append(paths, "../examples/queries")
@@ -55,7 +55,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// sameAnswers compares what happened with the first run, of which base takes the notes.
+// sameAnswers compares the results with those of the first run, which base stores.
 func sameAnswers(t *testing.T, base map[string]string, s *Summary) {
 	t.Helper()
 	crashes := 0
@@ -76,8 +76,8 @@ func sameAnswers(t *testing.T, base map[string]string, s *Summary) {
 	}
 }
 
-// TestDialects holds the table of dialects against the cases: a row has a case in each dialect, and no case names
-// another difference.
+// TestDialects compares the table of dialects with the cases: each row has a case in each dialect, and no
+// case names another difference.
 func TestDialects(t *testing.T) {
 	cases, err := Find([]string{"cases/dialects"})
 	if err != nil {
@@ -103,10 +103,10 @@ func TestDialects(t *testing.T) {
 	}
 }
 
-// TestExternal runs the cases of a directory outside the repository: STREAMQL_CASES=dir, in ksqlDB's dialect or
-// STREAMQL_DIALECT. With STREAMQL_REPORT=file the report is written as JSON lines; with STREAMQL_EMIT=file what
-// happened is written for another judge; with STREAMQL_VARY=1 all variations are run, which must not change an answer.
-// That a case fails does not fail it: it measures.
+// TestExternal runs the cases of a directory outside the repository: STREAMQL_CASES=dir, in the dialect ksql
+// or STREAMQL_DIALECT. STREAMQL_REPORT=file writes the report as JSON lines. STREAMQL_EMIT=file writes the
+// results for another judge. STREAMQL_VARY=1 runs all variations, which must not change a result. Failed
+// cases do not fail the test, because it only measures.
 func TestExternal(t *testing.T) {
 	dir := os.Getenv("STREAMQL_CASES")
 	if dir == "" {

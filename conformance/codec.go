@@ -16,15 +16,16 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// part is the key or the value of a topic's records: how it is written as bytes and read back as JSON.
+// part encodes and decodes the keys or the values of a topic's records, to and from JSON.
 type part struct {
 	spec  format.Spec
-	codec format.Codec // made when needed
+	codec format.Codec // created on first use
 }
 
 func (p *part) name() string { return strings.ToUpper(strings.TrimSpace(p.spec.Name)) }
 
-// encode turns JSON into record bytes. What the format cannot hold is written as its text: tests of bad records want that.
+// encode converts JSON to record bytes. A value that the format cannot represent is encoded as its text, for
+// tests of bad records.
 func (p *part) encode(text json.RawMessage) ([]byte, error) {
 	v, err := value(text)
 	if v == nil || err != nil {
@@ -46,7 +47,7 @@ func (p *part) encode(text json.RawMessage) ([]byte, error) {
 	return p.throughColumns(text)
 }
 
-// plain is a JSON text as it is, everything else as its JSON.
+// plain returns the content of a JSON string, or the JSON text of any other value.
 func plain(v any, text json.RawMessage) []byte {
 	if s, ok := v.(string); ok {
 		return []byte(s)
@@ -82,7 +83,7 @@ func encodeScalar(v any, typ arrow.DataType, text []byte) []byte {
 	return text
 }
 
-// throughColumns reads the JSON into columns and writes them in the format.
+// throughColumns decodes JSON into columns and encodes these in the format.
 func (p *part) throughColumns(text json.RawMessage) ([]byte, error) {
 	from, err := format.New(format.Spec{Name: "JSON", Fields: p.spec.Fields, Unwrapped: p.spec.Unwrapped})
 	if err != nil {
@@ -118,7 +119,7 @@ func all(n int) []int {
 	return out
 }
 
-// decode turns record bytes into a JSON value and its type, nil where it is not known.
+// decode converts record bytes to a JSON value and its type; nil if the type is not known.
 func (p *part) decode(record []byte) (any, arrow.DataType, error) {
 	if record == nil {
 		return nil, nil, nil
@@ -175,7 +176,7 @@ func b2i(b bool) int {
 	return 0
 }
 
-// typ is the type of the whole record.
+// typ returns the type of the whole record.
 func (p *part) typ() arrow.DataType {
 	if p.spec.Unwrapped && len(p.spec.Fields) == 1 {
 		return p.spec.Fields[0].Type

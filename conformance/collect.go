@@ -13,14 +13,16 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// collect reads what all topics hold and which relations there are.
+// collect reads the records of all topics and the list of relations.
 func (m *machine) collect(ctx context.Context) error {
 	for _, r := range m.engine.Catalog().Relations() {
 		if strings.HasPrefix(r.Name, "streamql.") {
 			continue
 		}
-		m.got.sources = append(m.got.sources, Source{Name: r.Name, Type: r.Kind(), Schema: strings.ReplaceAll(r.Schema(), " PRIMARY KEY", " KEY"), KeyFormat: formatName(r.Key),
-			ValueFormat: formatName(r.Value)})
+		m.got.sources = append(m.got.sources,
+			Source{Name: r.Name, Type: r.Kind(), Schema: strings.ReplaceAll(r.Schema(), " PRIMARY KEY", " KEY"),
+				KeyFormat:   formatName(r.Key),
+				ValueFormat: formatName(r.Value)})
 	}
 	topics, err := m.engine.Broker().(topic.Admin).Topics(ctx)
 	if err != nil {
@@ -31,7 +33,7 @@ func (m *machine) collect(ctx context.Context) error {
 	for _, t := range topics {
 		rest, own := strings.CutPrefix(t.Name, m.own)
 		if !own && m.o.Kafka != nil && !slices.Contains(m.names, t.Name) {
-			continue // somebody else's
+			continue // a topic of another application
 		}
 		name := t.Name
 		if own {
@@ -50,7 +52,8 @@ func (m *machine) collect(ctx context.Context) error {
 
 func formatName(s format.Spec) string { return strings.ToUpper(s.Name) }
 
-// outputs reads the records of a topic that were not fed as inputs, partition by partition. name is what the case calls the topic.
+// outputs reads the records of a topic except those fed as inputs, partition by partition. name is the
+// topic's name in the case.
 func (m *machine) outputs(ctx context.Context, t topic.Topic, name string) error {
 	key, value, window := m.specs(t.Name, true)
 	parts := [2]part{{spec: key}, {spec: value}}
@@ -76,7 +79,7 @@ func (m *machine) outputs(ctx context.Context, t topic.Topic, name string) error
 	return nil
 }
 
-// decode reads a record of a sink.
+// decode decodes a record of a sink.
 func decode(parts *[2]part, window *catalog.Windowing, f *topic.Fetch, i int) (output, error) {
 	out := output{Topic: f.Topic, Timestamp: f.Times[i]}
 	key := f.Key.At(i)

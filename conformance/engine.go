@@ -15,15 +15,15 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Now is what the clock of every case shows; it stands still.
+// Now is the time of every case's clock, which does not advance.
 var Now = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// machine is one case's engine and what the runner knows about it.
+// machine is the engine of one case and the runner's state.
 type machine struct {
 	c         *Case
 	o         *Options
 	engine    *streamql.Engine
-	relations map[string][]*catalog.Relation // by topic, in the order they were first seen
+	relations map[string][]*catalog.Relation // by topic, in the order of their first appearance
 	formats   map[string]*Topic
 	parts     map[string]*[2]part // key and value by topic, of inputs
 	wrote     map[topic.Partition][]topic.Span
@@ -32,12 +32,12 @@ type machine struct {
 	crashed   bool
 	crashes   int
 	got       *actual
-	own       string   // what the names of the engine's own topics begin with
-	names     []string // on a cluster: the other topics that the case makes
-	ours      bool     // and they are the case's
+	own       string   // prefix of the names of the engine's own topics
+	names     []string // on a cluster: the other topics that the case creates
+	ours      bool     // and the case has created them
 }
 
-// failure is an error that a statement met.
+// failure is the error of a statement.
 type failure struct {
 	Statement int    `json:"statement"`
 	Stage     string `json:"stage"`
@@ -46,11 +46,14 @@ type failure struct {
 	err       error
 }
 
-// execute runs a case and says what happened. The error is for what no statement is to blame for.
+// execute runs a case and returns its results. An error means that the case could not be run, and not that a
+// statement failed.
 func execute(ctx context.Context, c *Case, o *Options) (got *actual, err error) {
-	m := &machine{c: c, o: o, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{}, parts: map[string]*[2]part{},
+	m := &machine{c: c, o: o, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{},
+		parts: map[string]*[2]part{},
 		wrote: map[topic.Partition][]topic.Span{}, got: &actual{}, own: embedded}
-	options := []streamql.Option{streamql.WithManualJobs(), streamql.WithDialect(cmp.Or(c.Dialect, o.Dialect)), streamql.WithPollRecords(o.poll()),
+	options := []streamql.Option{streamql.WithManualJobs(), streamql.WithDialect(cmp.Or(c.Dialect, o.Dialect)),
+		streamql.WithPollRecords(o.poll()),
 		streamql.WithClock(func() time.Time { return Now })}
 	if o.Kafka != nil {
 		if m.names, err = rehearse(ctx, c, o); err != nil {
@@ -65,7 +68,7 @@ func execute(ctx context.Context, c *Case, o *Options) (got *actual, err error) 
 	defer func() {
 		err = errors.Join(err, m.leave(context.WithoutCancel(ctx)))
 		if cerr := m.engine.Close(); err == nil && cerr != nil {
-			err = fmt.Errorf("close the engine: %w", cerr)
+			err = fmt.Errorf("cannot close the engine: %w", cerr)
 		}
 	}()
 	if err := m.free(ctx); err != nil {
@@ -84,7 +87,7 @@ func execute(ctx context.Context, c *Case, o *Options) (got *actual, err error) 
 	return m.got, err
 }
 
-// prepare sets the properties and makes the topics.
+// prepare sets the properties and creates the topics.
 func (m *machine) prepare(ctx context.Context) error {
 	set := func(name, value string) error {
 		quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
@@ -101,7 +104,8 @@ func (m *machine) prepare(ctx context.Context) error {
 	for i := range m.c.Topics {
 		t := &m.c.Topics[i]
 		m.formats[t.Name] = t
-		err := m.engine.Broker().(topic.Admin).Create(ctx, t.Name, topic.Config{Partitions: max(t.Partitions, 1), RetentionMs: -1})
+		err := m.engine.Broker().(topic.Admin).Create(ctx, t.Name, topic.Config{Partitions: max(t.Partitions, 1),
+			RetentionMs: -1})
 		if err != nil {
 			return fmt.Errorf("line %d: %w", t.Line, err)
 		}
@@ -136,7 +140,8 @@ func (m *machine) play(ctx context.Context) error {
 	return m.queries(ctx)
 }
 
-// statements runs the statements in order until one fails. A query that is the last one is handed back: it comes after the inputs.
+// statements runs the statements in order until one fails. A query at the end is returned instead of run,
+// because it runs after the inputs.
 func (m *machine) statements(ctx context.Context) (lang.Statement, *failure) {
 	list, err := m.engine.Parse(m.c.SQL.SQL)
 	bad := lang.AsErrors(err)
@@ -173,7 +178,7 @@ func (m *machine) statements(ctx context.Context) (lang.Statement, *failure) {
 	return nil, m.got.err
 }
 
-// fail notes the error of statement n; line is the line of the file that its text starts at.
+// fail stores the error of statement n; line is the line of the file at which its text starts.
 func (m *machine) fail(err error, n, line int) {
 	f := &failure{Statement: n, Stage: string(lang.StageRun), Message: err.Error(), line: line, err: err}
 	if list := lang.AsErrors(err); len(list) > 0 {
@@ -192,7 +197,7 @@ func (m *machine) fail(err error, n, line int) {
 	m.got.err = f
 }
 
-// look notes which relations there are now.
+// look stores the present relations.
 func (m *machine) look() {
 	for _, r := range m.engine.Catalog().Relations() {
 		list := m.relations[r.Topic]
@@ -208,8 +213,8 @@ func (m *machine) look() {
 	}
 }
 
-// specs says how a topic's records are written: as its first relation reads them, of sinks as its job writes them; without a relation
-// as the section topics says.
+// specs returns the formats of a topic's records: those of its first relation, or for a sink those of its
+// job. Without a relation they are those of the section topics.
 func (m *machine) specs(name string, sink bool) (key, value format.Spec, window *catalog.Windowing) {
 	list := m.relations[name]
 	if len(list) == 0 {
@@ -249,7 +254,7 @@ func (m *machine) step(string) error {
 	return nil
 }
 
-// queries opens the queries, feeds what comes after their start, and reads their rows.
+// queries starts the queries, feeds the later inputs, and reads the rows.
 func (m *machine) queries(ctx context.Context) error {
 	var open []*streamql.Rows
 	for i, q := range m.c.Queries {

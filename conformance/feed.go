@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// feed writes inputs and works off the jobs: all inputs first, or each by itself.
+// feed writes inputs and drains the jobs: after all inputs, or after each one.
 func (m *machine) feed(ctx context.Context, inputs []Record) error {
 	step := len(inputs)
 	if m.o.Schedule == "record" {
@@ -64,7 +64,7 @@ func (m *machine) write(ctx context.Context, inputs []Record) error {
 	return nil
 }
 
-// mark notes where inputs begin in a partition.
+// mark stores the offset at which a partition's inputs begin.
 func (m *machine) mark(ctx context.Context, p topic.Partition, next map[topic.Partition]topic.Offset) error {
 	if _, ok := next[p]; ok {
 		return nil
@@ -74,14 +74,14 @@ func (m *machine) mark(ctx context.Context, p topic.Partition, next map[topic.Pa
 		return err
 	}
 	if int(p.ID) >= len(d.Partitions) || p.ID < 0 {
-		return fmt.Errorf("topic %s has %d partitions, number %d is not one of them", p.Topic, len(d.Partitions), p.ID)
+		return fmt.Errorf("topic %s has %d partitions, and no partition %d", p.Topic, len(d.Partitions), p.ID)
 	}
 	next[p] = d.Partitions[p.ID].To
 	m.wrote[p] = append(m.wrote[p], topic.Span{Partition: p, From: next[p]})
 	return nil
 }
 
-// record makes the bytes of an input and chooses its partition as a producer does.
+// record encodes an input and chooses its partition as a producer does.
 func (m *machine) record(ctx context.Context, in *Record) (topic.Partition, topic.Record, error) {
 	d, err := m.ensure(ctx, in.Topic)
 	if err != nil {
@@ -90,7 +90,7 @@ func (m *machine) record(ctx context.Context, in *Record) (topic.Partition, topi
 	return m.encode(in, int32(len(d.Partitions)))
 }
 
-// encode makes the record of an input to a topic with so many partitions.
+// encode encodes an input to a topic with a number of partitions.
 func (m *machine) encode(in *Record, partitions int32) (topic.Partition, topic.Record, error) {
 	p := topic.Partition{Topic: in.Topic}
 	var out topic.Record
@@ -132,11 +132,12 @@ func (m *machine) encode(in *Record, partitions int32) (topic.Partition, topic.R
 	return p, out, nil
 }
 
-// ensure describes a topic and makes it if no statement has.
+// ensure describes a topic. It creates the topic if no statement has.
 func (m *machine) ensure(ctx context.Context, name string) (topic.Topic, error) {
 	d, err := m.engine.Broker().Describe(ctx, name)
 	if errors.Is(err, topic.ErrUnknownTopic) {
-		if err := m.engine.Broker().(topic.Admin).Create(ctx, name, topic.Config{Partitions: 1, RetentionMs: -1}); err != nil {
+		if err := m.engine.Broker().(topic.Admin).Create(ctx, name,
+			topic.Config{Partitions: 1, RetentionMs: -1}); err != nil {
 			return d, err
 		}
 		return m.engine.Broker().Describe(ctx, name)

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Problem is the first thing in which a case is not as expected.
+// Problem is the first difference between a case's results and its expectations.
 type Problem struct {
 	Line          int // of the test file
 	Msg           string
-	Expected, Got string // JSON, where there is such a thing
+	Expected, Got string // JSON, if the problem is about values
 	Stack         string // of a panic
 }
 
-// judge compares what happened with what the case expects; nil is as expected.
+// judge compares the results of a case with its expectations; nil if they match.
 func judge(c *Case, got *actual) *Problem {
 	if c.Error != nil {
 		return judgeError(c, got)
@@ -54,7 +54,7 @@ func judgeError(c *Case, got *actual) *Problem {
 	want, e := c.Error, got.err
 	line := want.body.from
 	if e == nil {
-		return &Problem{Line: line, Msg: "an error was expected, all statements ran"}
+		return &Problem{Line: line, Msg: "an error was expected, but all statements succeeded"}
 	}
 	told := fmt.Sprintf("statement %d, %s: %s", e.Statement, e.Stage, e.Message)
 	n := want.Statement
@@ -62,10 +62,11 @@ func judgeError(c *Case, got *actual) *Problem {
 		n = max(got.last, 1) + len(c.Queries)
 	}
 	if e.Statement != n && !(want.Statement == 0 && e.Statement >= got.last) {
-		return &Problem{Line: e.line, Msg: fmt.Sprintf("statement %d failed, not statement %d", e.Statement, n), Got: told}
+		return &Problem{Line: e.line, Msg: fmt.Sprintf("statement %d failed instead of statement %d", e.Statement, n),
+			Got: told}
 	}
 	if want.Stage != "" && want.Stage != e.Stage {
-		return &Problem{Line: line, Msg: fmt.Sprintf("the error comes at stage %s, not %s", e.Stage, want.Stage), Got: told}
+		return &Problem{Line: line, Msg: fmt.Sprintf("the error has stage %s, not %s", e.Stage, want.Stage), Got: told}
 	}
 	for _, m := range want.Mentions {
 		if strings.Contains(strings.ToUpper(e.Message), strings.ToUpper(m)) {
@@ -111,7 +112,8 @@ func (c comparer) rows(n int, q *Query, got []row) *Problem {
 			at = 0
 		}
 		if at < 0 {
-			p := &Problem{Line: w.Line, Msg: fmt.Sprintf("%srow %d is missing%s", query, i+1, counts(len(got), len(want.Rows))), Expected: showRow(w.Deleted, string(w.Columns))}
+			p := &Problem{Line: w.Line, Msg: fmt.Sprintf("%srow %d is missing%s", query, i+1,
+				counts(len(got), len(want.Rows))), Expected: showRow(w.Deleted, string(w.Columns))}
 			if len(rest) > 0 {
 				p.Got = rest[0].String()
 			}
@@ -120,11 +122,13 @@ func (c comparer) rows(n int, q *Query, got []row) *Problem {
 		rest = append(rest[:at:at], rest[at+1:]...)
 	}
 	if len(rest) > 0 {
-		return &Problem{Line: q.Line, Msg: fmt.Sprintf("%s%d rows, not %d", query, len(got), len(want.Rows)), Got: rest[0].String()}
+		return &Problem{Line: q.Line, Msg: fmt.Sprintf("%s%d rows, not %d", query, len(got), len(want.Rows)),
+			Got: rest[0].String()}
 	}
 	return nil
 }
 
+// String returns the row as a line of a test file.
 func (r row) String() string { return showRow(r.deleted, marshal(r.text)) }
 
 func showRow(deleted bool, columns string) string {
@@ -139,38 +143,43 @@ func judgeSource(want Source, have []Source) *Problem {
 		if s.Name != want.Name {
 			continue
 		}
-		for _, each := range [][3]string{{"type", want.Type, s.Type}, {"schema", schemaText(want.Schema), schemaText(s.Schema)},
+		for _, each := range [][3]string{{"type", want.Type, s.Type},
+			{"schema", schemaText(want.Schema), schemaText(s.Schema)},
 			{"keyFormat", want.KeyFormat, s.KeyFormat}, {"valueFormat", want.ValueFormat, s.ValueFormat}} {
 			if each[1] != "" && !strings.EqualFold(each[1], each[2]) {
-				return &Problem{Line: want.Line, Msg: fmt.Sprintf("%s: the %s differs", want.Name, each[0]), Expected: each[1], Got: each[2]}
+				return &Problem{Line: want.Line, Msg: fmt.Sprintf("%s: the %s differs", want.Name, each[0]), Expected: each[1],
+					Got: each[2]}
 			}
 		}
 		return nil
 	}
-	return &Problem{Line: want.Line, Msg: fmt.Sprintf("there is no source %q", want.Name)}
+	return &Problem{Line: want.Line, Msg: fmt.Sprintf("source %q does not exist", want.Name)}
 }
 
 var blanks = regexp.MustCompile(`\s+`)
 
-// schemaText makes spellings of a schema alike.
+// schemaText normalizes the spelling of a schema.
 func schemaText(s string) string {
 	s = blanks.ReplaceAllString(strings.ToUpper(strings.ReplaceAll(s, "`", "")), " ")
-	return strings.TrimSpace(strings.NewReplacer("VARCHAR", "STRING", "INTEGER", "INT", " PRIMARY KEY", " KEY", ", ", ",").Replace(s))
+	return strings.TrimSpace(strings.NewReplacer("VARCHAR", "STRING", "INTEGER", "INT", " PRIMARY KEY", " KEY", ", ",
+		",").Replace(s))
 }
 
 func judgeCreated(want Created, got *actual) *Problem {
 	n, ok := got.topics[want.Name]
 	if !ok {
-		return &Problem{Line: want.Line, Msg: fmt.Sprintf("there is no topic %q", want.Name)}
+		return &Problem{Line: want.Line, Msg: fmt.Sprintf("topic %q does not exist", want.Name)}
 	}
 	if want.Partitions > 0 && int(want.Partitions) != n {
-		return &Problem{Line: want.Line, Msg: fmt.Sprintf("topic %q has %d partitions, not %d", want.Name, n, want.Partitions)}
+		return &Problem{Line: want.Line, Msg: fmt.Sprintf("topic %q has %d partitions, not %d", want.Name, n,
+			want.Partitions)}
 	}
 	return nil
 }
 
 func (r output) record(timed bool) Record {
-	out := Record{Topic: r.Topic, Key: json.RawMessage(marshal(r.Key)), Value: json.RawMessage(marshal(r.Value)), Window: r.Window, Headers: r.Headers}
+	out := Record{Topic: r.Topic, Key: json.RawMessage(marshal(r.Key)), Value: json.RawMessage(marshal(r.Value)),
+		Window: r.Window, Headers: r.Headers}
 	if timed {
 		out.Timestamp = &r.Timestamp
 	}

@@ -22,7 +22,7 @@ func (c comparer) output(o *Output, got *actual) *Problem {
 	}
 	for _, t := range topics {
 		if _, ok := got.topics[t]; !ok {
-			return &Problem{Line: want[t][0].Line, Msg: fmt.Sprintf("there is no topic %q", t)}
+			return &Problem{Line: want[t][0].Line, Msg: fmt.Sprintf("topic %q does not exist", t)}
 		}
 		w, h := want[t], have[t]
 		if o.Mode == Final {
@@ -59,10 +59,12 @@ func lastOfKeys(list []output) []output {
 func (c comparer) inOrder(topic string, want []Record, have []output) *Problem {
 	for i, w := range want {
 		if i == len(have) {
-			return &Problem{Line: w.Line, Msg: fmt.Sprintf("topic %s has %d records, not %d; missing is the next", topic, len(have), len(want)), Expected: showWant(w)}
+			return &Problem{Line: w.Line, Msg: fmt.Sprintf("topic %s has %d records, not %d; the first missing record is",
+				topic, len(have), len(want)), Expected: showWant(w)}
 		}
 		if d := c.differs(w, have[i]); d != "" {
-			return &Problem{Line: w.Line, Msg: fmt.Sprintf("record %d of topic %s: %s differs%s", i+1, topic, d, counts(len(have), len(want))), Expected: showWant(w), Got: showGot(w, have[i])}
+			return &Problem{Line: w.Line, Msg: fmt.Sprintf("record %d of topic %s: %s differs%s", i+1, topic, d,
+				counts(len(have), len(want))), Expected: showWant(w), Got: showGot(w, have[i])}
 		}
 	}
 	return c.tooMany(topic, want, have)
@@ -79,7 +81,8 @@ func (c comparer) tooMany(topic string, want []Record, have []output) *Problem {
 	if len(have) <= len(want) {
 		return nil
 	}
-	return &Problem{Line: want[len(want)-1].Line, Msg: fmt.Sprintf("topic %s has %d records, not %d; the first beyond is shown", topic, len(have), len(want)),
+	return &Problem{Line: want[len(want)-1].Line,
+		Msg: fmt.Sprintf("topic %s has %d records, not %d; the first additional record is", topic, len(have), len(want)),
 		Got: showGot(Record{}, have[len(want)])}
 }
 
@@ -102,12 +105,13 @@ func (c comparer) anyOrder(topic string, want []Record, have []output) *Problem 
 		}
 	}
 	if len(have) > 0 {
-		return &Problem{Line: want[len(want)-1].Line, Msg: fmt.Sprintf("topic %s has %d records too many", topic, len(have)), Got: showGot(Record{}, have[0])}
+		return &Problem{Line: want[len(want)-1].Line, Msg: fmt.Sprintf("topic %s has %d records too many", topic,
+			len(have)), Got: showGot(Record{}, have[0])}
 	}
 	return nil
 }
 
-// differs names the part of a record that is not as expected.
+// differs returns the part of a record that differs from the expected one; empty if none does.
 func (c comparer) differs(want Record, got output) string {
 	key, _ := value(want.Key)
 	if want.KeyBytes != nil {
@@ -130,7 +134,8 @@ func (c comparer) differs(want Record, got output) string {
 		return "the number of headers"
 	}
 	for i, h := range want.Headers {
-		if h.Key != got.Headers[i].Key || !bytes.Equal(h.Value, got.Headers[i].Value) || (h.Value == nil) != (got.Headers[i].Value == nil) {
+		if h.Key != got.Headers[i].Key || !bytes.Equal(h.Value, got.Headers[i].Value) ||
+			(h.Value == nil) != (got.Headers[i].Value == nil) {
 			return "a header"
 		}
 	}
@@ -139,10 +144,10 @@ func (c comparer) differs(want Record, got output) string {
 
 func showWant(r Record) string { return marshal(r) }
 
-// showGot is a record as an output line of a test file would have it, with the time only if it is looked for.
+// showGot returns a record as an output line of a test file. It has the timestamp only if want has one.
 func showGot(want Record, r output) string { return marshal(r.record(want.Timestamp != nil)) }
 
-// marshal is JSON without the escapes for HTML.
+// marshal returns JSON without HTML escapes.
 func marshal(v any) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

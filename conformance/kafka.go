@@ -13,19 +13,19 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// embedded is what the names of the engine's own topics begin with, unless an application has another name.
+// embedded is the prefix of the engine's own topics on the embedded broker.
 const embedded = "streamql."
 
-// application is a case's place on the cluster: a name of its own.
+// application returns the configuration of a case on the cluster, with an application name of its own.
 func (m *machine) application() kafka.Config {
 	c := *m.o.Kafka
 	c.Name = "sqltest-" + strings.ToLower(rand.Text()[:10])
-	c.RetentionMs = -1 // the rows of cases bear times long past
+	c.RetentionMs = -1 // the rows of cases have timestamps in the distant past
 	m.own = c.Name + "."
 	return c
 }
 
-// rehearse runs a case in memory, to learn which topics it uses: on a cluster only these are touched.
+// rehearse runs a case in memory to find the topics that it uses. On a cluster only these are touched.
 func rehearse(ctx context.Context, c *Case, o *Options) ([]string, error) {
 	memory := *o
 	memory.Kafka, memory.Crash = nil, 0
@@ -36,7 +36,7 @@ func rehearse(ctx context.Context, c *Case, o *Options) ([]string, error) {
 	return got.names, nil
 }
 
-// used are the topics that a case has used so far, but the engine's own.
+// used returns the topics that a case has used so far, except the engine's own.
 func (m *machine) used() []string {
 	names := map[string]bool{}
 	for name := range m.got.topics {
@@ -55,12 +55,13 @@ func (m *machine) used() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// free refuses a case whose topics the cluster has already.
+// free rejects a case whose topics exist on the cluster already.
 func (m *machine) free(ctx context.Context) error {
 	for _, name := range m.names {
 		_, err := m.engine.Broker().Describe(ctx, name)
 		if err == nil {
-			return fmt.Errorf("topic %s is on the cluster already, and may be somebody's: the case does not run", name)
+			return fmt.Errorf("topic %s exists on the cluster and may belong to another application; the case does not run",
+				name)
 		}
 		if !errors.Is(err, topic.ErrUnknownTopic) {
 			return err
@@ -70,8 +71,9 @@ func (m *machine) free(ctx context.Context) error {
 	return nil
 }
 
-// keep turns compaction off for the topics of a case on a cluster: it wants every row of a table, and records with times of long ago may be
-// compacted at once, since the mark of their transaction is so much younger that it begins a new segment.
+// keep disables compaction of a case's topics on a cluster, because the case compares every row of a table.
+// Records with old timestamps could be compacted at once: the commit marker of their transaction is so much
+// younger that it starts a new segment.
 func (m *machine) keep(ctx context.Context) error {
 	if m.o.Kafka == nil {
 		return nil
@@ -86,7 +88,7 @@ func (m *machine) keep(ctx context.Context) error {
 		}
 		kept := []topic.Setting{{Key: "cleanup.policy", Want: "delete"}, {Key: "retention.ms", Want: "-1"}}
 		if err := m.engine.Broker().(topic.Configurer).Configure(ctx, t.Name, kept); err != nil {
-			return fmt.Errorf("keep the rows of topic %s: %w", t.Name, err)
+			return fmt.Errorf("cannot disable compaction of topic %s: %w", t.Name, err)
 		}
 	}
 	return nil
@@ -100,7 +102,7 @@ func (m *machine) leave(ctx context.Context) error {
 	admin := m.engine.Broker().(topic.Admin)
 	topics, err := admin.Topics(ctx)
 	if err != nil {
-		return fmt.Errorf("remove the topics of the case: %w", err)
+		return fmt.Errorf("cannot remove the topics of the case: %w", err)
 	}
 	var errs []error
 	for _, t := range topics {

@@ -14,13 +14,14 @@ import (
 	"github.com/streamql/streamql/dialect"
 )
 
-// FileError says what is wrong with a test file, and where.
+// FileError is a syntax error of a test file, with its line.
 type FileError struct {
 	File string
 	Line int
 	Msg  string
 }
 
+// Error returns file, line and message.
 func (e *FileError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Msg) }
 
 // Parse reads the text of a test file. The error is a *FileError.
@@ -49,7 +50,7 @@ type parser struct {
 	ids   map[string]int
 
 	section string
-	sql     []string // the lines of sql or query
+	sql     []string // the lines of the present section sql or query
 	start   int      // the line of the section's header
 	content int      // the last line of the section that is not blank or a comment
 	seen    map[string]bool
@@ -63,7 +64,7 @@ func (p *parser) take(line string) error {
 	}
 	if header, ok := strings.CutPrefix(line, "--- "); ok {
 		if p.c == nil {
-			return errors.New("a section outside a case: a case opens with === and its name")
+			return errors.New("a section outside a case; a case starts with === and its name")
 		}
 		if err := p.endSection(); err != nil {
 			return err
@@ -75,14 +76,14 @@ func (p *parser) take(line string) error {
 		return nil
 	}
 	if id, ok := strings.CutPrefix(line, "# id:"); ok && p.c != nil {
-		p.c.ID = strings.TrimPrefix(id, " ") // blanks at its end belong to it
+		p.c.ID = strings.TrimPrefix(id, " ") // trailing blanks are part of the id
 	}
 	text := strings.TrimSpace(line)
 	if text == "" || text[0] == '#' {
 		return nil
 	}
 	if p.section == "" {
-		return fmt.Errorf("%q stands outside a section", clip(text, 40))
+		return fmt.Errorf("%q is outside a section", clip(text, 40))
 	}
 	p.content = p.line
 	return p.item(text)
@@ -113,13 +114,13 @@ func (p *parser) endCase() error {
 		return fmt.Errorf("case %q of line %d has no section sql", c.Name, c.Line)
 	}
 	if c.Error != nil && (len(c.Outputs) > 0 || len(c.Sources) > 0) {
-		return fmt.Errorf("case %q of line %d expects an error: it cannot have an output too", c.Name, c.Line)
+		return fmt.Errorf("case %q of line %d expects an error, so it cannot have an output", c.Name, c.Line)
 	}
 	if p.ids == nil {
 		p.ids = map[string]int{}
 	}
 	if other, ok := p.ids[c.ID]; ok {
-		return fmt.Errorf("the cases of lines %d and %d are both %q", other, c.Line, c.ID)
+		return fmt.Errorf("the cases of lines %d and %d have the same name %q", other, c.Line, c.ID)
 	}
 	p.ids[c.ID] = c.Line
 	p.cases = append(p.cases, c)
@@ -127,8 +128,9 @@ func (p *parser) endCase() error {
 	return nil
 }
 
-// sections are the names of sections, and whether one may stand more than once in a case.
-var sections = map[string]bool{"needs": false, "dialect": false, "tolerance": false, "properties": false, "topics": false, "sql": false, "input": true,
+// sections contains the names of sections, and whether a case may have several of each.
+var sections = map[string]bool{"needs": false, "dialect": false, "tolerance": false, "properties": false,
+	"topics": false, "sql": false, "input": true,
 	"output": true, "query": true, "rows": true, "error": false, "sources": false, "created": false}
 
 func (p *parser) openSection(words []string) error {
@@ -138,13 +140,14 @@ func (p *parser) openSection(words []string) error {
 	name, option := words[0], strings.Join(words[1:], " ")
 	many, ok := sections[name]
 	if !ok {
-		return fmt.Errorf("there is no section %q", name)
+		return fmt.Errorf("unknown section %q", name)
 	}
 	if p.seen[name] && !many {
 		return fmt.Errorf("a second section %s in one case", name)
 	}
 	p.section, p.seen[name], p.start, p.content, p.sql = name, true, p.line, p.line, nil
-	modes := map[string][]string{"input": {"", "after-query"}, "output": {"", string(Unordered), string(Final)}, "rows": {"", string(Unordered)}}[name]
+	modes := map[string][]string{"input": {"", "after-query"}, "output": {"", string(Unordered), string(Final)},
+		"rows": {"", string(Unordered)}}[name]
 	legal := option == ""
 	for _, m := range modes {
 		legal = legal || m == option
@@ -163,7 +166,7 @@ func (p *parser) openSection(words []string) error {
 	case "rows":
 		n := len(p.c.Queries)
 		if n == 0 || p.c.Queries[n-1].Rows != nil {
-			return errors.New("section rows needs a section query before it")
+			return errors.New("section rows must follow a section query")
 		}
 		p.c.Queries[n-1].Rows = &Rows{Mode: Mode(option)}
 	}
@@ -205,19 +208,19 @@ func (p *parser) item(text string) error {
 		c.Needs = append(c.Needs, text)
 	case "dialect":
 		if _, ok := dialect.Named(text); !ok || c.Dialect != "" {
-			return fmt.Errorf("a dialect is one of %s, not %q", strings.Join(dialect.Names(), ", "), text)
+			return fmt.Errorf("the dialect must be one of %s, not %q", strings.Join(dialect.Names(), ", "), text)
 		}
 		c.Dialect = text
 	case "tolerance":
 		t, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(t >= 0 && t < 1) {
-			return fmt.Errorf("a tolerance is a number from 0 to 1, not %q", text)
+			return fmt.Errorf("the tolerance must be a number from 0 to 1, not %q", text)
 		}
 		c.Tolerance = t
 	case "properties":
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return fmt.Errorf("a property is name=value, not %q", text)
+			return fmt.Errorf("a property must have the form name=value, not %q", text)
 		}
 		c.Properties = append(c.Properties, Property{strings.TrimSpace(name), strings.TrimSpace(value), p.line})
 	case "input":
@@ -232,7 +235,7 @@ func (p *parser) item(text string) error {
 	return nil
 }
 
-// object reads the line of a section that has an object a line.
+// object reads a line that is a JSON object.
 func (p *parser) object(text string) error {
 	c := p.c
 	switch p.section {
@@ -242,12 +245,12 @@ func (p *parser) object(text string) error {
 			return err
 		}
 		if t.Name == "" || t.Partitions < 0 {
-			return errors.New("a topic needs a name, and partitions are from 1")
+			return errors.New("a topic needs a name and at least one partition")
 		}
 		c.Topics = append(c.Topics, t)
 	case "error":
 		if c.Error != nil {
-			return errors.New("a case has one error")
+			return errors.New("a case cannot have a second error")
 		}
 		c.Error = &Failure{}
 		return strict([]byte(text), c.Error)
@@ -277,11 +280,11 @@ func (p *parser) record(text string, to *[]Record) error {
 	}
 	if w := r.Window; w != nil {
 		if w.Type = strings.ToUpper(w.Type); w.Type != "TIME" && w.Type != "SESSION" {
-			return fmt.Errorf("the type of a window is TIME or SESSION, not %q", w.Type)
+			return fmt.Errorf("the type of a window must be TIME or SESSION, not %q", w.Type)
 		}
 	}
 	if r.KeyBytes != nil && r.Key != nil || r.ValueBytes != nil && r.Value != nil {
-		return errors.New("a record has a key or key_base64, a value or value_base64, not both")
+		return errors.New("a record cannot have both key and key_base64, or both value and value_base64")
 	}
 	*to = append(*to, r)
 	return nil
@@ -293,7 +296,7 @@ func (p *parser) row(text string, to *Rows) error {
 		r.Deleted, text = true, strings.TrimSpace(rest)
 	}
 	if !strings.HasPrefix(text, "[") {
-		return errors.New("a row is an array of columns, after ! for a deletion")
+		return errors.New("a row must be an array of columns, with ! before it for a deletion")
 	}
 	if err := strict([]byte(text), &r.Columns); err != nil {
 		return err
@@ -302,12 +305,12 @@ func (p *parser) row(text string, to *Rows) error {
 	return nil
 }
 
-// strict reads one JSON value that is all of the text and has no unknown members.
+// strict decodes a text that is exactly one JSON value without unknown members.
 func strict(text []byte, to any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(to); err != nil {
-		return fmt.Errorf("this is not the JSON of the section: %w", err)
+		return fmt.Errorf("the JSON does not match the section: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("more than one JSON value on a line")

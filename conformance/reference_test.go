@@ -15,8 +15,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestReference holds the reference evaluator against every case that a job fills a topic in: what it computes must be what the case
-// expects. What it does not cover it must say.
+// TestReference runs the reference evaluator on every case in which a job fills a topic. Its results must be
+// those that the case expects. It must report the cases that it does not cover.
 func TestReference(t *testing.T) {
 	cases, err := Find([]string{"cases"})
 	if err != nil {
@@ -27,7 +27,8 @@ func TestReference(t *testing.T) {
 		reason, problem := evaluate(c)
 		switch {
 		case problem != nil:
-			t.Errorf("%s:%d: %s: %s\nexpected %s\ngot      %s", c.File, problem.Line, c.ID, problem.Msg, problem.Expected, problem.Got)
+			t.Errorf("%s:%d: %s: %s\nexpected %s\ngot      %s", c.File, problem.Line, c.ID, problem.Msg, problem.Expected,
+				problem.Got)
 		case reason != "":
 			left[reason]++
 		default:
@@ -45,7 +46,7 @@ func TestReference(t *testing.T) {
 	}
 }
 
-// evaluate judges a case by the reference evaluator; reason says why it cannot.
+// evaluate judges the reference evaluator's results for a case. reason is why it cannot evaluate the case.
 func evaluate(c *Case) (reason string, p *Problem) {
 	switch {
 	case c.Error != nil:
@@ -54,11 +55,13 @@ func evaluate(c *Case) (reason string, p *Problem) {
 		return "nothing is expected of a topic", nil
 	}
 	rules, _ := dialect.Named(c.Dialect)
-	o := reference.Options{Dialect: rules, Properties: map[string]string{}, Topics: map[string]int32{}, Now: Now.UnixMilli()}
+	o := reference.Options{Dialect: rules, Properties: map[string]string{}, Topics: map[string]int32{},
+		Now: Now.UnixMilli()}
 	for _, property := range c.Properties {
 		o.Properties[property.Name] = property.Value
 	}
-	m := &machine{c: c, own: embedded, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{}, parts: map[string]*[2]part{}}
+	m := &machine{c: c, own: embedded, relations: map[string][]*catalog.Relation{}, formats: map[string]*Topic{},
+		parts: map[string]*[2]part{}}
 	for i := range c.Topics {
 		m.formats[c.Topics[i].Name] = &c.Topics[i]
 		o.Topics[c.Topics[i].Name] = max(c.Topics[i].Partitions, 1)
@@ -79,7 +82,7 @@ func evaluate(c *Case) (reason string, p *Problem) {
 	partitions := o.Topics
 	for _, r := range s.Catalog.Relations() {
 		partitions[r.Topic] = r.Partitions
-		if list := m.relations[r.Topic]; r.Job == "" { // what is declared is written as it says
+		if list := m.relations[r.Topic]; r.Job == "" { // the format of a declared topic is that of its declaration
 			m.relations[r.Topic] = append([]*catalog.Relation{r}, list...)
 		} else {
 			m.relations[r.Topic] = append(list, r)
@@ -97,7 +100,7 @@ func evaluate(c *Case) (reason string, p *Problem) {
 	for name, n := range partitions {
 		got.topics[name] = int(n)
 	}
-	for p, list := range s.Inserted { // what statements insert is not fed
+	for p, list := range s.Inserted { // inserted rows are not inputs of the case
 		var first []reference.Output
 		for _, r := range list {
 			first = append(first, reference.Output{Partition: p.ID, Record: r.Record})
@@ -112,7 +115,7 @@ func evaluate(c *Case) (reason string, p *Problem) {
 	for i := range c.Outputs {
 		for _, r := range c.Outputs[i].Records {
 			if strings.HasPrefix(r.Topic, "streamql.") {
-				return "dead letters are expected", nil
+				return "the case expects dead letters", nil
 			}
 		}
 		if p := (comparer{tolerance: c.Tolerance}).output(&c.Outputs[i], got); p != nil {
@@ -122,8 +125,9 @@ func evaluate(c *Case) (reason string, p *Problem) {
 	return "", nil
 }
 
-// inputs makes the records of a case's inputs, behind those that its statements insert.
-func (m *machine) inputs(s *reference.Script, partitions map[string]int32) (map[topic.Partition][]reference.Record, error) {
+// inputs encodes a case's inputs. Their offsets follow those of the rows that its statements insert.
+func (m *machine) inputs(s *reference.Script, partitions map[string]int32) (map[topic.Partition][]reference.Record,
+	error) {
 	out := map[topic.Partition][]reference.Record{}
 	for p, list := range s.Inserted {
 		out[p] = append(out[p], list...)
@@ -141,13 +145,14 @@ func (m *machine) inputs(s *reference.Script, partitions map[string]int32) (map[
 	return out, nil
 }
 
-// decodeAll adds the records of a topic as collect reads them, partition by partition.
+// decodeAll adds the records of a topic in the order of collect: partition by partition.
 func (m *machine) decodeAll(got *actual, name string, list []reference.Output) error {
 	slices.SortStableFunc(list, func(a, b reference.Output) int { return cmp.Compare(a.Partition, b.Partition) })
 	key, value, window := m.specs(name, true)
 	parts := [2]part{{spec: key}, {spec: value}}
 	for _, o := range list {
-		f := topic.Fetch{Partition: topic.Partition{Topic: name, ID: o.Partition}, Offsets: []topic.Offset{0}, Times: []int64{o.Time}, Headers: [][]topic.Header{o.Headers}}
+		f := topic.Fetch{Partition: topic.Partition{Topic: name, ID: o.Partition}, Offsets: []topic.Offset{0},
+			Times: []int64{o.Time}, Headers: [][]topic.Header{o.Headers}}
 		f.Key.Append(o.Key)
 		f.Value.Append(o.Value)
 		out, err := decode(&parts, window, &f, 0)

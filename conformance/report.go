@@ -18,7 +18,7 @@ func report(w io.Writer, s *Summary, o *Options) error {
 	return text(w, s, o.Verbose)
 }
 
-// text writes a line for each failure, with what was expected and what came below it, and the closing line.
+// text writes a line for each failure, with the expected and the actual value below it, and the totals.
 func text(w io.Writer, s *Summary, verbose bool) error {
 	var b strings.Builder
 	for _, r := range s.Results {
@@ -63,7 +63,7 @@ func (p *Problem) body() string {
 	return s
 }
 
-// junit writes the form of test results that build servers read.
+// junit writes the results in JUnit's XML format.
 func junit(w io.Writer, s *Summary) error {
 	type failure struct {
 		Message string `xml:"message,attr"`
@@ -93,7 +93,8 @@ func junit(w io.Writer, s *Summary) error {
 			name = r.Case.Name
 			class = strings.TrimSuffix(strings.TrimSuffix(r.Case.ID, name), "/")
 		}
-		c := testcase{Name: name, Class: class, File: r.Case.File, Line: r.Case.Line, Time: fmt.Sprintf("%.3f", r.Took.Seconds())}
+		c := testcase{Name: name, Class: class, File: r.Case.File, Line: r.Case.Line,
+			Time: fmt.Sprintf("%.3f", r.Took.Seconds())}
 		if p := r.Problem; p != nil {
 			c.Line = p.place(r.Case)
 			c.Failure = &failure{p.Msg, p.body() + "\n" + p.Stack}
@@ -115,7 +116,7 @@ func junit(w io.Writer, s *Summary) error {
 	return err
 }
 
-// lines writes a JSON object a case, and one with the totals.
+// lines writes a JSON object per case, and one with the totals.
 func lines(w io.Writer, s *Summary) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -130,12 +131,14 @@ func lines(w io.Writer, s *Summary) error {
 			Got      string `json:"got,omitempty"`
 			Stack    string `json:"stack,omitempty"`
 			Ms       int64  `json:"ms"`
-		}{ID: r.Case.ID, File: r.Case.File, Line: r.Case.Line, Result: "passed", Message: r.Skipped, Ms: r.Took.Milliseconds()}
+		}{ID: r.Case.ID, File: r.Case.File, Line: r.Case.Line, Result: "passed", Message: r.Skipped,
+			Ms: r.Took.Milliseconds()}
 		if r.Skipped != "" {
 			line.Result = "skipped"
 		}
 		if p := r.Problem; p != nil {
-			line.Result, line.Line, line.Message, line.Expected, line.Got, line.Stack = "failed", p.place(r.Case), p.Msg, p.Expected, p.Got, p.Stack
+			line.Result, line.Line, line.Message, line.Expected, line.Got, line.Stack = "failed", p.place(r.Case), p.Msg,
+				p.Expected, p.Got, p.Stack
 		}
 		if err := e.Encode(line); err != nil {
 			return err
@@ -144,7 +147,8 @@ func lines(w io.Writer, s *Summary) error {
 	return e.Encode(map[string]int{"cases": len(s.Results), "passed": s.Passed, "failed": s.Failed, "skipped": s.Skipped})
 }
 
-// emit writes what happened in each case, for another program to judge. A case that could not be run has an error of stage run.
+// emit writes the results of each case, for another program to judge. A case that could not be run has an
+// error of stage run.
 func emit(w io.Writer, results []*Result) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

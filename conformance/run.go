@@ -20,21 +20,26 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// Options changes how Run runs cases. The zero value is `streamql test` without flags.
+// Options configures Run. The zero value is `streamql test` without flags.
 type Options struct {
-	Dialect  string         // of cases that name none; "": streamql
-	Run      *regexp.Regexp // cases whose id matches; nil: all
-	Poll     int            // records a fetch brings of a partition at most; 0: 1024
-	Schedule string         // "query" (or ""): each query reads all its input before the next starts; "record": each record goes through all first
-	Report   string         // "text" (or ""), "junit" or "jsonl"
-	Out      io.Writer      // where the report goes; nil: nowhere
-	Verbose  bool           // with stacks of panics, and a line for each case
-	Emit     io.Writer      // takes what happened, a JSON line a case; nothing is judged then
-	Update   bool           // writes what happened into the files as what is expected
-	Timeout  time.Duration  // of a case; 0: 10 s; six times that on a cluster
-	Parallel int            // cases at once; 0: a case a processor
-	Kafka    *kafka.Config  // cases run on this cluster, one after the other, each as an application of its own; nil: each in memory
-	Crash    int            // n > 0: a job crashes in the n-th step; -n: before each commit once, n times at most (work of many steps ends all the same)
+	Dialect string         // of cases that name none; "": streamql
+	Run     *regexp.Regexp // cases whose id matches; nil: all
+	Poll    int            // maximum number of records in a fetch of a partition; 0: 1024
+	// "query" (or ""): each query reads all its input before the next starts; "record": each record passes
+	// through all queries first
+	Schedule string
+	Report   string        // "text" (or ""), "junit" or "jsonl"
+	Out      io.Writer     // receives the report; nil: no report
+	Verbose  bool          // with stacks of panics, and a line for each case
+	Emit     io.Writer     // receives the results, a JSON line per case; cases are then not judged
+	Update   bool          // replaces the expectations in the files with the results
+	Timeout  time.Duration // of a case; 0: 10 s; six times as long on a cluster
+	Parallel int           // number of concurrent cases; 0: one per processor
+	// cases run on this cluster, one after the other, each as an application of its own; nil: in memory
+	Kafka *kafka.Config
+	// n > 0: a job crashes in the n-th step; -n: once before each commit, at most n times, so that a case of
+	// many steps ends
+	Crash int
 }
 
 func (o *Options) poll() int {
@@ -44,34 +49,35 @@ func (o *Options) poll() int {
 	return o.Poll
 }
 
-// Result is what became of a case: passed if it has neither a Problem nor a reason to be Skipped.
+// Result is the result of a case. The case passed if Problem is nil and Skipped is empty.
 type Result struct {
 	Case    *Case
 	Problem *Problem
 	Skipped string
-	Steps   int // of all jobs; Crashes of them were made to crash
+	Steps   int // of all jobs, and the number of crashes among them
 	Crashes int
 	Took    time.Duration
 
 	got *actual
 }
 
-// Passed reports whether the case is as expected.
+// Passed reports whether the case ran and met its expectations.
 func (r *Result) Passed() bool { return r.Problem == nil && r.Skipped == "" }
 
-// Summary is the outcome of a run, its results in the order of files and cases.
+// Summary is the result of a run. Results are in the order of files and cases.
 type Summary struct {
 	Results                 []*Result
 	Passed, Failed, Skipped int
 }
 
-// String is the closing line of a report.
+// String returns the last line of a report.
 func (s *Summary) String() string {
 	return fmt.Sprintf("%d cases: %d passed, %d failed, %d skipped", len(s.Results), s.Passed, s.Failed, s.Skipped)
 }
 
-// Run runs the cases of files, and of the *.sqltest files in directories and those below. The error is for what is wrong with the
-// arguments or a test file (a *FileError), before any case has run; a failed case is no error.
+// Run runs the cases of files, and of the *.sqltest files in and below directories. An error is about the
+// arguments or a test file (a *FileError), and is returned before any case runs. A failed case is not an
+// error.
 func Run(ctx context.Context, paths []string, o Options) (*Summary, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -113,9 +119,10 @@ func Run(ctx context.Context, paths []string, o Options) (*Summary, error) {
 }
 
 func (o *Options) check() error {
-	for _, f := range [][]string{append([]string{"dialect", o.Dialect}, dialect.Names()...), {"schedule", o.Schedule, "query", "record"}, {"report", o.Report, "text", "junit", "jsonl"}} {
+	for _, f := range [][]string{append([]string{"dialect", o.Dialect}, dialect.Names()...),
+		{"schedule", o.Schedule, "query", "record"}, {"report", o.Report, "text", "junit", "jsonl"}} {
 		if f[1] != "" && !slices.Contains(f[2:], f[1]) {
-			return fmt.Errorf("%s is %s, not %q", f[0], strings.Join(f[2:], " or "), f[1])
+			return fmt.Errorf("%s must be %s, not %q", f[0], strings.Join(f[2:], " or "), f[1])
 		}
 	}
 	if o.Update && o.Emit != nil {
@@ -165,7 +172,7 @@ func runAll(ctx context.Context, cases []*Case, results []*Result, o *Options) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	if o.Kafka != nil { // cases use the same names for their topics
+	if o.Kafka != nil { // cases use the same topic names
 		workers = 1
 	}
 	next := make(chan int)
@@ -184,7 +191,7 @@ func runAll(ctx context.Context, cases []*Case, results []*Result, o *Options) {
 	group.Wait()
 }
 
-// runCase runs a case within its time, on a goroutine that is left behind should it hang.
+// runCase runs a case within its time limit, on a goroutine that is abandoned if it hangs.
 func runCase(ctx context.Context, c *Case, o *Options) *Result {
 	r := &Result{Case: c}
 	for _, need := range c.Needs {
@@ -202,7 +209,7 @@ func runCase(ctx context.Context, c *Case, o *Options) *Result {
 		limit = 10 * time.Second
 	}
 	if o.Kafka != nil {
-		limit *= 6 // a topic is made in a tenth of a second, a group joined in another
+		limit *= 6 // creating a topic takes a tenth of a second, joining a group another
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -231,7 +238,7 @@ func runCase(ctx context.Context, c *Case, o *Options) *Result {
 	}()
 	select {
 	case r = <-done:
-	case <-time.After(limit + 2*time.Second): // it does not look at its context
+	case <-time.After(limit + 2*time.Second): // the case does not observe its context
 		r.Problem = late(c, limit)
 	}
 	r.Took = time.Since(start)

@@ -13,9 +13,9 @@ type edit struct {
 	lines []string
 }
 
-// update writes what happened into the test files, as what the sections output, rows and error expect. Cases that could not be run, or
-// whose statements failed without that being expected, stay as they are: their Problem tells. What was written counts as passed only
-// in the next run.
+// update replaces the expectations of the sections output, rows and error in the test files with the actual
+// results. It leaves cases unchanged that could not be run or had an unexpected error, which their Problem
+// reports. An updated case passes only in the next run.
 func update(results []*Result) error {
 	edits := map[string][]edit{}
 	var files []string
@@ -70,7 +70,8 @@ func (r *Result) edits() []edit {
 	return out
 }
 
-// actual is what a section should say: the topics it names, or if it is empty all that the case's statements have written to.
+// actual returns the content of a section from the results: of the topics that it names, or if it is empty,
+// of all topics that the case's statements have written to.
 func (o *Output) actual(c *Case, got *actual) []string {
 	timed, topics := len(o.Records) == 0, map[string]bool{}
 	for _, r := range o.Records {
@@ -100,7 +101,8 @@ func rewrite(file string, edits []edit) error {
 		return err
 	}
 	lines := strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
-	slices.SortFunc(edits, func(a, b edit) int { return b.from - a.from }) // from the end, so that line numbers stay true
+	// from the end, so that line numbers stay valid
+	slices.SortFunc(edits, func(a, b edit) int { return b.from - a.from })
 	for _, e := range edits {
 		if e.from < 1 || e.to-1 > len(lines) || e.to < e.from {
 			return fmt.Errorf("%s: lines %d to %d cannot be rewritten: the file has %d", file, e.from, e.to, len(lines))

@@ -9,10 +9,10 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// defaultTolerance is how far doubles may be apart, relative to the expected one, or absolutely below 1.
+// defaultTolerance is the maximum difference of doubles, relative to the expected one, or absolute below 1.
 const defaultTolerance = 1e-6
 
-// value reads a JSON value; numbers keep their digits. Nothing and null are nil.
+// value decodes a JSON value; numbers keep their digits. An absent value and null are nil.
 func value(text json.RawMessage) (any, error) {
 	if len(text) == 0 {
 		return nil, nil
@@ -24,13 +24,13 @@ func value(text json.RawMessage) (any, error) {
 	return v, err
 }
 
-// comparer decides whether a value is the expected one.
+// comparer compares actual with expected values.
 type comparer struct {
 	tolerance float64
 }
 
-// same compares JSON values. typ is the type of got where it is known, else nil: a DECIMAL is exact and keeps its scale, whatever
-// its spelling; without a type, numbers spelled with a point or an exponent are doubles.
+// same compares JSON values. typ is the type of got, or nil if it is not known. A DECIMAL is exact, including
+// its scale, in either spelling. Without a type, numbers with a point or an exponent are compared as doubles.
 func (c comparer) same(got, want any, typ arrow.DataType) bool {
 	switch want := want.(type) {
 	case nil:
@@ -42,7 +42,7 @@ func (c comparer) same(got, want any, typ arrow.DataType) bool {
 		n, ok := got.(json.Number)
 		return ok && c.sameNumber(string(n), string(want), typ)
 	case string:
-		if n, ok := got.(json.Number); ok { // a DECIMAL expected as text
+		if n, ok := got.(json.Number); ok { // the expected DECIMAL is a string
 			return sameDecimal(string(n), want)
 		}
 		s, ok := got.(string)
@@ -72,8 +72,9 @@ func (c comparer) sameList(got any, want []any, typ arrow.DataType) bool {
 	return true
 }
 
-// sameObject matches members by name, exactly first, then without case. There must be as many, null ones included; beyond that a null
-// member is like none, for names that were chosen for the user.
+// sameObject matches members by name, exactly first and then case-insensitively. The numbers of members,
+// including null ones, must be equal. Otherwise a null member equals a missing one, for names that the engine
+// generated.
 func (c comparer) sameObject(got any, want map[string]any, typ arrow.DataType) bool {
 	object, ok := got.(map[string]any)
 	if !ok || len(object) != len(want) {
@@ -136,7 +137,7 @@ func (c comparer) sameNumber(got, want string, typ arrow.DataType) bool {
 	return new(big.Rat).Abs(new(big.Rat).Sub(x, y)).Cmp(limit) <= 0
 }
 
-// maxDigits bounds the exponents that are compared exactly, so that 1e999999999 costs nothing.
+// maxDigits bounds the exponents that are compared exactly, so that 1e999999999 is cheap.
 const maxDigits = 400
 
 func rational(s string) (*big.Rat, bool) {
@@ -146,7 +147,7 @@ func rational(s string) (*big.Rat, bool) {
 	return new(big.Rat).SetString(s)
 }
 
-// sameDecimal is exact, scale included.
+// sameDecimal compares exactly, including the scale.
 func sameDecimal(got, want string) bool {
 	x, okx := rational(got)
 	y, oky := rational(want)

@@ -10,7 +10,8 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// Complete reports whether a text can be run as it stands: it ends with a semicolon that is in no text, name or comment, or is empty.
+// Complete reports whether a text can be run as it is: it is empty, or it ends with a semicolon outside
+// strings, quoted names and comments.
 func Complete(text string) bool {
 	ended, blank := false, true
 	for i := 0; i < len(text); i++ {
@@ -29,7 +30,9 @@ func Complete(text string) bool {
 			}
 			i += n + 3
 		case c == '\'' || c == '"' || c == '`':
-			n := strings.IndexByte(text[i+1:], c) // a doubled quote is two texts side by side, which ends alike
+			// a doubled quote reads as the end of one string and the start of another, which is equivalent
+			// here
+			n := strings.IndexByte(text[i+1:], c)
 			if n < 0 {
 				return false
 			}
@@ -44,11 +47,12 @@ func Complete(text string) bool {
 	return ended || blank
 }
 
-// Candidate is a word that may stand at the cursor, and what it is.
+// Candidate is a completion: a word, and its kind, e.g. keyword, source or column.
 type Candidate struct{ Word, Kind string }
 
-// Candidates are the words that may complete the last word of a text, by what stands before it: sources after FROM, columns of the
-// sources that the text names, functions, models and keywords. It reads memory only and never waits for the engine.
+// Candidates returns the completions of the last word of a text. They depend on the words before it: sources
+// after FROM, otherwise columns of the sources that the text names, functions, models and keywords. It reads
+// the catalog in memory only and does not wait.
 func Candidates(e *streamql.Engine, text string) []Candidate {
 	start := len(text)
 	for start > 0 && wordByte(text[start-1]) {
@@ -72,7 +76,7 @@ func Candidates(e *streamql.Engine, text string) []Candidate {
 		last = before[len(before)-1]
 	}
 	switch {
-	case len(lang.Next(statement(before)...)) > 0: // its first words
+	case len(lang.Next(statement(before)...)) > 0: // the first words of a statement
 		add("keyword", lang.Next(statement(before)...)...)
 		if last == "DESCRIBE" {
 			add("source", sources(e)...)
@@ -103,7 +107,7 @@ func Candidates(e *streamql.Engine, text string) []Candidate {
 	return out
 }
 
-// statement is what there is of the last statement.
+// statement returns the words after the last semicolon.
 func statement(words []string) []string {
 	for i := len(words) - 1; i >= 0; i-- {
 		if words[i] == ";" {
@@ -114,10 +118,11 @@ func statement(words []string) []string {
 }
 
 func wordByte(c byte) bool {
-	return c == '_' || c == '.' || c == '$' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= 0x80
+	return c == '_' || c == '.' || c == '$' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' ||
+		c >= 0x80
 }
 
-// tokens are the words of a text in capitals and its signs; texts in quotes are left out.
+// tokens returns the words of a text in upper case, and its punctuation. String literals are left out.
 func tokens(text string) []string {
 	var out []string
 	for i := 0; i < len(text); {
@@ -145,7 +150,7 @@ func tokens(text string) []string {
 	return out
 }
 
-// inWith reports whether the place after these tokens is the name of an option.
+// inWith reports whether the next token is the name of a WITH option.
 func inWith(before []string) bool {
 	depth := 0
 	for i := len(before) - 1; i >= 0; i-- {
@@ -179,7 +184,8 @@ func models(e *streamql.Engine) (out []string) {
 	return out
 }
 
-// columns are those of the sources that a text names; of all sources while it names none, because SELECT is written before FROM.
+// columns returns the columns of the sources that a text names. If it names none, it returns the columns of
+// all sources, because SELECT is written before FROM.
 func columns(e *streamql.Engine, words []string) []string {
 	var named, all []string
 	for _, r := range e.Catalog().Relations() {
@@ -220,12 +226,18 @@ func quoted(names []string) []string {
 }
 
 var (
-	clauseWords = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "EMIT CHANGES", "EMIT FINAL", "PARTITION BY", "WINDOW",
-		"TUMBLING", "HOPPING", "SESSION", "SIZE", "ADVANCE BY", "GRACE PERIOD", "SINCE", "UNTIL", "EARLIEST", "LATEST", "NOW", "AGO", "TIMESTAMP",
-		"OFFSET", "PARTITIONS", "JOIN", "LEFT JOIN", "INNER JOIN", "FULL OUTER JOIN", "WITHIN", "ON", "AS", "AND", "OR", "NOT", "IN", "BETWEEN", "LIKE",
-		"IS NULL", "IS NOT NULL", "CASE", "WHEN", "THEN", "ELSE", "END", "CAST", "DISTINCT", "UNION ALL", "ASC", "DESC", "INTO", "VALUES", "WITH",
-		"TRANSFORM", "TARGET", "TRAIN ONCE", "TRAIN EACH EVENT", "TRAIN EACH WINDOW", "EXCEPT", "EVALUATE", "PREDICT", "ANOMALY_SCORE", "IS_ANOMALY",
-		"MODEL_VERSION", "STREAM", "TABLE", "MODEL", "KEY", "PRIMARY KEY", "STRING", "INT", "BIGINT", "DOUBLE", "BOOLEAN", "DECIMAL", "TIMESTAMP", "BYTES",
+	clauseWords = []string{"SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "EMIT CHANGES",
+		"EMIT FINAL", "PARTITION BY", "WINDOW",
+		"TUMBLING", "HOPPING", "SESSION", "SIZE", "ADVANCE BY", "GRACE PERIOD", "SINCE", "UNTIL", "EARLIEST", "LATEST",
+		"NOW", "AGO", "TIMESTAMP",
+		"OFFSET", "PARTITIONS", "JOIN", "LEFT JOIN", "INNER JOIN", "FULL OUTER JOIN", "WITHIN", "ON", "AS", "AND", "OR",
+		"NOT", "IN", "BETWEEN", "LIKE",
+		"IS NULL", "IS NOT NULL", "CASE", "WHEN", "THEN", "ELSE", "END", "CAST", "DISTINCT", "UNION ALL", "ASC", "DESC",
+		"INTO", "VALUES", "WITH",
+		"TRANSFORM", "TARGET", "TRAIN ONCE", "TRAIN EACH EVENT", "TRAIN EACH WINDOW", "EXCEPT", "EVALUATE", "PREDICT",
+		"ANOMALY_SCORE", "IS_ANOMALY",
+		"MODEL_VERSION", "STREAM", "TABLE", "MODEL", "KEY", "PRIMARY KEY", "STRING", "INT", "BIGINT", "DOUBLE", "BOOLEAN",
+		"DECIMAL", "TIMESTAMP", "BYTES",
 		"ARRAY", "MAP", "STRUCT", "MINUTES", "SECONDS", "HOURS", "DAYS", "NULL", "TRUE", "FALSE"}
 	formatOptions = []string{"FORMAT", "KEY_FORMAT", "VALUE_FORMAT"}
 	modelOptions  = []string{"type", "layers", "epochs", "batch_size", "threshold"}

@@ -9,7 +9,8 @@ import (
 	"github.com/reeflective/readline"
 )
 
-// HistoryFile is where the shell keeps what was typed: in $XDG_STATE_HOME, else ~/.local/state.
+// HistoryFile returns the path of the shell's history file: below $XDG_STATE_HOME, or else below
+// ~/.local/state.
 func HistoryFile() (string, error) {
 	base := os.Getenv("XDG_STATE_HOME")
 	if base == "" {
@@ -22,10 +23,11 @@ func HistoryFile() (string, error) {
 	return filepath.Join(base, "streamql", "history"), nil
 }
 
-// history is a history in a file that only its owner can read. What names SECRET is not written: it may hold a password.
+// history stores statements in a file that only its owner can read. A statement that contains SECRET is not
+// stored, because it may contain a password.
 type history struct{ readline.History }
 
-// openHistory opens a history, making its file and the directories above it.
+// openHistory opens a history. It creates the file and the directories above it.
 func openHistory(file string) (*history, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return nil, fmt.Errorf("history: %w", err)
@@ -48,7 +50,7 @@ func openHistory(file string) (*history, error) {
 	return &history{h}, nil
 }
 
-// Write keeps a statement, unless it names SECRET.
+// Write stores a statement, unless it contains SECRET.
 func (h *history) Write(line string) (int, error) {
 	if strings.Contains(strings.ToUpper(line), "SECRET") {
 		return h.Len(), nil

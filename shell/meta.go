@@ -19,18 +19,18 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// command is one of the shell's own commands.
+// command is a command of the shell, as opposed to an SQL statement.
 type command struct {
 	name, args, doc string
 	run             func(p *Prompt, ctx context.Context, args []string) error
 }
 
-// errLeave is how \q leaves.
+// errLeave is the result of \q. It ends the loop.
 var errLeave = errors.New("leave")
 
 var commands []command
 
-func init() { // commands has \?, which lists commands
+func init() { // init, because \? lists commands and commands contains \?
 	commands = []command{
 		{"?", "", "this list", (*Prompt).listCommands},
 		{"h", "[STATEMENT]", "SQL: the statements, or one of them with an example", (*Prompt).help},
@@ -38,24 +38,28 @@ func init() { // commands has \?, which lists commands
 		{"df", "[NAME]", "functions, or one of them with examples", show("SHOW FUNCTIONS;", "DESCRIBE FUNCTION %s;")},
 		{"dm", "[NAME]", "models, or one of them with its versions", show("SHOW MODELS;", "DESCRIBE MODEL %s;")},
 		{"models", "", "models", show("SHOW MODELS;", "")},
-		{"jobs", "", "what runs", show("SHOW JOBS;", "")},
+		{"jobs", "", "jobs", show("SHOW JOBS;", "")},
 		{"topics", "", "topics", show("SHOW TOPICS;", "")},
 		{"errors", "[SOURCE]", "dead letters and failed expressions, of all or of one source", (*Prompt).errors},
 		{"peek", "TOPIC [N]", "the newest N records of a topic (10)", (*Prompt).peek},
 		{"plan", "", "the plan of the last statement", (*Prompt).plan},
-		{"watch", "SECONDS", "run the last statement again and again until Ctrl-C", (*Prompt).watch},
-		{"x", "", "one column a line, on and off", (*Prompt).expanded},
-		{"f", "[FORMAT]", "how rows are written: table, jsonl, json or csv", (*Prompt).format},
-		{"dialects", "", "in what --dialect ksql differs", (*Prompt).dialects},
-		{"timing", "", "the time of each statement, on and off", (*Prompt).timing},
-		{"set", "[NAME VALUE]", "the value that ${NAME} stands for, or all of them", (*Prompt).set},
+		{"watch", "SECONDS", "run the last statement repeatedly until Ctrl-C", (*Prompt).watch},
+		{"x", "", "switch one column per line on or off", (*Prompt).expanded},
+		{"f", "[FORMAT]", "set the output format: table, jsonl, json or csv", (*Prompt).format},
+		{"dialects", "", "list the differences of --dialect ksql", (*Prompt).dialects},
+		{"timing", "", "switch the timing of statements on or off", (*Prompt).timing},
+		{"set", "[NAME VALUE]", "set the value of ${NAME}, or list all values", (*Prompt).set},
 		{"i", "FILE", "run a file", (*Prompt).include},
-		{"o", "[FILE]", "write rows to a file, or to the terminal again", func(p *Prompt, _ context.Context, args []string) error { return p.redirect(strings.Join(args, " ")) }},
+		{"o", "[FILE]", "write rows to a file, or back to the terminal", func(p *Prompt, _ context.Context,
+			args []string) error {
+			return p.redirect(strings.Join(args, " "))
+		}},
 		{"q", "", "leave", func(*Prompt, context.Context, []string) error { return errLeave }},
 	}
 }
 
-// metaOf reads a command of the shell's own: a line that begins with a backslash, or exit, quit and help as ksqlDB's shell has them.
+// metaOf recognizes a command of the shell: a line that begins with a backslash, or exit, quit, help and RUN
+// SCRIPT as in ksqlDB's shell.
 func metaOf(text string) (string, bool) {
 	text = strings.TrimSpace(text)
 	if rest, ok := strings.CutPrefix(text, `\`); ok {
@@ -67,7 +71,8 @@ func metaOf(text string) (string, bool) {
 	case "help":
 		return "?", true
 	}
-	if words := strings.Fields(text); len(words) >= 3 && strings.EqualFold(words[0], "run") && strings.EqualFold(words[1], "script") {
+	if words := strings.Fields(text); len(words) >= 3 && strings.EqualFold(words[0], "run") &&
+		strings.EqualFold(words[1], "script") {
 		return "i " + strings.Trim(strings.TrimSuffix(strings.Join(words[2:], " "), ";"), "'"), true
 	}
 	return "", false
@@ -98,7 +103,8 @@ func (p *Prompt) meta(ctx context.Context, line string) (leave bool, err error) 
 		}
 		names = append(names, c.name)
 	}
-	e := &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf(`there is no command \%s`, visible(words[0])), Hint: `\? lists them`}
+	e := &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf(`there is no command \%s`,
+		visible(words[0])), Hint: `\? lists them`}
 	if near := lang.Suggest(words[0], names); near != "" {
 		e.Label = `did you mean \` + near + "?"
 	}
@@ -106,10 +112,11 @@ func (p *Prompt) meta(ctx context.Context, line string) (leave bool, err error) 
 }
 
 func wrong(name, want string) error {
-	return &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf(`\%s wants %s`, name, want), Hint: `\? lists the commands`}
+	return &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf(`\%s requires %s`, name, want),
+		Hint: `\? lists the commands`}
 }
 
-// show makes a command of a statement, and of another one for when it has an argument.
+// show returns a command that runs a statement: all without an argument, one with an argument.
 func show(all, one string) func(*Prompt, context.Context, []string) error {
 	return func(p *Prompt, ctx context.Context, args []string) error {
 		if len(args) == 0 || one == "" {
@@ -148,7 +155,8 @@ func (p *Prompt) help(_ context.Context, args []string) error {
 	for _, h := range Help {
 		if strings.HasPrefix(h.Name, name) {
 			found = true
-			fmt.Fprintf(p.Out, "%s: %s\n%s\nExample:\n  %s\n\n", h.Name, h.Doc, indent(h.Syntax), strings.ReplaceAll(h.Example, "\n", "\n  "))
+			fmt.Fprintf(p.Out, "%s: %s\n%s\nExample:\n  %s\n\n", h.Name, h.Doc, indent(h.Syntax), strings.ReplaceAll(h.Example,
+				"\n", "\n  "))
 		}
 	}
 	if !found {
@@ -164,7 +172,8 @@ func (p *Prompt) errors(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		where = " WHERE source = '" + strings.ReplaceAll(strings.Trim(args[0], "'"), "'", "''") + "'"
 	}
-	return p.Script(ctx, "", "SELECT code, source, topic, partition, offset, count, message, job FROM streamql.errors"+where+";")
+	return p.Script(ctx, "", "SELECT code, source, topic, partition, offset, count, message, job FROM streamql.errors"+
+		where+";")
 }
 
 func (p *Prompt) peek(ctx context.Context, args []string) error {
@@ -185,7 +194,7 @@ func (p *Prompt) peek(ctx context.Context, args []string) error {
 	return p.printBatch(batch)
 }
 
-// printBatch prints rows that no query gave.
+// printBatch prints rows that the shell itself produced.
 func (s *Session) printBatch(b *flow.Batch) error {
 	rows := &streamql.Rows{Bounded: true}
 	for _, f := range b.Schema.Fields() {
@@ -241,7 +250,7 @@ func (p *Prompt) watch(ctx context.Context, args []string) error {
 
 func (p *Prompt) expanded(context.Context, []string) error {
 	p.Look.Expanded = !p.Look.Expanded
-	p.say("one column a line is %s", onOff(p.Look.Expanded))
+	p.say("one column per line is %s", onOff(p.Look.Expanded))
 	return nil
 }
 
@@ -282,19 +291,21 @@ func (p *Prompt) include(ctx context.Context, args []string) error {
 	file := strings.Trim(strings.Join(args, " "), "'")
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf("%s cannot be read: %v", file, errors.Unwrap(err)), Err: err}
+		return &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf("cannot read %s: %v", file,
+			errors.Unwrap(err)), Err: err}
 	}
 	return p.Script(ctx, file, string(bytes.TrimPrefix(text, []byte("\uFEFF"))))
 }
 
-// redirect sends rows to a file; to the terminal without a name.
+// redirect sends rows to a file, or to the terminal if file is empty.
 func (p *Prompt) redirect(file string) error {
 	var to io.Writer = os.Stdout
 	var opened *os.File
 	if file != "" {
 		f, err := os.Create(strings.Trim(file, "'"))
 		if err != nil {
-			return &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf("%s cannot be written: %v", file, errors.Unwrap(err)), Err: err}
+			return &lang.Error{Code: "SQ1104", Stage: lang.StageParse, Msg: fmt.Sprintf("cannot write to %s: %v", file,
+				errors.Unwrap(err)), Err: err}
 		}
 		to, opened = f, f
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// thousands spells a count with commas.
+// thousands formats a count with commas.
 func thousands(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	digits := len(strings.TrimPrefix(s, "-"))
@@ -21,7 +21,7 @@ func thousands(n int64) string {
 	return b.String()
 }
 
-// short spells a count in three or four digits: 950, 1.2 k, 116 k, 1.9 M.
+// short formats a count with three or four digits: 950, 1.2 k, 116 k, 1.9 M.
 func short(v float64) string {
 	unit := 0
 	for v >= 999.5 && unit < 4 {
@@ -35,7 +35,7 @@ func short(v float64) string {
 	return strings.TrimSuffix(s+" "+[]string{"", "k", "M", "G", "T"}[unit], " ")
 }
 
-// count is a number with its noun: "1 row", "2 rows".
+// count formats a number with its noun: "1 row", "2 rows".
 func count(n int64, noun string) string {
 	if n != 1 {
 		noun += "s"
@@ -43,7 +43,7 @@ func count(n int64, noun string) string {
 	return thousands(n) + " " + noun
 }
 
-// seconds spells a length of time: 0.09 s, 4.0 s, 2 m 5 s.
+// seconds formats a duration: 0.09 s, 4.0 s, 2 m 5 s.
 func seconds(d time.Duration) string {
 	switch s := d.Seconds(); {
 	case s < 1:

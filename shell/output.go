@@ -1,5 +1,5 @@
-// Package shell is what a person at a terminal meets: results as tables, JSON or CSV, progress, and the line editor with its commands.
-// It is a caller of the engine like any other; nothing here decides what a statement means.
+// Package shell is the terminal interface: results as tables, JSON or CSV, progress, and the line editor with
+// its commands. It uses the engine through its public API and does not interpret SQL.
 package shell
 
 import (
@@ -15,15 +15,15 @@ import (
 	"github.com/streamql/streamql/result"
 )
 
-// Formats are the names of the formats that NewPrinter knows.
+// Formats lists the formats that NewPrinter supports.
 var Formats = []string{"table", "jsonl", "json", "csv"}
 
-// Look is how results are shown.
+// Look configures how results are displayed.
 type Look struct {
 	Format   string // one of Formats
-	Width    int    // columns of the terminal; 0: there is none, and nothing is cut
+	Width    int    // columns of the terminal; 0: no terminal, and nothing is truncated
 	Color    bool
-	Expanded bool // a table shows one column a line
+	Expanded bool // one column per line in a table
 	Dialect  dialect.Set
 }
 
@@ -34,10 +34,11 @@ func (l Look) style() format.Style {
 	return format.ISOTimes | format.NaNNull
 }
 
-// Printer writes the result of one query. A bounded table holds rows until its widths are known.
+// Printer writes the result of one query. A bounded table buffers rows until its column widths are decided.
 type Printer = result.Writer
 
-// NewPrinter makes the printer for a result. Error: SQ3010 when the format needs an end and the result has none.
+// NewPrinter returns the printer of a result. Error: SQ3010 if the format requires a bounded result and this
+// one is not.
 func NewPrinter(w io.Writer, rows *streamql.Rows, look Look) (Printer, error) {
 	page := result.NewPage(w, rows.Columns, rows.Changes, look.style())
 	switch look.Format {
@@ -49,22 +50,24 @@ func NewPrinter(w io.Writer, rows *streamql.Rows, look Look) (Printer, error) {
 		return result.Sheet(page), nil
 	case "json":
 		if !rows.Bounded {
-			return nil, &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan, Msg: "format json needs a query that ends: one JSON array is written as a whole",
+			return nil, &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan,
+				Msg:  "format json needs a query that ends, because the result is one JSON array",
 				Hint: "use -o jsonl, or bound the query with UNTIL NOW or LIMIT"}
 		}
 		return result.Document(page), nil
 	}
-	err := &streamql.Error{Code: "SQ1103", Stage: lang.StagePlan, Msg: fmt.Sprintf("there is no output format %q; there are %v", look.Format, Formats)}
+	err := &streamql.Error{Code: "SQ1103", Stage: lang.StagePlan,
+		Msg: fmt.Sprintf("there is no output format %q; there are %v", look.Format, Formats)}
 	if near := lang.Suggest(look.Format, Formats); near != "" {
 		err.Label = "did you mean " + near + "?"
 	}
 	return nil, err
 }
 
-// rightAligned reports whether a type's values are read from the right.
+// rightAligned reports whether values of a type are aligned on the right.
 func rightAligned(t flow.Type) bool { return flow.IsNumber(t) }
 
-// ratio is a part of a whole in per cent, for progress.
+// ratio returns a part of a whole in per cent.
 func ratio(part, whole int64) float64 {
 	if whole <= 0 {
 		return 100

@@ -15,7 +15,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// newest is the newest n records of a topic, or of the topic behind a stream or table, as they are, by time.
+// newest returns the newest n records of a topic, ordered by timestamp. The topic is named directly or by its
+// stream or table.
 func newest(ctx context.Context, e *streamql.Engine, name string, n int64) (*flow.Batch, error) {
 	d, err := e.Broker().Describe(ctx, name)
 	if err != nil {
@@ -25,7 +26,8 @@ func newest(ctx context.Context, e *streamql.Engine, name string, n int64) (*flo
 		}
 	}
 	if err != nil {
-		return nil, &lang.Error{Code: "SQ5004", Stage: lang.StagePlan, Msg: fmt.Sprintf("there is no topic %q at the broker", visible(name)), Hint: `\topics lists them`, Err: err}
+		return nil, &lang.Error{Code: "SQ5004", Stage: lang.StagePlan,
+			Msg: fmt.Sprintf("topic %q does not exist at the broker", visible(name)), Hint: `\topics lists them`, Err: err}
 	}
 	for i := range d.Partitions {
 		d.Partitions[i].From = max(d.Partitions[i].From, d.Partitions[i].To-topic.Offset(n))
@@ -39,7 +41,8 @@ func newest(ctx context.Context, e *streamql.Engine, name string, n int64) (*flo
 }
 
 func batchOf(records []peeked) *flow.Batch {
-	fields := []arrow.Field{flow.Field("partition", flow.Int), flow.Field("offset", flow.Bigint), flow.Field("rowtime", flow.Timestamp),
+	fields := []arrow.Field{flow.Field("partition", flow.Int), flow.Field("offset", flow.Bigint), flow.Field("rowtime",
+		flow.Timestamp),
 		flow.Field("key", flow.String), flow.Field("value", flow.String)}
 	builders := make([]array.Builder, len(fields))
 	for i, f := range fields {

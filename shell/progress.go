@@ -11,25 +11,25 @@ import (
 	"github.com/streamql/streamql/exec"
 )
 
-// Progress shows how far scans and trainings are: on a terminal a line that is painted over, elsewhere a line every five seconds.
-// Nothing is shown of what takes less than half a second.
+// Progress displays the progress of scans and trainings: on a terminal as one line that is redrawn, otherwise
+// as one line every five seconds. Operations that take less than half a second are not displayed.
 type Progress struct {
 	w        io.Writer
 	terminal bool
 	quiet    bool
 
 	mu      sync.Mutex
-	painted bool // a line stands on the terminal
+	painted bool // the terminal shows a line that must be wiped
 	active  *activity
 }
 
-// activity is the one thing that a statement in the foreground does.
+// activity is the operation in the foreground, of which there is at most one.
 type activity struct {
 	begun  time.Time
 	shown  time.Time
-	stats  func() streamql.Stats // of a scan
-	model  string                // of a training
-	first  time.Time             // when its first pass had ended
+	stats  func() streamql.Stats // a scan's counters
+	model  string                // a training's model
+	first  time.Time             // the end of the training's first epoch
 	report exec.Progress
 	losses []float64
 	ended  chan struct{}
@@ -42,12 +42,12 @@ const (
 	reline   = 5 * time.Second
 )
 
-// NewProgress makes a progress display on w. quiet shows nothing.
+// NewProgress returns a progress display that writes to w. With quiet it writes nothing.
 func NewProgress(w io.Writer, terminal, quiet bool) *Progress {
 	return &Progress{w: w, terminal: terminal, quiet: quiet}
 }
 
-// Report takes what the engine says about a training; it is what streamql.WithProgress wants.
+// Report receives a training's progress; it is the callback for streamql.WithProgress.
 func (p *Progress) Report(r exec.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,7 +62,8 @@ func (p *Progress) Report(r exec.Progress) {
 	a.losses = append(a.losses, r.Loss)
 }
 
-// scan begins to show a scan; training a training. The returned function ends it and wipes the line.
+// scan starts to display a scan, training a training. The returned function ends the display and wipes the
+// line.
 func (p *Progress) scan(stats func() streamql.Stats) (stop func()) {
 	return p.begin(&activity{stats: stats})
 }
@@ -162,7 +163,8 @@ func (a *activity) scanLine(now time.Time) string {
 	if rate > 0 {
 		eta = seconds(time.Duration(float64(max(0, st.Known-st.Scanned)) / rate * float64(time.Second)))
 	}
-	return fmt.Sprintf("scan   %s %3.0f %%   %s / %s rows   %s rows/s   eta %s", bar(percent, 16), percent, short(float64(st.Scanned)),
+	return fmt.Sprintf("scan   %s %3.0f %%   %s / %s rows   %s rows/s   eta %s", bar(percent, 16), percent,
+		short(float64(st.Scanned)),
 		short(float64(st.Known)), short(rate), eta)
 }
 
@@ -171,10 +173,12 @@ func (a *activity) trainLine(now time.Time, terminal bool) string {
 	if r.Pass == 0 {
 		return fmt.Sprintf("train  %s   %s", a.model, seconds(now.Sub(a.begun)))
 	}
-	line := fmt.Sprintf("train  %s   epoch %d/%d   loss %s %.4g", a.model, r.Pass, max(r.Passes, r.Pass), Spark(a.losses), r.Loss)
+	line := fmt.Sprintf("train  %s   epoch %d/%d   loss %s %.4g", a.model, r.Pass, max(r.Passes, r.Pass),
+		Spark(a.losses), r.Loss)
 	if passed := r.Pass - 1; passed > 0 {
 		each := now.Sub(a.first).Seconds() / float64(passed)
-		line += fmt.Sprintf("   %s rows/s   eta %s", short(float64(r.Rows)/each), seconds(time.Duration(each*float64(max(0, r.Passes-r.Pass))*float64(time.Second))))
+		line += fmt.Sprintf("   %s rows/s   eta %s", short(float64(r.Rows)/each),
+			seconds(time.Duration(each*float64(max(0, r.Passes-r.Pass))*float64(time.Second))))
 	}
 	if terminal {
 		line += "   Ctrl-C keeps the best epoch"
@@ -182,7 +186,7 @@ func (a *activity) trainLine(now time.Time, terminal bool) string {
 	return line
 }
 
-// bar is a bar of a width in characters, filled to a share in per cent.
+// bar draws a bar that is width characters wide and filled to a percentage.
 func bar(percent float64, width int) string {
 	full := percent / 100 * float64(width)
 	n := int(full)
@@ -194,7 +198,8 @@ func bar(percent float64, width int) string {
 	return out + strings.Repeat("░", max(0, width-n))
 }
 
-// Spark draws values as a line of bars of eight heights, the smallest at the bottom. At most the last 16 are drawn; what is no number is a blank.
+// Spark draws values as bars of eight heights, one character each. It draws the last 16 values; NaN is a
+// blank.
 func Spark(values []float64) string {
 	values = values[max(0, len(values)-16):]
 	low, high := 0.0, 0.0

@@ -13,25 +13,25 @@ import (
 	"github.com/reeflective/readline"
 )
 
-// Prompt reads statements from a person and runs them, one input at a time.
+// Prompt reads statements that a user types and runs them, one input at a time.
 type Prompt struct {
 	*Session
-	// History is the file of what was typed before; empty: none is kept.
+	// History is the path of the history file; empty: no history is stored.
 	History string
-	// Failed is the number of rows that have failed so far; may be nil.
+	// Failed returns the number of rows that have failed so far; may be nil.
 	Failed func() int64
 
 	read   func(first bool) (string, error)
 	last   string   // the last statement, for \watch and \plan
-	out    *os.File // where \o sends rows; nil: the terminal
-	screen Look     // of the terminal, while rows go to a file
+	out    *os.File // the file that \o redirects rows to; nil: the terminal
+	screen Look     // the terminal's Look, while rows are redirected
 	failed int64
 }
 
-// errInterrupt is returned by a reader when the person gives up a line.
+// errInterrupt is returned by a reader when the user cancels a line with Ctrl-C.
 var errInterrupt = errors.New("interrupted")
 
-// Edit reads with the line editor. Without it, Loop reads plain lines of in.
+// Edit reads with the line editor. Without it, Loop reads plain lines from in.
 func (p *Prompt) Edit() {
 	rl := readline.NewShell()
 	rl.Prompt.Primary(func() string { return p.paint("streamql> ") })
@@ -40,7 +40,7 @@ func (p *Prompt) Edit() {
 	rl.Completer = p.completer
 	if p.History != "" {
 		if h, err := openHistory(p.History); err != nil {
-			p.say("%v; what you type is not kept", err)
+			p.say("%v; statements are not stored in the history", err)
 		} else {
 			rl.History.Delete()
 			rl.History.Add("history", h)
@@ -70,7 +70,7 @@ func (p *Prompt) completer(line []rune, cursor int) readline.Completions {
 	return readline.CompleteRaw(list).NoSort()
 }
 
-// Plain reads lines as they are, for terminals that cannot be edited on.
+// Plain reads lines without editing, for terminals without the necessary capabilities.
 func (p *Prompt) Plain(in io.Reader) {
 	lines := bufio.NewReader(in)
 	p.read = func(bool) (string, error) {
@@ -89,13 +89,14 @@ func (p *Prompt) Plain(in io.Reader) {
 	}
 }
 
-// accepts reports whether what has been typed is to be run: whole statements, or a command of the shell's own.
+// accepts reports whether the input can be run: it is a command, or it consists of complete statements.
 func accepts(text string) bool {
 	_, isMeta := metaOf(text)
 	return isMeta || Complete(text)
 }
 
-// Loop runs what is typed until the person leaves or ctx ends. A statement that fails is shown and does not end the shell.
+// Loop runs inputs until the user quits or ctx ends. A failed statement is reported and does not end the
+// loop.
 func (p *Prompt) Loop(ctx context.Context) error {
 	if p.read == nil {
 		p.Plain(os.Stdin)
@@ -126,18 +127,18 @@ func (p *Prompt) Loop(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// notices tells of rows that have failed while something ran.
+// notices reports rows that have failed since the last call.
 func (p *Prompt) notices() {
 	if p.Failed == nil {
 		return
 	}
 	if n := p.Failed(); n > p.failed {
-		p.say("%s failed: \\errors shows them", count(n-p.failed, "row"))
+		p.say("%s failed; \\errors lists them", count(n-p.failed, "row"))
 		p.failed = n
 	}
 }
 
-// one runs one input. Ctrl-C ends what it started, a second one the process.
+// one runs one input. Ctrl-C cancels it; a second Ctrl-C ends the process.
 func (p *Prompt) one(ctx context.Context, text string) (leave bool, err error) {
 	if strings.TrimSpace(text) == "" {
 		return false, nil

@@ -15,8 +15,10 @@ import (
 
 func TestComplete(t *testing.T) {
 	for text, want := range map[string]bool{
-		"": true, "  \n": true, "SELECT 1": false, "SELECT 1;": true, "SELECT 1; ": true, "SELECT ';": false, "SELECT ';';": true,
-		"SELECT 'it''s';": true, "SELECT 1 -- ;": false, "SELECT 1; -- done": true, "/* ; */": true, "/* ;": false, "SELECT `;`": false,
+		"": true, "  \n": true, "SELECT 1": false, "SELECT 1;": true, "SELECT 1; ": true, "SELECT ';": false,
+		"SELECT ';';":     true,
+		"SELECT 'it''s';": true, "SELECT 1 -- ;": false, "SELECT 1; -- done": true, "/* ; */": true, "/* ;": false,
+		"SELECT `;`":       false,
 		"SELECT 1; SELECT": false, "-- only a comment": true,
 	} {
 		if got := Complete(text); got != want {
@@ -25,7 +27,7 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// typed runs a shell over what a person types and returns what the person sees.
+// typed runs a shell over an input and returns its output.
 func typed(t *testing.T, e *streamql.Engine, input string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -69,11 +71,11 @@ func TestShell(t *testing.T) {
 		{"\\timing", `\timing` + "\nDEFINE x = '1';\n", "defined x · 0.0"},
 		{"\\set", `\set top 2` + "\nSELECT 1 AS a FROM c LIMIT ${top};\n", "2 rows"},
 		{"\\i", `\i ` + script + "\n", "from a file"},
-		{"\\i of nothing", `\i /no/such/file` + "\n", "/no/such/file cannot be read: no such file"},
+		{"\\i of nothing", `\i /no/such/file` + "\n", "cannot read /no/such/file: no such file"},
 		{"\\o", `\f csv` + "\n" + `\o ` + rowsFile + "\nSELECT 5 AS five;\n" + `\o` + "\n", "rows are written as csv"},
 		{"\\plan", "SELECT car FROM c;\n" + `\plan` + "\n", "Scan c"},
 		{"\\peek", "INSERT INTO t VALUES ('1', 'a'), ('2', 'b');\n" + `\peek t 1` + "\n", `{"v":"b"}`},
-		{"\\peek of nothing", `\peek nope` + "\n", `there is no topic "nope"`},
+		{"\\peek of nothing", `\peek nope` + "\n", `topic "nope" does not exist`},
 		{"\\jobs", `\jobs` + "\n", "status"},
 		{"\\errors", `\errors c` + "\n", "0 rows"},
 		{"\\h", `\h select` + "\n", "EMIT CHANGES"},
@@ -101,7 +103,7 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestHelp runs the examples of \h one after the other, as a reader would.
+// TestHelp runs the examples of \h in their order.
 func TestHelp(t *testing.T) {
 	e := engine(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -115,7 +117,8 @@ func TestHelp(t *testing.T) {
 
 func TestCandidates(t *testing.T) {
 	e := engine(t)
-	if err := e.Exec(context.Background(), `CREATE STREAM cars WITH (connector='generator', kind='cars', rows=5);`); err != nil {
+	if err := e.Exec(context.Background(),
+		`CREATE STREAM cars WITH (connector='generator', kind='cars', rows=5);`); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ text, want, kind string }{
@@ -166,7 +169,8 @@ func TestHistory(t *testing.T) {
 // TestInterrupt ends a push query as Ctrl-C does.
 func TestInterrupt(t *testing.T) {
 	e := engine(t)
-	if err := e.Exec(context.Background(), `CREATE STREAM c WITH (connector='generator', kind='cars', rate=1000);`); err != nil {
+	if err := e.Exec(context.Background(),
+		`CREATE STREAM c WITH (connector='generator', kind='cars', rate=1000);`); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -179,6 +183,6 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("it ended after %v with %v", took, err)
 	}
 	if n := strings.Count(out.String(), "car-"); n < 50 {
-		t.Errorf("%d rows came", n)
+		t.Errorf("the query returned %d rows", n)
 	}
 }

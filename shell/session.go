@@ -14,40 +14,42 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// Session runs statements and shows what they give: rows on Out, everything else on Err.
+// Session runs statements and writes their results: rows to Out, everything else to Err.
 type Session struct {
 	Engine   *streamql.Engine
 	Out, Err io.Writer
 	Look     Look
 	Quiet    bool  // no messages and no counts
-	Timing   bool  // a line with the time under every statement
-	Limit    int64 // the most rows of a query; 0: all
+	Timing   bool  // print the duration of every statement
+	Limit    int64 // the maximum number of rows of a query; 0: no limit
 	Progress *Progress
-	// Detach lets a push query run beside the statements after it; Wait waits for it. Else it is followed until it ends or ctx does.
+	// Detach runs push queries in the background, concurrently with later statements; Wait waits for them.
+	// Without it, Run follows a push query until it or ctx ends.
 	Detach bool
-	// FailFast ends Wait at the first job that has failed.
+	// FailFast ends Wait at the first failed job.
 	FailFast bool
 
-	writing sync.Mutex // one batch at a time on Out
+	writing sync.Mutex // held while a batch is written to Out
 	live    sync.WaitGroup
-	ends    chan error // of detached queries
+	ends    chan error // errors of detached queries
 	once    sync.Once
 }
 
-// ScriptError is an error of a statement together with the text it stands in.
+// ScriptError is an error together with the file and the text of the statement that failed.
 type ScriptError struct {
 	File, Text string
 	Err        error
 }
 
-// Error is the error on one line.
+// Error returns the error on one line.
 func (e *ScriptError) Error() string { return e.Err.Error() }
 
-// Unwrap is the error itself.
+// Unwrap returns the statement's error.
 func (e *ScriptError) Unwrap() error { return e.Err }
 
-// Script runs the statements of a text in order and stops at the first that fails. Nothing runs when the text cannot be read. file is
-// the text's name in errors. Errors are of type *ScriptError, but for the end of ctx.
+// Script runs the statements of a text in order and stops at the first that fails. If the text does not
+// parse, nothing runs. file is the name of the text in errors. Errors are of type *ScriptError, except ctx's
+// own.
 func (s *Session) Script(ctx context.Context, file, text string) error {
 	list, err := s.Engine.Parse(text)
 	if err != nil {
@@ -89,7 +91,7 @@ func (s *Session) Run(ctx context.Context, st lang.Statement) error {
 	return s.show(ctx, r.Rows, begun)
 }
 
-// took is the time of a statement that worked rather than defined.
+// took formats the duration of a statement, for trainings and if Timing is set.
 func (s *Session) took(begun time.Time, st lang.Statement) string {
 	if s.Timing || st.Traits().Trains != nil {
 		return " · " + seconds(time.Since(begun))
@@ -97,7 +99,7 @@ func (s *Session) took(begun time.Time, st lang.Statement) string {
 	return ""
 }
 
-// say writes a line for the user, not for the next program.
+// say writes a line to Err, unless the session is quiet.
 func (s *Session) say(text string, args ...any) {
 	if !s.Quiet {
 		s.writing.Lock()
@@ -106,7 +108,7 @@ func (s *Session) say(text string, args ...any) {
 	}
 }
 
-// show prints a result as it comes.
+// show prints a result as its rows arrive.
 func (s *Session) show(ctx context.Context, rows *streamql.Rows, begun time.Time) error {
 	s.writing.Lock()
 	p, err := NewPrinter(s.Out, rows, s.Look)
@@ -124,7 +126,8 @@ func (s *Session) show(ctx context.Context, rows *streamql.Rows, begun time.Time
 		return err
 	}
 	if lost := p.Lost(); lost > 0 {
-		s.say("warning: %s no number (NaN or infinite) and shown as null", map[bool]string{true: "1 value is", false: thousands(lost) + " values are"}[lost == 1])
+		s.say("warning: %s NaN or infinite and written as null", map[bool]string{true: "1 value is",
+			false: thousands(lost) + " values are"}[lost == 1])
 	}
 	if s.Look.Format == "table" || s.Timing {
 		s.say("%s%s", count(n, "row"), s.counts(rows, begun))
@@ -140,7 +143,7 @@ func (s *Session) counts(rows *streamql.Rows, begun time.Time) string {
 	return out
 }
 
-// print hands batches to the printer; shown is called before the first.
+// print passes batches to the printer. It calls shown before the first one.
 func (s *Session) print(rows *streamql.Rows, p Printer, shown func()) (n int64, err error) {
 	for b, err := range rows.Batches() {
 		if err != nil {
@@ -168,7 +171,7 @@ func (s *Session) write(p Printer, b *flow.Batch) error {
 	return p.Print(b)
 }
 
-// detach follows a push query beside what comes after it.
+// detach runs a push query in the background.
 func (s *Session) detach(ctx context.Context, rows *streamql.Rows) error {
 	p, err := NewPrinter(s.Out, rows, s.Look)
 	if err != nil {
@@ -185,15 +188,16 @@ func (s *Session) detach(ctx context.Context, rows *streamql.Rows) error {
 		if err != nil && ctx.Err() == nil {
 			select {
 			case s.ends <- err:
-			default: // sixteen have failed already
+			default: // 16 errors are queued already; Wait reports one only
 			}
 		}
 	}()
 	return nil
 }
 
-// Wait returns when no detached query and no job that runs is left, or when ctx ends. A job that has failed is not waited for, and is no
-// error of the others: the engine reports it. With FailFast the first failure ends the wait.
+// Wait returns when no detached query and no active job is left, or when ctx ends. It does not wait for
+// failed jobs, and a failed job is not an error while others run, because the engine reports it. With
+// FailFast the first failure ends the wait.
 func (s *Session) Wait(ctx context.Context) error {
 	queries := make(chan struct{})
 	go func() { s.live.Wait(); close(queries) }()
@@ -226,23 +230,25 @@ func (s *Session) Wait(ctx context.Context) error {
 	}
 }
 
-// Jobs is the number of jobs of this process that run or will run, and the error of one that has failed.
+// Jobs returns the number of active jobs in this process, and the error of one that has failed. A job that
+// waits or restarts is active.
 func (s *Session) Jobs(ctx context.Context) (alive int, err error) {
 	for _, j := range s.Engine.Jobs(streamql.Local(ctx, []int32{})) {
 		switch j.State {
 		case exec.Done, exec.Stopped, exec.Paused:
 		case exec.Failed, exec.Unavailable:
 			if err == nil {
-				err = &streamql.Error{Code: j.Failure.Code, Stage: lang.StageRun, Msg: fmt.Sprintf("job %s has failed: %s", j.Name, j.Failure.Cause), Hint: j.Failure.Cure}
+				err = &streamql.Error{Code: j.Failure.Code, Stage: lang.StageRun, Msg: fmt.Sprintf("job %s has failed: %s",
+					j.Name, j.Failure.Cause), Hint: j.Failure.Cure}
 			}
-		default: // also one that waits or is restarted
+		default: // including jobs that wait or are being restarted
 			alive++
 		}
 	}
 	return alive, err
 }
 
-// Show writes an error for a person: with the line it is about, where there is one.
+// Show writes an error for a user. It quotes the source line if the error has a position.
 func Show(w io.Writer, err error, color bool) {
 	file, text := "", ""
 	var script *ScriptError

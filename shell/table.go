@@ -12,20 +12,20 @@ import (
 	"github.com/streamql/streamql/result"
 )
 
-// table writes rows under a line of names, numbers to the right. The first rows decide how wide columns are; on a terminal the
-// widest columns are cut until a row fits a line.
+// table writes rows below a line of column names; numbers are aligned on the right. The first rows decide the
+// column widths. On a terminal the widest columns are truncated until a row fits a line.
 type table struct {
 	*result.Page
 	look    Look
 	bounded bool
-	held    [][]string // rows that wait for the widths
+	held    [][]string // rows that are buffered until the widths are decided
 	widths  []int
 	right   []bool
 	any     bool
 	n       int
 }
 
-// held rows of a result that ends before its widths are decided, and the narrowest that a column is cut to.
+// The rows that a bounded result buffers before its widths are decided, and the limits of a truncated column.
 const (
 	holdRows    = 2000
 	narrowest   = 6
@@ -54,6 +54,7 @@ func (t *table) header() []string {
 	return names
 }
 
+// Print adds a batch to the table.
 func (t *table) Print(b *flow.Batch) error {
 	style := format.ISOTimes
 	if t.look.Dialect.Has(dialect.TimesAsNumbers) {
@@ -80,7 +81,7 @@ func (t *table) Print(b *flow.Batch) error {
 	return t.Flush()
 }
 
-// Lost is 0: a table shows NaN as it is.
+// Lost returns 0, because a table shows NaN as it is.
 func (t *table) Lost() int64 { return 0 }
 
 func cell(a arrow.Array, row int, style format.Style) string {
@@ -90,7 +91,7 @@ func cell(a arrow.Array, row int, style format.Style) string {
 	return visible(string(result.AppendText(nil, a, row, style)))
 }
 
-// visible replaces what would move a terminal's cursor or change its colours.
+// visible replaces control characters, which could move a terminal's cursor or change its colours.
 func visible(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool {
 		return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\uFFFD' || r == '\u2028' || r == '\u2029'
@@ -112,7 +113,8 @@ func visible(s string) string {
 	}, s)
 }
 
-// settle writes what is held, with the line of names when it is the first or the widths have grown.
+// settle writes the buffered rows. It writes the line of names first if it has not been written yet, or if
+// the widths have changed.
 func (t *table) settle() {
 	if len(t.held) == 0 && t.any {
 		return
@@ -148,7 +150,7 @@ func (t *table) settle() {
 	t.held = t.held[:0]
 }
 
-// expect gives numbers to come the room that most of them take, so that the columns of a live result seldom move.
+// expect reserves the width that most numbers need, so that the columns of a push query's result seldom move.
 func (t *table) expect(widths []int) {
 	from := len(widths) - len(t.Columns)
 	for i, c := range t.Columns {
@@ -161,7 +163,7 @@ func (t *table) expect(widths []int) {
 	}
 }
 
-// fit cuts the widest columns until a row fits the terminal.
+// fit truncates the widest columns until a row fits the terminal.
 func (t *table) fit(widths []int) []int {
 	if t.look.Width <= 0 {
 		return widths
@@ -179,7 +181,7 @@ func (t *table) fit(widths []int) []int {
 			}
 		}
 		if len(widths) == 0 || widths[widest] <= narrowest {
-			break // the terminal will break the line
+			break // the terminal wraps the line
 		}
 		widths[widest]--
 		total--
@@ -214,7 +216,7 @@ func (t *table) paint(s string, head bool) {
 	t.WriteString(s)
 }
 
-// cut shortens a text to a width, with an ellipsis.
+// cut truncates a text to a width and ends it with an ellipsis.
 func cut(s string, width int) string {
 	if uniseg.StringWidth(s) <= width {
 		return s
@@ -231,7 +233,7 @@ func cut(s string, width int) string {
 	return b.String() + "…"
 }
 
-// record writes a row one column a line.
+// record writes a row with one column per line.
 func (t *table) record(cells []string) {
 	names := t.header()
 	wide := 0
@@ -245,6 +247,7 @@ func (t *table) record(cells []string) {
 	}
 }
 
+// Close writes the rows that are still buffered.
 func (t *table) Close() error {
 	if !t.look.Expanded {
 		t.settle()

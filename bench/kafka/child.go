@@ -24,12 +24,12 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// childMode is the argument that makes the program a child. It reads its task from the first
-// line of its input, and ends with its input.
+// childMode is the argument that starts the program as a child. It reads its task from the first line of
+// stdin, and ends when stdin is closed.
 const childMode = "-child"
 
-// task is the work of a child: run the jobs that SQL defines, or Query, or poll Topic's Rows
-// records without decoding.
+// task is the work of a child: run the jobs that SQL defines, run Query, or poll Rows records of Topic
+// without decoding them.
 type task struct {
 	Brokers, Name, Dir string
 	Interval           time.Duration
@@ -63,7 +63,7 @@ func child() int {
 		if f, err := os.Create(t.Profile); err == nil && pprof.StartCPUProfile(f) == nil {
 			end := sync.OnceFunc(func() { pprof.StopCPUProfile(); f.Close() })
 			defer end()
-			if t.SQL == "" { // it may be killed
+			if t.SQL == "" { // the child may be killed
 				time.AfterFunc(10*time.Second, end)
 			}
 		}
@@ -116,8 +116,7 @@ func (t *task) open(ctx context.Context, more ...streamql.Option) (*streamql.Eng
 	return streamql.Open(ctx, append(opts, more...)...)
 }
 
-// jobs runs an engine until the input ends. Without SQL it continues the jobs that the cluster
-// has under its name.
+// jobs runs an engine until stdin is closed. Without SQL it continues the jobs of its name on the cluster.
 func (t *task) jobs(ctx context.Context) error {
 	e, err := t.open(ctx)
 	if err != nil {
@@ -161,7 +160,7 @@ func status(ctx context.Context, e *streamql.Engine) (s sample, err error) {
 	return s, nil
 }
 
-// query reads a query's rows and drops them, until Rows have been read of the topic.
+// query reads a query's rows and discards them, until the scan has read Rows records.
 func (t *task) query(ctx context.Context) error {
 	e, err := t.open(ctx, streamql.WithoutJobs())
 	if err != nil {
@@ -178,7 +177,7 @@ func (t *task) query(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	go func() { // the last rows may all be filtered
+	go func() { // WHERE may filter all of the last rows
 		for ctx.Err() == nil && rows.Stats().Scanned < t.Rows {
 			time.Sleep(time.Millisecond)
 		}
@@ -203,7 +202,8 @@ func (t *task) poll(ctx context.Context) error {
 		from[int32(i)] = kgo.NewOffset().AtStart()
 	}
 	say(sample{})
-	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(t.Brokers, ",")...), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(t.Brokers, ",")...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxPartitionBytes(8<<20), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.Topic: from}))
 	if err != nil {
 		return err

@@ -4,8 +4,7 @@ package main
 
 import "fmt"
 
-// consume compares a query that projects JSON with a loop that polls the same records and looks
-// at none of them.
+// consume compares a query that projects JSON with a loop that polls the same records and discards them.
 func (r *run) consume() error {
 	name, err := r.fillOrders()
 	if err != nil {
@@ -38,12 +37,13 @@ func (r *run) consume() error {
 		for round := range r.rounds {
 			ratios = append(ratios, costs[i][round]/costs[0][round])
 		}
-		r.report.add("consume", tasks[i].name+": ratio", "cpu", median(ratios), "cpu-min", ratios[0], "cpu-max", ratios[len(ratios)-1])
+		r.report.add("consume", tasks[i].name+": ratio", "cpu", median(ratios), "cpu-min", ratios[0], "cpu-max",
+			ratios[len(ratios)-1])
 	}
 	return nil
 }
 
-// read runs a task that reads, and returns the CPU seconds of a row.
+// read runs a task that reads, and returns the CPU seconds per row.
 func (r *run) read(t task) (float64, error) {
 	p, err := r.start(t)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// latency measures the time from producing a record to the visibility of the job's result for a
-// reader of committed records.
+// latency measures the time from producing a record to the visibility of the job's result for a reader of
+// committed records.
 func (r *run) latency() error {
 	in, err := r.topic("paced")
 	if err != nil {
@@ -24,7 +24,8 @@ func (r *run) latency() error {
 	app := r.name + "-l"
 	defer r.sweep(app[len(r.name):])
 	p, err := r.start(task{Name: app, Dir: r.dir(app), SQL: r.orders(in) + "SET 'auto.offset.reset'='earliest';" +
-		fmt.Sprintf("CREATE STREAM out WITH (topic='%s') AS SELECT account, created FROM orders WHERE price >= 0;", app+".out")})
+		fmt.Sprintf("CREATE STREAM out WITH (topic='%s') AS SELECT account, created FROM orders WHERE price >= 0;",
+			app+".out")})
 	if err != nil {
 		return err
 	}
@@ -46,13 +47,14 @@ func (r *run) latency() error {
 		return err
 	}
 	first := p.last()
-	r.report.add("latency", "produce to committed output", "p50-ms", quantile(waited, 0.5), "p99-ms", quantile(waited, 0.99), "max-ms", quantile(waited, 1),
+	r.report.add("latency", "produce to committed output", "p50-ms", quantile(waited, 0.5), "p99-ms",
+		quantile(waited, 0.99), "max-ms", quantile(waited, 1),
 		"records", float64(len(waited)), "rate", float64(r.rate), "engine-cpu-s", first.CPU.Seconds())
 	return nil
 }
 
-// await reads a job's output until ctx ends and returns how old each row was, in ms. The first
-// two seconds do not count.
+// await reads a job's output until ctx ends and returns the latency of each row, in ms. The first two seconds
+// do not count.
 func (r *run) await(ctx context.Context, out string) ([]float64, error) {
 	cl, err := r.reader(out, kgo.NewOffset().AtStart())
 	if err != nil {
@@ -66,7 +68,8 @@ func (r *run) await(ctx context.Context, out string) ([]float64, error) {
 		now := time.Now()
 		fetches.EachRecord(func(rec *kgo.Record) {
 			_, rest, _ := bytes.Cut(rec.Value, []byte(`"created":`))
-			if made, err := strconv.ParseInt(strings.TrimRight(string(rest), "}"), 10, 64); err == nil && now.Sub(began) > 2*time.Second {
+			if made, err := strconv.ParseInt(strings.TrimRight(string(rest), "}"), 10, 64); err == nil &&
+				now.Sub(began) > 2*time.Second {
 				waited = append(waited, float64(now.UnixMicro()-made)/1000)
 			}
 		})
@@ -74,12 +77,13 @@ func (r *run) await(ctx context.Context, out string) ([]float64, error) {
 	return waited, nil
 }
 
-// reader reads the committed records of all partitions of a topic.
+// reader returns a client that reads the committed records of all partitions of a topic.
 func (r *run) reader(name string, at kgo.Offset) (*kgo.Client, error) {
 	from := map[int32]kgo.Offset{}
 	for i := range r.partitions {
 		from[int32(i)] = at
 	}
-	return kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(500*time.Millisecond),
+	return kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.UnknownTopicRetries(-1), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: from}))
 }

@@ -23,7 +23,8 @@ const orderColumns = `account STRING KEY, id BIGINT, region STRING, product STRI
 	status STRING, coupon STRING, street STRING, city STRING, note STRING, score DOUBLE, version INT, created BIGINT`
 
 func (r *run) orders(name string) string {
-	return fmt.Sprintf("CREATE STREAM orders (%s) WITH (topic='%s', value_format='json', partitions=%d);\n", orderColumns, name, r.partitions)
+	return fmt.Sprintf("CREATE STREAM orders (%s) WITH (topic='%s', value_format='json', partitions=%d);\n",
+		orderColumns, name, r.partitions)
 }
 
 var (
@@ -51,7 +52,8 @@ func order(rnd *rand.Rand, i, keys int) (key, value []byte) {
 	b = append(b, `{"id":`...)
 	b = strconv.AppendInt(b, int64(i), 10)
 	b = fmt.Appendf(b, `,"region":"%s","product":"p-%05d","quantity":%d,"price":%d.%02d,"currency":"EUR","channel":"%s","status":"%s","coupon":null,"street":"`,
-		regions[rnd.IntN(5)], rnd.IntN(100_000), 1+rnd.IntN(9), rnd.IntN(500), rnd.IntN(100), channels[rnd.IntN(4)], states[rnd.IntN(4)])
+		regions[rnd.IntN(5)], rnd.IntN(100_000), 1+rnd.IntN(9), rnd.IntN(500), rnd.IntN(100), channels[rnd.IntN(4)],
+		states[rnd.IntN(4)])
 	b = noise(rnd, b, 20)
 	b = append(b, `","city":"`...)
 	b = noise(rnd, b, 10)
@@ -60,7 +62,7 @@ func order(rnd *rand.Rand, i, keys int) (key, value []byte) {
 	return key, fmt.Appendf(b, `","score":0.%06d,"version":1,"created":%d}`, rnd.IntN(1e6), time.Now().UnixMicro())
 }
 
-// topic makes one of this run.
+// topic creates a topic of this run.
 func (r *run) topic(name string) (string, error) {
 	name = r.name + "." + name
 	return name, r.admin.Create(r.ctx, name, topic.Config{Partitions: int32(r.partitions), RetentionMs: -1})
@@ -68,14 +70,15 @@ func (r *run) topic(name string) (string, error) {
 
 func (r *run) producer() (*kgo.Client, error) {
 	return kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(10*time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.ProducerBatchMaxBytes(900_000))
+		kgo.ProducerLinger(10*time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytes(900_000))
 }
 
 func (r *run) record(name string, key, value []byte) *kgo.Record {
 	return &kgo.Record{Topic: name, Partition: op.PartitionOf(key, int32(r.partitions)), Key: key, Value: value}
 }
 
-// fill writes n records made by one.
+// fill writes n records, which one generates.
 func (r *run) fill(name string, n int, one func(rnd *rand.Rand, i int) (key, value []byte)) error {
 	cl, err := r.producer()
 	if err != nil {
@@ -102,8 +105,10 @@ func (r *run) fill(name string, n int, one func(rnd *rand.Rand, i int) (key, val
 }
 
 // pace writes records at a rate until ctx ends.
-func (r *run) pace(ctx context.Context, name string, rate int, one func(rnd *rand.Rand, i int) (key, value []byte)) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
+func (r *run) pace(ctx context.Context, name string, rate int,
+	one func(rnd *rand.Rand, i int) (key, value []byte)) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0))
 	if err != nil {
 		return err
 	}

@@ -32,11 +32,11 @@ import (
 type run struct {
 	ctx      context.Context
 	admin    *kafka.Broker
-	name     string // begins all names of this run
+	name     string // prefix of all names of this run
 	scratch  string
 	profiles string
 	made     []string // topics
-	started  int      // processes
+	started  int      // number of processes
 	report   report
 
 	brokers    string
@@ -44,9 +44,9 @@ type run struct {
 	rounds     int
 	rows       int
 	partitions int
-	keys       int // accounts of the orders
-	states     int // keys of the state to be recovered
-	value      int // bytes of each value of it
+	keys       int // number of accounts of the orders
+	states     int // number of keys of the state to be recovered
+	value      int // size of each of its values in bytes
 	memory     int64
 	session    time.Duration
 	rate       int
@@ -68,12 +68,13 @@ func main() {
 	flag.IntVar(&r.partitions, "partitions", 4, "of each topic")
 	flag.IntVar(&r.keys, "keys", 10_000, "accounts of the orders")
 	flag.IntVar(&r.states, "state-keys", 2_400_000, "recover: keys of the table")
-	flag.IntVar(&r.value, "state-value", 200, "recover: bytes of each value; it is kept twice, by the aggregate and as the table's row")
+	flag.IntVar(&r.value, "state-value", 200,
+		"recover: bytes of each value; it is stored twice, by the aggregate and as the table's row")
 	flag.Int64Var(&r.memory, "state-memory", 64, "recover: MiB of state in memory, per task")
 	flag.DurationVar(&r.session, "session", 0, "recover: the session timeout, default 30s")
-	flag.IntVar(&r.rate, "rate", 1000, "recover, latency: records a second")
-	flag.DurationVar(&r.lasts, "lasts", 20*time.Second, "latency: how long")
-	flag.StringVar(&r.cases, "cases", "restart,busy,changelog,snapshot,standby", "recover: which; build is none of them")
+	flag.IntVar(&r.rate, "rate", 1000, "recover, latency: records per second")
+	flag.DurationVar(&r.lasts, "lasts", 20*time.Second, "latency: duration")
+	flag.StringVar(&r.cases, "cases", "restart,busy,changelog,snapshot,standby", "recover: cases to run, without build")
 	flag.Parse()
 	what := flag.Args()
 	if len(what) == 1 && what[0] == "all" {
@@ -89,11 +90,11 @@ func (r *run) all(what []string) (err error) {
 	parts := map[string]func() error{"eo": r.guarantees, "consume": r.consume, "recover": r.recover, "latency": r.latency}
 	for _, w := range what {
 		if parts[w] == nil {
-			return fmt.Errorf("there is no measurement %q: eo, consume, recover, latency, all", w)
+			return fmt.Errorf("unknown measurement %q; the measurements are eo, consume, recover, latency, all", w)
 		}
 	}
 	if len(what) == 0 {
-		return fmt.Errorf("name what to measure: eo, consume, recover, latency, all")
+		return fmt.Errorf("name a measurement: eo, consume, recover, latency, all")
 	}
 	var stop context.CancelFunc
 	r.ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt)
@@ -103,7 +104,8 @@ func (r *run) all(what []string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(r.scratch)
-	if r.admin, err = kafka.Open(r.ctx, kafka.Config{Brokers: strings.Split(r.brokers, ","), Name: r.name, Instance: "admin"}); err != nil {
+	if r.admin, err = kafka.Open(r.ctx, kafka.Config{Brokers: strings.Split(r.brokers, ","), Name: r.name,
+		Instance: "admin"}); err != nil {
 		return err
 	}
 	defer r.admin.Close()
@@ -118,7 +120,7 @@ func (r *run) all(what []string) (err error) {
 	return nil
 }
 
-// sweep removes the topics of this run with this prefix of their names.
+// sweep removes the topics of this run whose names continue with this prefix.
 func (r *run) sweep(rest string) {
 	ctx := context.WithoutCancel(r.ctx)
 	topics, err := r.admin.Topics(ctx)
@@ -133,5 +135,5 @@ func (r *run) sweep(rest string) {
 	}
 }
 
-// dir is a fresh directory below the scratch one.
+// dir returns a new directory below the scratch directory.
 func (r *run) dir(name string) string { return filepath.Join(r.scratch, name) }

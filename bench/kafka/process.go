@@ -18,7 +18,7 @@ import (
 	"unsafe"
 )
 
-// process is a child, as its parent sees it.
+// process is a child process.
 type process struct {
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -31,16 +31,16 @@ type process struct {
 
 // sample is a periodic report of a child.
 type sample struct {
-	Rows    int64         // read by its jobs
+	Rows    int64         // number of rows read by its jobs
 	CPU     time.Duration // of the process so far
 	At      time.Time
 	Status  string // of its last job
 	Heap    int64  // bytes of objects, garbage included
-	Done    bool   // the last one
+	Done    bool   // the last sample
 	Warning string
 }
 
-// start begins a child that does what task says.
+// start starts a child with a task.
 func (r *run) start(t task) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -127,8 +127,8 @@ func (p *process) until(r *run, f func(sample) bool) error {
 	}
 }
 
-// between is the rows and the time, of the processor and of the clock, from the first sample
-// with so many rows to the last with fewer than end.
+// between returns the rows, the CPU time and the wall time from the first sample with at least from rows to
+// the last sample with fewer than end.
 func (p *process) between(from, end int64) (rows int64, cpu, wall time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -179,17 +179,18 @@ func (p *process) memory() (now, most float64) {
 	return now, most
 }
 
-// cpu is the time that this process has had on all cores.
+// cpu returns the CPU time of this process on all cores.
 func cpu() time.Duration {
 	const processTime = 2
 	var ts syscall.Timespec
-	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, processTime, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
+	if _, _, errno := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, processTime, uintptr(unsafe.Pointer(&ts)),
+		0); errno != 0 {
 		panic(errno)
 	}
 	return time.Duration(ts.Nano())
 }
 
-// size is the bytes of the files below a directory, in MiB.
+// size returns the total size of the files below a directory, in MiB.
 func size(dir string) float64 {
 	n := int64(0)
 	_ = filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
@@ -198,7 +199,7 @@ func size(dir string) float64 {
 				n += info.Size()
 			}
 		}
-		return nil // files come and go
+		return nil // a file may be removed meanwhile
 	})
 	return float64(n) / (1 << 20)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// recover builds up a large table, then kills its process under load, in several ways, and
-// measures until it commits again.
+// recover builds a large table, kills its process under load in several ways, and measures the time until it
+// commits again.
 func (r *run) recover() error {
 	in, err := r.topic("big")
 	if err != nil {
@@ -42,10 +42,11 @@ func (r *run) recover() error {
 		paced <- r.pace(ctx, in, r.rate, func(rnd *rand.Rand, i int) ([]byte, []byte) { return one(rnd, rnd.IntN(r.states)) })
 	}()
 	time.Sleep(3 * time.Second)
-	cases := map[string]func() error{"build": func() error { return nil }, "restart": c.restart, "busy": c.busy, "changelog": c.changelog, "snapshot": c.snapshot, "standby": c.standby}
+	cases := map[string]func() error{"build": func() error { return nil }, "restart": c.restart, "busy": c.busy,
+		"changelog": c.changelog, "snapshot": c.snapshot, "standby": c.standby}
 	for name := range strings.SplitSeq(r.cases, ",") {
 		if cases[name] == nil {
-			return fmt.Errorf("there is no case %q", name)
+			return fmt.Errorf("unknown case %q", name)
 		}
 		if err := cases[name](); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -55,7 +56,7 @@ func (r *run) recover() error {
 	return <-paced
 }
 
-// crash is a table's job and who runs it.
+// crash is the job of a table and the process that runs it.
 type crash struct {
 	*run
 	app, in string
@@ -72,7 +73,7 @@ func (c *crash) stop() {
 	}
 }
 
-// build makes the table.
+// build builds the table.
 func (c *crash) build() error {
 	sql := fmt.Sprintf("CREATE STREAM big (k STRING KEY, payload STRING) WITH (topic='%s', value_format='json', partitions=%d);", c.in, c.partitions) +
 		"SET 'auto.offset.reset'='earliest';" +
@@ -91,16 +92,16 @@ func (c *crash) build() error {
 	rows, used, wall := c.p.between(all/5, all)
 	now, most := c.p.memory()
 	heap := float64(c.p.last().Heap) / (1 << 20)
-	c.report.add("recover", "build", "keys", float64(c.states), "state-mib", c.logical(), "disk-mib", size(c.with.Dir), "rows/s", float64(rows)/wall.Seconds(),
+	c.report.add("recover", "build", "keys", float64(c.states), "state-mib", c.logical(), "disk-mib", size(c.with.Dir),
+		"rows/s", float64(rows)/wall.Seconds(),
 		"rows/cpu-s", float64(rows)/used.Seconds(), "rss-mib", now, "rss-most-mib", most, "heap-mib", heap)
 	return nil
 }
 
-// logical returns the size of the state in MiB: key and value, as the aggregate's and as the table's
-// row.
+// logical returns the size of the state in MiB: key and value, as the aggregate's and as the table's row.
 func (c *crash) logical() float64 { return float64(c.states) * 2 * float64(c.value+13+8) / (1 << 20) }
 
-// restart kills the process and starts it again in the same directory.
+// restart kills the process and restarts it in the same directory.
 func (c *crash) restart() error {
 	for range c.rounds {
 		if err := c.again("kill -9, restart", func() error { return nil }, nil); err != nil {
@@ -111,8 +112,7 @@ func (c *crash) restart() error {
 	return nil
 }
 
-// busy kills the process in the middle of as much work as it can do: what it had not flushed is
-// replayed.
+// busy kills the process at maximum load. State that it has not flushed is replayed.
 func (c *crash) busy() error {
 	filled := make(chan error, 1)
 	n := min(c.states/2, 400_000)
@@ -127,12 +127,12 @@ func (c *crash) busy() error {
 	return <-filled
 }
 
-// changelog loses the directory: all state comes from the changelogs.
+// changelog removes the directory, so that all state is replayed from the changelogs.
 func (c *crash) changelog() error {
 	return c.again("disk lost, changelog only", c.lose, nil)
 }
 
-// snapshot loses the directory when there is a snapshot.
+// snapshot removes the directory after a snapshot.
 func (c *crash) snapshot() error {
 	c.with.Snapshots, c.with.Every = c.dir("snapshots"), 10*time.Second
 	c.p.stop()
@@ -142,23 +142,24 @@ func (c *crash) snapshot() error {
 	}
 	for deadline := time.Now().Add(5 * time.Minute); c.manifests() < c.partitions; time.Sleep(200 * time.Millisecond) {
 		if c.ctx.Err() != nil || time.Now().After(deadline) {
-			return fmt.Errorf("no snapshot comes: %d of %d", c.manifests(), c.partitions)
+			return fmt.Errorf("no snapshot appears: %d of %d", c.manifests(), c.partitions)
 		}
 	}
-	time.Sleep(5 * time.Second) // a tail after the snapshot
+	time.Sleep(5 * time.Second) // a tail of the changelog after the snapshot
 	err = c.again("disk lost, snapshot", c.lose, nil)
 	c.with.Snapshots, c.with.Every = "", 0
 	return err
 }
 
-// manifests is the tasks with a snapshot.
+// manifests returns the number of tasks with a snapshot.
 func (c *crash) manifests() int {
 	n := 0
 	entries, _ := os.ReadDir(c.with.Snapshots + "/snapshots/v1")
 	for _, cluster := range entries {
 		tasks, _ := os.ReadDir(c.with.Snapshots + "/snapshots/v1/" + cluster.Name())
 		for _, t := range tasks {
-			if list, _ := os.ReadDir(c.with.Snapshots + "/snapshots/v1/" + cluster.Name() + "/" + t.Name() + "/m"); len(list) > 0 {
+			if list, _ := os.ReadDir(c.with.Snapshots + "/snapshots/v1/" + cluster.Name() + "/" + t.Name() +
+				"/m"); len(list) > 0 {
 				n++
 			}
 		}
@@ -166,11 +167,11 @@ func (c *crash) manifests() int {
 	return n
 }
 
-// lose removes the directory of state, but not the process's name in it, so that its place in
-// the group is its own at once.
+// lose removes the directory of state, but not the process's name, so that its static membership of the group
+// continues.
 func (c *crash) lose() error { return os.RemoveAll(c.with.Dir + "/state") }
 
-// standby has a second process that keeps copies, and kills the first for good.
+// standby starts a second process with standbys, and kills the first for good.
 func (c *crash) standby() error {
 	c.p.stop()
 	first, second := c.with, c.with
@@ -184,20 +185,19 @@ func (c *crash) standby() error {
 	if err != nil {
 		return err
 	}
-	// Both share the tasks; each keeps copies of the other's. When the second has as much on
-	// disk, it is warm.
+	// The processes share the tasks, and each is the standby of the other. The second is ready when it has as
+	// much state on disk as the first.
 	for deadline := time.Now().Add(10 * time.Minute); size(second.Dir) < size(first.Dir)*2/3; time.Sleep(500 * time.Millisecond) {
 		if c.ctx.Err() != nil || time.Now().After(deadline) {
-			return fmt.Errorf("the standby does not become warm: %.0f of %.0f MiB", size(second.Dir), size(first.Dir))
+			return fmt.Errorf("the standby does not catch up: %.0f of %.0f MiB", size(second.Dir), size(first.Dir))
 		}
 	}
 	time.Sleep(10 * time.Second)
 	return c.again("take-over by a standby", func() error { return nil }, other)
 }
 
-// again kills the process, does between, starts it again unless another one runs, and measures
-// from the kill to the first record of each partition that a transaction begun later has
-// committed.
+// again kills the process, calls between, and restarts the process unless another one runs. It measures the
+// time from the kill to the first record of each partition that a later transaction has committed.
 func (c *crash) again(what string, between func() error, other *process) error {
 	cl, err := c.reader(c.out(), kgo.NewOffset().AtEnd())
 	if err != nil {
@@ -245,13 +245,15 @@ func (c *crash) again(what string, between func() error, other *process) error {
 	}
 	slices.Sort(first)
 	after := c.p.last()
-	c.report.add("recover", what, "first-commit-s", first[0], "all-partitions-s", first[len(first)-1], "start-delay-s", started.Sub(killed).Seconds(),
-		"cpu-s", after.CPU.Seconds(), "rss-most-mib", peak, "rows-before", float64(before.Rows), "disk-mib", size(c.with.Dir), "state-mib", c.logical(),
+	c.report.add("recover", what, "first-commit-s", first[0], "all-partitions-s", first[len(first)-1], "start-delay-s",
+		started.Sub(killed).Seconds(),
+		"cpu-s", after.CPU.Seconds(), "rss-most-mib", peak, "rows-before", float64(before.Rows), "disk-mib",
+		size(c.with.Dir), "state-mib", c.logical(),
 		"state-mib/s", c.logical()/first[len(first)-1], "entries/s", 2*float64(c.states)/first[len(first)-1])
 	return nil
 }
 
-// ends are the offsets behind everything that has been written, committed or not.
+// ends returns the end offsets of the partitions, including uncommitted records.
 func (c *crash) ends() (map[int32]int64, error) {
 	d, err := c.admin.Describe(c.ctx, c.out())
 	if err != nil {

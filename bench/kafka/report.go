@@ -11,7 +11,7 @@ import (
 	"text/tabwriter"
 )
 
-// result is one finding.
+// result is one result.
 type result struct {
 	What   string             `json:"what"`
 	Case   string             `json:"case"`
@@ -20,8 +20,8 @@ type result struct {
 
 type report struct{ results []result }
 
-// add prints a finding as a line of JSON and keeps it for the table. Values come as pairs of a
-// name with its unit, and a number.
+// add prints a result as a line of JSON and stores it for the table. Values are pairs of a name with its
+// unit, and a number.
 func (r *report) add(what, which string, pairs ...any) {
 	res := result{what, which, map[string]float64{}}
 	for i := 0; i < len(pairs); i += 2 {
@@ -31,7 +31,7 @@ func (r *report) add(what, which string, pairs ...any) {
 	_ = json.NewEncoder(os.Stdout).Encode(res)
 }
 
-// machine says where the figures are from.
+// machine prints the machine of the measurements.
 func (r *report) machine(cores int) {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	model := "unknown"
@@ -41,7 +41,8 @@ func (r *report) machine(cores int) {
 		}
 	}
 	load, _ := os.ReadFile("/proc/loadavg")
-	_ = json.NewEncoder(os.Stdout).Encode(map[string]any{"what": "machine", "cores": cores, "model": model, "load": strings.TrimSpace(string(load))})
+	_ = json.NewEncoder(os.Stdout).Encode(map[string]any{"what": "machine", "cores": cores, "model": model,
+		"load": strings.TrimSpace(string(load))})
 }
 
 func (r *report) table() {
@@ -58,7 +59,7 @@ func (r *report) table() {
 	}
 }
 
-// median sorts v.
+// median returns the median of v, which it sorts.
 func median(v []float64) float64 {
 	slices.Sort(v)
 	n := len(v)
@@ -68,7 +69,7 @@ func median(v []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// quantile sorts v.
+// quantile returns a quantile of v, which it sorts.
 func quantile(v []float64, q float64) float64 {
 	if len(v) == 0 {
 		return 0

@@ -6,8 +6,9 @@ import (
 	"runtime/debug"
 )
 
-// bound makes the process live in --memory, and returns what of it queries and jobs may take together. The rest is for what is garbage
-// and not yet collected, and for the state of jobs; nearer to the end it is collected more often. GOMEMLIMIT says otherwise.
+// bound sets the garbage collector's memory limit so that the process stays within --memory. It returns the
+// part that queries and jobs together may use. The rest is for garbage that is not collected yet and for the
+// state of jobs. The environment variable GOMEMLIMIT overrides it.
 func (w *world) bound() int64 {
 	if w.Memory <= 0 {
 		return 0
@@ -18,11 +19,12 @@ func (w *world) bound() int64 {
 	return int64(w.Memory) / 8 * 3
 }
 
-// roots are the directories whose files may be read by what is typed here: the working one, those of --files and those of the configuration.
+// roots returns the directories whose files statements of the command line may read: the working directory,
+// those of --files and those of the configuration.
 func (w *world) roots() ([]string, error) {
 	here, err := os.Getwd()
 	if err != nil {
-		return nil, usage(fmt.Errorf("the working directory is not known: %w", plainPath(err)))
+		return nil, usage(fmt.Errorf("cannot determine the working directory: %w", plainPath(err)))
 	}
 	r := reading{config: w.files.config}
 	return append(append([]string{here}, w.Files...), r.paths("files.roots")...), r.err

@@ -16,18 +16,20 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// setting is a value of a configuration file and the place where its key stands.
+// setting is a value of a configuration file and the position of its key.
 type setting struct {
-	value any // nil: the head of a table
+	value any // nil: the header of a table
 	pos   lang.Pos
 }
 
-// config is what configuration files say. A key is dotted: "limit", "kafka.tls", "env.prod.kafka.tls".
+// config contains the settings of the configuration files. A key is dotted: "limit", "kafka.tls",
+// "env.prod.kafka.tls".
 type config map[string]setting
 
-// tables are the tables of a file beside [env.NAME], and the keys of each; nil: any key.
+// tables contains the tables of a file, except [env.NAME], and the keys of each; nil: any key.
 var tables = map[string][]string{
-	"kafka": {"tls", "ca_file", "cert_file", "key_file", "server_name", "insecure", "sasl_mechanism", "sasl_user", "sasl_password", "oauth_token",
+	"kafka": {"tls", "ca_file", "cert_file", "key_file", "server_name", "insecure", "sasl_mechanism", "sasl_user",
+		"sasl_password", "oauth_token",
 		"replication", "retention_ms", "session_timeout", "transaction_timeout"},
 	"server":  {"cert_file", "key_file", "token", "writer_token", "reader_token"},
 	"files":   {"roots"},
@@ -35,11 +37,12 @@ var tables = map[string][]string{
 	"define":  nil,
 }
 
-// projectFile is read from the working directory.
+// projectFile is the name of the configuration file in the working directory.
 const projectFile = "streamql.toml"
 
-// readConfig reads the user's file and, over it, the project's; in each, [env.NAME] goes over the top level. flags are the legal keys of
-// the top level. An explicit path takes the place of the project's file. Errors are SQ1101 with file and line.
+// readConfig reads the user's file and then the project's, whose settings override the user's. In each file,
+// the settings of [env.NAME] override the top level. flags are the valid keys of the top level. If path is
+// not empty, it replaces the project's file. Errors are SQ1101 with file and line.
 func readConfig(path, env string, flags []string) (config, error) {
 	out, envs := config{}, []string{}
 	files := []string{userFile(), path}
@@ -63,7 +66,8 @@ func readConfig(path, env string, flags []string) (config, error) {
 		envs = append(envs, c.envs()...)
 	}
 	if env != "" && !slices.Contains(envs, env) {
-		err := &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Msg: fmt.Sprintf("there is no [env.%s] in %s", env, files[1])}
+		err := &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Msg: fmt.Sprintf("[env.%s] does not exist in %s",
+			env, files[1])}
 		if near := lang.Suggest(env, envs); near != "" {
 			err.Hint = "did you mean --env " + near + "?"
 		}
@@ -72,7 +76,7 @@ func readConfig(path, env string, flags []string) (config, error) {
 	return out, nil
 }
 
-// userFile is the user's own file; empty if there is no home.
+// userFile returns the path of the user's configuration file; empty if the user has no home directory.
 func userFile() string {
 	dir := os.Getenv("XDG_CONFIG_HOME")
 	if dir == "" {
@@ -85,7 +89,8 @@ func userFile() string {
 	return filepath.Join(dir, "streamql", "config.toml")
 }
 
-// put takes over what stands under a prefix; the prefix is "" for the top level without its environments.
+// put copies the settings of from below a prefix. The prefix "" selects the top level without its
+// environments.
 func (c config) put(from config, prefix string) {
 	for key, s := range from {
 		if rest, ok := strings.CutPrefix(key, prefix); ok && s.value != nil && !strings.HasPrefix(rest, "env.") {
@@ -94,7 +99,7 @@ func (c config) put(from config, prefix string) {
 	}
 }
 
-// envs are the names of the environments.
+// envs returns the names of the environments.
 func (c config) envs() []string {
 	names := map[string]bool{}
 	for key := range c {
@@ -106,11 +111,13 @@ func (c config) envs() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// parseConfig reads one file and refuses what has no meaning. No error repeats a value: it may be a secret in the wrong place.
+// parseConfig reads one file and rejects unknown keys. No error quotes a value, because it may be a secret
+// under a wrong key.
 func parseConfig(file string, text []byte, flags []string) (config, error) {
 	var values map[string]any
 	if err := toml.Unmarshal(text, &values); err != nil {
-		e := &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Msg: "the file is no TOML", Err: err, Pos: lang.Pos{File: file, Line: 1, Col: 1}}
+		e := &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Msg: "the file is not valid TOML", Err: err,
+			Pos: lang.Pos{File: file, Line: 1, Col: 1}}
 		var d *toml.DecodeError
 		if errors.As(err, &d) {
 			e.Pos.Line, e.Pos.Col = d.Position()
@@ -128,7 +135,8 @@ func parseConfig(file string, text []byte, flags []string) (config, error) {
 		switch e.Kind {
 		case unstable.Table, unstable.ArrayTable:
 			if table = keyParts(e); e.Kind == unstable.ArrayTable {
-				return nil, misplaced(lang.Pos{File: file, Line: p.Shape(e.Child().Raw).Start.Line, Col: 1}, strings.Join(table, "."), "there are no lists of tables")
+				return nil, misplaced(lang.Pos{File: file, Line: p.Shape(e.Child().Raw).Start.Line, Col: 1},
+					strings.Join(table, "."), "lists of tables are not supported")
 			}
 			err = out.add(&p, file, e, table, nil, flags)
 		case unstable.KeyValue:
@@ -141,8 +149,9 @@ func parseConfig(file string, text []byte, flags []string) (config, error) {
 	return out, p.Error()
 }
 
-// add checks a key and takes its value; an inline table is its keys.
-func (c config) add(p *unstable.Parser, file string, e *unstable.Node, key []string, values map[string]any, flags []string) error {
+// add checks a key and stores its value. An inline table adds its keys.
+func (c config) add(p *unstable.Parser, file string, e *unstable.Node, key []string, values map[string]any,
+	flags []string) error {
 	at := e.Key()
 	at.Next()
 	start := p.Shape(at.Node().Raw).Start
@@ -181,7 +190,7 @@ func keyParts(e *unstable.Node) (out []string) {
 	return out
 }
 
-// legal refuses a key that means nothing, with the nearest that does.
+// legal rejects an unknown key and suggests the nearest valid one.
 func legal(key []string, isTable bool, pos lang.Pos, flags []string) error {
 	words := append(slices.Sorted(maps.Keys(tables)), flags...)
 	full := strings.Join(key, ".")
@@ -190,7 +199,7 @@ func legal(key []string, isTable bool, pos lang.Pos, flags []string) error {
 			if isTable {
 				return nil
 			}
-			return misplaced(pos, full, "env holds tables: [env.NAME]")
+			return misplaced(pos, full, "env contains tables: [env.NAME]")
 		}
 		key = key[2:]
 	} else {
@@ -207,13 +216,13 @@ func legal(key []string, isTable bool, pos lang.Pos, flags []string) error {
 	case known && under != nil && len(key) > 1 && !slices.Contains(under, key[1]):
 		return unknownKey(pos, full, key[1], under)
 	case known && (len(key) > 2 || len(key) == 2 && isTable):
-		return misplaced(pos, full, "["+key[0]+"] holds values, not tables")
+		return misplaced(pos, full, "["+key[0]+"] contains values, not tables")
 	}
 	return nil
 }
 
 func unknownKey(pos lang.Pos, full, word string, words []string) error {
-	e := &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: pos, Msg: fmt.Sprintf("there is no key %q", full)}
+	e := &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: pos, Msg: fmt.Sprintf("unknown key %q", full)}
 	if near := lang.Suggest(word, words); near != "" {
 		e.Label = "did you mean " + near + "?"
 	} else {
@@ -223,5 +232,6 @@ func unknownKey(pos lang.Pos, full, word string, words []string) error {
 }
 
 func misplaced(pos lang.Pos, full, why string) error {
-	return &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: pos, Msg: fmt.Sprintf("key %q is in the wrong place", full), Label: why}
+	return &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: pos,
+		Msg: fmt.Sprintf("key %q belongs in another table", full), Label: why}
 }

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// folder is a working directory with a streamql.toml, and a folder of the user's with a config.toml.
+// folder returns a working directory with a streamql.toml, and a user's configuration directory with a
+// config.toml.
 func folder(t *testing.T, project, user string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +32,7 @@ func folder(t *testing.T, project, user string) string {
 	return dir
 }
 
-// flags are the flags as a command line and the files give them.
+// flags returns the flags that a command line and the configuration files result in.
 func flags(args ...string) (*global, error) {
 	var c cli
 	parser, err := newParser(&c)
@@ -59,7 +60,8 @@ limit = 4
 brokers = "c:3"
 `, "limit = 1\nname = \"mine\"\nquiet = true\n[env.test]\nlimit = 9\n")
 	show := func(g *global) string {
-		return strings.TrimSpace(fmt.Sprintln(g.Limit, g.Output, g.Name, g.CommitInterval, g.Quiet, g.Brokers, int64(g.StateMemory), g.Define["n"], g.Define["m"]))
+		return strings.TrimSpace(fmt.Sprintln(g.Limit, g.Output, g.Name, g.CommitInterval, g.Quiet, g.Brokers,
+			int64(g.StateMemory), g.Define["n"], g.Define["m"]))
 	}
 	for _, c := range []struct {
 		args []string
@@ -68,7 +70,8 @@ brokers = "c:3"
 	}{
 		{nil, "", "3 csv mine 100ms true a:1,b:2 2097152 file 7"},
 		{[]string{"-e", "prod"}, "", "4 csv mine 100ms true c:3 2097152 file 7"},
-		{[]string{"-e", "test"}, "", "3 csv mine 100ms true a:1,b:2 2097152 file 7"}, // the project's file goes over the user's
+		// the project's file overrides the user's
+		{[]string{"-e", "test"}, "", "3 csv mine 100ms true a:1,b:2 2097152 file 7"},
 		{nil, "5", "5 csv mine 100ms true a:1,b:2 2097152 file 7"},
 		{[]string{"--limit", "6", "--name", "x", "-d", "n=flag"}, "5", "6 csv x 100ms true a:1,b:2 2097152 flag 7"},
 	} {
@@ -97,26 +100,26 @@ brokers = "c:3"
 
 func TestConfigErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"limt = 3\n", `SQ1101: there is no key "limt": did you mean limit? (streamql.toml:1:1)`},
+		{"limt = 3\n", `SQ1101: unknown key "limt": did you mean limit? (streamql.toml:1:1)`},
 		{"\n  commit-interval = \"1s\"\n", `did you mean commit_interval? (streamql.toml:2:3)`},
-		{"[kafak]\n", `there is no key "kafak": did you mean kafka? (streamql.toml:1:2)`},
-		{"[env.prod.kafka]\ntsl = true\n", `there is no key "env.prod.kafka.tsl": did you mean tls? (streamql.toml:2:1)`},
-		{"[env]\nprod = 3\n", `env holds tables`},
+		{"[kafak]\n", `unknown key "kafak": did you mean kafka? (streamql.toml:1:2)`},
+		{"[env.prod.kafka]\ntsl = true\n", `unknown key "env.prod.kafka.tsl": did you mean tls? (streamql.toml:2:1)`},
+		{"[env]\nprod = 3\n", `env contains tables`},
 		{"kafka = 3\n", `it is a table: [kafka]`},
 		{"[limit]\nx = 3\n", `limit is a value, not a table`},
-		{"[kafka.tls]\nx = 3\n", `[kafka] holds values`},
-		{"[[kafka]]\n", `there are no lists of tables`},
+		{"[kafka.tls]\nx = 3\n", `[kafka] contains values`},
+		{"[[kafka]]\n", `lists of tables are not supported`},
 		{"limit = \"many\"\n", `expected a valid 64 bit int but got "many" (streamql.toml:1:1)`},
-		{"commit_interval = 3\n", `key "commit_interval" has no such value`},
-		{"state_memory = \"3 MB\"\n", `"3 MB" is no size: write it as 512MiB`},
-		{"limit = \n", `the file is no TOML`},
-		{"limit = 1\nlimit = 2\n", `the file is no TOML`},
-		{"config = \"x\"\n", `there is no key "config"`},
-		{"[env.dev]\n", `there is no [env.prod] in streamql.toml`},
+		{"commit_interval = 3\n", `key "commit_interval" cannot have this value`},
+		{"state_memory = \"3 MB\"\n", `"3 MB" is not a size: write it as 512MiB`},
+		{"limit = \n", `the file is not valid TOML`},
+		{"limit = 1\nlimit = 2\n", `the file is not valid TOML`},
+		{"config = \"x\"\n", `unknown key "config"`},
+		{"[env.dev]\n", `[env.prod] does not exist in streamql.toml`},
 	} {
 		folder(t, c.text, "")
 		var args []string
-		if strings.Contains(c.want, "[env.prod] in") {
+		if strings.Contains(c.want, "[env.prod] does") {
 			args = []string{"--env", "prod"}
 		}
 		_, err := flags(args...)
@@ -124,45 +127,53 @@ func TestConfigErrors(t *testing.T) {
 			t.Errorf("%q: got %v, want %s", c.text, err, c.want)
 		}
 	}
-	if _, err := flags("--config", "none.toml"); err == nil || !strings.Contains(err.Error(), "none.toml cannot be read") {
-		t.Errorf("a file that is not there: %v", err)
+	if _, err := flags("--config", "none.toml"); err == nil || !strings.Contains(err.Error(), "cannot read none.toml") {
+		t.Errorf("a missing file: %v", err)
 	}
 }
 
 func TestKafkaConfig(t *testing.T) {
 	for _, c := range []struct {
 		name, brokers, text string
-		want                string // in the error; empty: it is good
+		want                string // in the error; empty: there is no error
 	}{
 		{"plain", "h1:9092, h2", "", ""},
 		{"an IPv6 address", "[::1]:9092", "", ""},
-		{"no port number", "h:x", "", `--brokers: "h:x" is no HOST:PORT`},
+		{"no port number", "h:x", "", `--brokers: "h:x" is not HOST:PORT`},
 		{"an empty address", "h,", "", "an address is empty"},
 		{"TLS", "h:1", "tls = true\nca_file = \"ca.pem\"\ncert_file = \"ca.pem\"\nkey_file = \"ca.key\"\nserver_name = \"k\"", ""},
 		{"insecure", "h:1", "tls = true\ninsecure = true", ""},
-		{"insecure without TLS", "h:1", "insecure = true", "kafka.insecure is for TLS, which is not on"},
-		{"no such authority", "h:1", "tls = true\nca_file = \"none.pem\"", "none.pem cannot be read: no such file or directory"},
-		{"no certificate", "h:1", "tls = true\nca_file = \"ca.key\"", "has no PEM certificate"},
-		{"a key alone", "h:1", "tls = true\nkey_file = \"ca.key\"", "go together"},
+		{"insecure without TLS", "h:1", "insecure = true", "kafka.insecure requires TLS, which is off"},
+		{"no such authority", "h:1", "tls = true\nca_file = \"none.pem\"",
+			"cannot read none.pem: no such file or directory"},
+		{"no certificate", "h:1", "tls = true\nca_file = \"ca.key\"", "contains no PEM certificate"},
+		{"a key alone", "h:1", "tls = true\nkey_file = \"ca.key\"", "both"},
 		{"SCRAM", "h:1", "sasl_mechanism = \"scram-sha-512\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
-		{"a password in a file", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:pw\"", ""},
-		{"a literal", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"" + canary + "\"", "a secret never stands in this file"},
-		{"a literal that is no text", "h:1", "sasl_password = 12345", "a secret never stands in this file"},
-		{"no such variable", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"env:NONE\"", "kafka.sasl_password is in the environment's NONE, which is not set"},
-		{"no such file", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:none\"", "none, which cannot be read"},
-		{"no password", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"", "PLAIN needs a sasl_user and a sasl_password"},
-		{"no mechanism", "h:1", "sasl_user = \"u\"", "kafka.sasl_user needs a sasl_mechanism"},
-		{"no such mechanism", "h:1", "sasl_mechanism = \"SCRAM-SHA-255\"", "there is no such sasl_mechanism"},
-		{"PLAIN in the open", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", "would show the secret to everyone on the way to h"},
-		{"PLAIN on loopback", "localhost:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
+		{"a password in a file", "h:1",
+			"sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:pw\"", ""},
+		{"a literal", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"" + canary + "\"",
+			"this file must not contain secrets"},
+		{"a literal that is no text", "h:1", "sasl_password = 12345", "this file must not contain secrets"},
+		{"no such variable", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"env:NONE\"",
+			"kafka.sasl_password refers to the environment variable NONE, which is not set"},
+		{"no such file", "h:1", "sasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"u\"\nsasl_password = \"file:none\"",
+			"none, which cannot be read"},
+		{"no password", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"",
+			"PLAIN requires a sasl_user and a sasl_password"},
+		{"no mechanism", "h:1", "sasl_user = \"u\"", "kafka.sasl_user requires a sasl_mechanism"},
+		{"no such mechanism", "h:1", "sasl_mechanism = \"SCRAM-SHA-255\"", "unknown sasl_mechanism"},
+		{"PLAIN in the open", "h:1", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"",
+			"would send the secret in plain text to h"},
+		{"PLAIN on loopback", "localhost:1",
+			"sasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
 		{"PLAIN over TLS", "h:1", "tls = true\nsasl_mechanism = \"PLAIN\"\nsasl_user = \"u\"\nsasl_password = \"env:CANARY\"", ""},
 		{"OAUTHBEARER", "h:1", "tls = true\nsasl_mechanism = \"OAUTHBEARER\"\noauth_token = \"file:pw\"", ""},
-		{"no token", "h:1", "sasl_mechanism = \"OAUTHBEARER\"", "OAUTHBEARER needs an oauth_token"},
-		{"a truth in quotes", "h:1", "tls = \"yes\"", "kafka.tls is true or false"},
-		{"a time without a unit", "h:1", "session_timeout = \"6\"", "kafka.session_timeout is a time from"},
-		{"a time that is too short", "h:1", "transaction_timeout = \"1ms\"", "kafka.transaction_timeout is a time from"},
-		{"no retention", "h:1", "retention_ms = 0", "kafka.retention_ms is a whole number from -1"},
-		{"too many copies", "h:1", "replication = 99999", "kafka.replication is a whole number from -1"},
+		{"no token", "h:1", "sasl_mechanism = \"OAUTHBEARER\"", "OAUTHBEARER requires an oauth_token"},
+		{"a truth in quotes", "h:1", "tls = \"yes\"", "kafka.tls must be true or false"},
+		{"a time without a unit", "h:1", "session_timeout = \"6\"", "kafka.session_timeout must be a duration from"},
+		{"a time that is too short", "h:1", "transaction_timeout = \"1ms\"", "kafka.transaction_timeout must be a duration from"},
+		{"no retention", "h:1", "retention_ms = 0", "kafka.retention_ms must be a whole number from -1"},
+		{"too many copies", "h:1", "replication = 99999", "kafka.replication must be a whole number from -1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := folder(t, "[kafka]\n"+c.text+"\n", "")
@@ -235,7 +246,7 @@ func certificate(t *testing.T, dir string) {
 	}
 }
 
-// TestManualConfig reads the examples of configuration in the manual.
+// TestManualConfig reads the configuration examples of the manual.
 func TestManualConfig(t *testing.T) {
 	for _, page := range []string{"kafka", "http"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page+".md"))
@@ -248,7 +259,8 @@ func TestManualConfig(t *testing.T) {
 		}
 		for _, b := range blocks {
 			b, _, _ = strings.Cut(b, "```")
-			if _, err := parseConfig(page+".md", []byte(b), []string{"name", "dir", "brokers", "commit_interval", "http"}); err != nil {
+			if _, err := parseConfig(page+".md", []byte(b), []string{"name", "dir", "brokers", "commit_interval",
+				"http"}); err != nil {
 				t.Errorf("%v in\n%s", err, b)
 			}
 		}

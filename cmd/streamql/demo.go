@@ -17,20 +17,20 @@ import (
 	"github.com/streamql/streamql/shell"
 )
 
-// demoMemory is where the collector begins to hurry, in bytes: the demo promises to stay under 400 MB.
+// demoMemory is the garbage collector's memory limit in bytes. The demo promises to use less than 400 MB.
 const demoMemory = 256 << 20
 
 type demoCmd struct {
-	Plain   bool   `help:"No colours, nothing painted over."`
-	JSON    bool   `name:"json" help:"One JSON object with what was measured, and nothing else, on stdout."`
-	Seconds int    `placeholder:"N" default:"30" help:"How long live readings come, at least 5."`
-	Seed    uint64 `placeholder:"N" default:"314" help:"Draws the readings and the cars that fail."`
-	Keep    bool   `help:"Stay up at the end until Ctrl-C, and leave the directory."`
+	Plain   bool   `help:"No colours, and no line is redrawn."`
+	JSON    bool   `name:"json" help:"Print only one JSON object with the measurements on stdout."`
+	Seconds int    `placeholder:"N" default:"30" help:"The duration of the live readings in seconds, at least 5."`
+	Seed    uint64 `placeholder:"N" default:"314" help:"The seed for the readings and for the choice of the failing cars."`
+	Keep    bool   `help:"Continue to run until Ctrl-C, and do not remove the directory."`
 }
 
-// Help is shown under the command's flags.
+// Help returns the text below the command's flags.
 func (demoCmd) Help() string {
-	return `A fleet of 100 cars: 7 days of readings are written to a topic, an autoencoder learns what healthy is, and scores the live
+	return `A fleet of 100 cars: 7 days of readings are written to a topic, an autoencoder learns the healthy ones, and scores the live
 readings while two cars begin to fail. Everything happens in one process and a temporary directory, with no network.
 
 Examples:
@@ -38,14 +38,14 @@ Examples:
   streamql demo --json --seconds 5`
 }
 
-// The fleet and its history.
+// The size of the fleet and of its history.
 const (
 	demoCars     = 100
-	demoReadings = 7 * 24 * 12 // of each car: 7 days, one per 5 minutes
+	demoReadings = 7 * 24 * 12 // per car: 7 days, one per 5 minutes
 	demoStep     = 5 * time.Minute
 )
 
-// The statements, as they are printed and run.
+// The statements, which are printed and run.
 const (
 	demoSource = `CREATE STREAM cars (car STRING KEY, coolant_temp DOUBLE, intake_air_temp DOUBLE, intake_air_flow_speed DOUBLE,
   battery_percentage DOUBLE, battery_voltage DOUBLE, current_draw DOUBLE, speed DOUBLE, engine_vibration_amplitude DOUBLE,
@@ -64,7 +64,7 @@ const (
 	demoRetrain = `RETRAIN MODEL engine SINCE 1 DAY AGO UNTIL NOW;`
 )
 
-// drawCars draws the two cars that will fail.
+// drawCars selects the two cars that will fail.
 func drawCars(seed uint64) [2]int {
 	const stream = 11124
 	r := rand.New(rand.NewPCG(seed, stream))
@@ -82,7 +82,7 @@ type demo struct {
 	s                     *shell.Session
 	dir                   string
 	readings, predictions string    // topics
-	tell                  io.Writer // the story
+	tell                  io.Writer // receives the commentary
 	paint                 bool
 	begun                 time.Time
 	summary               summary
@@ -94,9 +94,10 @@ type demo struct {
 func (c *demoCmd) Run(w *world) (err error) {
 	debug.SetMemoryLimit(demoMemory)
 	if c.Seconds < 5 {
-		return usage(errors.New("--seconds is at least 5: a failure must have time to begin and to be seen"))
+		return usage(errors.New("--seconds must be at least 5, so that a failure can begin and be detected"))
 	}
-	d := &demo{demoCmd: c, w: w, readings: "sensor-data", predictions: "model-predictions", tell: os.Stdout, paint: isTerminal(os.Stdout) && !c.Plain, begun: time.Now()}
+	d := &demo{demoCmd: c, w: w, readings: "sensor-data", predictions: "model-predictions", tell: os.Stdout,
+		paint: isTerminal(os.Stdout) && !c.Plain, begun: time.Now()}
 	if c.JSON {
 		d.tell = io.Discard
 	}
@@ -120,10 +121,11 @@ func (c *demoCmd) Run(w *world) (err error) {
 		}
 	}
 	if c.Keep && w.Brokers != "" {
-		fmt.Fprintf(os.Stderr, "kept: models and jobs on the cluster; Ctrl-C ends, then: streamql --brokers %s --name %s --work\n", w.Brokers, w.Name)
+		fmt.Fprintf(os.Stderr, "models and jobs remain on the cluster; press Ctrl-C, then run: streamql --brokers %s --name %s --work\n", w.Brokers, w.Name)
 		<-w.ctx.Done()
 	} else if c.Keep {
-		fmt.Fprintf(os.Stderr, "kept: topics, models and jobs are in %s; Ctrl-C ends, then: streamql --dir %s\n", d.dir, d.dir)
+		fmt.Fprintf(os.Stderr, "topics, models and jobs remain in %s; press Ctrl-C, then run: streamql --dir %s\n", d.dir,
+			d.dir)
 		<-w.ctx.Done()
 	}
 	return nil
@@ -131,7 +133,7 @@ func (c *demoCmd) Run(w *world) (err error) {
 
 func (d *demo) open() (done func() error, err error) {
 	progress := shell.NewProgress(os.Stderr, isTerminal(os.Stderr) && !d.Plain, d.JSON)
-	if d.w.Brokers != "" && d.w.Name == "streamql" { // a run of its own, beside whatever the cluster holds
+	if d.w.Brokers != "" && d.w.Name == "streamql" { // a name of its own, separate from applications on the cluster
 		d.w.Name = "streamql-demo-" + strings.ToLower(crand.Text()[:6])
 	}
 	cluster, err := d.w.cluster()
@@ -142,7 +144,8 @@ func (d *demo) open() (done func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := streamql.Open(d.w.ctx, append(cluster, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report), streamql.WithFiles(roots...),
+	e, err := streamql.Open(d.w.ctx, append(cluster, streamql.WithDir(d.dir), streamql.WithProgress(progress.Report),
+		streamql.WithFiles(roots...),
 		streamql.WithTotalMemory(d.w.bound()))...)
 	if err != nil {
 		return nil, err
@@ -160,7 +163,7 @@ func (d *demo) open() (done func() error, err error) {
 	return d.w.listen(e, end)
 }
 
-// play is the story from history to the second version of the model.
+// play runs the demonstration from the history to the second version of the model.
 func (d *demo) play(ctx context.Context) error {
 	if err := d.history(ctx); err != nil {
 		return err
@@ -197,7 +200,7 @@ func (d *demo) history(ctx context.Context) error {
 	}
 	d.summary.HistoryRows = n
 	d.summary.WriteSeconds = since(begun)
-	d.note("%d readings of %d cars written to topic %s in %.1f s", n, demoCars, d.readings, since(begun))
+	d.note("wrote %d readings of %d cars to topic %s in %.1f s", n, demoCars, d.readings, since(begun))
 	begun = time.Now()
 	if err := d.run(ctx, demoCount); err != nil {
 		return err
@@ -207,7 +210,7 @@ func (d *demo) history(ctx context.Context) error {
 	return nil
 }
 
-// train makes version 1 and the relations of its predictions.
+// train trains version 1 and creates the relations of its predictions.
 func (d *demo) train(ctx context.Context) error {
 	begun := time.Now()
 	if err := d.run(ctx, fmt.Sprintf(demoModel, d.Seed)); err != nil {
@@ -221,7 +224,7 @@ func (d *demo) train(ctx context.Context) error {
 		return err
 	}
 	with := ""
-	if d.w.Brokers != "" { // among the topics that are removed at the end
+	if d.w.Brokers != "" { // so that the topic is removed at the end
 		with = fmt.Sprintf(" WITH (topic='%s.car_health')", d.w.Name)
 	}
 	return d.run(ctx, fmt.Sprintf(demoHealth, with))
@@ -237,7 +240,7 @@ func (d *demo) run(ctx context.Context, text string) error {
 	return d.s.Script(ctx, "demo", text)
 }
 
-// note prints a line of the story.
+// note prints a line of commentary.
 func (d *demo) note(text string, args ...any) { fmt.Fprintf(d.tell, text+"\n", args...) }
 
 func since(t time.Time) float64 { return round(time.Since(t).Seconds(), 3) }

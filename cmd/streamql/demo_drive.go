@@ -25,14 +25,15 @@ func (d *demo) begin(ctx context.Context) (err error) {
 	if d.watch, err = startWatcher(ctx, d.s.Engine, healthy); err != nil {
 		return err
 	}
-	d.watch.mu.Lock() // healthy looks at d.live
+	d.watch.mu.Lock() // healthy reads d.live
 	d.live, err = d.startTraffic(ctx)
 	d.watch.mu.Unlock()
 	if err != nil {
 		d.watch.end()
 		return err
 	}
-	err = d.await(ctx, 10*time.Second, "the first prediction", func() bool { n, _, _ := d.watch.predictions(); return n > 0 })
+	err = d.await(ctx, 10*time.Second, "the first prediction",
+		func() bool { n, _, _ := d.watch.predictions(); return n > 0 })
 	if err != nil {
 		d.watch.end()
 		_ = d.live.end()
@@ -40,11 +41,12 @@ func (d *demo) begin(ctx context.Context) (err error) {
 	}
 	_, first, _ := d.watch.predictions()
 	d.summary.FirstPrediction = round(first.Sub(d.begun).Seconds(), 3)
-	d.note("\n%d readings a second now come in; the first prediction is there %.1f s after the start", demoCars, d.summary.FirstPrediction)
+	d.note("\n%d readings per second arrive; the first prediction appeared %.1f s after the start", demoCars,
+		d.summary.FirstPrediction)
 	return nil
 }
 
-// drive lets the readings come, shows the highest scores and retrains at the end.
+// drive waits while live readings arrive, prints the highest scores and retrains at the end.
 func (d *demo) drive(ctx context.Context) error {
 	end := d.live.start.Add(time.Duration(d.Seconds) * time.Second)
 	half := d.live.start.Add(time.Duration(d.Seconds) * time.Second / 2)
@@ -53,7 +55,7 @@ func (d *demo) drive(ctx context.Context) error {
 	shown := time.Now()
 	for time.Now().Before(end) || !d.allFound() {
 		if time.Now().After(end.Add(10 * time.Second)) {
-			return failedWork("after %d s and 10 more not both failing cars are detected", d.Seconds)
+			return failedWork("the two failing cars were not both detected within %d s and 10 s of grace", d.Seconds)
 		}
 		if err := d.pause(ctx, 50*time.Millisecond); err != nil {
 			return err
@@ -62,11 +64,13 @@ func (d *demo) drive(ctx context.Context) error {
 			begins := d.live.begins[i]
 			if !told[i] && time.Now().After(begins) {
 				told[i] = true
-				d.note("%5.1f s  %s begins to fail: it vibrates with 150 times its speed, not 100", time.Since(d.begun).Seconds(), carName(c))
+				d.note("%5.1f s  %s begins to fail: its vibration is 150 times its speed instead of 100",
+					time.Since(d.begun).Seconds(), carName(c))
 			}
 			if at := d.watch.found(carName(c)); told[i] && !told[i+2] && !at.IsZero() {
 				told[i+2] = true
-				d.note("%5.1f s  %s is detected, %.1f s after its failure began", at.Sub(d.begun).Seconds(), carName(c), at.Sub(begins).Seconds())
+				d.note("%5.1f s  %s is detected, %.1f s after its failure began", at.Sub(d.begun).Seconds(), carName(c),
+					at.Sub(begins).Seconds())
 			}
 		}
 		if !spoiled && time.Now().After(half) {
@@ -88,7 +92,7 @@ func (d *demo) allFound() bool {
 	return !d.watch.found(carName(d.live.cars[0])).IsZero() && !d.watch.found(carName(d.live.cars[1])).IsZero()
 }
 
-// highest shows the six highest scores of the table.
+// highest prints the six highest scores of the table.
 func (d *demo) highest(ctx context.Context) error {
 	letters, err := d.letters(ctx)
 	if err != nil {
@@ -99,7 +103,7 @@ func (d *demo) highest(ctx context.Context) error {
 	if err := d.quietly(ctx, demoHighest); err != nil {
 		return err
 	}
-	d.note("%d predictions · %d readings a second · dead letters %d", n, demoCars, letters)
+	d.note("%d predictions · %d readings per second · dead letters %d", n, demoCars, letters)
 	return nil
 }
 
@@ -109,7 +113,7 @@ func (d *demo) quietly(ctx context.Context, text string) error {
 	return d.s.Script(ctx, "demo", text)
 }
 
-// retrain makes version 2 while predictions run and waits for it to serve.
+// retrain trains version 2 while predictions continue, and waits until a prediction uses it.
 func (d *demo) retrain(ctx context.Context) error {
 	if err := d.run(ctx, demoRetrain); err != nil {
 		return err
@@ -118,20 +122,22 @@ func (d *demo) retrain(ctx context.Context) error {
 	if err := d.version(ctx, 2); err != nil {
 		return err
 	}
-	if err := d.await(ctx, 5*time.Second, "a prediction by version 2", func() bool { return !d.watch.turned(2).IsZero() }); err != nil {
+	if err := d.await(ctx, 5*time.Second, "a prediction of version 2",
+		func() bool { return !d.watch.turned(2).IsZero() }); err != nil {
 		return err
 	}
 	d.summary.Swap = round(max(0, d.watch.turned(2).Sub(ready).Seconds()*1000), 1)
-	d.note("v 1 → 2: the first prediction by the new version came %.0f ms after the training's end", d.summary.Swap)
-	// Some more predictions by the new version, as proof that it goes on.
+	d.note("v 1 → 2: the first prediction of the new version appeared %.0f ms after the end of the training",
+		d.summary.Swap)
+	// A few more predictions of the new version show that the job continues.
 	return d.pause(ctx, 500*time.Millisecond)
 }
 
-// version reads what the model's topic says of a version.
+// version reads the attributes of a version from streamql.models.
 func (d *demo) version(ctx context.Context, n int) error {
 	rows, err := d.values(ctx, fmt.Sprintf("SELECT rows, threshold FROM streamql.models WHERE model = 'engine' AND version = %d;", n))
 	if err != nil || len(rows) != 1 {
-		return errorsOr(err, failedWork("version %d of the model was not made", n))
+		return errorsOr(err, failedWork("version %d of the model does not exist", n))
 	}
 	if n == 1 {
 		d.summary.TrainedRows = rows[0][0].(int64)
@@ -141,7 +147,7 @@ func (d *demo) version(ctx context.Context, n int) error {
 	return nil
 }
 
-// letters is the number of records that the job of car_scores could not decode.
+// letters counts the dead letters of the job of car_scores.
 func (d *demo) letters(ctx context.Context) (int64, error) {
 	rows, err := d.values(ctx, "SELECT job FROM streamql.errors WHERE source = 'cars';")
 	n := int64(0)
@@ -153,7 +159,7 @@ func (d *demo) letters(ctx context.Context) (int64, error) {
 	return n, err
 }
 
-// settle waits until every record written has become a prediction or a dead letter.
+// settle waits until every record has become a prediction or a dead letter.
 func (d *demo) settle(ctx context.Context) error {
 	return d.await(ctx, 5*time.Second, "the last predictions", func() bool {
 		n, _, _ := d.watch.predictions()
@@ -162,14 +168,14 @@ func (d *demo) settle(ctx context.Context) error {
 	})
 }
 
-// await polls until ok, at most for a time.
+// await polls until ok returns true, or fails after a time limit.
 func (d *demo) await(ctx context.Context, most time.Duration, what string, ok func() bool) error {
 	for deadline := time.Now().Add(most); !ok(); {
 		if time.Now().After(deadline) {
 			if _, err := d.s.Jobs(ctx); err != nil {
 				return err
 			}
-			return failedWork("%s did not come within %v", what, most)
+			return failedWork("%s did not appear within %v", what, most)
 		}
 		if err := d.pause(ctx, 5*time.Millisecond); err != nil {
 			return err
@@ -188,7 +194,7 @@ func (d *demo) pause(ctx context.Context, t time.Duration) error {
 	return err
 }
 
-// values is all rows of a query.
+// values returns all rows of a query.
 func (d *demo) values(ctx context.Context, text string) (out [][]any, err error) {
 	rows, err := d.s.Engine.Query(ctx, text)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// freeTopics finds names for the demo's topics that the cluster does not have: what is there may be somebody's data.
+// freeTopics selects names for the demo's topics that do not exist on the cluster. Existing topics may
+// contain data of others.
 func (d *demo) freeTopics() error {
 	for n := 1; ; n++ {
 		suffix := ""
@@ -32,10 +33,12 @@ func (d *demo) freeTopics() error {
 	}
 }
 
-// leave ends the demo's jobs and removes what nobody can use without them; readings and predictions stay for other clients.
+// leave ends the demo's jobs and removes its internal topics. The topics of readings and predictions stay for
+// other clients.
 func (d *demo) leave() error {
 	if !d.JSON {
-		fmt.Fprintf(os.Stderr, "topics %s and %s stay on the cluster: any Kafka client reads them\n", d.readings, d.predictions)
+		fmt.Fprintf(os.Stderr, "topics %s and %s stay on the cluster; any Kafka client can read them\n", d.readings,
+			d.predictions)
 	}
 	if d.Keep {
 		return nil
@@ -50,7 +53,8 @@ func (d *demo) leave() error {
 		if !strings.HasPrefix(t.Name, d.w.Name+".") {
 			continue
 		}
-		if gone := admin.Delete(ctx, t.Name); !errors.Is(gone, topic.ErrUnknownTopic) { // the engine removes those of jobs that have ended, too
+		// the engine also removes the topics of jobs that have ended
+		if gone := admin.Delete(ctx, t.Name); !errors.Is(gone, topic.ErrUnknownTopic) {
 			err = errors.Join(err, gone)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/streamql/streamql/topic/generate"
 )
 
-// writeHistory writes the readings of the last 7 days but for their first 5 minutes: the last one is of now.
+// writeHistory writes the readings of 7 days, which end now. It omits the first 5 minutes.
 func (d *demo) writeHistory(ctx context.Context, now time.Time) (int64, error) {
 	start := flow.Time(now.Add(-(demoReadings - 1) * demoStep).UnixMilli())
 	src, err := generate.Open(generate.Config{Kind: "cars", Seed: d.Seed, Start: start, Step: demoStep})
@@ -33,32 +33,33 @@ func (d *demo) writeHistory(ctx context.Context, now time.Time) (int64, error) {
 	return out.n, nil
 }
 
-// traffic is the live readings: 100 a second, one per car and second, in event time that is the time of day.
+// traffic generates the live readings: one per car and second. Their event time is the present time.
 type traffic struct {
 	d       *demo
 	out     *producer
 	src     *generate.Source
 	start   time.Time // of the first reading
 	cars    [2]int
-	begins  [2]time.Time // when each begins to fail
-	poison  atomic.Bool  // two undecodable records are to be written
-	spoiled atomic.Int64 // undecodable records written
+	begins  [2]time.Time // when each failure begins
+	poison  atomic.Bool  // requests two undecodable records
+	spoiled atomic.Int64 // number of undecodable records written
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 	err     error
 }
 
-// liveBatch is how many readings are written at a time, ten times a second.
+// liveBatch is the number of readings in one write. There are ten writes per second.
 const liveBatch = 10
 
-// startTraffic begins to write readings. They go on where history ended: the same cars, other hours.
+// startTraffic starts to write readings. They continue the history: the same cars at later times.
 func (d *demo) startTraffic(ctx context.Context) (*traffic, error) {
 	t := &traffic{d: d, start: time.Now(), cars: drawCars(d.Seed)}
 	third := time.Duration(d.Seconds) * time.Second / 3
 	t.begins = [2]time.Time{t.start.Add(third), t.start.Add(2 * third)}
 	first := flow.Time(t.start.Add(-demoReadings * time.Second).UnixMilli())
 	var err error
-	t.src, err = generate.Open(generate.Config{Kind: "cars", Seed: d.Seed, Start: first, Step: time.Second, Failing: t.failing})
+	t.src, err = generate.Open(generate.Config{Kind: "cars", Seed: d.Seed, Start: first, Step: time.Second,
+		Failing: t.failing})
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (t *traffic) write(ctx context.Context) error {
 					raw = append(raw, topic.Record{Key: []byte(`"car-0000"`), Value: []byte(v), Time: times[0]})
 				}
 			}
-			// A batch once begun is written whole: rows are counted by what was committed.
+			// A batch is written completely once it has begun, because rows are counted by commits.
 			if err := t.out.write(context.WithoutCancel(ctx), record, times, raw...); err != nil {
 				return fmt.Errorf("live readings: %w", err)
 			}
@@ -117,7 +118,7 @@ func (t *traffic) end() error {
 	return t.err
 }
 
-// written is the number of records written, once they have ended.
+// written returns the number of records written. It is valid after end.
 func (t *traffic) written() int64 { return t.out.n + t.spoiled.Load() }
 
 func carName(car int) string { return fmt.Sprintf("car-%04d", car) }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// summary is what a demonstration measured; --json prints it.
+// summary contains the measurements of a demonstration; --json prints it.
 type summary struct {
 	Seed            uint64   `json:"seed"`
 	Seconds         int      `json:"seconds"`
@@ -33,10 +33,10 @@ type summary struct {
 	Total           float64  `json:"total_s"`
 	Memory          float64  `json:"rss_mb"`
 	DiskBytes       int64    `json:"disk_bytes"`
-	Brokers         string   `json:"brokers,omitempty"` // empty: no address was opened
+	Brokers         string   `json:"brokers,omitempty"` // empty: no network connection was opened
 }
 
-// conclude fills in and prints the summary, and fails if a promise was broken.
+// conclude completes and prints the summary. It returns an error if a promise was broken.
 func (d *demo) conclude(ctx context.Context) error {
 	s := &d.summary
 	var err error
@@ -59,7 +59,8 @@ func (d *demo) conclude(ctx context.Context) error {
 	s.Total, s.Memory, s.DiskBytes = since(d.begun), peakMemory(), sizeOf(d.dir)
 	d.tellSummary()
 	if s.RowsDropped != 0 {
-		return failedWork("%d rows read are not %d predictions and %d dead letters", s.RowsRead, s.Scored, s.DeadLetters)
+		return failedWork("%d rows were read, but there are %d predictions and %d dead letters", s.RowsRead, s.Scored,
+			s.DeadLetters)
 	}
 	return nil
 }
@@ -67,14 +68,18 @@ func (d *demo) conclude(ctx context.Context) error {
 func (d *demo) tellSummary() {
 	s := &d.summary
 	d.note("\nSummary")
-	d.note("  history     %d readings written in %.1f s, counted at %.0f rows/s", s.HistoryRows, s.WriteSeconds, s.ScanRows)
+	d.note("  history     %d readings written in %.1f s, counted at %.0f rows/s", s.HistoryRows, s.WriteSeconds,
+		s.ScanRows)
 	d.note("  training    %d healthy rows in %.1f s, threshold %.4g", s.TrainedRows, s.TrainSeconds, s.Threshold)
-	d.note("  live        %d rows read = %d predictions + %d dead letters; %d rows dropped", s.RowsRead, s.Scored, s.DeadLetters, s.RowsDropped)
-	d.note("  failing     %s; detected %s, the slower in %.1f s", strings.Join(s.Injected, ", "), strings.Join(s.Detected, ", "), s.DetectSeconds)
+	d.note("  live        %d rows read = %d predictions + %d dead letters; %d rows dropped", s.RowsRead, s.Scored,
+		s.DeadLetters, s.RowsDropped)
+	d.note("  failing     %s; detected %s, the slower in %.1f s", strings.Join(s.Injected, ", "),
+		strings.Join(s.Detected, ", "), s.DetectSeconds)
 	d.note("  healthy     %.2f %% of %d readings flagged", 100*s.HealthyShare, s.HealthyScored)
 	d.note("  retraining  v 1 → 2 in %.0f ms", s.Swap)
-	d.note("  times       first prediction after %.1f s, all in %.1f s, at most %.0f MB of memory", s.FirstPrediction, s.Total, s.Memory)
-	network := "no address was opened"
+	d.note("  times       first prediction after %.1f s, total %.1f s, peak memory %.0f MB", s.FirstPrediction, s.Total,
+		s.Memory)
+	network := "no network connection was opened"
 	if s.Brokers != "" {
 		network = "Kafka at " + s.Brokers
 	}
@@ -86,7 +91,7 @@ func sizeOf(dir string) int64 {
 	n := int64(0)
 	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // a file that compaction has just removed
+			return nil // compaction may have removed the file since it was listed
 		}
 		if info, err := e.Info(); err == nil && !e.IsDir() {
 			n += info.Size()

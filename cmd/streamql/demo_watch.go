@@ -12,28 +12,29 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// watcher reads the predictions as any client would and decides by them alone which cars are failing: those with an alarm in two of
-// three successive readings.
+// watcher reads the predictions as any client does. It detects a failing car by the predictions alone: an
+// alarm in two of three successive readings.
 type watcher struct {
 	mu       sync.Mutex
 	scored   int64
 	first    time.Time            // of the first prediction
-	versions map[int32]time.Time  // when each version's first prediction came
-	alarms   map[string][3]bool   // the last three readings of each car
-	detected map[string]time.Time // when a car was found to be failing
-	order    []string             // of detected
+	versions map[int32]time.Time  // when the first prediction of each version appeared
+	alarms   map[string][3]bool   // of the last three readings of each car
+	detected map[string]time.Time // when each failing car was detected
+	order    []string             // of the keys of detected
 	healthy  func(car string, at int64) bool
-	sound    int64 // predictions for readings that are healthy
-	flagged  int64 // of these, with an alarm
+	sound    int64 // number of predictions for healthy readings
+	flagged  int64 // number of these with an alarm
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 	err  error
 }
 
-// startWatcher begins to follow car_scores at its end. healthy is asked for the statistics only.
+// startWatcher starts to follow car_scores at its end. It calls healthy for the statistics only.
 func startWatcher(ctx context.Context, e *streamql.Engine, healthy func(string, int64) bool) (*watcher, error) {
-	w := &watcher{versions: map[int32]time.Time{}, alarms: map[string][3]bool{}, detected: map[string]time.Time{}, healthy: healthy}
+	w := &watcher{versions: map[int32]time.Time{}, alarms: map[string][3]bool{}, detected: map[string]time.Time{},
+		healthy: healthy}
 	ctx, w.stop = context.WithCancel(ctx)
 	rows, err := e.Query(ctx, "SELECT car, score, alarm, v, ROWTIME AS at FROM car_scores EMIT CHANGES;")
 	if err != nil {
@@ -47,7 +48,7 @@ func startWatcher(ctx context.Context, e *streamql.Engine, healthy func(string, 
 			if err != nil {
 				if ctx.Err() == nil {
 					w.mu.Lock()
-					w.err = fmt.Errorf("reading the predictions: %w", err)
+					w.err = fmt.Errorf("cannot read the predictions: %w", err)
 					w.mu.Unlock()
 				}
 				return
@@ -65,7 +66,7 @@ func (w *watcher) take(b *flow.Batch, now time.Time) {
 	versions, times := b.Column(3).(*array.Int32), b.Column(4).(*array.Int64)
 	for i := range b.Rows() {
 		if b.Column(1).IsNull(i) || alarms.IsNull(i) || versions.IsNull(i) {
-			continue // no prediction could be made
+			continue // the row has no prediction
 		}
 		if w.scored == 0 {
 			w.first = now
@@ -91,14 +92,14 @@ func (w *watcher) take(b *flow.Batch, now time.Time) {
 	}
 }
 
-// found is when a car was detected; zero: not yet.
+// found returns when a car was detected; zero: not yet.
 func (w *watcher) found(car string) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.detected[car]
 }
 
-// turned is when the first prediction of a version came; zero: not yet.
+// turned returns when the first prediction of a version appeared; zero: not yet.
 func (w *watcher) turned(version int32) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestRoots reads files under the working directory, and under those that the configuration names.
+// TestRoots reads files below the working directory, and below those that the configuration names.
 func TestRoots(t *testing.T) {
 	dir := folder(t, "", "")
 	shared := t.TempDir()
@@ -17,7 +17,8 @@ func TestRoots(t *testing.T) {
 		}
 	}
 	read := func(path string) string {
-		got := invoke(t, "", "-q", "-c", "CREATE STREAM f (a INT) WITH (connector='files', path='"+path+"'); SELECT a FROM f;")
+		got := invoke(t, "", "-q", "-c", "CREATE STREAM f (a INT) WITH (connector='files', path='"+path+
+			"'); SELECT a FROM f;")
 		return got.out + got.err
 	}
 	if got := read("here.csv"); got != "{\"a\":1}\n" {
@@ -42,7 +43,7 @@ func TestRoots(t *testing.T) {
 	}
 }
 
-// TestTokens refuses roles without an admin, and two roles with one token.
+// TestTokens checks that roles without an admin, and two roles with one token, are rejected.
 func TestTokens(t *testing.T) {
 	folder(t, "", "")
 	for _, name := range []string{"a", "b"} {
@@ -51,11 +52,11 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	for config, want := range map[string]string{
-		"writer_token = \"file:a\"":                             "server.writer_token goes with server.token",
-		"reader_token = \"file:a\"":                             "server.reader_token goes with server.token",
+		"writer_token = \"file:a\"":                             "server.writer_token requires server.token",
+		"reader_token = \"file:a\"":                             "server.reader_token requires server.token",
 		"token = \"file:a\"\nreader_token = \"file:a\"":         "two roles of [server] have the same token",
 		"token = \"file:a\"\nwriter_token = \"file:a\"":         "two roles of [server] have the same token",
-		"token = \"file:a\"\nreader_token = \"" + canary + "\"": "does not say where the secret is",
+		"token = \"file:a\"\nreader_token = \"" + canary + "\"": "must refer to a secret",
 	} {
 		if err := os.WriteFile(projectFile, []byte("[server]\n"+config+"\n"), 0o600); err != nil {
 			t.Fatal(err)

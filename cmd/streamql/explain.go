@@ -14,33 +14,33 @@ import (
 )
 
 type explainCmd struct {
-	Path    string `arg:"" optional:"" name:"file" help:"A file of SQL, - for stdin, or the code of an error."`
+	Path    string `arg:"" optional:"" name:"file" help:"A file of SQL, - for stdin, or an error code."`
 	Command string `short:"c" placeholder:"SQL" help:"The SQL itself."`
 }
 
 var isCode = regexp.MustCompile(`^SQ[0-9]{4}$`)
 
-// Help is shown under the command's flags.
+// Help returns the text below the command's flags.
 func (explainCmd) Help() string {
 	return `Examples:
   streamql explain -c "CREATE STREAM c WITH (connector='generator', kind='cars'); SELECT car, speed FROM c LIMIT 3;"
   streamql explain queries/fraud.sql
   streamql explain SQ5006
 
-The stages, operators and offsets of each statement that has a plan. Nothing runs: definitions are made in memory, for the
-statements after them. With --dir the plan is made against what the directory holds, and the text's definitions are not made.`
+Prints the stages, operators and offsets of each statement that has a plan. Nothing runs: definitions exist in memory only, for the
+statements after them. With --dir the plan uses the directory's catalog, and the text's definitions are not executed.`
 }
 
 // Run plans the statements of the text.
 func (c *explainCmd) Run(w *world) (err error) {
 	t := shell.ScriptError{File: "-c", Text: c.Command}
 	if (c.Path == "") == (c.Command == "") {
-		return usage(errors.New("explain wants a file or -c SQL, one of them"))
+		return usage(errors.New("explain requires either a file or -c SQL"))
 	}
 	if code := strings.ToUpper(c.Path); isCode.MatchString(code) {
 		page, ok := codes.Page(code)
 		if !ok {
-			return usage(fmt.Errorf("there is no code %s", code))
+			return usage(fmt.Errorf("there is no error code %s", code))
 		}
 		fmt.Print(page)
 		return nil
@@ -69,7 +69,7 @@ func (c *explainCmd) Run(w *world) (err error) {
 	return nil
 }
 
-// each shows the plan of one statement after the other and lets definitions take hold.
+// each prints the plans of the statements in order. Definitions take effect for the statements after them.
 func (c *explainCmd) each(w *world, s *shell.Session, list []lang.Statement) error {
 	shown := false
 	for _, st := range list {
@@ -96,7 +96,7 @@ func (c *explainCmd) each(w *world, s *shell.Session, list []lang.Statement) err
 	return nil
 }
 
-// plan shows one plan: as text, or as rows when a format was asked for.
+// plan prints one plan: as text, or as rows if --output names a format.
 func (c *explainCmd) plan(w *world, s *shell.Session, st lang.Statement) error {
 	ex := &lang.Explain{Statement: st}
 	if w.Output != "auto" {

@@ -15,15 +15,15 @@ import (
 )
 
 type genCmd struct {
-	Kind string            `arg:"" help:"The rule; \"list\" lists them with their options."`
-	Rows int64             `placeholder:"N" help:"How many rows; without it they do not end."`
-	Seed uint64            `placeholder:"N" default:"1" help:"The same seed gives the same rows."`
-	Rate float64           `placeholder:"N" help:"Rows a second; without it as fast as they are taken."`
+	Kind string            `arg:"" help:"The kind of rows; \"list\" lists the kinds with their options."`
+	Rows int64             `placeholder:"N" help:"The number of rows; without it the rows do not end."`
+	Seed uint64            `placeholder:"N" default:"1" help:"The same seed generates the same rows."`
+	Rate float64           `placeholder:"N" help:"Rows per second; without it there is no limit."`
 	To   string            `placeholder:"TOPIC" help:"Write JSON records into this topic of --dir or --brokers instead of stdout."`
 	Set  map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"An option of the kind."`
 }
 
-// Help is shown under the command's flags.
+// Help returns the text below the command's flags.
 func (genCmd) Help() string {
 	return `Examples:
   streamql gen cars --rows 3
@@ -32,19 +32,19 @@ func (genCmd) Help() string {
   streamql gen list`
 }
 
-// batchRows is how many rows are made at a time.
+// batchRows is the number of rows in a generated batch.
 const batchRows = 1000
 
-// Run makes the rows.
+// Run generates the rows.
 func (c *genCmd) Run(w *world) error {
 	if c.Kind == "list" {
 		return listKinds()
 	}
 	if c.To != "" && w.Dir == "" && w.Brokers == "" {
-		return usage(errors.New("--to TOPIC needs --dir or --brokers: a topic in memory would be gone at the end"))
+		return usage(errors.New("--to TOPIC needs --dir or --brokers: a topic in memory is lost when the command ends"))
 	}
 	if c.To != "" && c.Rows <= 0 {
-		return usage(errors.New("--to TOPIC needs --rows: it would fill the disk"))
+		return usage(errors.New("--to TOPIC needs --rows, or it would fill the disk"))
 	}
 	src, err := generate.Open(generate.Config{Kind: c.Kind, Rows: c.Rows, Seed: c.Seed, Rate: c.Rate, Options: c.Set})
 	if err != nil {
@@ -70,7 +70,7 @@ func suggestKind(kind string, err error) error {
 	return err
 }
 
-// print writes rows on stdout: as JSON lines unless another format is asked for.
+// print writes rows to stdout, as JSON lines by default.
 func (c *genCmd) print(w *world, src *generate.Source) error {
 	look := w.look()
 	if w.Output == "auto" {
@@ -91,7 +91,8 @@ func (c *genCmd) print(w *world, src *generate.Source) error {
 	return errors.Join(err, p.Close())
 }
 
-// fill writes the rows as records of a topic, for streams declared with format='json' and the first column as KEY.
+// fill writes the rows as records of a topic, for streams declared with format='json' and the first column as
+// KEY.
 func (c *genCmd) fill(w *world, src *generate.Source) error {
 	s, done, err := w.session(w.visitor()...)
 	if err != nil {
@@ -102,7 +103,7 @@ func (c *genCmd) fill(w *world, src *generate.Source) error {
 		err = made(w, c, src, func(b madeRows) error { return out.write(w.ctx, b.record, b.times) })
 	}
 	if err == nil && !w.Quiet {
-		fmt.Fprintf(os.Stderr, "%d records written to topic %s\n", out.n, c.To)
+		fmt.Fprintf(os.Stderr, "wrote %d records to topic %s\n", out.n, c.To)
 	}
 	return errors.Join(err, done())
 }

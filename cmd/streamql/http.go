@@ -11,8 +11,8 @@ import (
 	"github.com/streamql/streamql/server/http"
 )
 
-// listen answers HTTP at the address of --http beside an engine, if there is one, and says where. done closes the engine; the returned
-// function ends the server first.
+// listen serves HTTP for an engine if --http is set, and prints the URL. done closes the engine; the returned
+// function stops the server first.
 func (w *world) listen(e *streamql.Engine, done func() error) (func() error, error) {
 	if w.HTTP == "" {
 		return done, nil
@@ -22,7 +22,7 @@ func (w *world) listen(e *streamql.Engine, done func() error) (func() error, err
 		return nil, errors.Join(err, done())
 	}
 	if !w.Quiet {
-		fmt.Fprintf(os.Stderr, "HTTP is answered at %s\n", s.URL())
+		fmt.Fprintf(os.Stderr, "serving HTTP at %s\n", s.URL())
 	}
 	return func() error { return errors.Join(s.Close(), done()) }, nil
 }
@@ -33,7 +33,8 @@ func (w *world) server(e *streamql.Engine) (*http.Server, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	for key, to := range map[string]*http.Token{"server.token": &o.Token, "server.writer_token": &o.Writer, "server.reader_token": &o.Reader} {
+	for key, to := range map[string]*http.Token{"server.token": &o.Token, "server.writer_token": &o.Writer,
+		"server.reader_token": &o.Reader} {
 		token := r.reference(key)
 		if token.at == "" {
 			continue
@@ -47,20 +48,20 @@ func (w *world) server(e *streamql.Engine) (*http.Server, error) {
 	none := http.Token{}
 	switch {
 	case o.Token == none && o.Writer != none:
-		r.fail("server.writer_token", "write token, the admin's, too", "server.writer_token goes with server.token")
+		r.fail("server.writer_token", "set the admin's token, too", "server.writer_token requires server.token")
 	case o.Token == none && o.Reader != none:
-		r.fail("server.reader_token", "write token, the admin's, too", "server.reader_token goes with server.token")
+		r.fail("server.reader_token", "set the admin's token, too", "server.reader_token requires server.token")
 	case o.Writer != none && (o.Writer == o.Token || o.Writer == o.Reader), o.Reader != none && o.Reader == o.Token:
-		r.fail("server.token", "make one for each", "two roles of [server] have the same token")
+		r.fail("server.token", "use a different token for each role", "two roles of [server] have the same token")
 	}
-	roots := r.paths("files.roots") // those of --files are for the one who typed it
+	roots := r.paths("files.roots") // without those of --files, which are for the local user
 	if r.err != nil {
 		return nil, r.err
 	}
 	return http.Listen(o, http.Over(e, roots...))
 }
 
-// peers is how other processes of the application are asked: as they are, with TLS and a token where [server] has them.
+// peers returns the client for other processes of the application, with TLS and a token if [server] has them.
 func (w *world) peers() (*peer.Client, error) {
 	r := reading{config: w.files.config}
 	c := &peer.Client{TLS: r.path("server.cert_file") != ""}

@@ -14,9 +14,10 @@ import (
 	"time"
 )
 
-var answeredAt = regexp.MustCompile(`HTTP is answered at (https?://\S+)`)
+var answeredAt = regexp.MustCompile(`serving HTTP at (https?://\S+)`)
 
-// TestHTTP asks a process that runs a file: over loopback, then over TLS with a token that its configuration names.
+// TestHTTP queries a process that runs a file: over loopback, then over TLS with a token from its
+// configuration.
 func TestHTTP(t *testing.T) {
 	sql := file(t, "h.sql", "CREATE STREAM s (id STRING KEY, v INT) WITH (topic='s', format='json');")
 	dir := folder(t, "", "")
@@ -53,9 +54,10 @@ func TestHTTP(t *testing.T) {
 		}
 		at := answeredAt.FindStringSubmatch(said)
 		if at == nil {
-			t.Fatalf("nothing says where: %s", said)
+			t.Fatalf("the address is not printed: %s", said)
 		}
-		r, err := http.NewRequest("POST", strings.Replace(at[1], "[::]", "127.0.0.1", 1)+"/v1/query", strings.NewReader(`{"sql":"SHOW STREAMS;"}`))
+		r, err := http.NewRequest("POST", strings.Replace(at[1], "[::]", "127.0.0.1", 1)+"/v1/query",
+			strings.NewReader(`{"sql":"SHOW STREAMS;"}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// cluster is the option that opens the engine on the cluster of --brokers; none without it.
+// cluster returns the options that open the engine on the cluster of --brokers; none without the flag.
 func (w *world) cluster() ([]streamql.Option, error) {
 	if w.Brokers == "" {
 		return nil, nil
@@ -31,10 +31,11 @@ func (w *world) cluster() ([]streamql.Option, error) {
 		return nil, err
 	}
 	if c.TLS != nil && c.TLS.InsecureSkipVerify && !w.Quiet {
-		fmt.Fprintln(os.Stderr, "warning: kafka.insecure = true: whoever answers at the brokers' addresses is believed")
+		fmt.Fprintln(os.Stderr, "warning: kafka.insecure = true: the brokers' certificates are not verified")
 	}
 	opts := []streamql.Option{streamql.WithKafka(c), streamql.WithStandbys(w.Standbys)}
-	if !strings.HasSuffix(w.HTTP, ":0") { // a port that is chosen later cannot be told to the others: they say so (SQ7304)
+	// with port 0 the address is not known yet and cannot be published to other processes (SQ7304)
+	if !strings.HasSuffix(w.HTTP, ":0") {
 		opts = append(opts, streamql.WithAddress(w.HTTP))
 	}
 	peers, err := w.peers()
@@ -60,7 +61,7 @@ func (w *world) cluster() ([]streamql.Option, error) {
 	return opts, nil
 }
 
-// visitor is for commands that leave the jobs of a cluster to other processes, unless --work says otherwise.
+// visitor returns the options for commands that do not run the cluster's jobs, unless --work is set.
 func (w *world) visitor() []streamql.Option {
 	if w.Brokers == "" || w.Work {
 		return nil
@@ -68,13 +69,13 @@ func (w *world) visitor() []streamql.Option {
 	return []streamql.Option{streamql.WithoutJobs()}
 }
 
-// snapshotsEvery is the time between two snapshots of a task.
+// snapshotsEvery is the interval between two snapshots of a task.
 const snapshotsEvery = 10 * time.Minute
 
 var applicationName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,100}$`)
 
-// kafka is the cluster of the flags and files. Secrets and certificates are read now, an OAuth token at each login. Errors are SQ1101 with
-// the place of the key that is wrong, where a file has it.
+// kafka returns the cluster's configuration from the flags and files. Secrets and certificates are read now,
+// an OAuth token at each login. Errors are SQ1101 with the position of the wrong key, if it is in a file.
 func (g *global) kafka() (kafka.Config, error) {
 	out := kafka.Config{Name: g.Name}
 	for _, host := range strings.Split(g.Brokers, ",") {
@@ -85,7 +86,7 @@ func (g *global) kafka() (kafka.Config, error) {
 		out.Brokers = append(out.Brokers, address)
 	}
 	if !applicationName.MatchString(g.Name) || strings.Trim(g.Name, ".") == "" {
-		return out, usage(fmt.Errorf("--name is up to 100 letters, digits, dots, - and _, not %q", g.Name))
+		return out, usage(fmt.Errorf("--name must consist of up to 100 letters, digits, dots, - and _, not %q", g.Name))
 	}
 	r := reading{config: g.files.config}
 	out.TLS = r.tls()
@@ -102,32 +103,33 @@ func (g *global) kafka() (kafka.Config, error) {
 	return out, r.err
 }
 
-// broker is an address of the list, with Kafka's port if it has none.
+// broker returns an address of the list, with Kafka's default port if it has none.
 func broker(host string) (string, error) {
 	if host == "" {
-		return "", fmt.Errorf("an address is empty: write HOST:PORT,HOST:PORT")
+		return "", fmt.Errorf("an address is empty; write HOST:PORT,HOST:PORT")
 	}
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {
 		name, port = strings.Trim(host, "[]"), "9092"
 		if strings.Contains(name, ":") && net.ParseIP(name) == nil {
-			return "", fmt.Errorf("%q is no HOST:PORT", host)
+			return "", fmt.Errorf("%q is not HOST:PORT", host)
 		}
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || name == "" || strings.ContainsAny(name, "/@ ") {
-		return "", fmt.Errorf("%q is no HOST:PORT", host)
+		return "", fmt.Errorf("%q is not HOST:PORT", host)
 	}
 	return net.JoinHostPort(name, port), nil
 }
 
-// exposed refuses a password that everyone on the way could read.
+// exposed rejects a password or token that would cross the network in plain text.
 func (r *reading) exposed(c kafka.Config) {
 	if c.SASL.Mechanism != "PLAIN" && c.SASL.Mechanism != "OAUTHBEARER" {
 		return
 	}
 	for _, b := range c.Brokers {
 		if host, _, _ := net.SplitHostPort(b); !loopback(host) {
-			r.fail("kafka.sasl_mechanism", "kafka.tls = true, or a SCRAM mechanism", "%s without TLS would show the secret to everyone on the way to %s", c.SASL.Mechanism, host)
+			r.fail("kafka.sasl_mechanism", "kafka.tls = true, or a SCRAM mechanism",
+				"%s without TLS would send the secret in plain text to %s", c.SASL.Mechanism, host)
 			return
 		}
 	}
@@ -138,24 +140,26 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// tls is how brokers and the process prove who they are; nil: plain text.
+// tls returns the TLS configuration for brokers; nil: plain text.
 func (r *reading) tls() *tls.Config {
 	if !r.truth("kafka.tls") {
 		for _, key := range []string{"ca_file", "cert_file", "key_file", "server_name", "insecure"} {
 			if s, ok := r.config["kafka."+key]; ok && s.value != false {
-				r.fail("kafka."+key, "write tls = true in [kafka], or leave it out", "kafka.%s is for TLS, which is not on", key)
+				r.fail("kafka."+key, "write tls = true in [kafka], or leave it out", "kafka.%s requires TLS, which is off", key)
 			}
 		}
 		return nil
 	}
-	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.text("kafka.server_name"), InsecureSkipVerify: r.truth("kafka.insecure")}
+	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: r.text("kafka.server_name"),
+		InsecureSkipVerify: r.truth("kafka.insecure")}
 	if path := r.path("kafka.ca_file"); path != "" {
 		pem, err := os.ReadFile(path)
 		out.RootCAs = x509.NewCertPool()
 		if err != nil {
 			r.fail("kafka.ca_file", "name a file of PEM certificates", "kafka.ca_file: %v", plainPath(err))
 		} else if !out.RootCAs.AppendCertsFromPEM(pem) {
-			r.fail("kafka.ca_file", "it begins with -----BEGIN CERTIFICATE-----", "kafka.ca_file: %s has no PEM certificate", path)
+			r.fail("kafka.ca_file", "a PEM certificate begins with -----BEGIN CERTIFICATE-----",
+				"kafka.ca_file: %s contains no PEM certificate", path)
 		}
 	}
 	if pair := r.pair("kafka"); pair != nil {
@@ -164,19 +168,21 @@ func (r *reading) tls() *tls.Config {
 	return out
 }
 
-// pair is the certificate and key of a table; nil if it names none.
+// pair returns the certificate and key of a table; nil if it names neither.
 func (r *reading) pair(table string) *tls.Certificate {
 	cert, key := r.path(table+".cert_file"), r.path(table+".key_file")
 	if cert == "" && key == "" || r.err != nil {
 		return nil
 	}
 	if cert == "" || key == "" {
-		r.fail(table+map[bool]string{true: ".key_file", false: ".cert_file"}[cert == ""], "name both", "cert_file and key_file of [%s] go together", table)
+		r.fail(table+map[bool]string{true: ".key_file", false: ".cert_file"}[cert == ""], "name both",
+			"[%s] needs both cert_file and key_file", table)
 		return nil
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		r.fail(table+".cert_file", "both are PEM files, and the key is the certificate's and not encrypted", "cert_file and key_file of [%s]: %v", table, plainPath(err))
+		r.fail(table+".cert_file", "both must be PEM files, and the key must be the certificate's and not encrypted",
+			"cert_file and key_file of [%s]: %v", table, plainPath(err))
 		return nil
 	}
 	return &pair
@@ -184,30 +190,31 @@ func (r *reading) pair(table string) *tls.Certificate {
 
 var mechanisms = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"}
 
-// sasl is how to log in; nil: not at all.
+// sasl returns the login configuration; nil: no login.
 func (r *reading) sasl() *kafka.SASL {
 	mechanism := strings.ToUpper(r.text("kafka.sasl_mechanism"))
 	if mechanism == "" {
 		for _, key := range []string{"sasl_user", "sasl_password", "oauth_token"} {
 			if _, ok := r.config["kafka."+key]; ok {
-				r.fail("kafka."+key, "write sasl_mechanism in [kafka]: "+strings.Join(mechanisms, ", "), "kafka.%s needs a sasl_mechanism", key)
+				r.fail("kafka."+key, "write sasl_mechanism in [kafka]: "+strings.Join(mechanisms, ", "),
+					"kafka.%s requires a sasl_mechanism", key)
 			}
 		}
 		return nil
 	}
 	if !slices.Contains(mechanisms, mechanism) {
-		hint := "there are " + strings.Join(mechanisms, ", ")
+		hint := "the mechanisms are " + strings.Join(mechanisms, ", ")
 		if near := lang.Suggest(mechanism, mechanisms); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		r.fail("kafka.sasl_mechanism", hint, "there is no such sasl_mechanism")
+		r.fail("kafka.sasl_mechanism", hint, "unknown sasl_mechanism")
 		return nil
 	}
 	out := &kafka.SASL{Mechanism: mechanism, User: r.text("kafka.sasl_user")}
 	if mechanism == "OAUTHBEARER" {
 		token := r.reference("kafka.oauth_token")
 		if token.at == "" {
-			r.fail("kafka.sasl_mechanism", `write oauth_token = "file:PATH" in [kafka]`, "OAUTHBEARER needs an oauth_token")
+			r.fail("kafka.sasl_mechanism", `write oauth_token = "file:PATH" in [kafka]`, "OAUTHBEARER requires an oauth_token")
 			return nil
 		}
 		out.Token = func(context.Context) (kafka.Secret, error) { return token.read() }
@@ -215,7 +222,8 @@ func (r *reading) sasl() *kafka.SASL {
 	}
 	password := r.reference("kafka.sasl_password")
 	if out.User == "" || password.at == "" {
-		r.fail("kafka.sasl_mechanism", `write sasl_user and sasl_password = "env:NAME" in [kafka]`, "%s needs a sasl_user and a sasl_password", mechanism)
+		r.fail("kafka.sasl_mechanism", `write sasl_user and sasl_password = "env:NAME" in [kafka]`,
+			"%s requires a sasl_user and a sasl_password", mechanism)
 		return nil
 	}
 	var err error

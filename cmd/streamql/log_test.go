@@ -7,7 +7,8 @@ import (
 )
 
 func TestLogFlag(t *testing.T) {
-	for flag, want := range map[string]string{"": "", "info": "level=WARN msg=a job=j", "warn,json": `"level":"WARN","msg":"a","job":"j"`, "error": "",
+	for flag, want := range map[string]string{"": "", "info": "level=WARN msg=a job=j",
+		"warn,json": `"level":"WARN","msg":"a","job":"j"`, "error": "",
 		"debug,text": "level=WARN msg=a job=j"} {
 		var out bytes.Buffer
 		log, err := newLog(&out, flag)

@@ -1,4 +1,4 @@
-// Command streamql is StreamQL at the command line: each command is a thin caller of the library.
+// Command streamql is the command line of StreamQL. Each command is a thin layer over the library.
 package main
 
 import (
@@ -24,12 +24,12 @@ type cli struct {
 	global
 
 	Shell   shellCmd   `cmd:"" default:"withargs" help:"Type statements at a prompt; without a terminal, run the SQL on stdin."`
-	Demo    demoCmd    `cmd:"" help:"Cars: history, training and live predictions, in half a minute."`
+	Demo    demoCmd    `cmd:"" help:"Demonstrate history, training and live predictions in half a minute."`
 	Run     runCmd     `cmd:"" help:"Run the statements of a file, of a directory's files by name, or of stdin (-)."`
 	Explain explainCmd `cmd:"" help:"Show the plan of statements without running them."`
-	Gen     genCmd     `cmd:"" help:"Make rows by rule: JSON lines on stdout, or records in a topic."`
+	Gen     genCmd     `cmd:"" help:"Generate rows: JSON lines on stdout, or records in a topic."`
 	Test    testCmd    `cmd:"" help:"Run SQL test files (*.sqltest)."`
-	Repair  repairCmd  `cmd:"" help:"List what is damaged in a catalog or in changelogs, and skip it if asked to."`
+	Repair  repairCmd  `cmd:"" help:"List damaged entries of a catalog and damaged changelogs, and skip them on request."`
 	Version versionCmd `cmd:"" help:"Show the version."`
 }
 
@@ -38,19 +38,19 @@ const examples = `A streaming SQL engine that trains models and predicts directl
 Examples:
   streamql demo                                 history, training and live predictions in half a minute
   streamql                                      a shell over topics in memory
-  streamql --dir ./data                         a shell whose topics, models and jobs stay in a directory
+  streamql --dir ./data                         a shell with topics, models and jobs in a directory
   streamql run queries/ --dir ./data            run a directory of .sql files; its jobs live until Ctrl-C
   streamql -c "SELECT 1 + 1 AS two"             one statement
   echo "SHOW FUNCTIONS;" | streamql -o csv      statements from stdin, rows as CSV
   streamql gen cars --rows 3                    three readings as JSON lines
 `
 
-// The ways a command ends.
+// The exit codes.
 const (
 	exitDone        = 0
-	exitFailed      = 1 // work failed at run time
+	exitFailed      = 1 // an error at run time
 	exitUsage       = 2 // wrong usage, configuration or SQL
-	exitUnreachable = 3 // a store, file or broker cannot be reached
+	exitUnreachable = 3 // a store, file or broker is not reachable
 )
 
 func main() { os.Exit(start(os.Args[1:])) }
@@ -88,17 +88,19 @@ func start(args []string) (code int) {
 		return 128 + sig
 	}
 	if errors.Is(err, context.DeadlineExceeded) && w.ctx.Err() != nil {
-		err = &streamql.Error{Code: "SQ7201", Stage: "run", Msg: fmt.Sprintf("the time is up: --timeout is %v", c.Timeout)}
+		err = &streamql.Error{Code: "SQ7201", Stage: "run", Msg: fmt.Sprintf("the command exceeded its --timeout of %v",
+			c.Timeout)}
 	}
 	return w.report(err)
 }
 
 func newParser(c *cli) (*kong.Kong, error) {
 	return kong.New(c, kong.Name("streamql"), kong.Description(examples), kong.DefaultEnvars("STREAMQL"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.Writers(os.Stdout, os.Stderr), kong.Resolvers(&c.files))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 120}), kong.Writers(os.Stdout, os.Stderr),
+		kong.Resolvers(&c.files))
 }
 
-// report shows an error and says how the process ends.
+// report prints an error and returns the exit code.
 func report(to io.Writer, err error, color bool) int {
 	var status exitStatus
 	switch {
@@ -111,7 +113,7 @@ func report(to io.Writer, err error, color bool) int {
 	return exitCode(err)
 }
 
-// report shows an error on stderr: as a JSON object a line if the rows are JSON too.
+// report prints an error to stderr, as a JSON line if the rows are JSON, and returns the exit code.
 func (w *world) report(err error) int {
 	list := lang.AsErrors(err)
 	if err != nil && w.warnings.showed(err) {
@@ -146,12 +148,12 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// usage is an error of the command line.
+// usage returns an error of the command line.
 func usage(err error) error {
 	return &streamql.Error{Code: "SQ1101", Stage: "parse", Msg: err.Error(), Hint: "streamql --help"}
 }
 
-// mistyped adds the command that was probably meant.
+// mistyped adds a suggestion to the error about an unknown command.
 func mistyped(parser *kong.Kong, args []string, err error) error {
 	word, ok := strings.CutPrefix(err.Error(), "unexpected argument ")
 	if !ok || len(args) > 0 && args[0] != word {
@@ -162,17 +164,17 @@ func mistyped(parser *kong.Kong, args []string, err error) error {
 		verbs = append(verbs, n.Name)
 	}
 	if near := lang.Suggest(word, verbs); near != "" {
-		return fmt.Errorf("there is no command %q: did you mean %s?", word, near)
+		return fmt.Errorf("unknown command %q: did you mean %s?", word, near)
 	}
-	return fmt.Errorf("there is no command %q; there are %s", word, strings.Join(verbs, ", "))
+	return fmt.Errorf("unknown command %q; the commands are %s", word, strings.Join(verbs, ", "))
 }
 
 func (w *world) crashed(p any) int {
-	fmt.Fprintf(os.Stderr, "error[SQ9001]: this is a fault in StreamQL, not in what you wrote: %v\n", p)
+	fmt.Fprintf(os.Stderr, "error[SQ9001]: this is a fault in StreamQL, not in your input: %v\n", p)
 	if w.Debug {
 		os.Stderr.Write(debug.Stack())
 	} else {
-		fmt.Fprintln(os.Stderr, "  help: run it again with --debug and report what it prints")
+		fmt.Fprintln(os.Stderr, "  help: run the command again with --debug and report its output")
 	}
 	return exitFailed
 }

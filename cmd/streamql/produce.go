@@ -15,13 +15,13 @@ import (
 	"github.com/streamql/streamql/topic/generate"
 )
 
-// madeRows are rows of a generator with their event times.
+// madeRows contains generated rows and their event times.
 type madeRows struct {
 	record arrow.Record
 	times  []int64
 }
 
-// made hands over rows until there are as many as asked for or the user stops.
+// made passes batches of rows to take until the requested number is reached or the command is interrupted.
 func made(w *world, c *genCmd, src *generate.Source, take func(madeRows) error) error {
 	begun := time.Now()
 	for row := int64(0); c.Rows <= 0 || row < c.Rows; {
@@ -49,7 +49,8 @@ func made(w *world, c *genCmd, src *generate.Source, take func(madeRows) error) 
 	return nil
 }
 
-// producer writes columns as records of a topic: as format='json' reads them: the first column is the key, the others are an object.
+// producer writes rows as records of a topic, in the format of format='json': the first column is the key,
+// the others are an object.
 type producer struct {
 	broker     topic.Broker
 	topic      string
@@ -58,8 +59,9 @@ type producer struct {
 	n          int64
 }
 
-// newProducer makes the topic unless it is there.
-func newProducer(ctx context.Context, e *streamql.Engine, name string, fields []arrow.Field, partitions int32) (*producer, error) {
+// newProducer creates the topic if it does not exist.
+func newProducer(ctx context.Context, e *streamql.Engine, name string, fields []arrow.Field,
+	partitions int32) (*producer, error) {
 	p := &producer{broker: e.Broker(), topic: name}
 	if admin, ok := p.broker.(topic.Admin); ok {
 		err := admin.Create(ctx, name, topic.Config{Partitions: partitions, RetentionMs: -1})
@@ -73,13 +75,14 @@ func newProducer(ctx context.Context, e *streamql.Engine, name string, fields []
 	}
 	p.partitions = int32(len(d.Partitions))
 	if p.key, err = format.New(format.Spec{Name: "JSON", Fields: fields[:1], Unwrapped: true}); err != nil {
-		return nil, fmt.Errorf("the first column, %s, cannot be a key: %w", fields[0].Name, err)
+		return nil, fmt.Errorf("the first column, %s, cannot be encoded as a key: %w", fields[0].Name, err)
 	}
 	p.value, err = format.New(format.Spec{Name: "JSON", Fields: fields[1:]})
 	return p, err
 }
 
-// write writes the rows of a record in one transaction. raw, if given, are records written beside them into partition 0.
+// write writes rows in one transaction. If raw is given, it also writes these values as records of partition
+// 0.
 func (p *producer) write(ctx context.Context, rows arrow.Record, times []int64, raw ...topic.Record) error {
 	txn, err := p.broker.Begin(ctx, "streamql.produce."+p.topic)
 	if err != nil {

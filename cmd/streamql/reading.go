@@ -8,20 +8,22 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// reading takes typed values from configuration. The first that is wrong is its error; after it values are worth nothing.
+// reading reads typed values from the configuration. It stores the first error; the values read after it are
+// undefined.
 type reading struct {
 	config config
 	err    error
 }
 
-// fail sets the error, with the place of a key.
+// fail stores an error with the position of a key.
 func (r *reading) fail(key, hint, text string, args ...any) {
 	if r.err == nil {
-		r.err = &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: r.config[key].pos, Msg: fmt.Sprintf(text, args...), Hint: hint}
+		r.err = &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: r.config[key].pos,
+			Msg: fmt.Sprintf(text, args...), Hint: hint}
 	}
 }
 
-// value is a value of a type; the type's zero if the key is not there.
+// value returns a value of a type, or the type's zero value if the key does not exist.
 func value[T any](r *reading, key, wanted string) (out T) {
 	s, ok := r.config[key]
 	if !ok {
@@ -29,7 +31,7 @@ func value[T any](r *reading, key, wanted string) (out T) {
 	}
 	out, ok = s.value.(T)
 	if !ok {
-		r.fail(key, "", "%s is %s", key, wanted)
+		r.fail(key, "", "%s must be %s", key, wanted)
 	}
 	return out
 }
@@ -38,16 +40,16 @@ func (r *reading) text(key string) string { return value[string](r, key, "a text
 
 func (r *reading) truth(key string) bool { return value[bool](r, key, "true or false") }
 
-// number is a whole number; 0 if the key is not there.
+// number returns an integer; 0 if the key does not exist.
 func (r *reading) number(key string, from, to int64) int64 {
 	n := value[int64](r, key, "a whole number")
 	if _, ok := r.config[key]; ok && (n < from || n > to || n == 0) {
-		r.fail(key, "", "%s is a whole number from %d to %d, and not 0", key, from, to)
+		r.fail(key, "", "%s must be a whole number from %d to %d, and not 0", key, from, to)
 	}
 	return n
 }
 
-// duration is a time like "10s"; 0 if the key is not there.
+// duration returns a duration, e.g. "10s"; 0 if the key does not exist.
 func (r *reading) duration(key string, from, to time.Duration) time.Duration {
 	text := r.text(key)
 	if text == "" {
@@ -55,12 +57,12 @@ func (r *reading) duration(key string, from, to time.Duration) time.Duration {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < from || d > to {
-		r.fail(key, "", "%s is a time from \"%v\" to \"%v\"", key, from, to)
+		r.fail(key, "", "%s must be a duration from \"%v\" to \"%v\"", key, from, to)
 	}
 	return d
 }
 
-// path is a file's path; it counts from the folder of the file that names it.
+// path returns a file path, which is relative to the directory of the configuration file.
 func (r *reading) path(key string) string {
 	path := r.text(key)
 	if path == "" {
@@ -69,12 +71,12 @@ func (r *reading) path(key string) string {
 	return beside(r.config[key].pos.File, path)
 }
 
-// paths are the paths of a list; each counts from the folder of the file that names it.
+// paths returns a list of file paths, which are relative to the directory of the configuration file.
 func (r *reading) paths(key string) (out []string) {
 	for _, v := range value[[]any](r, key, "a list of paths") {
 		path, ok := v.(string)
 		if !ok || path == "" {
-			r.fail(key, `write ["DIR", "DIR"]`, "%s is a list of paths", key)
+			r.fail(key, `write ["DIR", "DIR"]`, "%s must be a list of paths", key)
 			return nil
 		}
 		out = append(out, beside(r.config[key].pos.File, path))
@@ -82,7 +84,7 @@ func (r *reading) paths(key string) (out []string) {
 	return out
 }
 
-// reference is where a secret is; the zero value if the key is not there.
+// reference returns the reference to a secret; the zero value if the key does not exist.
 func (r *reading) reference(key string) reference {
 	s := r.config[key]
 	at, _ := s.value.(string)

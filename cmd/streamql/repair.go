@@ -11,11 +11,11 @@ import (
 )
 
 type repairCmd struct {
-	Skip      []int64  `placeholder:"OFFSET" help:"Give up the entry at this offset of the catalog. What it defined can be defined anew."`
-	Changelog []string `placeholder:"JOB" help:"Restart this job, which has failed with SQ7302, and leave out the records of its changelog that are no state."`
+	Skip      []int64  `placeholder:"OFFSET" help:"Skip the entry at this offset of the catalog log. Its name can then be defined again."`
+	Changelog []string `placeholder:"JOB" help:"Restart this job, which failed with SQ7302, and skip the damaged records of its changelog."`
 }
 
-// Help is shown under the command's flags.
+// Help returns the text below the command's flags.
 func (repairCmd) Help() string {
 	return `Examples:
   streamql repair --dir ./data
@@ -23,18 +23,18 @@ func (repairCmd) Help() string {
   streamql repair --brokers localhost:9092 --name orders --skip 17 --skip 18
   streamql repair --brokers localhost:9092 --name orders --changelog CTAS_totals_3
 
-Without --skip and --changelog it changes nothing. Nothing is ever edited or deleted: what is skipped is noted in the catalog, for all
-processes of the application. An entry that a newer version wrote is whole for that version; skip only what is damaged.`
+Without --skip and --changelog it changes nothing. It never edits or deletes anything: skipped entries are recorded in the catalog, for all
+processes of the application. A newer version can still read an entry that it wrote; skip damaged entries only.`
 }
 
-// Run lists what is damaged and skips what it is asked to.
+// Run lists the damaged entries and changelogs, and skips the ones that the flags name.
 func (c *repairCmd) Run(w *world) (err error) {
 	if w.Dir == "" && w.Brokers == "" {
-		return usage(errors.New("repair wants --dir or --brokers: without them there is nothing that lasts"))
+		return usage(errors.New("repair requires --dir or --brokers: without them nothing is stored"))
 	}
 	if w.Dir != "" {
 		if info, err := os.Stat(w.Dir); err != nil || !info.IsDir() {
-			return usage(fmt.Errorf("there is no directory %s", w.Dir))
+			return usage(fmt.Errorf("directory %s does not exist", w.Dir))
 		}
 	}
 	s, done, err := w.session(streamql.WithoutJobs())
@@ -56,7 +56,7 @@ func (c *repairCmd) Run(w *world) (err error) {
 	return c.list(w, e)
 }
 
-// list shows what is damaged, each with its cure.
+// list prints the damaged entries and changelogs, each with its cure.
 func (c *repairCmd) list(w *world, e *streamql.Engine) error {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	n := 0
@@ -67,7 +67,8 @@ func (c *repairCmd) list(w *world, e *streamql.Engine) error {
 		fmt.Fprintf(out, "%s\t%s\t%s\t%s\n", what, name, why, cure)
 	}
 	for _, b := range e.Catalog().Broken() {
-		row(fmt.Sprintf("catalog entry %d", b.Offset), b.Kind+" "+b.Name, b.Reason, fmt.Sprintf("run the version that wrote it, or --skip %d", b.Offset))
+		row(fmt.Sprintf("catalog entry %d", b.Offset), b.Kind+" "+b.Name, b.Reason,
+			fmt.Sprintf("run the version that wrote it, or --skip %d", b.Offset))
 	}
 	for _, j := range e.Jobs(w.ctx) {
 		if j.State != exec.Failed || j.Failure == nil {
@@ -80,7 +81,7 @@ func (c *repairCmd) list(w *world, e *streamql.Engine) error {
 		row("job", j.Name, j.Failure.Code+": "+j.Failure.Cause, cure)
 	}
 	if n == 0 && !w.Quiet {
-		fmt.Fprintln(os.Stderr, "nothing is damaged")
+		fmt.Fprintln(os.Stderr, "no damage found")
 	}
 	return out.Flush()
 }

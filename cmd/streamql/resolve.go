@@ -13,21 +13,22 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// files gives the flags that neither the command line nor the environment gives the values that configuration files have. It is a
-// kong.Resolver; what it finds wrong is in err, because kong would hide the place.
+// files resolves flags that neither the command line nor the environment sets, from the configuration files.
+// It is a kong.Resolver. Errors are stored in err, because kong would drop their position.
 type files struct {
 	config config
 	err    error
 	read   bool
 }
 
-// Validate is for the interface only.
+// Validate does nothing. The interface kong.Resolver requires it.
 func (f *files) Validate(*kong.Application) error { return nil }
 
-// notKeys are flags that files cannot set: they say which file is read, belong to one run, or are tables there.
+// notKeys contains the flags that files cannot set: they select the file, belong to one run, or are tables in
+// files.
 var notKeys = map[string]bool{"help": true, "config": true, "env": true, "connect": true, "define": true, "files": true}
 
-// Resolve is the value of a flag.
+// Resolve returns the value of a flag.
 func (f *files) Resolve(at *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {
 	if parent.App == nil || notKeys[flag.Name] {
 		return nil, nil
@@ -57,7 +58,8 @@ func (f *files) Resolve(at *kong.Context, parent *kong.Path, flag *kong.Flag) (a
 	}
 	text, err := f.text(flag, s)
 	if err != nil {
-		f.err = &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: s.pos, Msg: fmt.Sprintf("key %q has no such value", keyOf(flag)), Label: err.Error(), Err: err}
+		f.err = &streamql.Error{Code: "SQ1101", Stage: lang.StageParse, Pos: s.pos,
+			Msg: fmt.Sprintf("key %q cannot have this value", keyOf(flag)), Label: err.Error(), Err: err}
 		return nil, nil
 	}
 	return text, nil
@@ -65,7 +67,8 @@ func (f *files) Resolve(at *kong.Context, parent *kong.Path, flag *kong.Flag) (a
 
 func keyOf(flag *kong.Flag) string { return strings.ReplaceAll(flag.Name, "-", "_") }
 
-// text is a setting as the command line would have it. A list is its members with commas; a path counts from the file's folder.
+// text returns a setting in the syntax of the command line. The members of a list are separated by commas. A
+// path is relative to the directory of the configuration file.
 func (f *files) text(flag *kong.Flag, s setting) (string, error) {
 	var text string
 	switch v := s.value.(type) {
@@ -76,7 +79,7 @@ func (f *files) text(flag *kong.Flag, s setting) (string, error) {
 		}
 		text = strings.Join(words, ",")
 	case map[string]any:
-		return "", fmt.Errorf("a value is wanted")
+		return "", fmt.Errorf("expected a value")
 	default:
 		text = fmt.Sprint(v)
 	}
@@ -90,7 +93,7 @@ func (f *files) text(flag *kong.Flag, s setting) (string, error) {
 	return text, nil
 }
 
-// beside is a path of a file that counts from the file's folder.
+// beside resolves a path relative to the directory of a file.
 func beside(file, path string) string {
 	if filepath.IsAbs(path) {
 		return path
@@ -98,7 +101,7 @@ func beside(file, path string) string {
 	return filepath.Join(filepath.Dir(file), path)
 }
 
-// definitions adds the file's [define] under those of the command line.
+// definitions merges the file's [define] with the definitions of the command line, which have precedence.
 func (f *files) definitions(given map[string]string) map[string]string {
 	for key, s := range f.config {
 		name, ok := strings.CutPrefix(key, "define.")

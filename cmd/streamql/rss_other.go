@@ -2,5 +2,5 @@
 
 package main
 
-// peakMemory is 0 where the system does not say.
+// peakMemory returns 0, because the system does not report it.
 func peakMemory() float64 { return 0 }

@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// peakMemory is the most memory the process has held, in MB.
+// peakMemory returns the peak resident memory of the process, in MB.
 func peakMemory() float64 {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0
 	}
-	unit := 1024.0 // bytes that one of Maxrss is
+	unit := 1024.0 // bytes per unit of Maxrss
 	if runtime.GOOS == "darwin" {
 		unit = 1
 	}

@@ -14,21 +14,21 @@ import (
 
 type runCmd struct {
 	Path     string `arg:"" name:"file" help:"A file of SQL, a directory (its .sql files by name), or - for stdin."`
-	FailFast bool   `name:"fail-fast" help:"End at the first job that fails. Without it the other jobs go on, and RESTART starts the failed one."`
+	FailFast bool   `name:"fail-fast" help:"End at the first job that fails. Without it the other jobs continue, and RESTART starts the failed one."`
 }
 
-// Help is shown under the command's flags.
+// Help returns the text below the command's flags.
 func (runCmd) Help() string {
 	return `Examples:
   streamql run queries/fraud.sql
   streamql run queries/ --dir ./data
   streamql run - -o csv < report.sql > report.csv
 
-A definition that is there already, word for word, is left as it is: run the same file after a restart, or in several processes.
-It ends with the last bounded statement; while a job or push query lives, or with --http, it stays until Ctrl-C.`
+A definition that exists already, word for word, has no effect: the same file can run after a restart, or in several processes.
+The command ends after the last bounded statement; while a job or push query is active, or with --http, it runs until Ctrl-C.`
 }
 
-// Run runs the texts one after the other, then stays while something lives.
+// Run runs the texts in order, then waits while a job or push query is active.
 func (c *runCmd) Run(w *world) (err error) {
 	texts, err := readTexts(c.Path)
 	if err != nil {
@@ -51,11 +51,11 @@ func (c *runCmd) Run(w *world) (err error) {
 	if err := s.Wait(w.ctx); err != nil || w.HTTP == "" {
 		return err
 	}
-	<-w.ctx.Done() // there may be someone who asks
+	<-w.ctx.Done() // HTTP clients may send requests
 	return w.ctx.Err()
 }
 
-// readTexts reads the SQL that a path means.
+// readTexts reads the SQL of a file, a directory or stdin.
 func readTexts(path string) ([]shell.ScriptError, error) {
 	if path == "-" {
 		text, err := io.ReadAll(os.Stdin)
@@ -68,7 +68,7 @@ func readTexts(path string) ([]shell.ScriptError, error) {
 	names := []string{path}
 	if info.IsDir() {
 		if names, err = filepath.Glob(filepath.Join(escape(path), "*.sql")); err != nil || len(names) == 0 {
-			return nil, usage(fmt.Errorf("directory %s has no .sql files", path))
+			return nil, usage(fmt.Errorf("directory %s contains no .sql files", path))
 		}
 	}
 	var out []shell.ScriptError
@@ -82,16 +82,16 @@ func readTexts(path string) ([]shell.ScriptError, error) {
 	return out, nil
 }
 
-// escape keeps a directory's name from being a pattern.
+// escape escapes the characters of a directory's name that have a meaning in a pattern.
 func escape(path string) string {
 	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(path)
 }
 
-// plainPath is an error of the file system without the name of the system call.
+// plainPath returns an error of the file system without the name of the system call.
 func plainPath(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {
-		return fmt.Errorf("%s cannot be read: %w", p.Path, p.Err)
+		return fmt.Errorf("cannot read %s: %w", p.Path, p.Err)
 	}
 	return err
 }

@@ -10,11 +10,11 @@ import (
 )
 
 type shellCmd struct {
-	Command string `short:"c" placeholder:"SQL" help:"Run this and end."`
+	Command string `short:"c" placeholder:"SQL" help:"Run these statements and end."`
 	File    string `short:"f" placeholder:"FILE" help:"Run this file and end; - is stdin."`
 }
 
-// Help is shown under the command's flags.
+// Help returns the text below the command's flags.
 func (shellCmd) Help() string {
 	return `Examples:
   streamql shell --dir ./data
@@ -23,7 +23,7 @@ func (shellCmd) Help() string {
 Statements end with ;  \? lists the shell's own commands, \h those of SQL.`
 }
 
-// Run runs the SQL given, or that of stdin, or reads statements at a prompt.
+// Run runs the SQL of the flags or of stdin, or reads statements at a prompt.
 func (c *shellCmd) Run(w *world) (err error) {
 	texts := []shell.ScriptError{{File: "-c", Text: c.Command}}
 	prompt := false
@@ -41,7 +41,7 @@ func (c *shellCmd) Run(w *world) (err error) {
 			return err
 		}
 	}
-	if prompt { // lines of a log would run into what is typed
+	if prompt { // log lines would mix with the user's input
 		w.Log = ""
 	}
 	s, done, err := w.session(w.visitor()...)
@@ -63,7 +63,8 @@ func (c *shellCmd) Run(w *world) (err error) {
 	return nil
 }
 
-// prompt reads statements from the terminal. While it does, Ctrl-C is the prompt's: it ends a statement, not the process.
+// prompt reads statements from the terminal. Meanwhile Ctrl-C cancels a statement instead of ending the
+// process.
 func (c *shellCmd) prompt(w *world, s *shell.Session) error {
 	w.prompting.Store(true)
 	p := &shell.Prompt{Session: s, Failed: w.warnings.silence()}
@@ -80,7 +81,7 @@ func (c *shellCmd) prompt(w *world, s *shell.Session) error {
 	select {
 	case err := <-ended:
 		return err
-	case <-w.ctx.Done(): // the line editor waits for a key: leave it where it is
+	case <-w.ctx.Done(): // the line editor waits for a key and cannot be stopped; the process ends without it
 		return errors.Join(w.ctx.Err(), term.Restore(int(os.Stdin.Fd()), before))
 	}
 }

@@ -23,7 +23,7 @@ type terminal struct {
 	master *os.File
 	mu     sync.Mutex
 	seen   bytes.Buffer
-	from   int // what of seen has been waited for
+	from   int // how much of seen has been matched
 }
 
 func control(f *os.File, request uintptr, arg unsafe.Pointer) error {
@@ -33,7 +33,8 @@ func control(f *os.File, request uintptr, arg unsafe.Pointer) error {
 	return nil
 }
 
-// openTerminal starts the command at a new pseudo-terminal. The file is opened blocking: readers of it are killed with the process.
+// openTerminal starts the command at a new pseudo-terminal. The file is opened in blocking mode: its readers
+// end when the process is killed.
 func openTerminal(t *testing.T, args ...string) *terminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
@@ -69,7 +70,8 @@ func openTerminal(t *testing.T, args ...string) *terminal {
 	return p
 }
 
-// watch collects what the process prints and answers where the cursor is, as a terminal does.
+// watch collects the output of the process. It responds to requests for the cursor's position, as a terminal
+// does.
 func (p *terminal) watch() {
 	buf := make([]byte, 1<<16)
 	for {
@@ -86,7 +88,7 @@ func (p *terminal) watch() {
 	}
 }
 
-// kind types keys, as slowly as a person: what comes while the editor asks the terminal for the cursor's place may be lost.
+// kind types keys as slowly as a person. Input may be lost while the editor waits for the cursor's position.
 func (p *terminal) kind(keys string) {
 	p.t.Helper()
 	time.Sleep(150 * time.Millisecond)
@@ -97,7 +99,7 @@ func (p *terminal) kind(keys string) {
 
 var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[ -/]*[a-zA-Z]|\x1b[=>]|\r")
 
-// want waits until a text is on the screen, after what was waited for before.
+// want waits until a text appears after the text of the previous call.
 func (p *terminal) want(text string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -109,7 +111,7 @@ func (p *terminal) want(text string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%q did not come; the screen ends with\n%s", text, all[max(min(p.from, len(all)), len(all)-2000):])
+			p.t.Fatalf("%q did not appear; the screen ends with\n%s", text, all[max(min(p.from, len(all)), len(all)-2000):])
 		}
 	}
 }
@@ -160,7 +162,7 @@ func TestShellAtTerminal(t *testing.T) {
 	p.exit(0)
 }
 
-// TestTrainingInterrupted ends a training by Ctrl-C: the best pass so far is a version.
+// TestTrainingInterrupted ends a training with Ctrl-C: the best epoch so far becomes a version.
 func TestTrainingInterrupted(t *testing.T) {
 	p := openTerminal(t)
 	p.want("streamql> ")
@@ -179,7 +181,7 @@ func TestTrainingInterrupted(t *testing.T) {
 	p.exit(0)
 }
 
-// TestTerminated ends a shell by the system's signal while it waits for a key.
+// TestTerminated ends a shell with SIGTERM while it waits for a key.
 func TestTerminated(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	p := openTerminal(t, "--dir", dir)

@@ -13,17 +13,17 @@ import (
 
 type testCmd struct {
 	Paths    []string      `arg:"" name:"path" help:"*.sqltest files, or directories with such files."`
-	Match    string        `name:"run" placeholder:"RE" help:"Only the cases whose id matches."`
-	Report   string        `placeholder:"FORMAT" default:"text" help:"text, junit or jsonl."`
+	Match    string        `name:"run" placeholder:"RE" help:"Run only the cases with a matching id."`
+	Report   string        `placeholder:"FORMAT" default:"text" help:"The report's format: text, junit or jsonl."`
 	Schedule string        `placeholder:"NAME" default:"query" help:"query: each query reads all its input before the next starts; record: each record goes through all queries first."`
-	Poll     int           `placeholder:"N" default:"1024" help:"A fetch brings at most N records of a partition."`
-	Case     time.Duration `name:"case-timeout" placeholder:"TIME" default:"10s" help:"How long a case may take."`
-	Crash    int           `placeholder:"N" help:"The jobs crash in the N-th step; -1: before each commit once."`
-	Update   bool          `help:"Write what happened into the files as what is expected."`
-	Emit     string        `placeholder:"FILE" help:"Write what happened as JSON lines and judge nothing; - is stdout."`
+	Poll     int           `placeholder:"N" default:"1024" help:"The maximum number of records in a fetch of a partition."`
+	Case     time.Duration `name:"case-timeout" placeholder:"TIME" default:"10s" help:"The time limit of a case."`
+	Crash    int           `placeholder:"N" help:"Crash the jobs in the N-th step; -1: once before each commit."`
+	Update   bool          `help:"Replace the expectations in the files with the actual results."`
+	Emit     string        `placeholder:"FILE" help:"Write the actual results as JSON lines, without a verdict; - is stdout."`
 }
 
-// Help is shown under the command's flags.
+// Help returns the text below the command's flags.
 func (testCmd) Help() string {
 	return `Examples:
   streamql test tests/
@@ -31,15 +31,16 @@ func (testCmd) Help() string {
   streamql test tests/ --report junit > report.xml
   streamql test tests/ --brokers localhost:9092
 
-With --brokers each case is an application of its own on the cluster; the topics it makes are removed at its end. A case whose topics
-are there already is refused: they may be somebody's.
+With --brokers each case is an application of its own on the cluster, and its topics are removed at its end. A case is rejected if its
+topics exist already, because they may belong to another application.
 
-A case failing ends with code 1, a test file that cannot be read with code 2.`
+The exit code is 1 if a case fails, and 2 if a test file cannot be read.`
 }
 
 // Run runs the cases.
 func (c *testCmd) Run(w *world) (err error) {
-	o := conformance.Options{Dialect: w.Dialect, Schedule: c.Schedule, Report: c.Report, Poll: c.Poll, Timeout: c.Case, Crash: c.Crash, Update: c.Update,
+	o := conformance.Options{Dialect: w.Dialect, Schedule: c.Schedule, Report: c.Report, Poll: c.Poll, Timeout: c.Case,
+		Crash: c.Crash, Update: c.Update,
 		Out: os.Stdout, Verbose: w.Debug}
 	if w.Brokers != "" {
 		cluster, err := w.kafka()
@@ -78,8 +79,8 @@ func (c *testCmd) Run(w *world) (err error) {
 	return nil
 }
 
-// exitStatus ends the process with a code; everything has been said.
+// exitStatus is an exit code, after all output has been printed.
 type exitStatus int
 
-// Error is for the interface only.
+// Error returns a text that is not printed. The interface error requires it.
 func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }

@@ -32,7 +32,8 @@ func startSecured(t *testing.T) *secured {
 	return k
 }
 
-// site is an application whose processes use a listener; its plain clients are the operator's.
+// site returns an application whose processes use a listener. Its plain clients have the administrator's
+// credentials.
 func (k *secured) site(t *testing.T, listener, config string) *site {
 	s := newSite(t, k.at[listener])
 	s.opts = []kgo.Opt{kgo.SeedBrokers(k.at["PLAINTEXT"])}
@@ -42,19 +43,20 @@ func (k *secured) site(t *testing.T, listener, config string) *site {
 
 func (k *secured) tls(name string) string { return filepath.Join(k.dir, "tls", name) }
 
-// canaries are secrets that must be found nowhere.
+// canaries are secrets that must not appear anywhere.
 var canaries = []string{"alice-secret", "bob-secret", "canary-http-token"}
 
-// nowhere searches what the processes have said and left behind for secrets: output, directories, and every topic of the cluster.
+// nowhere searches the output of the processes, their directories, and every topic of the cluster for
+// secrets.
 func (s *site) nowhere(more ...string) {
 	s.t.Helper()
 	secrets := append(append([]string{}, canaries...), more...)
-	found := map[string]bool{} // what is surely there, so that a search that finds nothing is told
+	found := map[string]bool{} // texts that must be found, to detect a search that does not search
 	look := func(kind, where, text string) {
 		found[kind] = found[kind] || strings.Contains(text, "CREATE TABLE IF NOT EXISTS sums")
 		for _, secret := range secrets {
 			if strings.Contains(text, secret) {
-				s.t.Errorf("a secret stands in %s", where)
+				s.t.Errorf("%s contains a secret", where)
 			}
 		}
 	}
@@ -91,11 +93,13 @@ func (s *site) nowhere(more ...string) {
 		s.t.Fatal(err)
 	}
 	if places < 5 || records < 10 || !found["a file"] || !found["a topic"] {
-		s.t.Errorf("only %d files and %d records were searched, and what must be there was found in %v", places, records, found)
+		s.t.Errorf("only %d files and %d records were searched, and the expected texts were found in %v", places, records,
+			found)
 	}
 }
 
-// TestAccess runs processes under exactly the rights that docs/kafka.md lists, over TLS with a SCRAM login, and kills them a few times.
+// TestAccess runs processes with exactly the ACLs that docs/kafka.md lists, over TLS with a SCRAM login, and
+// kills them a few times.
 func TestAccess(t *testing.T) {
 	k := startSecured(t)
 	s := k.site(t, "SASL_SSL", fmt.Sprintf("tls = true\nca_file = %q\nsasl_mechanism = \"SCRAM-SHA-512\"\nsasl_user = \"alice\"\nsasl_password = \"file:alice.secret\"\n[server]\ntoken = \"file:http.secret\"\n", k.tls("ca.pem")))
@@ -117,18 +121,19 @@ func TestAccess(t *testing.T) {
 	}
 	sql := s.file("end.sql", "TERMINATE ALL; DROP STREAM copied DELETE TOPIC;")
 	if _, errs, code := s.command(time.Minute, "run", sql, "--brokers", s.brokers, "--name", s.name); code != 0 {
-		t.Errorf("what was made cannot be removed: exit %d: %s", code, errs)
+		t.Errorf("the application's topics cannot be removed: exit %d: %s", code, errs)
 	}
 	s.nowhere()
-	t.Logf("6 kills under the documented ACLs: %d rows read, %d written, as the oracle says; no secret in any output, directory or topic", in, out)
+	t.Logf("6 kills under the documented ACLs: %d rows read, %d written, as the oracle computes; no secret in any output, directory or topic", in, out)
 }
 
-// TestLogins runs a job through each way to prove who one is.
+// TestLogins runs a job with each authentication mechanism.
 func TestLogins(t *testing.T) {
 	k := startSecured(t)
 	for _, c := range []struct{ name, listener, config string }{
 		{"mTLS", "SSL", fmt.Sprintf("cert_file = %q\nkey_file = %q\n", k.tls("alice.pem"), k.tls("alice.key"))},
-		{"PLAIN over TLS", "SASL_SSL", "sasl_mechanism = \"PLAIN\"\nsasl_user = \"alice\"\nsasl_password = \"file:alice.secret\"\n"},
+		{"PLAIN over TLS", "SASL_SSL",
+			"sasl_mechanism = \"PLAIN\"\nsasl_user = \"alice\"\nsasl_password = \"file:alice.secret\"\n"},
 		{"OAUTHBEARER over TLS", "SASL_SSL", "sasl_mechanism = \"OAUTHBEARER\"\noauth_token = \"file:token.secret\"\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -146,7 +151,7 @@ INSERT INTO s VALUES ('a', 1), ('b', 10), ('a', 2);
 			seen := s.watch(s.name + ".sums")
 			p := s.run("a", sql)
 			if !seen.await(s.name+".sums", 3, 30*time.Second) {
-				t.Fatal("nothing comes of the job")
+				t.Fatal("the job writes nothing")
 			}
 			p.stop()
 			s.nowhere(token)
@@ -157,33 +162,36 @@ INSERT INTO s VALUES ('a', 1), ('b', 10), ('a', 2);
 		s.file("bob.secret", "bob-secret\n")
 		sql := s.file("q.sql", "SHOW JOBS;")
 		out, errs, code := s.command(time.Minute, "run", sql, "--brokers", s.brokers, "--name", s.name)
-		if code == 0 || !strings.Contains(errs, `the login of user "alice" was refused`) || strings.Contains(out+errs, "bob-secret") {
+		if code == 0 || !strings.Contains(errs, `the login of user "alice" was refused`) ||
+			strings.Contains(out+errs, "bob-secret") {
 			t.Errorf("exit %d: %s", code, errs)
 		}
 	})
 	t.Run("an unknown authority", func(t *testing.T) {
-		s := k.site(t, "SSL", fmt.Sprintf("tls = true\ncert_file = %q\nkey_file = %q\n", k.tls("alice.pem"), k.tls("alice.key")))
-		_, errs, code := s.command(time.Minute, "run", s.file("q.sql", "SHOW JOBS;"), "--brokers", s.brokers, "--name", s.name)
+		s := k.site(t, "SSL", fmt.Sprintf("tls = true\ncert_file = %q\nkey_file = %q\n", k.tls("alice.pem"),
+			k.tls("alice.key")))
+		_, errs, code := s.command(time.Minute, "run", s.file("q.sql", "SHOW JOBS;"), "--brokers", s.brokers, "--name",
+			s.name)
 		if code != 3 || !strings.Contains(errs, "certificate") {
 			t.Errorf("exit %d: %s", code, errs)
 		}
 	})
 }
 
-// unsigned is a token as Kafka's validator for tests takes it.
+// unsigned returns a token that Kafka's validator for tests accepts.
 func unsigned(user string) string {
 	part := func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
 	now := time.Now().Unix()
 	return part(`{"alg":"none"}`) + "." + part(fmt.Sprintf(`{"sub":%q,"iat":%d,"exp":%d}`, user, now-60, now+3600)) + "."
 }
 
-// TestRefused takes one right after the other away: what is refused is named.
+// TestRefused removes one right at a time. The error must name the operation that is denied.
 func TestRefused(t *testing.T) {
 	k := startSecured(t)
 	config := fmt.Sprintf("tls = true\nca_file = %q\nsasl_mechanism = \"SCRAM-SHA-256\"\nsasl_user = \"bob\"\nsasl_password = \"file:bob.secret\"\n", k.tls("ca.pem"))
 	for _, c := range []struct {
 		name   string
-		refuse []string // what is denied; the other rights are there
+		refuse []string // the denied right; all others are granted
 		says   string
 	}{
 		{"nothing", nil, ""},
@@ -199,7 +207,8 @@ func TestRefused(t *testing.T) {
 			s.file("bob.secret", "bob-secret\n")
 			must(t, "acls", k.dir, "bob", s.name)
 			if c.refuse != nil {
-				args := []string{"tool", k.dir, "org.apache.kafka.tools.AclCommand", "--add", "--deny-principal", "User:bob", "--resource-pattern-type", "prefixed"}
+				args := []string{"tool", k.dir, "org.apache.kafka.tools.AclCommand", "--add", "--deny-principal", "User:bob",
+					"--resource-pattern-type", "prefixed"}
 				for _, a := range c.refuse {
 					args = append(args, strings.ReplaceAll(a, "%s", s.name))
 				}
@@ -228,8 +237,9 @@ SELECT COUNT(*) AS n FROM s SINCE EARLIEST UNTIL NOW;
 				t.Errorf("it ends with 0")
 			}
 			want := strings.ReplaceAll(c.says, "%s", s.name)
-			if said := p.said(); !strings.Contains(said, `user "bob" is not allowed to`) || !strings.Contains(said, want) || strings.Contains(said, "bob-secret") {
-				t.Errorf("it does not say that bob must not %s:\n%s", want, said)
+			if said := p.said(); !strings.Contains(said, `user "bob" is not allowed to`) || !strings.Contains(said, want) ||
+				strings.Contains(said, "bob-secret") {
+				t.Errorf("the error does not say that bob must not %s:\n%s", want, said)
 			} else {
 				t.Log(said[max(strings.Index(said, "error["), 0):])
 			}

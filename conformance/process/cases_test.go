@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestCases runs the whole suite against Kafka, as a user does: streamql test --brokers.
+// TestCases runs all cases on Kafka with the command of a user: streamql test --brokers.
 func TestCases(t *testing.T) {
 	s := newSite(t, shared)
 	dir, err := filepath.Abs("../cases")

@@ -15,26 +15,27 @@ import (
 	"time"
 )
 
-// asked is a process that answers HTTP.
+// asked is a process that serves HTTP.
 type asked struct {
 	*proc
 	url string
 }
 
-var answered = regexp.MustCompile(`HTTP is answered at (\S+)`)
+var answered = regexp.MustCompile(`serving HTTP at (\S+)`)
 
 func (s *site) asked(dir, sql string, more ...string) *asked {
 	s.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") // the other process is told the address, so the port must be known before
+	// the process publishes its address to the others, so the port must be known before it starts
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	l.Close()
 	p := s.run(dir, sql, append([]string{"--http", l.Addr().String()}, more...)...)
-	return &asked{p, answered.FindStringSubmatch(p.says("HTTP is answered at ") + "\n")[1]}
+	return &asked{p, answered.FindStringSubmatch(p.says("serving HTTP at ") + "\n")[1]}
 }
 
-// post asks; a status other than 200 is an error with what was answered.
+// post sends a request. A status other than 200 is an error that contains the response.
 func (a *asked) post(path, sql string) (string, error) {
 	body, _ := json.Marshal(map[string]any{"sql": sql, "timeout_ms": 60000})
 	resp, err := http.Post(a.url+path, "application/json", bytes.NewReader(body))
@@ -56,7 +57,7 @@ func (a *asked) do(sql string) {
 	}
 }
 
-// rows are the rows of a query, an array of values each.
+// rows returns the rows of a query, each as an array of values.
 func (a *asked) rows(sql string) (out [][]any) {
 	a.t.Helper()
 	text, err := a.post("/v1/query", sql)
@@ -69,14 +70,14 @@ func (a *asked) rows(sql string) (out [][]any) {
 	return out
 }
 
-// readRows reads the answer to a query.
+// readRows decodes the response to a query.
 func readRows(text string) ([][]any, error) {
 	var doc struct{ Rows [][]any }
 	err := json.Unmarshal([]byte(text), &doc)
 	return doc.Rows, err
 }
 
-// until waits until a query answers so.
+// until waits until a query returns these rows.
 func (a *asked) until(sql, want string, limit time.Duration) time.Duration {
 	a.t.Helper()
 	began := time.Now()
@@ -93,7 +94,7 @@ func (a *asked) until(sql, want string, limit time.Duration) time.Duration {
 	}
 }
 
-// TestCatalog gives statements to two processes at the same time.
+// TestCatalog sends statements to two processes at the same time.
 func TestCatalog(t *testing.T) {
 	s := newSite(t, shared)
 	sql := s.file("none.sql", "SET 'auto.offset.reset'='earliest';\n")
@@ -110,7 +111,8 @@ func TestCatalog(t *testing.T) {
 			for who, p := range both {
 				define := func(name, column string) {
 					all.Go(func() {
-						_, err := p.post("/v1/exec", fmt.Sprintf("CREATE STREAM %s (k STRING KEY, %s INT) WITH (topic='%s', key_format='kafka', value_format='json');", name, column, in))
+						_, err := p.post("/v1/exec",
+							fmt.Sprintf("CREATE STREAM %s (k STRING KEY, %s INT) WITH (topic='%s', key_format='kafka', value_format='json');", name, column, in))
 						mu.Lock()
 						defer mu.Unlock()
 						switch {
@@ -143,7 +145,8 @@ func TestCatalog(t *testing.T) {
 		for who, p := range both {
 			rows := fmt.Sprint(p.rows("SHOW STREAMS;"))
 			for name, by := range won {
-				if strings.HasPrefix(name, "same") && !strings.Contains(fmt.Sprint(p.rows("DESCRIBE "+name+";")), fmt.Sprintf("of_%d", by[0])) {
+				if strings.HasPrefix(name, "same") && !strings.Contains(fmt.Sprint(p.rows("DESCRIBE "+name+";")),
+					fmt.Sprintf("of_%d", by[0])) {
 					t.Errorf("%s does not have %s as %s made it", p.label, name, both[by[0]].label)
 				}
 			}
@@ -152,7 +155,8 @@ func TestCatalog(t *testing.T) {
 		if show[0] != show[1] {
 			t.Errorf("they have other streams:\n%s\n%s", show[0], show[1])
 		}
-		t.Logf("%d names wanted by both: %d went to one, %d to the other; %d to one alone", n, wins[0], wins[1], 2*n)
+		t.Logf("%d names were defined at both: %d succeeded at one, %d at the other; %d at one alone", n, wins[0], wins[1],
+			2*n)
 	})
 
 	t.Run("jobs end everywhere", func(t *testing.T) {
@@ -164,7 +168,7 @@ func TestCatalog(t *testing.T) {
 		job := fmt.Sprint(a.rows(jobs)[0][0])
 		b.until(jobs, fmt.Sprintf("[[%s RUNNING]]", job), 15*time.Second)
 		b.do("INSERT INTO src VALUES ('x', 1), ('y', 2), ('x', 3);")
-		for _, p := range both { // each owns a part of the rows and asks the other for the rest
+		for _, p := range both { // each owns a part of the rows and requests the rest from the other
 			p.until("SELECT k, n FROM counts ORDER BY k;", "[[x 2] [y 1]]", 15*time.Second)
 		}
 		b.do("TERMINATE " + job + ";")
@@ -176,8 +180,9 @@ func TestCatalog(t *testing.T) {
 		took = b.until(jobs, "[]", 5*time.Second)
 		t.Logf("DROP reached the other process in %v", took.Round(time.Millisecond))
 		for _, p := range both {
-			if names := fmt.Sprint(p.rows("SHOW STREAMS;")) + fmt.Sprint(p.rows("SHOW TABLES;")); strings.Contains(names, "again") || strings.Contains(names, "counts") {
-				t.Errorf("%s still has what was dropped: %s", p.label, names)
+			if names := fmt.Sprint(p.rows("SHOW STREAMS;")) + fmt.Sprint(p.rows("SHOW TABLES;")); strings.Contains(names,
+				"again") || strings.Contains(names, "counts") {
+				t.Errorf("%s still has a dropped relation: %s", p.label, names)
 			}
 		}
 	})

@@ -16,25 +16,26 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// cluster is three brokers that a test may stop. Topics have three copies, of which two must be in sync.
+// cluster is a cluster of three brokers that a test may stop. Topics have three replicas and need two in
+// sync.
 type cluster struct {
 	t       *testing.T
 	brokers string // HOST:PORT,HOST:PORT,HOST:PORT
 	dir     string // of .ci/kafka start3
 }
 
-// three is the cluster of $STREAMQL_TEST_KAFKA3, whole.
+// three returns the cluster of $STREAMQL_TEST_KAFKA3, when all its brokers run.
 func three(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{t, os.Getenv("STREAMQL_TEST_KAFKA3"), os.Getenv("STREAMQL_TEST_KAFKA3_DIR")}
 	if c.brokers == "" || c.dir == "" {
-		const lacks = "three brokers are wanted: .ci/kafka start3 DIR, STREAMQL_TEST_KAFKA3=what it prints and STREAMQL_TEST_KAFKA3_DIR=DIR"
+		const lacks = "three brokers are required: run .ci/kafka start3 DIR, set STREAMQL_TEST_KAFKA3 to its output and STREAMQL_TEST_KAFKA3_DIR to DIR"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(lacks)
 		}
 		t.Skip("left out: " + lacks)
 	}
-	t.Cleanup(func() { // for the next test, whatever this one has done
+	t.Cleanup(func() { // restores the cluster for the next test, whatever this one does
 		for n := 1; n <= 3; n++ {
 			if _, err := kafkaScript("resume", c.broker(n)); err == nil {
 				continue
@@ -48,16 +49,16 @@ func three(t *testing.T) *cluster {
 	return c
 }
 
-// site is an application on the cluster.
+// site returns an application on the cluster.
 func (c *cluster) site(t *testing.T) *site { return newSite(t, c.brokers) }
 
-// broker is the directory of one.
+// broker returns the directory of a broker.
 func (c *cluster) broker(n int) string { return filepath.Join(c.dir, fmt.Sprint(n)) }
 
-// some is the number of a broker, at random.
+// some returns the number of a random broker.
 func (c *cluster) some() int { return 1 + rand.IntN(3) }
 
-// unregister makes the cluster forget a broker that is away; it is known again when it comes back.
+// unregister removes the registration of a stopped broker. The broker registers again when it starts.
 func (c *cluster) unregister(s *site, n int) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
@@ -73,7 +74,8 @@ func (c *cluster) unregister(s *site, n int) {
 	}
 }
 
-// whole waits until all partitions have all copies in sync: the next blow meets a sound cluster.
+// whole waits until all replicas of all partitions are in sync, so that the next fault meets a healthy
+// cluster.
 func (c *cluster) whole(limit time.Duration) {
 	c.t.Helper()
 	s := &site{t: c.t, opts: seeds(c.brokers)}
@@ -90,7 +92,7 @@ func (c *cluster) whole(limit time.Duration) {
 	c.t.Fatalf("the cluster is not whole after %v: %s", limit, why)
 }
 
-// lacks says what a cluster lacks of three brokers and all copies.
+// lacks returns which of the three brokers and of the replicas are missing.
 func lacks(ctx context.Context, adm *kadm.Client) string {
 	m, err := adm.Metadata(ctx)
 	if err != nil {
@@ -108,7 +110,8 @@ func lacks(ctx context.Context, adm *kadm.Client) string {
 	return why
 }
 
-// lead moves the leader of a partition to another broker, as .ci/kafka lead does, and sees it there.
+// lead moves the leadership of a partition to another broker, as .ci/kafka lead does, and waits until it has
+// moved.
 func (c *cluster) lead(s *site, name string, partition int32) string {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
@@ -136,11 +139,12 @@ func (c *cluster) lead(s *site, name string, partition int32) string {
 	for {
 		_, err := adm.ElectLeaders(ctx, kadm.ElectPreferredReplica, set)
 		if after := at(); err == nil && after.Leader == copies[0] {
-			return fmt.Sprintf("the leader of %s[%d] moved from broker %d to %d", strings.TrimPrefix(name, s.name+"."), partition, before.Leader, after.Leader)
+			return fmt.Sprintf("the leader of %s[%d] moved from broker %d to %d", strings.TrimPrefix(name, s.name+"."),
+				partition, before.Leader, after.Leader)
 		}
 		select {
 		case <-ctx.Done():
-			c.t.Fatalf("broker %d does not come to lead %s[%d]: %v", copies[0], name, partition, err)
+			c.t.Fatalf("broker %d does not become the leader of %s[%d]: %v", copies[0], name, partition, err)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

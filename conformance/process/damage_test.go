@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// two are two processes with a job of each of two inputs, a and b, which have a row each.
+// two starts two processes with a job of each of two inputs, a and b, which have one row each.
 func (c *cluster) two(t *testing.T) (*site, string, []*asked) {
 	t.Helper()
 	s := c.site(t)
@@ -25,15 +25,15 @@ func (c *cluster) two(t *testing.T) (*site, string, []*asked) {
 	s.settled(all, 2, "", defined)
 	seen := s.watch(s.name+".oa", s.name+".ob")
 	defer seen.stop()
-	for _, name := range []string{s.name + ".oa", s.name + ".ob"} { // what has read nothing has nothing to lose
+	for _, name := range []string{s.name + ".oa", s.name + ".ob"} { // a job that has read nothing has no state to lose
 		if !seen.await(name, 1, 30*time.Second) {
-			t.Fatalf("nothing comes to %s", name)
+			t.Fatalf("no row arrives in %s", name)
 		}
 	}
 	return s, sql, all
 }
 
-// goesOn writes a row to an input and waits until its job has answered.
+// goesOn writes a row to an input and waits until its job has processed it.
 func (s *site) goesOn(x string, limit time.Duration) {
 	s.t.Helper()
 	name := s.name + ".o" + x
@@ -43,16 +43,17 @@ func (s *site) goesOn(x string, limit time.Duration) {
 	n := seen.count(name)
 	s.put(s.name+"."+x, 0, "k1", `{"v":2}`)
 	if !seen.await(name, n+1, limit) {
-		s.t.Errorf("o%s does not go on: nothing has come within %v", x, limit)
+		s.t.Errorf("o%s does not continue: no row has arrived within %v", x, limit)
 	}
 }
 
-// TestThreeDamagedCatalog writes what is no entry into the catalog while two processes run: they say so, take definitions, and can be
-// started again.
+// TestThreeDamagedCatalog writes invalid entries into the catalog log while two processes run. They report
+// it, accept definitions, and can be restarted.
 func TestThreeDamagedCatalog(t *testing.T) {
 	c := three(t)
 	s, sql, all := c.two(t)
-	future, err := json.Marshal(map[string]any{"format": 99, "id": "x", "kind": "STREAM", "name": "tomorrow", "statement": "CREATE STREAM tomorrow;", "hologram": true})
+	future, err := json.Marshal(map[string]any{"format": 99, "id": "x", "kind": "STREAM", "name": "tomorrow",
+		"statement": "CREATE STREAM tomorrow;", "hologram": true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,8 @@ func TestThreeDamagedCatalog(t *testing.T) {
 		}
 		p := all[n%2]
 		p.do(fmt.Sprintf("CREATE STREAM more%[1]d WITH (topic='%[2]s.more%[1]d') AS SELECT k, v FROM b;", n, s.name))
-		all[(n+1)%2].until(fmt.Sprintf("SELECT status FROM streamql.jobs WHERE job = '%s';", p.jobOf(fmt.Sprintf("more%d", n))), "[[RUNNING]]", 15*time.Second)
+		all[(n+1)%2].until(fmt.Sprintf("SELECT status FROM streamql.jobs WHERE job = '%s';",
+			p.jobOf(fmt.Sprintf("more%d", n))), "[[RUNNING]]", 15*time.Second)
 		all[0].killed()
 		all[0] = s.launched("p0", sql)
 		s.settled(all, 3+n, "", defined)
@@ -77,8 +79,9 @@ func TestThreeDamagedCatalog(t *testing.T) {
 		s.goesOn("a", 30*time.Second)
 	}
 	for _, p := range all {
-		if _, err := p.post("/v1/query", "SELECT * FROM tomorrow;"); err == nil || !strings.Contains(err.Error(), "format 99") {
-			t.Errorf("%s: it does not say why a stream of a future version cannot be read: %v", p.label, err)
+		if _, err := p.post("/v1/query", "SELECT * FROM tomorrow;"); err == nil ||
+			!strings.Contains(err.Error(), "format 99") {
+			t.Errorf("%s: the error does not say why a stream of a future version cannot be read: %v", p.label, err)
 		}
 	}
 	all[0].do("DROP STREAM tomorrow;")
@@ -87,7 +90,8 @@ func TestThreeDamagedCatalog(t *testing.T) {
 	}
 }
 
-// failsAlone waits until the job of a has failed at all processes, with a code; b goes on. TERMINATE at a process cures it.
+// failsAlone waits until the job of a has failed with one of the codes at all processes, while b continues.
+// TERMINATE at one process removes it.
 func (s *site) failsAlone(all []*asked, codes ...string) {
 	s.t.Helper()
 	began, job, code := time.Now(), "CTAS_oa_0", ""
@@ -108,10 +112,11 @@ func (s *site) failsAlone(all []*asked, codes ...string) {
 	for _, p := range all {
 		p.stop()
 	}
-	s.t.Logf("FAILED with %s after %.1f s at all processes (%s), the other job goes on, TERMINATE cures it", code, took.Seconds(), why)
+	s.t.Logf("FAILED with %s after %.1f s at all processes (%s), the other job continues, TERMINATE removes it", code,
+		took.Seconds(), why)
 }
 
-// TestThreeDamagedState damages the changelog of a job: it fails, and it alone.
+// TestThreeDamagedState damages the changelog of a job. Only this job fails.
 func TestThreeDamagedState(t *testing.T) {
 	c := three(t)
 	t.Run("a record that is none", func(t *testing.T) {
@@ -119,7 +124,7 @@ func TestThreeDamagedState(t *testing.T) {
 		for partition := range int32(2) {
 			s.put(s.name+".changelog.CTAS_oa_0.0", partition, "garbage", "garbage")
 		}
-		for i, p := range all { // what runs does not read its changelog: it does when a task has moved
+		for i, p := range all { // a running job does not read its changelog, but a task that has moved does
 			p.killed()
 			all[i] = s.launched(fmt.Sprintf("q%d", i), sql)
 		}
@@ -133,7 +138,8 @@ func TestThreeDamagedState(t *testing.T) {
 	})
 }
 
-// TestThreeFailsAlone deletes the input of one job. A shell that runs nothing sees it FAILED; RESTART does not help while the topic is another.
+// TestThreeFailsAlone deletes the input of one job. A shell that does not run jobs reports it as FAILED.
+// RESTART has no effect while the topic is a different one.
 func TestThreeFailsAlone(t *testing.T) {
 	c := three(t)
 	s, _, all := c.two(t)

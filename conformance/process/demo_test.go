@@ -19,16 +19,18 @@ func TestDemo(t *testing.T) {
 	dir, at := startKafka(t, "start")
 	s := newSite(t, strings.TrimSpace(at))
 	out, errs, code := s.command(3*time.Minute, "demo", "--brokers", s.brokers, "--seconds", "5", "--plain")
-	if code != 0 || !strings.Contains(out, "\nSummary\n") || !strings.Contains(out, "Kafka at "+s.brokers) || strings.Contains(out, "no address was opened") {
+	if code != 0 || !strings.Contains(out, "\nSummary\n") || !strings.Contains(out, "Kafka at "+s.brokers) ||
+		strings.Contains(out, "no network connection was opened") {
 		t.Fatalf("exit %d\n%s\n%s", code, tail(out, 3000), errs)
 	}
 	t.Log(out[strings.Index(out, "\nSummary\n"):])
 	topics := stays.FindStringSubmatch(errs)
 	if topics == nil {
-		t.Fatalf("it does not say which topics stay: %s", errs)
+		t.Fatalf("the output does not say which topics stay: %s", errs)
 	}
 	const n = 20
-	lines := strings.Split(strings.TrimSpace(must(t, "console", dir, topics[2], "20", "--property", "print.key=true")), "\n")
+	lines := strings.Split(strings.TrimSpace(must(t, "console", dir, topics[2], "20", "--property", "print.key=true")),
+		"\n")
 	if len(lines) != n {
 		t.Errorf("Kafka's consumer reads %d records of %s, not %d", len(lines), topics[2], n)
 	}
@@ -36,7 +38,8 @@ func TestDemo(t *testing.T) {
 		key, value, _ := strings.Cut(line, "\t")
 		var car string
 		var row struct{ Score *float64 }
-		if json.Unmarshal([]byte(key), &car) != nil || json.Unmarshal([]byte(value), &row) != nil || car == "" || row.Score == nil {
+		if json.Unmarshal([]byte(key), &car) != nil || json.Unmarshal([]byte(value), &row) != nil || car == "" ||
+			row.Score == nil {
 			t.Errorf("Kafka's consumer reads %q, which is no prediction", line)
 		}
 	}
@@ -46,12 +49,12 @@ func TestDemo(t *testing.T) {
 	}
 	for _, name := range left.Names() {
 		if name != topics[1] && name != topics[2] && !strings.HasPrefix(name, "__") {
-			t.Errorf("topic %s is left behind", name)
+			t.Errorf("topic %s was not removed", name)
 		}
 	}
 }
 
-// TestExamples runs the examples on Kafka: they print what they print without.
+// TestExamples runs the examples on Kafka. Their output must be the same as in memory.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../examples/queries/*.sql")
 	if err != nil || len(files) < 4 {
@@ -64,7 +67,8 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := newSite(t, shared)
-			if err := os.Remove(filepath.Join(s.dir, "streamql.toml")); err != nil { // as a user's first try, with the defaults
+			// with the default settings, as for a new user
+			if err := os.Remove(filepath.Join(s.dir, "streamql.toml")); err != nil {
 				t.Fatal(err)
 			}
 			want, errs, code := s.command(2*time.Minute, "run", path)

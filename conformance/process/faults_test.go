@@ -18,24 +18,25 @@ import (
 
 var faults = flag.Int("faults", 8, "how many rounds TestThreeFaults has")
 
-// ordeal is an application under faults: processes over one workload, of which one keeps its state on a small disk.
+// ordeal is an application under faults: several processes with one workload. The state of one of them is on
+// a small disk.
 type ordeal struct {
 	*site
 	c     *cluster
 	w     *workload
 	procs []*asked
 	dirs  []string
-	small string // a file system of a few MiB; empty: there is none, for want of rights
+	small string // a file system of a few MiB; empty: mounting one is not permitted
 	count map[string]int
 }
 
-// fault is what a round does. It returns what it has done, when that is over.
+// fault is the fault of a round. It returns a description when the fault is over.
 type fault struct {
 	name string
 	do   func(o *ordeal, i int) string
 }
 
-// ofProcesses hit one process, ofBrokers one broker; others neither.
+// ofProcesses affect one process, ofBrokers one broker, the others neither.
 var ofProcesses = []fault{
 	{"a process is killed", func(o *ordeal, i int) string {
 		o.procs[i].killed()
@@ -43,9 +44,9 @@ var ofProcesses = []fault{
 		o.again(i)
 		return o.procs[i].label
 	}},
-	{"a process stands still for longer than its session", func(o *ordeal, i int) string {
+	{"a process is paused for longer than its session timeout", func(o *ordeal, i int) string {
 		o.procs[i].pause()
-		time.Sleep(3 * time.Second) // its session is two
+		time.Sleep(3 * time.Second) // its session timeout is two
 		o.procs[i].resume()
 		return o.procs[i].label
 	}},
@@ -62,7 +63,7 @@ var ofProcesses = []fault{
 		full := filepath.Join(o.small, "full")
 		err := os.WriteFile(full, make([]byte, 64<<20), 0o600)
 		if err == nil {
-			o.t.Error("64 MiB go on a disk of 32")
+			o.t.Error("64 MiB are written to a disk of 32")
 		}
 		time.Sleep(8 * time.Second)
 		if err := os.Remove(full); err != nil {
@@ -82,7 +83,7 @@ const deleted = "the input of one job is deleted"
 
 var ofInputs = fault{deleted, func(o *ordeal, i int) string { return o.victim(i) }}
 
-// emptied removes what a directory holds; the directory itself may be a mount.
+// emptied removes the contents of a directory, which itself may be a mount.
 func (o *ordeal) emptied(dir string) {
 	o.t.Helper()
 	list, err := os.ReadDir(dir)
@@ -94,7 +95,8 @@ func (o *ordeal) emptied(dir string) {
 	}
 }
 
-// moved has another broker lead a partition of any topic of the application, or of Kafka's own for transactions and groups.
+// moved moves the leadership of a partition of a random topic: one of the application's, or Kafka's own for
+// transactions and groups.
 func (o *ordeal) moved() string {
 	names := append([]string{"__transaction_state", "__consumer_offsets"}, o.topics(o.t.Context())...)
 	name := names[rand.IntN(len(names))]
@@ -105,7 +107,7 @@ func (o *ordeal) moved() string {
 	return o.c.lead(o.site, name, int32(rand.IntN(len(d[name].Partitions))))
 }
 
-// outage takes a broker away for some seconds.
+// outage stops a broker for some seconds.
 func (o *ordeal) outage(verb string) string {
 	n := o.c.some()
 	must(o.t, verb, o.c.broker(n))
@@ -114,7 +116,7 @@ func (o *ordeal) outage(verb string) string {
 	return fmt.Sprintf("broker %d", n)
 }
 
-// again starts a process anew over its directory.
+// again starts a process with its previous directory.
 func (o *ordeal) again(i int) {
 	if o.procs[i].alive() {
 		o.t.Fatalf("%s runs still", o.procs[i].label)
@@ -136,7 +138,7 @@ func (c *cluster) ordeal(t *testing.T, rate int) *ordeal {
 	return o
 }
 
-// disk mounts a file system of so many MiB as the directory of a process.
+// disk mounts a file system of a size in MiB as the directory of a process.
 func (s *site) disk(dir string, size int) string {
 	path := filepath.Join(s.dir, dir)
 	if err := os.MkdirAll(path, 0o755); err != nil {
@@ -155,7 +157,7 @@ func (s *site) disk(dir string, size int) string {
 	return path
 }
 
-// pick is the fault of a round: each once, then any.
+// pick returns the fault of a round: each fault once, then random ones.
 func pick(n int) fault {
 	all := slices.Concat(ofProcesses, ofBrokers, []fault{ofInputs})
 	if n < len(all) {
@@ -164,7 +166,7 @@ func pick(n int) fault {
 	return all[rand.IntN(len(all))]
 }
 
-// strike does what a fault says to process i. One in three times a process is killed beside what happens to a broker.
+// strike injects a fault into process i. A third of the faults of brokers also kill the process.
 func (o *ordeal) strike(f fault, i int) string {
 	o.count[f.name]++
 	did := f.name
@@ -176,12 +178,13 @@ func (o *ordeal) strike(f fault, i int) string {
 	return did + ": " + f.do(o, i)
 }
 
-// recovered waits until rows come to all outputs and the cluster is whole, and sees that all processes live.
+// recovered waits until rows arrive in all outputs and the cluster is healthy, and checks that all processes
+// run.
 func (o *ordeal) recovered(did string) {
 	o.t.Helper()
 	for _, name := range o.w.topics() {
 		if !o.w.seen.await(name, o.w.seen.count(name)+20, time.Minute) {
-			o.t.Fatalf("%s: nothing comes to %s any more", did, name)
+			o.t.Fatalf("%s: no more rows arrive in %s", did, name)
 		}
 	}
 	o.c.whole(2 * time.Minute)
@@ -193,7 +196,8 @@ func (o *ordeal) recovered(did string) {
 	}
 }
 
-// round strikes, waits until everything is as before, and returns for how long an output stood still, and for how much longer than the brokers.
+// round injects a fault and waits for the recovery. It returns the longest interval without a row in an
+// output, and by how much that exceeds the brokers' own interruption.
 func (o *ordeal) round(n int) (gap, beyond time.Duration) {
 	o.t.Helper()
 	began := time.Now()
@@ -205,12 +209,13 @@ func (o *ordeal) round(n int) (gap, beyond time.Duration) {
 	o.t.Logf("%s: %.1f s; the longest time without a row was %.1f s at %s, without an acknowledgement of a broker %.1f s",
 		did, time.Since(began).Seconds(), gap.Seconds(), where, stall.Seconds())
 	if gap-stall > longestGap {
-		o.t.Errorf("%s: %s stood still for %.1f s, the brokers for %.1f s", did, where, gap.Seconds(), stall.Seconds())
+		o.t.Errorf("%s: %s had no row for %.1f s, the brokers no response for %.1f s", did, where, gap.Seconds(),
+			stall.Seconds())
 	}
 	return gap, gap - stall
 }
 
-// bugs sees that no process has met what nobody foresaw.
+// bugs checks that no process has logged an unexpected error.
 func (o *ordeal) bugs() {
 	o.t.Helper()
 	for _, p := range o.site.procs {
@@ -220,8 +225,8 @@ func (o *ordeal) bugs() {
 	}
 }
 
-// TestThreeFaults has three processes under faults of themselves, of the brokers and of one job's input. All other jobs go on, and their outputs
-// are what the oracle says.
+// TestThreeFaults injects faults into three processes, the brokers and the input of one job. All other jobs
+// continue, and their outputs are those that the oracle computes.
 func TestThreeFaults(t *testing.T) {
 	c := three(t)
 	o := c.ordeal(t, 100)
@@ -240,6 +245,6 @@ func TestThreeFaults(t *testing.T) {
 	o.bugs()
 	told := o.owners()
 	commits, handovers := o.chains()
-	t.Logf("%d rounds in %.0f s, %v: %d rows read, %d written, as the oracle says; the longest time without a row of a job was %.1f s, at most %.1f s longer than the brokers gave no answer; %d assignments, no task at two processes in one epoch; %d commits in an unbroken row per task, %d handovers",
+	t.Logf("%d rounds in %.0f s, %v: %d rows read, %d written, as the oracle computes; the longest time without a row of a job was %.1f s, at most %.1f s longer than the brokers' own interruption; %d assignments, no task at two processes in one epoch; %d commits in an unbroken row per task, %d handovers",
 		*faults, time.Since(began).Seconds(), o.count, in, out, longest.Seconds(), beyond.Seconds(), told, commits, handovers)
 }

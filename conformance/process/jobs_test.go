@@ -12,15 +12,15 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// workload is the jobs of a test: a filter, a table, a table by another key, a windowed table. Nothing of their outputs is compacted away before
-// it is read.
+// workload contains the jobs of a test: a filter, a table, a table with another key, a windowed table. Their
+// topics are not compacted before they are read.
 type workload struct {
 	s          *site
 	in         string
 	partitions int32
 	text       string
 	exact      []string // topics whose records have one order per key
-	settles    string   // a topic of rows that have come through an exchange: only what it comes to is one
+	settles    string   // a topic of rows that have passed an exchange: only the last row of a key is determined
 	sql        string   // the file
 	traffic    *traffic
 	seen       *audience
@@ -48,17 +48,18 @@ func (w *workload) topics() []string { return append(slices.Clone(w.exact), w.se
 // begin starts the traffic.
 func (w *workload) begin(rate int) { w.traffic = w.s.feed(w.in, w.partitions, rate) }
 
-// ready waits until every job has written something.
+// ready waits until every job has written a row.
 func (w *workload) ready() {
 	w.s.t.Helper()
 	for _, name := range w.topics() {
 		if !w.seen.await(name, 1, time.Minute) {
-			w.s.t.Fatalf("nothing has come to %s within a minute", name)
+			w.s.t.Fatalf("no row has arrived in %s within a minute", name)
 		}
 	}
 }
 
-// judge ends the traffic, waits until all is worked off and holds it against the oracle. It returns the number of rows in and out.
+// judge ends the traffic, waits until the jobs have drained their inputs and compares the outputs with the
+// oracle's. It returns the number of rows in and out.
 func (w *workload) judge() (in, out int) {
 	t := w.s.t
 	t.Helper()
@@ -85,7 +86,7 @@ func (w *workload) judge() (in, out int) {
 	if !w.seen.await(w.s.name+".errors", jobs*len(w.traffic.poison), time.Minute) {
 		t.Errorf("%d dead letters after a minute, not %d", w.seen.count(w.s.name+".errors"), jobs*len(w.traffic.poison))
 	}
-	time.Sleep(2 * time.Second) // what comes twice comes now
+	time.Sleep(2 * time.Second) // for duplicates, which would arrive in this time
 	only := func(m map[string][]reference.Output, names ...string) map[string][]reference.Output {
 		m = maps.Clone(m)
 		maps.DeleteFunc(m, func(name string, _ []reference.Output) bool { return !slices.Contains(names, name) })
@@ -104,7 +105,7 @@ func (w *workload) judge() (in, out int) {
 	return in, out
 }
 
-// letters holds the dead letters against the records that cannot be read: one for each job and record.
+// letters checks the dead letters: one for each job and record that cannot be decoded.
 func (w *workload) letters(jobs int) {
 	t := w.s.t
 	t.Helper()
@@ -124,13 +125,15 @@ func (w *workload) letters(jobs int) {
 		}
 		got[at][h["job"]]++
 		if !w.traffic.poison[at] {
-			t.Errorf("a dead letter of %s offset %d, which can be read: %s %s", at.Partition, at.offset, h["code"], h["message"])
+			t.Errorf("a dead letter of %s offset %d, which can be decoded: %s %s", at.Partition, at.offset, h["code"],
+				h["message"])
 			return
 		}
 	}
 	for at := range w.traffic.poison {
 		if len(got[at]) != jobs {
-			t.Errorf("%s offset %d has dead letters of %d jobs, not %d: %v", at.Partition, at.offset, len(got[at]), jobs, got[at])
+			t.Errorf("%s offset %d has dead letters of %d jobs, not %d: %v", at.Partition, at.offset, len(got[at]), jobs,
+				got[at])
 			return
 		}
 		for job, n := range got[at] {

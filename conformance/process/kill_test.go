@@ -8,7 +8,7 @@ import (
 
 const kills = 60
 
-// TestKills kills one of two processes sixty times at random moments and starts it again, while records come.
+// TestKills kills one of two processes sixty times at random moments and restarts it, while records arrive.
 func TestKills(t *testing.T) {
 	s := newSite(t, shared)
 	w := s.workload(4)
@@ -28,5 +28,5 @@ func TestKills(t *testing.T) {
 	for _, p := range procs {
 		p.stop()
 	}
-	t.Logf("%d kills in %.0f s: %d rows read, %d written, as the oracle says; the longest time without a row was %.1f s", kills, time.Since(began).Seconds(), in, out, gap.Seconds())
+	t.Logf("%d kills in %.0f s: %d rows read, %d written, as the oracle computes; the longest time without a row was %.1f s", kills, time.Since(began).Seconds(), in, out, gap.Seconds())
 }

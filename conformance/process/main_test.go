@@ -12,10 +12,10 @@ import (
 	"testing"
 )
 
-// What the tests share.
+// The shared fixtures.
 var (
 	program string // the built binary
-	shared  string // HOST:PORT,.. of the Kafka that tests use together
+	shared  string // HOST:PORT,.. of the shared Kafka
 	script  string // .ci/kafka
 	own     string // why a test cannot start a Kafka of its own; empty: it can
 )
@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 	case shared == "" && os.Getenv("CI") != "true" && os.Getenv("STREAMQL_TEST_PROCESS") != "yes":
 		return leftOut("they take minutes and fetch Kafka; STREAMQL_TEST_PROCESS=yes with java and mvn runs them, or STREAMQL_TEST_KAFKA=HOST:PORT")
 	case shared == "" && own != "" && os.Getenv("CI") == "true":
-		return failed(fmt.Errorf("there is no Kafka, and CI wants one: %s", own))
+		return failed(fmt.Errorf("there is no Kafka, and CI requires one: %s", own))
 	case shared == "" && own != "":
 		return leftOut(own)
 	}
@@ -80,7 +80,7 @@ func leftOut(why string) int {
 	return 0
 }
 
-// lacking says why .ci/kafka cannot start a Kafka here.
+// lacking returns why .ci/kafka cannot start a Kafka on this machine.
 func lacking(root string) string {
 	if _, err := exec.LookPath("java"); err != nil {
 		return "there is neither $STREAMQL_TEST_KAFKA nor java"
@@ -98,12 +98,13 @@ func lacking(root string) string {
 	return ""
 }
 
-// kafkaScript runs .ci/kafka and returns what it says on stdout.
+// kafkaScript runs .ci/kafka and returns its stdout.
 func kafkaScript(args ...string) (string, error) {
 	cmd := exec.Command(script, args...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
-	// The broker inherits what the script has open: a file would be waited for until the broker ends, so the script's answer is a file too.
+	// The broker inherits the script's open files. The output goes to a file, because with a pipe Wait would
+	// return only after the broker has ended.
 	f, err := os.CreateTemp("", "streamql-kafka-")
 	if err != nil {
 		return "", err
@@ -118,12 +119,12 @@ func kafkaScript(args ...string) (string, error) {
 	return string(out), err
 }
 
-// startKafka starts a Kafka of a test's own, which ends with it. verb is start or start-secure.
+// startKafka starts a Kafka for one test, which ends with the test. verb is start or start-secure.
 func startKafka(t *testing.T, verb string) (dir, out string) {
 	t.Helper()
 	if own != "" {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("CI wants a Kafka that tests may stop: " + own)
+			t.Fatal("CI requires a Kafka that tests may stop: " + own)
 		}
 		t.Skip("left out: " + own)
 	}
@@ -140,7 +141,7 @@ func startKafka(t *testing.T, verb string) (dir, out string) {
 	return dir, out
 }
 
-// must runs .ci/kafka.
+// must runs .ci/kafka and fails the test on an error.
 func must(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := kafkaScript(args...)

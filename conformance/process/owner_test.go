@@ -16,8 +16,9 @@ import (
 
 var assigned = regexp.MustCompile(`(?m)^debug: job (\S+), epoch (\d+): tasks \[(.*)\]$`)
 
-// owners holds what the processes were told against one another: in an epoch of a job's group no task is at two of them. One that comes
-// back to its directory is the same one, and may find its place as it was (KIP-345). It returns how many assignments there were.
+// owners checks the assignments that the processes logged: in one epoch of a job's group no task is at two
+// processes. A process that restarts over its directory counts as the same one, and may find its membership
+// unchanged (KIP-345). It returns the number of assignments.
 func (s *site) owners() int {
 	s.t.Helper()
 	at := map[string]string{}
@@ -37,9 +38,9 @@ func (s *site) owners() int {
 	return n
 }
 
-// chains holds the changelogs against what one owner at a time would have written: the commits of each task are numbered 1, 2, 3, .. without
-// a number left out or twice, whoever made them. It returns how many commits there were and how often a task went from one producer to
-// another.
+// chains checks the changelogs: one owner at a time has written them if the commits of each task are numbered
+// 1, 2, 3, .. without a gap or a duplicate. It returns the number of commits, and how often a task moved from
+// one producer to another.
 func (s *site) chains() (commits, handovers int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
@@ -66,7 +67,8 @@ func (s *site) chains() (commits, handovers int) {
 		p := partition{r.Topic, r.Partition}
 		n, who := binary.BigEndian.Uint64(r.Value[1:]), fmt.Sprintf("%d/%d", r.ProducerID, r.ProducerEpoch)
 		if n != seq[p]+1 {
-			s.t.Errorf("%s[%d] offset %d: commit %d by producer %s follows commit %d by %s: two owners", r.Topic, r.Partition, r.Offset, n, who, seq[p], last[p])
+			s.t.Errorf("%s[%d] offset %d: commit %d by producer %s follows commit %d by %s: two owners", r.Topic, r.Partition,
+				r.Offset, n, who, seq[p], last[p])
 		}
 		if last[p] != "" && strings.Split(last[p], "/")[0] != strings.Split(who, "/")[0] {
 			handovers++
@@ -80,9 +82,10 @@ func (s *site) chains() (commits, handovers int) {
 	return commits, handovers
 }
 
-// all reads topics from their beginning to where they end now, read_committed.
+// all reads topics from their beginning to their present end, read_committed.
 func (s *site) all(ctx context.Context, names []string, f func(*kgo.Record)) error {
-	cl := s.client(kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	cl := s.client(kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), kgo.FetchMaxWait(200*time.Millisecond))
 	ends, err := kadm.NewClient(cl).ListCommittedOffsets(ctx, names...)
 	if err == nil {

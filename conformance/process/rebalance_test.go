@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// longestGap is how long the outputs may stand still while owners die, come and freeze.
+// longestGap is the longest permitted interval without a row while processes are killed, added and paused.
 const longestGap = 10 * time.Second
 
-// TestRebalance has three processes at twelve partitions. In each round one is killed, one is added, and one stands still for longer than
-// its session and goes on.
+// TestRebalance runs three processes over twelve partitions. In each round one process is killed, one is
+// added, and one is paused for longer than its session timeout.
 func TestRebalance(t *testing.T) {
 	s := newSite(t, shared)
 	w := s.workload(12)
@@ -30,13 +30,13 @@ func TestRebalance(t *testing.T) {
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
 		procs[i].killed()
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
-		if round%2 == 0 { // as somebody else, whose place in the group is a new one
+		if round%2 == 0 { // with a new directory, and therefore as a new member of the group
 			dirs[i] = fmt.Sprintf("d%d", round)
 		}
 		procs[i] = s.run(dirs[i], w.sql)
 		time.Sleep(time.Duration(rand.IntN(1000)) * time.Millisecond)
 		procs[j].pause()
-		time.Sleep(3 * time.Second) // its session is two
+		time.Sleep(3 * time.Second) // its session timeout is two
 		procs[j].resume()
 		gap := w.seen.longest()
 		if longest = max(longest, gap); gap > longestGap {
@@ -50,7 +50,7 @@ func TestRebalance(t *testing.T) {
 	}
 	told := s.owners()
 	commits, handovers := s.chains()
-	t.Logf("%d rounds in %.0f s: %d rows read, %d written, as the oracle says; %d assignments, no task at two processes in one epoch; %d commits in an unbroken row per task, %d of them by another process than the one before; the longest time without a row was %.1f s",
+	t.Logf("%d rounds in %.0f s: %d rows read, %d written, as the oracle computes; %d assignments, no task at two processes in one epoch; %d commits in an unbroken row per task, %d of them by another process than the one before; the longest time without a row was %.1f s",
 		*rounds, took.Seconds(), in, out, told, commits, handovers, longest.Seconds())
 	if told < 3**rounds || handovers < *rounds {
 		t.Errorf("only %d assignments and %d handovers: nothing was tried", told, handovers)

@@ -18,7 +18,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// site is an application of a test's own: its name begins all its topics, its SQL is what its processes run.
+// site is an application of one test. Its name is the prefix of all its topics, and its processes run its
+// SQL.
 type site struct {
 	t       *testing.T
 	brokers string
@@ -29,7 +30,8 @@ type site struct {
 	procs   []*proc
 }
 
-// settings make a process that is gone known after two seconds, and what it has left open is aborted after four.
+// settings let the group remove a dead process after two seconds, and Kafka abort its open transactions after
+// four.
 const settings = `[kafka]
 session_timeout = "2s"
 transaction_timeout = "4s"
@@ -44,7 +46,7 @@ func newSite(t *testing.T, brokers string) *site {
 	return s
 }
 
-// seeds makes a plain client's options of HOST:PORT,HOST:PORT.
+// seeds returns the options of a plain client for HOST:PORT,HOST:PORT.
 func seeds(brokers string) []kgo.Opt {
 	return []kgo.Opt{kgo.SeedBrokers(strings.Split(brokers, ",")...)}
 }
@@ -59,7 +61,7 @@ func (s *site) file(name, text string) string {
 	return path
 }
 
-// client is a plain Kafka client.
+// client returns a plain Kafka client.
 func (s *site) client(opts ...kgo.Opt) *kgo.Client {
 	s.t.Helper()
 	cl, err := kgo.NewClient(append(append([]kgo.Opt{}, s.opts...), opts...)...)
@@ -70,12 +72,13 @@ func (s *site) client(opts ...kgo.Opt) *kgo.Client {
 	return cl
 }
 
-// topic makes a topic and returns its name, which begins as the application's own topics do.
+// topic creates a topic and returns its name, which has the application's prefix.
 func (s *site) topic(what string, partitions int32) string {
 	s.t.Helper()
 	name := s.name + "." + what
-	// Event times are of another day, and a topic that forgets by them would forget at once.
-	resp, err := kadm.NewClient(s.client()).CreateTopic(s.t.Context(), partitions, -1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}, name)
+	// Event times are in the past, so a topic with retention by time would lose the records at once.
+	resp, err := kadm.NewClient(s.client()).CreateTopic(s.t.Context(), partitions, -1,
+		map[string]*string{"retention.ms": kadm.StringPtr("-1")}, name)
 	if err == nil {
 		err = resp.Err
 	}
@@ -85,7 +88,7 @@ func (s *site) topic(what string, partitions int32) string {
 	return name
 }
 
-// topics are those of the site.
+// topics returns the topics of the site.
 func (s *site) topics(ctx context.Context) []string {
 	cl := s.client()
 	list, err := kadm.NewClient(cl).ListTopics(ctx)
@@ -101,7 +104,7 @@ func (s *site) topics(ctx context.Context) []string {
 	return out
 }
 
-// end kills what still runs, shows what the processes have said if the test has failed, and removes the topics.
+// end kills the remaining processes, prints their output if the test has failed, and removes the topics.
 func (s *site) end() {
 	for _, p := range s.procs {
 		p.kill()
@@ -117,7 +120,7 @@ func (s *site) end() {
 	defer cancel()
 	if names := s.topics(ctx); len(names) > 0 {
 		if _, err := kadm.NewClient(s.client()).DeleteTopics(ctx, names...); err != nil {
-			s.t.Log("topics stay behind: ", err)
+			s.t.Log("topics were not removed: ", err)
 		}
 	}
 }
@@ -140,10 +143,12 @@ type proc struct {
 	done  chan struct{}
 }
 
-// run starts streamql run over the site's SQL, with a directory: that of an earlier process is its restart.
+// run starts streamql run with the site's SQL and a directory. With the directory of an earlier process it is
+// that process's restart.
 func (s *site) run(dir, sql string, more ...string) *proc {
 	s.t.Helper()
-	return s.start(dir, append([]string{"run", sql, "--brokers", s.brokers, "--name", s.name, "--dir", filepath.Join(s.dir, dir), "--debug", "--no-input",
+	return s.start(dir, append([]string{"run", sql, "--brokers", s.brokers, "--name", s.name, "--dir",
+		filepath.Join(s.dir, dir), "--debug", "--no-input",
 		"--timeout", "20m"}, more...)...)
 }
 
@@ -195,13 +200,13 @@ func (p *proc) alive() bool {
 	}
 }
 
-// kill is SIGKILL.
+// kill sends SIGKILL.
 func (p *proc) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
 }
 
-// killed is SIGKILL of a process that must have been alive.
+// killed sends SIGKILL to a process that must still run.
 func (p *proc) killed() {
 	p.t.Helper()
 	if !p.alive() {
@@ -223,7 +228,7 @@ func (p *proc) signal(sig syscall.Signal) {
 	}
 }
 
-// stop is SIGTERM, after which a process commits and ends.
+// stop sends SIGTERM, after which a process commits and ends.
 func (p *proc) stop() {
 	p.t.Helper()
 	p.signal(syscall.SIGTERM)
@@ -250,13 +255,13 @@ func (p *proc) end(limit time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// says waits until stderr has a text.
+// says waits until stderr contains a text.
 func (p *proc) says(text string) string {
 	p.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for !strings.Contains(p.said(), text) {
 		if time.Now().After(deadline) || !p.alive() {
-			p.t.Fatalf("%s does not say %q: %s", p.label, text, p.said())
+			p.t.Fatalf("%s does not print %q: %s", p.label, text, p.said())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

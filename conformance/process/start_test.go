@@ -15,10 +15,10 @@ var starts = flag.Int("starts", 3, "how often TestThreeStarts starts five proces
 
 const (
 	together = 5                // processes that start at the same instant
-	defined  = 30 * time.Second // how long it may take until all of them have all jobs
+	defined  = 30 * time.Second // the time limit until all of them have all jobs
 )
 
-// definitions are four jobs and a model, in a file as a user writes it.
+// definitions writes a file with four jobs and a model, as a user would.
 func (s *site) definitions() string {
 	in := s.topic("in", 4)
 	text := `SET 'auto.offset.reset'='earliest';
@@ -33,7 +33,7 @@ CREATE MODEL fraud TRANSFORM (LN(amount) AS amount, hour) TARGET is_fraud FROM p
 	return s.file("jobs.sql", fmt.Sprintf(text, in, s.name))
 }
 
-// launched starts a process that answers HTTP as soon as it has found its brokers, and does not wait for that.
+// launched starts a process that serves HTTP once it has reached its brokers. It does not wait for that.
 func (s *site) launched(dir, sql string, more ...string) *asked {
 	s.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,10 +41,11 @@ func (s *site) launched(dir, sql string, more ...string) *asked {
 		s.t.Fatal(err)
 	}
 	l.Close()
-	return &asked{s.run(dir, sql, append([]string{"--http", l.Addr().String()}, more...)...), "http://" + l.Addr().String()}
+	return &asked{s.run(dir, sql, append([]string{"--http", l.Addr().String()}, more...)...), "http://" +
+		l.Addr().String()}
 }
 
-// launch starts several at once.
+// launch starts several processes at once.
 func (s *site) launch(n int, sql string) (all []*asked) {
 	for i := range n {
 		all = append(all, s.launched(fmt.Sprintf("p%d", i), sql))
@@ -52,7 +53,8 @@ func (s *site) launch(n int, sql string) (all []*asked) {
 	return all
 }
 
-// inventory is the names of the jobs as a process lists them; empty: it does not, or not all of them run or have ended.
+// inventory returns the names of the jobs that a process lists; empty if there is no list, or if a job
+// neither runs nor has ended.
 func (a *asked) inventory() string {
 	text, err := a.post("/v1/query", "SELECT job, status FROM streamql.jobs;")
 	if err != nil {
@@ -61,7 +63,7 @@ func (a *asked) inventory() string {
 	rows, _ := readRows(text)
 	var names []string
 	for _, r := range rows {
-		if r[1] != "RUNNING" && r[1] != "DEGRADED" && r[1] != "DONE" { // DEGRADED: a broker is away
+		if r[1] != "RUNNING" && r[1] != "DEGRADED" && r[1] != "DONE" { // DEGRADED: a broker is not reachable
 			return ""
 		}
 		names = append(names, fmt.Sprint(r[0]))
@@ -69,7 +71,7 @@ func (a *asked) inventory() string {
 	return strings.Join(names, " ")
 }
 
-// names are the site's topics without the site's name.
+// names returns the site's topics without the site's name.
 func (s *site) names() (out []string) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	defer cancel()
@@ -80,7 +82,7 @@ func (s *site) names() (out []string) {
 	return out
 }
 
-// settled waits until all processes list the jobs so; an empty want is what the first lists.
+// settled waits until all processes list these jobs. If want is empty, it is the list of the first process.
 func (s *site) settled(all []*asked, jobs int, want string, limit time.Duration) string {
 	s.t.Helper()
 	deadline := time.Now().Add(limit)
@@ -104,13 +106,13 @@ func (s *site) settled(all []*asked, jobs int, want string, limit time.Duration)
 	return want
 }
 
-// one is what a process alone makes of the file, once it is known.
+// one is the result of a single process with the same file, computed on first use.
 var one struct {
 	jobs   string
 	topics []string
 }
 
-// alone is what one process makes of the file: its jobs and its topics.
+// alone returns the jobs and topics that a single process creates from the file.
 func (c *cluster) alone(t *testing.T) (jobs string, topics []string) {
 	t.Helper()
 	if one.jobs != "" {
@@ -129,7 +131,7 @@ func (c *cluster) alone(t *testing.T) (jobs string, topics []string) {
 	return jobs, topics
 }
 
-// same ends processes and holds what they have made against what one alone makes.
+// same stops the processes and compares the topics they created with those of a single process.
 func (s *site) same(all []*asked, topics []string) {
 	s.t.Helper()
 	for _, p := range all {
@@ -140,7 +142,8 @@ func (s *site) same(all []*asked, topics []string) {
 	}
 }
 
-// TestThreeStarts starts five processes over one file at the same instant: they make what one alone makes, and nothing else.
+// TestThreeStarts starts five processes with one file at the same instant. They create exactly the jobs and
+// topics that a single one creates.
 func TestThreeStarts(t *testing.T) {
 	c := three(t)
 	jobs, topics := c.alone(t)
@@ -155,11 +158,13 @@ func TestThreeStarts(t *testing.T) {
 			s.same(all, topics)
 		})
 	}
-	t.Logf("%d times %d processes at once: all jobs at all of them after %v; names, numbers and topics as of one alone", *starts, together, took)
+	t.Logf("%d times %d processes at once: all jobs at all of them after %v; names, numbers and topics as of one alone",
+		*starts, together, took)
 }
 
-// TestThreeStartsWithTwo starts processes while one broker of three is away. One that is dead is known to the cluster, so topics of three copies
-// can be made. Without its registration they cannot: the processes wait, say so once an interval, and go on when it is back.
+// TestThreeStartsWithTwo starts processes while one broker of three is stopped. While the cluster has the
+// broker's registration, topics of three replicas can be created. Without the registration they cannot: the
+// processes wait, log that once per interval, and continue when the broker is back.
 func TestThreeStartsWithTwo(t *testing.T) {
 	c := three(t)
 	jobs, topics := c.alone(t)
@@ -174,7 +179,8 @@ func TestThreeStartsWithTwo(t *testing.T) {
 			began := time.Now()
 			all := s.launch(together, sql)
 			s.settled(all, 5, jobs, defined)
-			t.Logf("with broker %d of three dead: all jobs at %d processes after %.1f s", n, together, time.Since(began).Seconds())
+			t.Logf("with broker %d of three dead: all jobs at %d processes after %.1f s", n, together,
+				time.Since(began).Seconds())
 			must(t, "restart", c.broker(n))
 			return all
 		})
@@ -193,7 +199,8 @@ func TestThreeStartsWithTwo(t *testing.T) {
 			must(t, "restart", c.broker(n))
 			began := time.Now()
 			s.settled(all, 5, jobs, defined)
-			t.Logf("broker %d of three was not registered: all jobs at %d processes %.1f s after it was back", n, together, time.Since(began).Seconds())
+			t.Logf("broker %d of three was not registered: all jobs at %d processes %.1f s after it was back", n, together,
+				time.Since(began).Seconds())
 			return all
 		})
 		c.whole(time.Minute)
@@ -201,7 +208,8 @@ func TestThreeStartsWithTwo(t *testing.T) {
 	})
 }
 
-// waits sees that a process lives, and says at least once and at most so often what it waits for.
+// waits checks that a process runs, and that it has logged the reason for its wait at least once and at most
+// a number of times.
 func (p *asked) waits(text string, most int) {
 	p.t.Helper()
 	if !p.alive() {
@@ -214,7 +222,7 @@ func (p *asked) waits(text string, most int) {
 		}
 	}
 	if n < 1 || n > most {
-		p.t.Errorf("%s says %d times %s, not 1 to %d times:\n%s", p.label, n, text, most, p.said())
+		p.t.Errorf("%s logs %d times %s, not 1 to %d times:\n%s", p.label, n, text, most, p.said())
 	}
 }
 
@@ -239,5 +247,6 @@ func TestThreeStartsFirst(t *testing.T) {
 	s.settled(all, 5, jobs, defined)
 	took := time.Since(began)
 	s.same(all, topics)
-	t.Logf("%d processes were there %v before the brokers: all jobs %.1f s after those were whole", together, early, took.Seconds())
+	t.Logf("%d processes were there %v before the brokers: all jobs %.1f s after those were whole", together, early,
+		took.Seconds())
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// traffic produces records to a topic until it is ended, and keeps them with their offsets. One record in a hundred cannot be read.
+// traffic produces records to a topic until it is ended, and stores them with their offsets. One record in a
+// hundred cannot be decoded.
 type traffic struct {
 	t      *testing.T
 	cl     *kgo.Client
@@ -26,12 +27,12 @@ type traffic struct {
 	mu     sync.Mutex
 	inputs map[topic.Partition][]reference.Record
 	poison map[place]bool
-	acked  map[int32]time.Time // when a partition has last acknowledged
-	still  time.Duration       // the longest time between two acknowledgements of a partition
+	acked  map[int32]time.Time // when a partition last acknowledged a record
+	still  time.Duration       // the longest interval between two acknowledgements of a partition
 	err    error
 }
 
-// place is a record's place.
+// place is the partition and offset of a record.
 type place struct {
 	topic.Partition
 	offset topic.Offset
@@ -39,13 +40,15 @@ type place struct {
 
 const keys = 60
 
-// feed begins to produce rate records a second over the partitions. A key stays in its partition, and event time goes on by 20 ms a
-// record, up to 2 s of disorder.
+// feed starts to produce a number of records per second to the partitions. A key stays in its partition.
+// Event time advances by 20 ms per record, with up to 2 s of disorder.
 func (s *site) feed(name string, partitions int32, rate int) *traffic {
 	s.t.Helper()
-	f := &traffic{t: s.t, topic: name, stop: make(chan struct{}), inputs: map[topic.Partition][]reference.Record{}, poison: map[place]bool{},
-		acked: map[int32]time.Time{}}
-	f.cl = s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.RequiredAcks(kgo.AllISRAcks()))
+	f := &traffic{t: s.t, topic: name, stop: make(chan struct{}), inputs: map[topic.Partition][]reference.Record{},
+		poison: map[place]bool{},
+		acked:  map[int32]time.Time{}}
+	f.cl = s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0),
+		kgo.RequiredAcks(kgo.AllISRAcks()))
 	f.done.Go(func() {
 		rng := rand.New(rand.NewPCG(1, 2))
 		tick := time.NewTicker(20 * time.Millisecond)
@@ -70,7 +73,8 @@ func (f *traffic) produce(rng *rand.Rand, n int, partitions int32, begin int64) 
 	k := rng.IntN(keys)
 	r := &kgo.Record{Topic: f.topic, Partition: int32(k) % partitions, Key: fmt.Append(nil, "k", k),
 		Timestamp: time.UnixMilli(begin + int64(20*n) - rng.Int64N(2000))}
-	r.Value, _ = json.Marshal(map[string]any{"n": n, "v": rng.IntN(1000), "c": []string{"red", "green", "blue", "white", "black"}[rng.IntN(5)]})
+	r.Value, _ = json.Marshal(map[string]any{"n": n, "v": rng.IntN(1000), "c": []string{"red", "green", "blue", "white",
+		"black"}[rng.IntN(5)]})
 	bad := rng.IntN(100) == 0
 	if bad {
 		r.Value = r.Value[:len(r.Value)-3]
@@ -96,7 +100,7 @@ func (f *traffic) produce(rng *rand.Rand, n int, partitions int32, begin int64) 
 	})
 }
 
-// end stops and waits until all is written.
+// end stops the traffic and waits until all records are written.
 func (f *traffic) end() {
 	f.t.Helper()
 	close(f.stop)
@@ -118,8 +122,8 @@ func (f *traffic) end() {
 	}
 }
 
-// stall is the longest time in which a partition has acknowledged nothing, since the last call of it or the beginning: how long the brokers
-// themselves stood still, as a plain producer sees it.
+// stall returns the longest interval without an acknowledgement of a partition, since its last call or the
+// beginning. It measures the interruption of the brokers themselves, as a plain producer sees it.
 func (f *traffic) stall() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -147,24 +151,25 @@ type audience struct {
 	t    *testing.T
 	mu   sync.Mutex
 	got  map[string][]*kgo.Record
-	last time.Time     // when something came
-	gap  time.Duration // the longest time between two arrivals
+	last time.Time     // when the last record arrived
+	gap  time.Duration // the longest interval between two arrivals
 	each map[string]*pause
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// pause is the arrivals of one topic: when the last was, and the longest time between two.
+// pause contains the arrivals of one topic: the time of the last, and the longest interval between two.
 type pause struct {
 	last time.Time
 	gap  time.Duration
 }
 
-// watch begins to read; topics that are not there yet are waited for.
+// watch starts to read. It waits for topics that do not exist yet.
 func (s *site) watch(names ...string) *audience {
 	s.t.Helper()
 	a := &audience{t: s.t, got: map[string][]*kgo.Record{}, each: map[string]*pause{}}
-	cl := s.client(kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	cl := s.client(kgo.ConsumeTopics(names...), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.MetadataMinAge(200*time.Millisecond), kgo.MetadataMaxAge(time.Second), kgo.FetchMaxWait(200*time.Millisecond))
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
@@ -205,8 +210,8 @@ func (a *audience) take(records []*kgo.Record) {
 	}
 }
 
-// stillest is the longest time in which nothing came to one of some topics, the present one included, since the last call of it or the
-// beginning, and which topic that was.
+// stillest returns the longest interval without a record in one of the topics, since its last call or the
+// beginning, and the topic. The present interval counts.
 func (a *audience) stillest(names []string) (gap time.Duration, where string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -230,7 +235,8 @@ func (a *audience) count(name string) int {
 	return len(a.got[name])
 }
 
-// longest is the longest time in which nothing came, the present one included, since the last call of it or the beginning.
+// longest returns the longest interval without a record, since its last call or the beginning. The present
+// interval counts.
 func (a *audience) longest() time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -243,7 +249,7 @@ func (a *audience) longest() time.Duration {
 	return gap
 }
 
-// await waits until a topic has so many records.
+// await waits until a topic has a number of records.
 func (a *audience) await(name string, n int, limit time.Duration) bool {
 	deadline := time.Now().Add(limit)
 	for a.count(name) < n {
@@ -255,14 +261,15 @@ func (a *audience) await(name string, n int, limit time.Duration) bool {
 	return true
 }
 
-// outputs are the records of topics in the oracle's form.
+// outputs returns the records of topics in the oracle's form.
 func (a *audience) outputs(names ...string) map[string][]reference.Output {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	out := map[string][]reference.Output{}
 	for _, name := range names {
 		for _, r := range a.got[name] {
-			o := reference.Output{Partition: r.Partition, Record: topic.Record{Key: r.Key, Value: r.Value, Time: r.Timestamp.UnixMilli()}}
+			o := reference.Output{Partition: r.Partition, Record: topic.Record{Key: r.Key, Value: r.Value,
+				Time: r.Timestamp.UnixMilli()}}
 			for _, h := range r.Headers {
 				o.Headers = append(o.Headers, topic.Header{Key: h.Key, Value: h.Value})
 			}
@@ -272,7 +279,7 @@ func (a *audience) outputs(names ...string) map[string][]reference.Output {
 	return out
 }
 
-// final is the last record of each key: what a table comes to, whatever order its rows came in.
+// final returns the last record of each key, which is the content of a table whatever the order of its rows.
 func final(outputs map[string][]reference.Output) map[string][]reference.Output {
 	out := map[string][]reference.Output{}
 	for name, list := range outputs {
@@ -283,7 +290,7 @@ func final(outputs map[string][]reference.Output) map[string][]reference.Output 
 		for i := range list {
 			if last[string(list[i].Key)] == i {
 				o := list[i]
-				o.Time = 0 // the time of the last row that came
+				o.Time = 0 // the timestamp is that of the last row to arrive
 				out[name] = append(out[name], o)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// readyz is the answer of a process's probe.
+// readyz returns the response of a process's readiness probe.
 func (a *asked) readyz() (status int, why string) {
 	resp, err := http.Get(a.url + "/readyz")
 	if err != nil {
@@ -25,7 +25,7 @@ func (a *asked) readyz() (status int, why string) {
 	return resp.StatusCode, doc.Why
 }
 
-// ready waits until the probe answers with a status and names something.
+// ready waits until the probe returns a status and its text contains names.
 func (a *asked) ready(status int, names string, limit time.Duration) string {
 	a.t.Helper()
 	for deadline := time.Now().Add(limit); ; time.Sleep(50 * time.Millisecond) {
@@ -34,13 +34,14 @@ func (a *asked) ready(status int, names string, limit time.Duration) string {
 			return why
 		}
 		if time.Now().After(deadline) || !a.alive() {
-			a.t.Errorf("%s: readyz is %d %q after %v, not %d with %q\n%s", a.label, got, why, limit, status, names, tail(a.said(), 2000))
+			a.t.Errorf("%s: readyz is %d %q after %v, not %d with %q\n%s", a.label, got, why, limit, status, names,
+				tail(a.said(), 2000))
 			return why
 		}
 	}
 }
 
-// fails waits until a process shows a job as FAILED, and returns its code.
+// fails waits until a process lists a job as FAILED, and returns the error code.
 func (a *asked) fails(job string, limit time.Duration, codes ...string) string {
 	a.t.Helper()
 	text := ""
@@ -61,7 +62,7 @@ func (a *asked) fails(job string, limit time.Duration, codes ...string) string {
 	}
 }
 
-// jobOf is the job that fills a relation.
+// jobOf returns the job that fills a relation.
 func (a *asked) jobOf(relation string) string {
 	a.t.Helper()
 	for _, r := range a.rows("SELECT job FROM streamql.jobs;") {
@@ -77,12 +78,13 @@ func (a *asked) jobOf(relation string) string {
 func (s *site) put(name string, partition int32, key, value string) {
 	s.t.Helper()
 	cl := s.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err := cl.ProduceSync(s.t.Context(), &kgo.Record{Topic: name, Partition: partition, Key: []byte(key), Value: []byte(value)}).FirstErr(); err != nil {
+	if err := cl.ProduceSync(s.t.Context(), &kgo.Record{Topic: name, Partition: partition, Key: []byte(key),
+		Value: []byte(value)}).FirstErr(); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
-// remove deletes a topic as an operator does.
+// remove deletes a topic as an administrator does.
 func (s *site) remove(name string) {
 	s.t.Helper()
 	if _, err := kadm.NewClient(s.client()).DeleteTopic(s.t.Context(), name); err != nil {
@@ -90,10 +92,11 @@ func (s *site) remove(name string) {
 	}
 }
 
-// unknown is how long a job whose topic is gone may be restarted before it has failed: a minute, and the restarts themselves.
+// unknown is the time limit until a job whose topic is deleted has failed: a minute, plus the restarts.
 const unknown = 100 * time.Second
 
-// victim makes a job of its own, deletes its input, sees it fail at all processes, and terminates it at one that is chosen.
+// victim creates a job, deletes its input, waits until it has FAILED at all processes, and terminates it at
+// process i.
 func (o *ordeal) victim(i int) string {
 	o.t.Helper()
 	n := o.count[deleted]
@@ -105,7 +108,7 @@ CREATE STREAM %[1]s_in (k STRING KEY, v INT) WITH (topic='%[2]s', key_format='ka
 CREATE STREAM %[1]s WITH (topic='%[3]s.%[1]s') AS SELECT k, v FROM %[1]s_in;`, what, in, o.name))
 	seen := o.watch(o.name + "." + what)
 	if !seen.await(o.name+"."+what, 1, 30*time.Second) {
-		o.t.Errorf("nothing comes of job %s", what)
+		o.t.Errorf("job %s writes nothing", what)
 	}
 	seen.stop()
 	job := p.jobOf(what)
@@ -122,5 +125,6 @@ CREATE STREAM %[1]s WITH (topic='%[3]s.%[1]s') AS SELECT k, v FROM %[1]s_in;`, w
 	for _, q := range o.procs {
 		q.ready(http.StatusOK, "", 10*time.Second)
 	}
-	return fmt.Sprintf("%s is FAILED with %s after %.1f s at all processes, and terminated at %s", job, code, took.Seconds(), p.label)
+	return fmt.Sprintf("%s is FAILED with %s after %.1f s at all processes, and terminated at %s", job, code,
+		took.Seconds(), p.label)
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// acc is an aggregate function over the rows of a group. A row that would make the result impossible (a sum that does not fit its type)
-// is left out. merge adds another group's rows behind those that are there.
+// acc is an aggregate function over the rows of a group. It leaves out a row whose result would not fit the
+// type. merge appends the rows of another group.
 type acc interface {
 	add(args []any, gone bool)
 	value() any
 	merge(other acc)
 }
 
-// accumulators makes what starts the calls of a new group.
+// accumulators returns a function that creates the accumulators of a new group.
 func accumulators(calls []op.AggregateCall) (func() []acc, error) {
 	var fresh []func() acc
 	for _, c := range calls {
@@ -38,7 +38,7 @@ func accumulators(calls []op.AggregateCall) (func() []acc, error) {
 	}, nil
 }
 
-const collected = 1000 // values that a COLLECT keeps
+const collected = 1000 // maximum number of values of a COLLECT function
 
 func accumulator(name string, c op.AggregateCall) (func() acc, error) {
 	switch name {
@@ -101,7 +101,7 @@ func (s *exactSum) put(n *big.Int) {
 func (s *exactSum) value() any      { return fromUnscaled(s.total, s.t) }
 func (s *exactSum) merge(other acc) { s.put(other.(*exactSum).total) }
 
-// floatSum is SUM of DOUBLE, added up in the order of the rows, and AVG.
+// floatSum is SUM of DOUBLE, added in the order of the rows, and AVG.
 type floatSum struct {
 	mean bool
 	sum  float64
@@ -155,7 +155,8 @@ func (e *extreme) put(v any) {
 func (e *extreme) value() any      { return e.best }
 func (e *extreme) merge(other acc) { e.put(other.(*extreme).best) }
 
-// byOffset keeps the last or the first values, one or as many as the second argument says.
+// byOffset is LATEST_BY_OFFSET or EARLIEST_BY_OFFSET: the last or the first value, or as many values as the
+// second argument requests.
 type byOffset struct {
 	latest, several bool
 	n               int

@@ -11,18 +11,21 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// own are the functions written here. One that returns false leaves the call to udf: it is of a form that is not here.
+// own contains the functions that this package implements. A function that returns false does not support the
+// call, which is then passed to package udf.
 var own = map[string]func(args []any) (any, bool){
-	"UCASE": text(strings.ToUpper), "UPPER": text(strings.ToUpper), "LCASE": text(strings.ToLower), "LOWER": text(strings.ToLower),
-	"TRIM": text(func(s string) string { return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }) }),
-	"LEN":  length, "LENGTH": length,
+	"UCASE": text(strings.ToUpper), "UPPER": text(strings.ToUpper), "LCASE": text(strings.ToLower),
+	"LOWER": text(strings.ToLower),
+	"TRIM":  text(func(s string) string { return strings.TrimFunc(s, func(r rune) bool { return r <= ' ' }) }),
+	"LEN":   length, "LENGTH": length,
 	"SUBSTRING": substring, "REPLACE": replace, "CONCAT": concat, "||": concatenation, "CONCAT_WS": concatWith,
 	"COALESCE": coalesce, "IFNULL": coalesce, "NULLIF": nullIf, "AS_VALUE": coalesce,
 	"GREATEST": best(+1), "LEAST": best(-1),
-	"ABS": absolute, "SIGN": sign, "SQRT": real(math.Sqrt), "FLOOR": real(math.Floor), "CEIL": real(math.Ceil), "EXP": real(math.Exp), "LN": real(math.Log),
+	"ABS": absolute, "SIGN": sign, "SQRT": real(math.Sqrt), "FLOOR": real(math.Floor), "CEIL": real(math.Ceil),
+	"EXP": real(math.Exp), "LN": real(math.Log),
 }
 
-// call applies a function, its own or udf's, to one row.
+// call applies a function, from own or udf, to one row.
 func call(e *expr.Call, args []any) any {
 	if f, ok := own[e.Name]; ok {
 		if v, ok := f(args); ok {
@@ -36,7 +39,7 @@ func call(e *expr.Call, args []any) any {
 	return flow.Value(e.Sig.Kernel(cols, 1, udf.Env{Fail: func(int, error) {}}), 0)
 }
 
-// text is a function of one text.
+// text makes a function of one string.
 func text(f func(string) string) func([]any) (any, bool) {
 	return func(args []any) (any, bool) {
 		if args[0] == nil {
@@ -47,7 +50,7 @@ func text(f func(string) string) func([]any) (any, bool) {
 	}
 }
 
-// real is a function of one DOUBLE.
+// real makes a function of one DOUBLE.
 func real(f func(float64) float64) func([]any) (any, bool) {
 	return func(args []any) (any, bool) {
 		if args[0] == nil {
@@ -106,7 +109,7 @@ func replace(args []any) (any, bool) {
 	return strings.Join(strings.Split(args[0].(string), args[1].(string)), args[2].(string)), true
 }
 
-// concatenation is ||, which is NULL where an operand is.
+// concatenation is ||, which is NULL if an operand is.
 func concatenation(args []any) (any, bool) {
 	if args[0] == nil || args[1] == nil {
 		return nil, true
@@ -128,7 +131,7 @@ func concat(args []any) (any, bool) {
 			return out, true
 		}
 	}
-	return nil, false // of what type would an empty one be?
+	return nil, false // the type of an empty array is not known here
 }
 
 func concatWith(args []any) (any, bool) {

@@ -14,7 +14,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// cast converts a value; what does not convert is NULL, and an array, map or struct is NULL as a whole if a part of it does not convert.
+// cast converts a value. A value that cannot be converted becomes NULL; so does an array, map or struct with
+// a part that cannot be converted.
 func cast(v any, from, to flow.Type) any {
 	out, ok := convert(v, from, to)
 	if !ok {
@@ -103,7 +104,7 @@ func moment(v any, to flow.Type) any {
 	return nil
 }
 
-// number converts between numbers: toward zero to integers, to the nearest otherwise.
+// number converts between numbers: toward zero to integers, to the nearest value otherwise.
 func number(v any, from, to flow.Type) any {
 	f, isFloat := v.(float64)
 	bits := 64
@@ -112,7 +113,7 @@ func number(v any, from, to flow.Type) any {
 	}
 	switch to := to.(type) {
 	case *arrow.Decimal128Type:
-		if isFloat { // the number that the shortest text names
+		if isFloat { // the number in its shortest decimal notation
 			return parseDecimal(strconv.FormatFloat(f, 'g', -1, bits), to)
 		}
 		return decimal(rational(v, from), to)
@@ -169,7 +170,7 @@ func parseDecimal(s string, t *arrow.Decimal128Type) any {
 	return decimal(r, t)
 }
 
-// parse reads text as a value; nil if it is none.
+// parse parses text as a value; nil if it is not one.
 func parse(s string, to flow.Type) any {
 	var v any
 	var err error
@@ -225,12 +226,13 @@ func parse(s string, to flow.Type) any {
 	return v
 }
 
-// parseMoment reads ISO 8601, from a year alone to a fraction of a second and a zone, as ms since the epoch.
+// parseMoment parses ISO 8601, from a year only to a fraction of a second and a zone, as ms since the epoch.
 func parseMoment(s string) (int64, bool) {
 	if len(s) > 10 && s[10] == ' ' {
 		s = s[:10] + "T" + s[11:]
 	}
-	for _, layout := range []string{"2006", "2006-01", "2006-01-02", "2006-01-02T15", "2006-01-02T15:04", "2006-01-02T15:04:05.999999999"} {
+	for _, layout := range []string{"2006", "2006-01", "2006-01-02", "2006-01-02T15", "2006-01-02T15:04",
+		"2006-01-02T15:04:05.999999999"} {
 		for _, zone := range []string{"", "Z07:00", "Z0700"} {
 			if zone != "" && len(layout) < len("2006-01-02T15:04") {
 				continue

@@ -8,9 +8,9 @@ import (
 	"unicode/utf8"
 )
 
-// Diff compares what an engine wrote with what it should have written, to the byte: each topic must hold the same records, and the
-// records of each key must stand in the same order. Records of different keys may come in any order, and so may records without a
-// key. It returns a sentence that names the first difference, or "".
+// Diff compares the records that an engine wrote with the expected ones, to the byte. Each topic must contain
+// the same records, and the records of each key must have the same order. Records of different keys, and
+// records without a key, may be in any order. Diff returns a sentence about the first difference, or "".
 func Diff(want, got map[string][]Output) string {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(want)), maps.Keys(got))
 	slices.Sort(names)
@@ -26,7 +26,8 @@ func Diff(want, got map[string][]Output) string {
 	return ""
 }
 
-// byKey groups records by key; those without one are sorted. It also lists the keys as they came.
+// byKey groups records by key and sorts those without a key. It also returns the keys in the order of their
+// first records.
 func byKey(list []Output) (map[string][]string, []string) {
 	out := map[string][]string{}
 	var order []string
@@ -45,9 +46,9 @@ func diffKey(want, got []string) string {
 	for i := range max(len(want), len(got)) {
 		switch {
 		case i >= len(got):
-			return fmt.Sprintf("%d records, not %d: missing is %s", len(got), len(want), want[i])
+			return fmt.Sprintf("%d records, not %d; %s is missing", len(got), len(want), want[i])
 		case i >= len(want):
-			return fmt.Sprintf("%d records, not %d: too many is %s", len(got), len(want), got[i])
+			return fmt.Sprintf("%d records, not %d; %s is additional", len(got), len(want), got[i])
 		case want[i] != got[i]:
 			return fmt.Sprintf("record %d of %d is %s, not %s", i+1, len(want), got[i], want[i])
 		}
@@ -55,7 +56,7 @@ func diffKey(want, got []string) string {
 	return ""
 }
 
-// String is the record in one line: key, value, time and partition, and headers if it has any.
+// String returns the record as one line: key, value, timestamp and partition, and headers if there are any.
 func (o Output) String() string {
 	value := "null"
 	if o.Value != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/streamql/streamql/expr"
 )
 
-// eval computes an expression over a row, by its definition. What fails is NULL.
+// eval computes an expression over a row according to its definition. A failed expression is NULL.
 func eval(e expr.Expr, vals []any) any {
 	switch e := e.(type) {
 	case *expr.Column:
@@ -129,7 +129,8 @@ func in(e *expr.In, vals []any) any {
 	return e.Not
 }
 
-// like is written as LIKE is defined: % stands for any text, _ for a character, escape makes the next one stand for itself.
+// like implements LIKE by its definition: % matches any text, _ one character, and the character after escape
+// matches itself.
 func like(s, p []rune, escape rune) bool {
 	switch {
 	case len(p) == 0:
@@ -142,7 +143,8 @@ func like(s, p []rune, escape rune) bool {
 	return len(s) > 0 && (p[0] == '_' || p[0] == s[0]) && like(s[1:], p[1:], escape)
 }
 
-// arith is exact in integers and decimals, and what does not fit the type is NULL; floating point is IEEE's.
+// arith is exact for integers and decimals, and NULL if the result does not fit the type. Floating point
+// follows IEEE 754.
 func arith(e *expr.Arith, l, r any) any {
 	if l == nil || r == nil {
 		return nil
@@ -179,7 +181,7 @@ func arith(e *expr.Arith, l, r any) any {
 	return nil
 }
 
-// whole cuts off a fraction.
+// whole truncates a fraction to an integer.
 func whole(r *big.Rat) *big.Int { return new(big.Int).Quo(r.Num(), r.Denom()) }
 
 func floating[T float32 | float64](op byte, x, y T) any {

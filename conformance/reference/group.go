@@ -7,7 +7,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// groups is an aggregate without sessions: a group for each key and window that holds a row.
+// groups is an aggregate without session windows. It has a group for each key and window with a row.
 type groups struct {
 	*op.Aggregate
 	next  step
@@ -27,7 +27,8 @@ func newGroups(n *op.Aggregate, next step) (*groups, error) {
 	return &groups{Aggregate: n, next: next, accs: accs, known: map[string]*group{}}, err
 }
 
-// starts lists the windows that hold an event time, the oldest first: [0] if there are no windows.
+// starts lists the starts of the windows that contain an event time, the oldest first; [0] if there are no
+// windows.
 func (g *groups) starts(t int64) []int64 {
 	w := g.Window
 	if w == nil {
@@ -49,7 +50,7 @@ func hasNull(vals []any) bool {
 	return false
 }
 
-// oneZero makes -0 in a key 0, as both are one group.
+// oneZero replaces -0 in a key by 0, because both are one group.
 func oneZero(key []any) []any {
 	for i, v := range key {
 		switch v := v.(type) {
@@ -65,7 +66,7 @@ func oneZero(key []any) []any {
 func (g *groups) take(rows []row) error {
 	in := g.Input.Schema()
 	var out []row
-	redone := "" // the group that a row has just been taken out of and the next one goes into
+	redone := "" // the group from which the previous row was retracted and into which the next row is inserted
 	for i, r := range rows {
 		key := oneZero(pick(r.vals, g.Keys))
 		if hasNull(key) {
@@ -95,7 +96,8 @@ func (g *groups) take(rows []row) error {
 			}
 			redone = ""
 			if r.op == flow.Before && i+1 < len(rows) {
-				if after := oneZero(pick(rows[i+1].vals, g.Keys)); !hasNull(after) && identity(append([]any{start}, after...)) == id {
+				if after := oneZero(pick(rows[i+1].vals, g.Keys)); !hasNull(after) &&
+					identity(append([]any{start}, after...)) == id {
 					redone = id
 					continue
 				}
@@ -103,7 +105,7 @@ func (g *groups) take(rows []row) error {
 			out = append(out, row{g.result(at, r), flow.Insert})
 		}
 	}
-	for i := range out { // an update has one time
+	for i := range out { // both rows of an update have one timestamp
 		if i+1 < len(out) && out[i].op == flow.Before {
 			out[i].vals[g.Out.Time] = out[i+1].vals[g.Out.Time]
 		}
@@ -111,7 +113,7 @@ func (g *groups) take(rows []row) error {
 	return give(g.next, out)
 }
 
-// result is a group's output row; stream time is that of the row that changed it.
+// result returns a group's output row. Its timestamp is that of the row that caused the change.
 func (g *groups) result(at *group, cause row) []any {
 	vals := append([]any(nil), at.key...)
 	if g.Window != nil {
@@ -131,7 +133,8 @@ func (g *groups) result(at *group, cause row) []any {
 	return vals
 }
 
-// close ends the windows that stream time has left behind: their groups are told if nothing has told them, and forgotten.
+// close closes the windows that stream time has passed. Groups that have not been emitted are emitted, and
+// all are deleted.
 func (g *groups) close(now int64) error {
 	if g.Window == nil {
 		return nil
@@ -139,7 +142,7 @@ func (g *groups) close(now int64) error {
 	return g.end(func(at *group) bool { return at.start+g.Window.Size+g.Window.Grace <= now })
 }
 
-// closeAll ends all groups: the input has ended.
+// closeAll closes all groups at the end of the input.
 func (g *groups) closeAll() error {
 	if g.Emit == op.EmitChanges {
 		return nil
@@ -196,7 +199,7 @@ func newSessions(n *op.Aggregate, next step) (step, error) {
 	accs, err := accumulators(n.Calls)
 	s := &sessions{n, next, accs, map[string][]*session{}}
 	if n.Emit != op.EmitChanges {
-		err = uncovered("sessions told at their end")
+		err = uncovered("sessions emitted at their end")
 	}
 	return s.take, err
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// nested computes what has to do with ARRAY, MAP and STRUCT.
+// nested evaluates the expressions of ARRAY, MAP and STRUCT.
 func nested(e expr.Expr, vals []any) any {
 	switch e := e.(type) {
 	case *expr.Field:
@@ -47,7 +47,8 @@ func nested(e expr.Expr, vals []any) any {
 	return nil
 }
 
-// entries pairs keys and values up: of equal keys the last wins, a NULL key is left out, or the text null.
+// entries forms pairs of keys and values. Of equal keys the last one counts. A NULL key is left out, or with
+// text becomes the string "null".
 func entries(parts []any, text bool) []flow.Entry {
 	out := []flow.Entry{}
 next:
@@ -70,7 +71,8 @@ next:
 	return out
 }
 
-// lambda is TRANSFORM, FILTER or REDUCE. A body sees REDUCE's state, the element (or key and value), and the captured columns.
+// lambda is TRANSFORM, FILTER or REDUCE. The arguments of a body are the state of REDUCE, the element (or key
+// and value), and the captured columns.
 func lambda(e *expr.Lambda, vals []any) any {
 	var elements [][]any
 	isMap := false

@@ -9,7 +9,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// wire makes the steps of a node and of all below it; next takes what the node gives.
+// wire creates the steps of a node and of all nodes below it. next receives the node's rows.
 func (t *task) wire(n exec.Node, next step) error {
 	var me step
 	var advance func(int64) error
@@ -35,7 +35,7 @@ func (t *task) wire(n exec.Node, next step) error {
 	case *op.Aggregate:
 		switch {
 		case n.Emit == op.EmitEnd:
-			return uncovered("an aggregate told at the end")
+			return uncovered("an aggregate emitted at the end")
 		case n.Window != nil && n.Window.Gap > 0:
 			me, err = newSessions(n, next)
 		default:
@@ -76,7 +76,7 @@ func filter(n *op.Filter, next step) (step, error) {
 				out = append(out, row{r.vals, flow.Retract})
 			case n.Upsert || passes:
 				out = append(out, r)
-			case len(out) > 0 && out[len(out)-1].op == flow.Before: // the old row passed, the new one does not
+			case len(out) > 0 && out[len(out)-1].op == flow.Before: // the old row passed the filter, the new one does not
 				out[len(out)-1].op = flow.Retract
 			}
 		}
@@ -140,7 +140,8 @@ func explode(n *op.Explode, next step) (step, error) {
 	}, nil
 }
 
-// normalize keeps each key's row and puts the old one before the new one. A change has the time of what caused it.
+// normalize stores each key's row and emits the old row before the new one. A change has the timestamp of its
+// cause.
 func normalize(n *op.Normalize, next step) (step, error) {
 	if n.Final {
 		return nil, uncovered("the present rows of a table")
@@ -175,7 +176,7 @@ func normalize(n *op.Normalize, next step) (step, error) {
 	}, nil
 }
 
-// memo gives a row that goes the values that it came with.
+// memo replaces the values of a retracted row with those of its insertion.
 func memo(n *op.Memo, next step) step {
 	kept := map[string][]any{}
 	return func(rows []row) error {
@@ -204,7 +205,7 @@ func pick(vals []any, cols []int) []any {
 	return out
 }
 
-// exchange sends each row by itself to the partition of its key.
+// exchange sends each row separately to the partition of its key.
 func (t *task) exchange(n *op.Exchange) step {
 	s := n.Schema()
 	return func(rows []row) error {
@@ -224,13 +225,14 @@ func (t *task) exchange(n *op.Exchange) step {
 	}
 }
 
-// check finds what eval cannot compute.
+// check returns an error for expressions that eval does not support.
 func check(list ...expr.Expr) error {
 	for _, e := range list {
 		var err error
 		expr.Walk(e, func(e expr.Expr) {
 			switch e := e.(type) {
-			case *expr.Column, *expr.Literal, *expr.Arith, *expr.Cast, *expr.Compare, *expr.Case, *expr.In, *expr.Logic, *expr.Not,
+			case *expr.Column, *expr.Literal, *expr.Arith, *expr.Cast, *expr.Compare, *expr.Case, *expr.In, *expr.Logic,
+				*expr.Not,
 				*expr.IsNull, *expr.Like, *expr.Millis, *expr.Field, *expr.Index, *expr.Make:
 			case *expr.Lambda:
 				if inner := check(e.Bodies...); inner != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestRandom makes relations, rows and jobs by chance, runs them on an engine that polls by chance and is crashed by chance, and
-// compares what it wrote with what the reference evaluator computes, to the byte.
+// TestRandom generates relations, rows and jobs at random. It runs them on an engine with random fetch sizes
+// and crashes, and compares the output with that of the reference evaluator, to the byte.
 func TestRandom(t *testing.T) {
 	compared, refused := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -29,7 +29,7 @@ func TestRandom(t *testing.T) {
 		script := g.text.String()
 		s, err := reference.Plan(script, reference.Options{})
 		if err != nil {
-			refused++ // types that do not go together, mostly
+			refused++ // mostly types that do not match
 			if u := new(reference.Uncovered); errors.As(err, &u) {
 				t.Fatalf("%v\n%s", err, script)
 			}
@@ -65,7 +65,7 @@ func spellInputs(inputs map[topic.Partition][]reference.Record) string {
 	return out.String()
 }
 
-// maker draws a script and its inputs.
+// maker generates a script and its inputs.
 type maker struct {
 	t          *rapid.T
 	text       strings.Builder
@@ -95,7 +95,7 @@ func (g *maker) declare() {
 		"WITH (kafka_topic='s', partitions=%d%s);\n", kind, typ, key, g.partitions, stamp)
 }
 
-// job draws a CREATE .. AS SELECT over s.
+// job generates a CREATE .. AS SELECT over s.
 func (g *maker) job(n int) {
 	where := ""
 	if g.one("where", 1) {
@@ -124,7 +124,8 @@ func (g *maker) job(n int) {
 		query = g.grouped(where)
 	}
 	if !g.table && g.one("another partitions", 4) {
-		fmt.Fprintf(&g.text, "CREATE %s o%d WITH (partitions=%d) AS %s EMIT CHANGES;\n", kind, n, g.upTo("partitions of the sink", 2)+1, query)
+		fmt.Fprintf(&g.text, "CREATE %s o%d WITH (partitions=%d) AS %s EMIT CHANGES;\n", kind, n,
+			g.upTo("partitions of the sink", 2)+1, query)
 		return
 	}
 	emit := " EMIT CHANGES"
@@ -132,7 +133,8 @@ func (g *maker) job(n int) {
 		emit = g.pick("emit", emit, " EMIT FINAL")
 	}
 	with := ""
-	if strings.Contains(query, "GROUP BY f") || strings.Contains(query, "GROUP BY k, f") { // which format KAFKA cannot write
+	// which the format KAFKA cannot encode
+	if strings.Contains(query, "GROUP BY f") || strings.Contains(query, "GROUP BY k, f") {
 		with = " WITH (key_format='JSON')"
 	}
 	fmt.Fprintf(&g.text, "CREATE %s o%d%s AS %s%s;\n", kind, n, with, query, emit)
@@ -141,7 +143,8 @@ func (g *maker) job(n int) {
 	}
 	next := "SELECT * FROM o%d"
 	if !strings.Contains(query, "WINDOW") && !strings.Contains(query, "PARTITION") {
-		next = g.pick("next", next, "SELECT c0, COUNT(*) AS n FROM o%d GROUP BY c0", "SELECT c0, COUNT(c0) AS n FROM o%d WHERE c0 IS NOT NULL GROUP BY c0 HAVING COUNT(*) > 1")
+		next = g.pick("next", next, "SELECT c0, COUNT(*) AS n FROM o%d GROUP BY c0",
+			"SELECT c0, COUNT(c0) AS n FROM o%d WHERE c0 IS NOT NULL GROUP BY c0 HAVING COUNT(*) > 1")
 	}
 	fmt.Fprintf(&g.text, "CREATE TABLE z%d AS "+next+";\n", n, n)
 }
@@ -155,9 +158,11 @@ func (g *maker) grouped(where string) string {
 	if strings.ContainsAny(by, "( '-0123456789") && by != "k, f" {
 		items = by + " AS g, "
 	}
-	calls := []string{"COUNT(*)", "COUNT(a)", "SUM(a)", "SUM(b)", "SUM(x)", "SUM(d)", "AVG(x)", "AVG(a)", "COLLECT_LIST(t)", "COLLECT_LIST(a)", "COLLECT_LIST(l)"}
+	calls := []string{"COUNT(*)", "COUNT(a)", "SUM(a)", "SUM(b)", "SUM(x)", "SUM(d)", "AVG(x)", "AVG(a)",
+		"COLLECT_LIST(t)", "COLLECT_LIST(a)", "COLLECT_LIST(l)"}
 	if !g.table {
-		calls = append(calls, "MIN(x)", "MAX(b)", "MIN(t)", "MAX(d)", "LATEST_BY_OFFSET(a)", "LATEST_BY_OFFSET(t, 2)", "EARLIEST_BY_OFFSET(t)", "EARLIEST_BY_OFFSET(d, 2)",
+		calls = append(calls, "MIN(x)", "MAX(b)", "MIN(t)", "MAX(d)", "LATEST_BY_OFFSET(a)", "LATEST_BY_OFFSET(t, 2)",
+			"EARLIEST_BY_OFFSET(t)", "EARLIEST_BY_OFFSET(d, 2)",
 			"LATEST_BY_OFFSET(x, FALSE)", "COLLECT_SET(f)", "SUM("+g.expr("INT", 1)+")", "COUNT("+g.expr("STRING", 1)+")")
 	}
 	for i := range g.upTo("calls", 3) + 1 {
@@ -170,14 +175,16 @@ func (g *maker) grouped(where string) string {
 			window = fmt.Sprintf(" WINDOW TUMBLING (SIZE %d SECONDS%s)", g.upTo("size", 20)+1, g.grace())
 		case 2:
 			size := g.upTo("size", 20) + 2
-			window = fmt.Sprintf(" WINDOW HOPPING (SIZE %d SECONDS, ADVANCE BY %d SECONDS%s)", size, g.upTo("advance", size-1)+1, g.grace())
+			window = fmt.Sprintf(" WINDOW HOPPING (SIZE %d SECONDS, ADVANCE BY %d SECONDS%s)", size, g.upTo("advance", size-1)+
+				1, g.grace())
 		case 3:
 			window = fmt.Sprintf(" WINDOW SESSION (%d SECONDS%s)", g.upTo("gap", 10)+1, g.grace())
 		}
 	}
 	having := ""
 	if g.one("having", 2) {
-		having = " HAVING " + g.pick("condition", "COUNT(*) > 1", "COUNT(*) % 2 = 1", "SUM(a) > 0 OR COUNT(*) > 3", "AVG(x) < 100", "COUNT(a) BETWEEN 1 AND 2")
+		having = " HAVING " + g.pick("condition", "COUNT(*) > 1", "COUNT(*) % 2 = 1", "SUM(a) > 0 OR COUNT(*) > 3",
+			"AVG(x) < 100", "COUNT(a) BETWEEN 1 AND 2")
 	}
 	return "SELECT " + strings.TrimSuffix(items, ", ") + " FROM s" + window + where + " GROUP BY " + by + having
 }
@@ -193,7 +200,7 @@ func (g *maker) typ() string {
 	return g.pick("type", "INT", "BIGINT", "DOUBLE", "DECIMAL", "STRING", "BOOLEAN")
 }
 
-// records draws the records of s: NULLs, disordered times, some without a value or a key.
+// records generates the records of s: with NULLs, out of order, some without a value or a key.
 func (g *maker) records() map[topic.Partition][]reference.Record {
 	out := map[topic.Partition][]reference.Record{}
 	now := int64(0)
@@ -230,10 +237,12 @@ func (g *maker) records() map[topic.Partition][]reference.Record {
 	return out
 }
 
-// engine runs a script on an engine and returns what it wrote to the topics of want.
-func (g *maker) engine(script string, inputs map[topic.Partition][]reference.Record, want map[string][]reference.Output) (map[string][]reference.Output, error) {
+// engine runs a script on an engine and returns the records of the topics in want.
+func (g *maker) engine(script string, inputs map[topic.Partition][]reference.Record,
+	want map[string][]reference.Output) (map[string][]reference.Output, error) {
 	ctx := context.Background()
-	e, err := streamql.Open(ctx, streamql.WithManualJobs(), streamql.WithPollRecords(rapid.SampledFrom([]int{1, 3, 1024}).Draw(g.t, "poll")))
+	e, err := streamql.Open(ctx, streamql.WithManualJobs(),
+		streamql.WithPollRecords(rapid.SampledFrom([]int{1, 3, 1024}).Draw(g.t, "poll")))
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +250,7 @@ func (g *maker) engine(script string, inputs map[topic.Partition][]reference.Rec
 	if err := e.Exec(ctx, "SET 'auto.offset.reset' = 'earliest';\n"+script); err != nil {
 		return nil, err
 	}
-	half := 100 // from this offset on records come later
+	half := 100 // records from this offset on are written later
 	if g.partitions == 1 {
 		half = g.upTo("half", 40)
 	}
@@ -270,7 +279,8 @@ func (g *maker) engine(script string, inputs map[topic.Partition][]reference.Rec
 			continue
 		}
 		err := topic.Each(ctx, e.Broker(), d.Partitions, func(f *topic.Fetch, i int) error {
-			o := reference.Output{Partition: f.ID, Record: topic.Record{Key: f.Key.At(i), Value: f.Value.At(i), Time: f.Times[i]}}
+			o := reference.Output{Partition: f.ID, Record: topic.Record{Key: f.Key.At(i), Value: f.Value.At(i),
+				Time: f.Times[i]}}
 			if f.Headers != nil {
 				o.Headers = f.Headers[i]
 			}
@@ -284,7 +294,8 @@ func (g *maker) engine(script string, inputs map[topic.Partition][]reference.Rec
 	return got, nil
 }
 
-func write(ctx context.Context, b topic.Broker, inputs map[topic.Partition][]reference.Record, which func(topic.Offset) bool) error {
+func write(ctx context.Context, b topic.Broker, inputs map[topic.Partition][]reference.Record,
+	which func(topic.Offset) bool) error {
 	txn, err := b.Begin(ctx, "test")
 	if err != nil {
 		return err

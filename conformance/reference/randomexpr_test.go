@@ -2,7 +2,7 @@ package reference_test
 
 import "fmt"
 
-// expr draws an expression of a type over the columns of s.
+// expr generates an expression of a type over the columns of s.
 func (g *maker) expr(typ string, depth int) string {
 	if depth == 0 || g.one("leaf", 3) {
 		return g.leaf(typ)
@@ -11,7 +11,8 @@ func (g *maker) expr(typ string, depth int) string {
 	of := func(t string) string { return g.expr(t, depth-1) }
 	switch g.upTo("form", 3) {
 	case 0:
-		return fmt.Sprintf("(CASE WHEN %s THEN %s WHEN %s THEN %s ELSE %s END)", of("BOOLEAN"), same(), of("BOOLEAN"), same(), same())
+		return fmt.Sprintf("(CASE WHEN %s THEN %s WHEN %s THEN %s ELSE %s END)", of("BOOLEAN"), same(), of("BOOLEAN"),
+			same(), same())
 	case 1:
 		return fmt.Sprintf("%s(%s, %s)", g.pick("choice", "COALESCE", "IFNULL", "NULLIF"), same(), same())
 	}
@@ -65,14 +66,15 @@ func (g *maker) expr(typ string, depth int) string {
 func (g *maker) list(of func(string) string) string {
 	switch g.upTo("list", 2) {
 	case 0:
-		return fmt.Sprintf("TRANSFORM(%s, e => %s)", of("LIST"), g.pick("body", "e + 1", "e * a", "a", "CASE WHEN e > 1 THEN e ELSE -e END"))
+		return fmt.Sprintf("TRANSFORM(%s, e => %s)", of("LIST"),
+			g.pick("body", "e + 1", "e * a", "a", "CASE WHEN e > 1 THEN e ELSE -e END"))
 	case 1:
 		return fmt.Sprintf("FILTER(%s, e => %s)", of("LIST"), g.pick("body", "e > 1", "e IS NOT NULL", "e = a", "f"))
 	}
 	return fmt.Sprintf("ARRAY[%s, %s]", of("INT"), of("INT"))
 }
 
-// typ1 is a type that casts to any number.
+// typ1 returns a type that can be cast to any number.
 func (g *maker) typ1() string {
 	return g.pick("type to cast", "INT", "BIGINT", "DOUBLE", "DECIMAL", "STRING")
 }
@@ -93,9 +95,11 @@ func (g *maker) condition(of func(string) string) string {
 	case 5:
 		return fmt.Sprintf("(%s BETWEEN %s AND %s)", of(t), of(t), of(t))
 	case 6:
-		return fmt.Sprintf("(%s %s %s)", of("STRING"), g.pick("like", "LIKE", "NOT LIKE"), g.pick("pattern", "'%a%'", "'_'", "'a%'", "'%2'", "'a!_!%%' ESCAPE '!'", "'%'", "t"))
+		return fmt.Sprintf("(%s %s %s)", of("STRING"), g.pick("like", "LIKE", "NOT LIKE"),
+			g.pick("pattern", "'%a%'", "'_'", "'a%'", "'%2'", "'a!_!%%' ESCAPE '!'", "'%'", "t"))
 	}
-	return fmt.Sprintf("(%s %s %s)", of(t), g.pick("comparison", "=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM"), of(t))
+	return fmt.Sprintf("(%s %s %s)", of(t), g.pick("comparison", "=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM"),
+		of(t))
 }
 
 func (g *maker) leaf(typ string) string {

@@ -1,19 +1,22 @@
-// Package reference computes what a job must write, slowly and plainly: it is the oracle of tests that crash, fence and reorder the
-// engine. It takes the planner's stages and the records of their inputs, goes through them row by row over Go values and maps, and
-// knows nothing of batches, keyspaces, commits or time that passes. [Plan] makes the jobs of a script, [Script.Evaluate] runs them one
-// after the other, and [Diff] says where an engine's records are others.
+// Package reference computes the output of a job in a slow and simple way. It is the oracle of tests that
+// crash, fence and reorder the engine. It takes the planner's stages and the records of their inputs, and
+// processes them row by row over Go values and maps. It has no batches, keyspaces, commits or clocks. [Plan]
+// plans the jobs of a script, [Script.Evaluate] runs them in order, and [Diff] compares the records of an
+// engine with the result.
 //
-// What is shared with the engine: the grammar and the planner, and so the types, the implicit casts and the constants that the planner
-// has folded; the codecs of package format, which make rows of record bytes and record bytes of rows; how a value is spelled as text
-// (flow.Spell); and the bytes by which an exchange chooses a partition. Operators, aggregates, windows, stream time, comparisons,
-// arithmetic, casts and the common functions are written here anew. Scalar functions that are not (regular expressions, dates by
-// pattern, JSON, URLs and the like) run through their udf kernel, a row at a time.
+// It shares with the engine: the grammar and the planner, and therefore the types, the implicit casts and the
+// folded constants; the codecs of package format, which convert between record bytes and rows; the notation
+// of a value as text (flow.Spell); and the bytes by which an exchange selects a partition. It has its own
+// implementation of operators, aggregates, windows, stream time, comparisons, arithmetic, casts and the
+// common functions. Other scalar functions (regular expressions, dates by pattern, JSON, URLs and similar)
+// call their udf kernel with one row at a time.
 //
-// What a stage does that is not covered gives an [Uncovered] error before any row is looked at, never a wrong answer. Dead letters are
-// not computed: a row that cannot be read is left out.
+// If a stage contains anything that this package does not support, the result is an [Uncovered] error before
+// any row is processed, and never a wrong result.
 //
-// Rows of an exchange arrive partition by partition of the source, as Engine.Drain works them off. A live job over several partitions
-// may see them in another order.
+// Dead letters are not computed: a record that cannot be decoded is left out. Rows of an exchange arrive in
+// the order of the source's partitions, as in Engine.Drain. A running job over several partitions may process
+// them in another order.
 package reference
 
 import (
@@ -27,29 +30,30 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Record is a record of an input and where it stands in its partition.
+// Record is a record of an input, with its offset in its partition.
 type Record struct {
 	Offset topic.Offset
 	topic.Record
 }
 
-// Output is a record that a sink writes and the partition it writes it to.
+// Output is a record that a sink writes, with its partition.
 type Output struct {
 	Partition int32
 	topic.Record
 }
 
-// Uncovered is the error of a plan that has something this package does not compute.
+// Uncovered is the error for a plan that this package does not support.
 type Uncovered struct{ What string }
 
-// Error implements error.
+// Error returns the text of the error.
 func (u *Uncovered) Error() string { return "reference: " + u.What + " is not covered" }
 
 func uncovered(format string, args ...any) error { return &Uncovered{fmt.Sprintf(format, args...)} }
 
-// Evaluate runs the stages of one job over all records of its inputs and returns what it writes, by topic: the records of a partition
-// in order. inputs holds what the job reads, from the offset it starts at, in the order of offsets; a clause SINCE OFFSET or UNTIL
-// OFFSET narrows it further. An [Uncovered] error says what cannot be computed.
+// Evaluate runs the stages of one job over all records of its inputs. It returns the output records by topic,
+// each partition in order. inputs contains the records that the job reads, from its start offset and in the
+// order of offsets; SINCE OFFSET and UNTIL OFFSET narrow it further. An [Uncovered] error names the
+// unsupported construct.
 func Evaluate(stages []planner.Stage, inputs map[topic.Partition][]Record) (map[string][]Output, error) {
 	j := &job{inputs: inputs, sent: map[topic.Partition][]row{}, out: map[string][]Output{}}
 	for _, s := range stages {
@@ -60,20 +64,21 @@ func Evaluate(stages []planner.Stage, inputs map[topic.Partition][]Record) (map[
 	return j.out, nil
 }
 
-// job is what the stages of a job share.
+// job is the state that the stages of a job share.
 type job struct {
 	inputs map[topic.Partition][]Record
 	sent   map[topic.Partition][]row // through exchanges
 	out    map[string][]Output
 }
 
-// row is a row of a changing relation: a value for each column of its node's schema, in the form of flow.Value, and a weight.
+// row is a row of a changing relation: a value for each column of its node's schema, in the form of
+// flow.Value, and a weight.
 type row struct {
 	vals []any
 	op   flow.Op
 }
 
-// step takes the rows that come of one record: what one of them means may depend on the next.
+// step processes the rows of one record together, because the meaning of a row may depend on the next.
 type step func(rows []row) error
 
 // task is a stage over one partition.
@@ -108,7 +113,7 @@ func (j *job) stage(s planner.Stage) error {
 	}
 	sort.Slice(ids, func(a, b int) bool { return ids[a] < ids[b] })
 	if len(ids) == 0 {
-		ids = []int32{0} // so that what is not covered is told
+		ids = []int32{0} // so that unsupported constructs are reported
 	}
 	for _, id := range ids {
 		if err := j.run(s.Root, leaf, id); err != nil {
@@ -118,7 +123,7 @@ func (j *job) stage(s planner.Stage) error {
 	return nil
 }
 
-// run works off one partition.
+// run processes the records of one partition.
 func (j *job) run(root exec.Node, leaf planner.Leaf, id int32) error {
 	t := &task{job: j, id: id, clock: -1 << 63}
 	if err := t.wire(root, func([]row) error { return nil }); err != nil {
@@ -165,7 +170,8 @@ func (j *job) run(root exec.Node, leaf planner.Leaf, id int32) error {
 	return nil
 }
 
-// push moves stream time over the rows of a record, hands them to the operators and tells these the time.
+// push advances stream time over the rows of a record, passes them to the operators, and then advances the
+// operators.
 func (t *task) push(s *flow.Schema, rows []row) error {
 	if len(rows) == 0 {
 		return nil

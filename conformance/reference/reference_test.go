@@ -32,9 +32,9 @@ func TestDiff(t *testing.T) {
 		{"the same", out("a=1", "b=1", "a=2", "=x", "=y"), ""},
 		{"keys in another order", out("b=1", "=y", "a=1", "a=2", "=x"), ""},
 		{"a key's rows in another order", out("a=2", "b=1", "a=1", "=x", "=y"), "topic t, key 'a': record 1 of 2 is 'a': 2"},
-		{"a row twice", out("a=1", "b=1", "b=1", "a=2", "=x", "=y"), "topic t, key 'b': 2 records, not 1: too many"},
-		{"a row lost", out("a=1", "b=1", "a=2", "=x"), "topic t, key none: 1 records, not 2: missing is none: y"},
-		{"all lost", nil, "missing is 'a': 1"},
+		{"a row twice", out("a=1", "b=1", "b=1", "a=2", "=x", "=y"), "topic t, key 'b': 2 records, not 1; 'b': 1 at 0 in partition 0 is additional"},
+		{"a row lost", out("a=1", "b=1", "a=2", "=x"), "topic t, key none: 1 records, not 2; none: y at 0 in partition 0 is missing"},
+		{"all lost", nil, "'a': 1 at 0 in partition 0 is missing"},
 	} {
 		if d := reference.Diff(want, c.got); c.says == "" && d != "" || !strings.Contains(d, c.says) {
 			t.Errorf("%s: %q, not %q", c.name, d, c.says)
@@ -42,7 +42,7 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// TestUncovered holds that what is not covered is told before any row is looked at.
+// TestUncovered checks that unsupported constructs are reported before any row is processed.
 func TestUncovered(t *testing.T) {
 	const s = "CREATE STREAM s (k INT KEY, v INT, w ARRAY<INT>) WITH (kafka_topic='s');\n"
 	for text, what := range map[string]string{

@@ -13,7 +13,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// bounds says which records of a partition the clauses PARTITIONS, SINCE and UNTIL let through.
+// bounds returns a predicate for the records of a partition that the clauses PARTITIONS, SINCE and UNTIL
+// select.
 func bounds(l planner.Leaf, id int32) (func(*Record) bool, error) {
 	from, to := topic.Offset(0), topic.End
 	for i, p := range []*lang.Point{l.Scan.Since, l.Scan.Until} {
@@ -34,14 +35,14 @@ func bounds(l planner.Leaf, id int32) (func(*Record) bool, error) {
 	return func(r *Record) bool { return chosen && r.Offset >= from && (to == topic.End || r.Offset < to) }, nil
 }
 
-// scanner turns the records of a partition into rows.
+// scanner converts the records of a partition to rows.
 type scanner struct {
 	*op.Scan
 	id          int32
 	keys, value *side
 }
 
-// side is the key or the value of records: which of its fields are wanted, and the columns of the scan that take them.
+// side is the key or the value of records: the fields that the scan reads, and the columns that receive them.
 type side struct {
 	codec    format.Codec
 	want, at []int
@@ -75,7 +76,7 @@ func newScanner(n *op.Scan, id int32) (*scanner, error) {
 	return s, err
 }
 
-// read puts the fields of one record into a row; false when they cannot be read.
+// read decodes the fields of one record into a row; false if they cannot be decoded.
 func (s *side) read(record []byte, into []any) (bool, error) {
 	if s.codec == nil {
 		return true, nil
@@ -92,7 +93,7 @@ func (s *side) read(record []byte, into []any) (bool, error) {
 	return true, nil
 }
 
-// rows is the row of a record, or none.
+// rows returns the row of a record, or none.
 func (s *scanner) rows(rec *Record) ([]row, error) {
 	r := row{make([]any, len(s.Columns)), flow.Insert}
 	key := rec.Key
@@ -148,7 +149,7 @@ func (s *scanner) rows(rec *Record) ([]row, error) {
 	return []row{r}, nil
 }
 
-// cutWindow takes the window off the end of a key: its start, and before it the end of a session.
+// cutWindow removes the window from the end of a key: its start, and for a session its end.
 func cutWindow(key []byte, size int64) (rest []byte, start, end any) {
 	tail := 8
 	if size < 0 {
@@ -178,7 +179,7 @@ func headers(list []topic.Header) []any {
 	return out
 }
 
-// header is the last header of a name that has a value.
+// header returns the value of the last header with a name; a header without a value does not count.
 func header(list []topic.Header, name string, t flow.Type) any {
 	for i := len(list) - 1; i >= 0; i-- {
 		if h := list[i]; h.Key == name && h.Value != nil {

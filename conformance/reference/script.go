@@ -15,19 +15,19 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Options is what a script's meaning depends on beside its text.
+// Options contains the inputs of a script's plan other than its text.
 type Options struct {
 	Dialect    dialect.Set
-	Properties map[string]string // as SET makes them
-	Topics     map[string]int32  // the topics that exist before the script, with their partitions
-	Now        int64             // ms since the epoch: the time of rows of INSERT VALUES that give none
+	Properties map[string]string // as SET sets them
+	Topics     map[string]int32  // the topics that exist before the script, with their numbers of partitions
+	Now        int64             // ms since the epoch: the timestamp of rows of INSERT VALUES without one
 }
 
-// Script is the jobs of a text, planned with a catalog of its own.
+// Script contains the jobs of a text, planned with a catalog of its own.
 type Script struct {
 	Catalog *catalog.Catalog
-	// Inserted are the rows of INSERT VALUES, as records from offset 0. They are inputs that the caller hands to Evaluate, unless it
-	// has them from a broker.
+	// Inserted contains the rows of INSERT VALUES, as records from offset 0. They are inputs for Evaluate,
+	// unless the caller reads them from a broker.
 	Inserted map[topic.Partition][]Record
 
 	o    planner.Options
@@ -40,9 +40,10 @@ type planned struct {
 	stages []planner.Stage
 }
 
-// Plan plans a script: CREATE STREAM and TABLE, over a topic or AS SELECT, INSERT INTO, SET and CREATE TYPE. A job reads its topics from
-// their beginning, as with auto.offset.reset = 'earliest', unless a scan clause says otherwise. Queries to the client and what
-// shows something write nothing and are passed over; any other statement is an [Uncovered] error.
+// Plan plans a script: CREATE STREAM and TABLE, over a topic or AS SELECT, INSERT INTO, SET and CREATE TYPE.
+// A job reads its topics from the beginning, as with auto.offset.reset = 'earliest', unless a scan clause
+// sets the offset. It skips queries and SHOW, because they write nothing. Any other statement is an
+// [Uncovered] error.
 func Plan(text string, o Options) (*Script, error) {
 	s := &Script{Catalog: catalog.New(), Inserted: map[topic.Partition][]Record{}, now: o.Now}
 	s.o = planner.Options{Catalog: s.Catalog, Functions: udf.Builtins(), Dialect: o.Dialect,
@@ -125,7 +126,7 @@ func (s *Script) plan(st lang.Statement, topics map[string]int32) error {
 	return nil
 }
 
-// change puts the catalog after a change in place of the one before.
+// change replaces the catalog with its successor.
 func (s *Script) change(ch catalog.Change) {
 	s.Catalog = s.Catalog.Apply(ch)
 	s.o.Catalog = s.Catalog
@@ -135,7 +136,7 @@ func (s *Script) add(name string, stages []planner.Stage) error {
 	for _, st := range stages {
 		for _, l := range st.Leaves {
 			if !l.Earliest && l.Scan.Since == nil {
-				return uncovered("a job that begins where a topic ends")
+				return uncovered("a job that begins at the end of a topic")
 			}
 		}
 	}
@@ -143,7 +144,7 @@ func (s *Script) add(name string, stages []planner.Stage) error {
 	return nil
 }
 
-// put adds a relation and its topic; one that is there says how many partitions the relation has.
+// put adds a relation and its topic. An existing topic determines the relation's number of partitions.
 func (s *Script) put(r *catalog.Relation, topics map[string]int32) {
 	if n, ok := topics[r.Topic]; ok {
 		r.Partitions = n
@@ -181,11 +182,11 @@ func (s *Script) insert(st *lang.Insert) error {
 	return nil
 }
 
-// Jobs counts the jobs of the script.
+// Jobs returns the number of jobs of the script.
 func (s *Script) Jobs() int { return len(s.jobs) }
 
-// Evaluate runs the jobs in their order, each over all that the topics hold when it begins: the inputs and what the jobs before have
-// written. It returns what the jobs write, by topic.
+// Evaluate runs the jobs in order. Each reads all records of its topics: the inputs and the output of the
+// jobs before it. The result is the jobs' output by topic.
 func (s *Script) Evaluate(inputs map[topic.Partition][]Record) (map[string][]Output, error) {
 	topics := map[topic.Partition][]Record{}
 	for p, list := range inputs {
@@ -212,7 +213,7 @@ func (s *Script) Evaluate(inputs map[topic.Partition][]Record) (map[string][]Out
 	return out, nil
 }
 
-// Job plans a text and evaluates it over the inputs, to which it adds what the text inserts.
+// Job plans a text and evaluates it over the inputs and the rows that the text inserts.
 func Job(text string, o Options, inputs map[topic.Partition][]Record) (map[string][]Output, error) {
 	s, err := Plan(text, o)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// sink writes the records of rows: an update whose key stays is one record, a row that goes a record without a value.
+// sink writes the records of rows. An update with an unchanged key is one record, a retracted row a
+// tombstone.
 func (t *task) sink(n *op.Sink, next step) (step, error) {
 	var keys format.Codec
 	var err error
@@ -39,7 +40,7 @@ func (t *task) sink(n *op.Sink, next step) (step, error) {
 		}
 		return out, err
 	}
-	// keyOf gives a record's key and, before it, what of it chooses the partition.
+	// keyOf returns a record's key, and the part of it that selects the partition.
 	keyOf := func(r row) (plain, key []byte, err error) {
 		if keys == nil || nullKey(n, r) {
 			return nil, nil, nil
@@ -91,7 +92,8 @@ func (t *task) sink(n *op.Sink, next step) (step, error) {
 	}, nil
 }
 
-// nullKey reports whether a row's key is none: its one column is NULL, or all are and the format has no other way to say so.
+// nullKey reports whether a row has no key: its only column is NULL, or all are NULL and the format cannot
+// encode that.
 func nullKey(n *op.Sink, r row) bool {
 	for _, c := range n.KeyCols {
 		if r.vals[c] != nil {
@@ -101,7 +103,8 @@ func nullKey(n *op.Sink, r row) bool {
 	return len(n.KeyCols) == 1 || strings.EqualFold(n.Key.Name, "DELIMITED")
 }
 
-// partitionOf is Kafka's default: the hash MurmurHash2 of the key, its sign cut off, modulo the number of partitions.
+// partitionOf is Kafka's default partitioner: MurmurHash2 of the key without the sign bit, modulo the number
+// of partitions.
 func partitionOf(key []byte, partitions int32) int32 {
 	if partitions <= 1 {
 		return 0

@@ -14,7 +14,8 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// compare orders two values of one type that are not NULL; false when they have no order: NaN with anything.
+// compare compares two values of one type that are not NULL; false if they have no order, as NaN with any
+// number.
 func compare(a, b any) (int, bool) {
 	switch a := a.(type) {
 	case int32:
@@ -68,7 +69,8 @@ func order(a, b any) int {
 	return 0
 }
 
-// identity is a text that two lists of values share exactly when they are equal: -0 is 0, all NaN are one, maps have no order.
+// identity returns a text that is equal for two lists of values if and only if they are equal: -0 equals 0,
+// all NaN are equal, and the order of a map does not count.
 func identity(vals []any) string {
 	var out strings.Builder
 	for _, v := range vals {
@@ -103,7 +105,7 @@ func identity(vals []any) string {
 
 func tenTo(n int32) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-// unscaled is the whole number behind an INT, a BIGINT or a DECIMAL.
+// unscaled returns the unscaled integer of an INT, a BIGINT or a DECIMAL.
 func unscaled(v any) *big.Int {
 	switch v := v.(type) {
 	case int32:
@@ -114,7 +116,7 @@ func unscaled(v any) *big.Int {
 	return v.(decimal128.Num).BigInt()
 }
 
-// fits reports whether a whole number can stand behind a value of a type; a DECIMAL has so many digits.
+// fits reports whether an unscaled integer fits a type; digits is the precision of a DECIMAL.
 func fits(n *big.Int, t flow.Type, digits int32) bool {
 	switch t.ID() {
 	case arrow.INT32:
@@ -135,7 +137,7 @@ func fromUnscaled(n *big.Int, t flow.Type) any {
 	return decimal128.FromBigInt(n)
 }
 
-// rational is an exact number as a fraction.
+// rational returns an exact number as a fraction.
 func rational(v any, t flow.Type) *big.Rat {
 	r := new(big.Rat).SetInt(unscaled(v))
 	if d, ok := t.(*arrow.Decimal128Type); ok {

@@ -13,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// A record that its producer compressed, and that inflates far over the limits, becomes a dead letter with its place and its own size; the
-// records beside it in its batch and those after it go on.
+// TestBombs produces compressed records that inflate far beyond the limits. Each becomes a dead letter with
+// its offset and its compressed size. The other records of its batch and the records after it are processed.
 func TestBombs(t *testing.T) {
 	inLab(t, "", func(l *lab) {
 		if err := l.fake.CreateTopic("big", 1, nil); err != nil {
@@ -26,7 +26,8 @@ func TestBombs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		cl, err := kgo.NewClient(append(l.cl.Opts(), kgo.ProducerBatchCompression(kgo.GzipCompression()), kgo.ProducerBatchMaxBytes(64<<20),
+		cl, err := kgo.NewClient(append(l.cl.Opts(), kgo.ProducerBatchCompression(kgo.GzipCompression()),
+			kgo.ProducerBatchMaxBytes(64<<20),
 			kgo.ManualFlushing())...)
 		if err != nil {
 			t.Fatal(err)
@@ -35,9 +36,10 @@ func TestBombs(t *testing.T) {
 		sizes := []int{20 << 20, 50 << 20}
 		for _, size := range sizes {
 			for _, v := range []string{"before", strings.Repeat("A", size), "after"} {
-				cl.Produce(context.Background(), &kgo.Record{Topic: "big", Key: []byte("k"), Value: []byte(`{"v":"` + v + `"}`)}, func(_ *kgo.Record, e error) {
-					err = errors.Join(err, e)
-				})
+				cl.Produce(context.Background(), &kgo.Record{Topic: "big", Key: []byte("k"), Value: []byte(`{"v":"` + v + `"}`)},
+					func(_ *kgo.Record, e error) {
+						err = errors.Join(err, e)
+					})
 			}
 			if err = errors.Join(err, cl.Flush(context.Background())); err != nil {
 				t.Fatal(err)
@@ -49,7 +51,7 @@ func TestBombs(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := len(read["copy"]); n != 4 {
-			t.Errorf("%d rows went on", n)
+			t.Errorf("%d rows were processed", n)
 		}
 		letters := read[errorsTopic]
 		if len(letters) != len(sizes) {
@@ -60,7 +62,8 @@ func TestBombs(t *testing.T) {
 			for _, x := range r.Headers {
 				h[x.Key] = string(x.Value)
 			}
-			if at := strconv.Itoa(3*i + 1); h["streamql.code"] != "SQ5106" || h["streamql.topic"] != "big" || h["streamql.partition"] != "0" || h["streamql.offset"] != at ||
+			if at := strconv.Itoa(3*i + 1); h["streamql.code"] != "SQ5106" || h["streamql.topic"] != "big" ||
+				h["streamql.partition"] != "0" || h["streamql.offset"] != at ||
 				!strings.Contains(h["streamql.message"], "offset "+at+", "+strconv.Itoa(sizes[i])[:4]) {
 				t.Errorf("dead letter %d: %v", i, h)
 			}

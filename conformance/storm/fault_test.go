@@ -51,7 +51,7 @@ func TestLeadersMove(t *testing.T) {
 	})
 }
 
-// passed lets retention overtake the job: offsets 4 to 9 of s[0] are gone.
+// passed makes retention delete records before the job has read them: offsets 4 to 9 of s[0].
 func passed(l *lab) {
 	l.write("a", 4)
 	l.counted(time.Minute)
@@ -76,7 +76,7 @@ func TestRetentionOvertakesAndIsSkipped(t *testing.T) {
 		passed(l)
 		l.counted(time.Minute)
 		if _, _, gaps := l.status(); gaps != 5 {
-			t.Errorf("%d offsets are counted as gone", gaps)
+			t.Errorf("%d offsets are counted as lost", gaps)
 		}
 		if got := l.letters(); got["SQ8001"] != 1 {
 			t.Errorf("%v is reported", got)
@@ -128,12 +128,13 @@ func TestPartitionsAreAdded(t *testing.T) {
 func TestPoisonRecord(t *testing.T) {
 	inLab(t, "", func(l *lab) {
 		l.write("a", 2)
-		if err := l.cl.ProduceSync(context.Background(), &kgo.Record{Topic: "s", Key: []byte("a"), Value: []byte("{")}).FirstErr(); err != nil {
+		if err := l.cl.ProduceSync(context.Background(),
+			&kgo.Record{Topic: "s", Key: []byte("a"), Value: []byte("{")}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 		l.write("a", 2)
 		l.counted(time.Minute)
-		l.processes[0].kill("to see the letter once")
+		l.processes[0].kill("to see one dead letter")
 		l.write("a", 2)
 		l.counted(2 * time.Minute)
 		if got := l.letters(); got["SQ5102"] != 1 || len(got) != 1 {
@@ -185,7 +186,8 @@ func TestChangelogIsDeleted(t *testing.T) {
 	})
 }
 
-// A record of 10 MB is read, and the row that is too large for its topic is a dead letter; the rows behind it go on.
+// TestLargeRecords checks that a record of 10 MB is read. A row that is too large for its topic becomes a
+// dead letter, and the rows after it are processed.
 func TestLargeRecords(t *testing.T) {
 	inLab(t, "", func(l *lab) {
 		large := "12000000"
@@ -193,13 +195,15 @@ func TestLargeRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, text := range []string{"CREATE STREAM big (k STRING KEY, v STRING) WITH (kafka_topic='big', value_format='json');",
-			"CREATE STREAM small AS SELECT k, v FROM big WHERE LEN(v) > 0 EMIT CHANGES;", "CREATE STREAM sizes AS SELECT k, LEN(v) AS n FROM big EMIT CHANGES;"} {
+			"CREATE STREAM small AS SELECT k, v FROM big WHERE LEN(v) > 0 EMIT CHANGES;",
+			"CREATE STREAM sizes AS SELECT k, LEN(v) AS n FROM big EMIT CHANGES;"} {
 			if err := l.define(text); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for _, v := range []string{"one", strings.Repeat("x", 10_000_000), "two"} {
-			if err := l.cl.ProduceSync(context.Background(), &kgo.Record{Topic: "big", Key: []byte("k"), Value: []byte(`{"v":"` + v + `"}`)}).FirstErr(); err != nil {
+			if err := l.cl.ProduceSync(context.Background(),
+				&kgo.Record{Topic: "big", Key: []byte("k"), Value: []byte(`{"v":"` + v + `"}`)}).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -209,7 +213,7 @@ func TestLargeRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := len(read["small"]); n != 2 {
-			t.Errorf("%d rows went on", n)
+			t.Errorf("%d rows were processed", n)
 		}
 		if s := read["sizes"]; len(s) != 3 || string(s[1].Value) != `{"n":10000000}` {
 			t.Errorf("%d sizes", len(s))
@@ -220,7 +224,7 @@ func TestLargeRecords(t *testing.T) {
 	})
 }
 
-// The state of another cluster is not built upon.
+// TestStateOfAnotherCluster checks that a job does not use the state that it has from another cluster.
 func TestStateOfAnotherCluster(t *testing.T) {
 	var dir string
 	inLab(t, "", func(l *lab) {
@@ -229,7 +233,8 @@ func TestStateOfAnotherCluster(t *testing.T) {
 		dir = l.processes[0].dir
 		other := l.processes[0].fs
 		l.stop()
-		if err := l.fake.DeleteTopic("app.changelog.CTAS_o_0.0"); err != nil { // and made anew, empty, as elsewhere
+		// and created again, empty, as on another cluster
+		if err := l.fake.DeleteTopic("app.changelog.CTAS_o_0.0"); err != nil {
 			t.Fatal(err)
 		}
 		if err := l.fake.CreateTopic("app.changelog.CTAS_o_0.0", 2, nil); err != nil {
@@ -245,13 +250,15 @@ func TestStateOfAnotherCluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(read["o"]); n != 8 || string(read["o"][4].Value) != `{"n":1}` { // from the beginning, on a state that is empty
+		// from the beginning, with an empty state
+		if n := len(read["o"]); n != 8 || string(read["o"][4].Value) != `{"n":1}` {
 			t.Errorf("%d rows", n)
 		}
 	})
 }
 
-// The answers and requests of a job that gave up transactions are lost, and its process: each row is counted, some perhaps twice.
+// TestAtLeastOnce loses the requests and responses of an at-least-once job, and its process. Each row is
+// counted, possibly twice.
 func TestAtLeastOnce(t *testing.T) {
 	inLab(t, "", func(l *lab) {
 		if err := l.define("SET 'processing.guarantee'='at_least_once'; CREATE STREAM copy AS SELECT k, a FROM s EMIT CHANGES;"); err != nil {
@@ -268,7 +275,7 @@ func TestAtLeastOnce(t *testing.T) {
 		l.mu.Lock()
 		l.traps = nil
 		l.mu.Unlock()
-		l.counted(2 * time.Minute) // the job beside it is exact all the while
+		l.counted(2 * time.Minute) // the other job is exactly-once throughout
 		read, err := l.read("copy")
 		if err != nil {
 			t.Fatal(err)
@@ -279,7 +286,8 @@ func TestAtLeastOnce(t *testing.T) {
 	})
 }
 
-// A transaction whose end is lost, asked or answered, holds nothing up for longer than its timeout.
+// TestEndTxnIsLost loses the request or the response that ends a transaction. Nothing is blocked for longer
+// than the transaction timeout.
 func TestEndTxnIsLost(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		inLab(t, "", func(l *lab) {

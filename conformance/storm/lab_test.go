@@ -18,26 +18,29 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// lab is a world with one process, one job and one fault: o counts the rows of s by key.
+// lab is a world with one process, one job and one fault. The job's table o counts the rows of s by key.
 type lab struct {
 	*world
 	t   *testing.T
 	cl  *kgo.Client
 	adm *kadm.Client
-	put map[string]int // rows that were written, by key
+	put map[string]int // number of rows written, by key
 }
 
 const counting = "CREATE STREAM s (k STRING KEY, a INT) WITH (kafka_topic='s', partitions=2, value_format='json'); CREATE TABLE o AS SELECT k, COUNT(*) AS n FROM s%s GROUP BY k EMIT CHANGES;"
 
 func inLab(t *testing.T, clause string, test func(*lab)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{dice: rand.New(rand.NewPCG(1, 7)), lines: map[*cord]bool{}, down: map[string]bool{}, calm: make(chan struct{}), ended: make(chan struct{}),
-			members: map[string]time.Time{}, names: map[string]bool{}, barriers: map[string]*barrier{}, start: time.Now(), poll: 100, flush: time.Second,
+		w := &world{dice: rand.New(rand.NewPCG(1, 7)), lines: map[*cord]bool{}, down: map[string]bool{},
+			calm: make(chan struct{}), ended: make(chan struct{}),
+			members: map[string]time.Time{}, names: map[string]bool{}, barriers: map[string]*barrier{}, start: time.Now(),
+			poll: 100, flush: time.Second,
 			session: 10 * time.Second, rebalance: 12 * time.Second}
 		w.fair = &cord{w: w, conns: map[*wire]bool{}}
 		w.lines[w.fair] = true
 		var err error
-		if w.fake, err = kfake.NewCluster(kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094), kfake.ListenFn(w.net.Listen)); err != nil {
+		if w.fake, err = kfake.NewCluster(kfake.NumBrokers(3), kfake.Ports(9092, 9093, 9094),
+			kfake.ListenFn(w.net.Listen)); err != nil {
 			t.Fatal(err)
 		}
 		if w.temp, err = os.MkdirTemp("", "storm"); err != nil {
@@ -48,7 +51,8 @@ func inLab(t *testing.T, clause string, test func(*lab)) {
 		w.processes = []*process{w.process(0, true)}
 		defer w.close()
 		l := &lab{world: w, t: t, put: map[string]int{}}
-		l.cl, err = kgo.NewClient(kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		l.cl, err = kgo.NewClient(kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial),
+			kgo.RecordPartitioner(kgo.ManualPartitioner()),
 			kgo.ProducerBatchMaxBytes(16<<20), kgo.ProducerBatchCompression(kgo.NoCompression()))
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +89,7 @@ func (l *lab) write(key string, n int) {
 	}
 }
 
-// status is the job's, with its error and the offsets it has left out.
+// status returns the job's status, its error and the number of offsets that it skipped.
 func (l *lab) status() (status, why string, gaps int64) {
 	l.t.Helper()
 	e := l.processes[0].open()
@@ -103,10 +107,10 @@ func (l *lab) status() (status, why string, gaps int64) {
 	return status, why, gaps
 }
 
-// here asks a process only for what it knows itself: there is no HTTP among the processes of a storm.
+// here returns a context for the process's own rows only, because the processes of a storm have no HTTP.
 func here(ctx context.Context) context.Context { return streamql.Local(ctx, []int32{}) }
 
-// counted waits until o has counted what was written, for so long, each row once.
+// counted waits until o has counted each written row exactly once, and fails after a time limit.
 func (l *lab) counted(within time.Duration) {
 	l.t.Helper()
 	var got map[string][]string
@@ -155,7 +159,7 @@ func (l *lab) fails(words ...string) {
 	}
 }
 
-// down stops the process in order, and waits until its place is free.
+// stop stops the process in order, and waits until its membership has ended.
 func (l *lab) stop() {
 	p := l.processes[0]
 	l.mu.Lock()
@@ -167,7 +171,7 @@ func (l *lab) stop() {
 	time.Sleep(30 * time.Second)
 }
 
-// letters are the dead letters by code.
+// letters counts the dead letters by code.
 func (l *lab) letters() map[string]int {
 	l.t.Helper()
 	read, err := l.read(errorsTopic)

@@ -15,8 +15,9 @@ import (
 	"github.com/streamql/streamql/internal/mutant"
 )
 
-// mutants are the planted bugs that TestMutants must find here. The others are found by exec/sim, which models what kfake does not do
-// (markers that come late, deletions that have gone from a changelog) or crashes at their very place.
+// mutants contains the planted bugs that TestMutants must find here. exec/sim finds the others: it models
+// behaviour that kfake lacks (late control records, compacted tombstones in a changelog), or crashes at
+// exactly the right step.
 var mutants = []string{
 	mutant.ApplyUnknown,
 	mutant.StoreBeforeCommit,
@@ -28,7 +29,7 @@ var mutants = []string{
 	readUncommitted,
 }
 
-// readUncommitted is planted in the network: the cluster is asked for everything, not for what is committed.
+// readUncommitted is planted in the network: fetch requests read uncommitted records.
 const readUncommitted = "read uncommitted"
 
 var (
@@ -52,7 +53,7 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// plant puts a bug into all processes in place of the one before; "": none.
+// plant activates a bug in all processes instead of the previous one; "": none.
 func plant(bug string) {
 	altered = nil
 	exec.Around(nil)
@@ -65,7 +66,7 @@ func plant(bug string) {
 	}
 }
 
-// uncommitted makes a fetch request one that reads uncommitted records. All other requests stay as they are.
+// uncommitted changes a fetch request to read uncommitted records. It does not change other requests.
 func uncommitted(request []byte) []byte {
 	const fetch, size, key, id = 1, 4, 2, 4
 	if len(request) < size+key+2+id+2 || binary.BigEndian.Uint16(request[size:]) != fetch {
@@ -83,7 +84,7 @@ func uncommitted(request []byte) []byte {
 	if version < 15 {
 		at += 4 // no replica
 	}
-	at += 3 * 4 // how long, how much, how much at most
+	at += 3 * 4 // maximum wait, minimum bytes, maximum bytes
 	if at >= len(request) || request[at] != 1 {
 		panic(fmt.Sprintf("storm: a fetch request of version %d has no isolation level at %d", version, at))
 	}
@@ -92,7 +93,7 @@ func uncommitted(request []byte) []byte {
 	return request
 }
 
-// hunt looks for the first seed that fails, two at a time.
+// hunt returns the first seed that fails. It runs two seeds at a time.
 func hunt(t *testing.T) (found int, what string) {
 	var mu sync.Mutex
 	for at := 0; at < *enough && found == 0; at += 2 {

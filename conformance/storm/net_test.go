@@ -13,24 +13,24 @@ import (
 	"time"
 )
 
-// Errors as an operating system gives them: the client library tells them apart.
+// Errors as the operating system returns them, because the client library distinguishes them.
 var (
 	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 )
 
-// altered is what a test does to each request of a process; nil: nothing.
+// altered changes each request of a process; nil: no change.
 var altered func(request []byte) []byte
 
 // cord is the network of one life of a process.
 type cord struct {
 	w  *world
 	mu sync.Mutex
-	// cut: nothing goes through any more; deaf: what is sent arrives, answers are lost.
+	// gone: no data is transferred any more. deaf: requests arrive, responses are lost.
 	gone, deaf bool
-	stalled    chan struct{} // closed when the network goes on; nil: it goes
-	slow       time.Duration // of each answer
-	late       time.Duration // of each request, which then arrives even if the process has given it up
+	stalled    chan struct{} // closed when the network continues; nil: it is not stalled
+	slow       time.Duration // delay of each response
+	late       time.Duration // delay of each request, which arrives even if the process has aborted it
 	conns      map[*wire]bool
 }
 
@@ -39,8 +39,8 @@ func (c *cord) dial(ctx context.Context, network, address string) (net.Conn, err
 		c.mu.Lock()
 		dead := c.gone
 		c.mu.Unlock()
-		// kgo asks again at once where a transaction's partitions cannot be added (AddPartitionsToTxn), so if this took no time, time
-		// would stand still.
+		// kgo retries AddPartitionsToTxn without a delay. The call must take time, or virtual time would not
+		// advance.
 		select {
 		case <-time.After(map[bool]time.Duration{false: 20 * time.Millisecond, true: 2 * time.Second}[dead]):
 		case <-ctx.Done():
@@ -82,7 +82,7 @@ func (c *cord) passes(done <-chan struct{}, address string) error {
 	return nil
 }
 
-// cut ends the network for good: the process is dead.
+// cut disconnects the network for good, because the process is dead.
 func (c *cord) cut() {
 	c.mu.Lock()
 	c.gone = true
@@ -91,7 +91,7 @@ func (c *cord) cut() {
 	c.resume()
 }
 
-// set changes what the network does under the lock.
+// set changes the network while it holds the lock.
 func (c *cord) set(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,13 +115,13 @@ func (c *cord) resume() {
 	})
 }
 
-// mend makes the network good again, unless it is gone.
+// mend ends all faults of the network, unless it is disconnected for good.
 func (c *cord) mend() {
 	c.set(func() { c.deaf, c.slow, c.late = false, 0, 0 })
 	c.resume()
 }
 
-// drop ends the connections to an address, or all of them.
+// drop closes the connections to an address, or all of them.
 func (c *cord) drop(address string) {
 	c.mu.Lock()
 	var out []*wire
@@ -190,7 +190,7 @@ func (w *wire) Write(b []byte) (int, error) {
 	return n, told(err)
 }
 
-// told makes the error of a pipe one of a socket.
+// told converts the error of a pipe to one of a socket.
 func told(err error) error {
 	if errors.Is(err, io.ErrClosedPipe) {
 		return errReset
@@ -198,7 +198,8 @@ func told(err error) error {
 	return err
 }
 
-// send delivers what was written late. A connection that the process has closed meanwhile delivers all the same, as packets under way do.
+// send delivers late requests. It also delivers those of a connection that the process has closed since, like
+// packets in transit.
 func (w *wire) send(late time.Duration) {
 	for {
 		time.Sleep(late)
@@ -234,7 +235,7 @@ func (w *wire) Close() error {
 		w.c.mu.Unlock()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if !w.sender { // else send does it
+		if !w.sender { // otherwise send does it
 			w.Conn.Close()
 		}
 	})

@@ -14,10 +14,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// plan is what a storm's processes work on: one stream and some jobs.
+// plan is the workload of a storm: one stream and some jobs.
 type plan struct {
 	partitions int
-	bad, zero  int // one record in so many cannot be read, has a = 0; 0: none
+	bad, zero  int // one record in bad cannot be decoded, one in zero has a = 0; 0: none
 	spread     bool
 	declare    string
 	jobs       []*task
@@ -27,9 +27,9 @@ type plan struct {
 type task struct {
 	name, text string
 	reads      string
-	exact      bool // every record is known; else the last of each key
+	exact      bool // every output record is determined; otherwise only the last of each key
 	divides    bool // by a, which may be 0
-	late       bool // it is defined in the storm
+	late       bool // it is defined during the storm
 }
 
 func newPlan(dice *rand.Rand) *plan {
@@ -77,7 +77,8 @@ func (p *plan) job(dice *rand.Rand) {
 			t.exact = true
 		}
 	case 8:
-		if len(p.jobs) == 0 || p.jobs[0].reads != "s" || !strings.Contains(p.jobs[0].text, "TABLE") || strings.Contains(p.jobs[0].text, "WINDOW") {
+		if len(p.jobs) == 0 || p.jobs[0].reads != "s" || !strings.Contains(p.jobs[0].text, "TABLE") ||
+			strings.Contains(p.jobs[0].text, "WINDOW") {
 			query = "SELECT k, COUNT(*) AS n FROM s GROUP BY k"
 			break
 		}
@@ -88,7 +89,7 @@ func (p *plan) job(dice *rand.Rand) {
 	p.jobs = append(p.jobs, t)
 }
 
-// whole is the script of everything.
+// whole returns the script of all statements.
 func (p *plan) whole() string {
 	var out strings.Builder
 	out.WriteString(p.declare + "\n")
@@ -98,7 +99,7 @@ func (p *plan) whole() string {
 	return out.String()
 }
 
-// define has the statements run by whatever process is up, until they are in force.
+// define runs the statements in any running process, until they are in effect.
 func (w *world) define(statements ...string) error {
 	for _, text := range statements {
 		var last error
@@ -126,7 +127,7 @@ func (w *world) define(statements ...string) error {
 	return nil
 }
 
-// script lists the statements that are run before the storm, or in it.
+// script returns the statements that run before the storm, or during it.
 func (p *plan) script(late bool) (out []string) {
 	if !late {
 		out = append(out, p.declare)
@@ -139,12 +140,15 @@ func (p *plan) script(late bool) (out []string) {
 	return out
 }
 
-// produce writes the stream until ctx ends. A key has one partition, and so has a g unless the plan spreads them.
+// produce writes the stream until ctx ends. A key has one partition; so does a g, unless the plan spreads
+// them.
 func (w *world) produce(ctx context.Context) error {
 	dice := rand.New(rand.NewPCG(w.seed, 11))
 	client := func(more ...kgo.Opt) (*kgo.Client, error) {
-		return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial), kgo.ProducerLinger(0),
-			kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.SnappyCompression()), kgo.RequestTimeoutOverhead(5 * time.Second)}, more...)...)
+		return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial),
+			kgo.ProducerLinger(0),
+			kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.SnappyCompression()),
+			kgo.RequestTimeoutOverhead(5 * time.Second)}, more...)...)
 	}
 	cl, err := client()
 	if err != nil {
@@ -176,7 +180,8 @@ func (w *world) produce(ctx context.Context) error {
 					return err
 				}
 			}
-			if err := transact(txn, dice.IntN(3) > 0, records); err != nil { // the next client of that id ends what is open
+			// the next client with this id aborts the open transaction
+			if err := transact(txn, dice.IntN(3) > 0, records); err != nil {
 				w.note("a transaction of the producer fails: %v", err)
 				txn.Close()
 				txn = nil

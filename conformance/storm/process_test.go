@@ -17,14 +17,15 @@ import (
 	"github.com/streamql/streamql/topic/kafka"
 )
 
-// process is one of the application's. It lives several lives; between two of them it keeps its disk, or loses it.
+// process is a process of the application. It has several lives. Between two of them it keeps or loses its
+// disk.
 type process struct {
 	w    *world
 	id   int
-	dir  string // with the process's name; "": it has no disk at all
+	dir  string // with the process's name; "": it has no disk
 	fs   *vfs.MemFS
-	life *life // nil: it is down
-	n    int   // of lives
+	life *life // nil: it is not running
+	n    int   // number of lives
 }
 
 // life is a process from its start to its end.
@@ -47,7 +48,7 @@ func (w *world) process(id int, disk bool) *process {
 	return p
 }
 
-// lose gives the process a new disk: it is another process from now on.
+// lose replaces the process's disk by an empty one, which makes it another process.
 func (p *process) lose() {
 	dir, err := os.MkdirTemp(p.w.temp, fmt.Sprint("p", p.id, "."))
 	if err != nil {
@@ -59,7 +60,7 @@ func (p *process) lose() {
 	}
 }
 
-// start begins a life: the engine is opened, again and again until it works.
+// start begins a life. It retries to open the engine until it succeeds.
 func (p *process) start() {
 	p.w.mu.Lock()
 	defer p.w.mu.Unlock()
@@ -78,9 +79,11 @@ func (p *process) start() {
 func (l *life) run(dir string, fs *vfs.MemFS) {
 	w := l.p.w
 	defer close(l.ended)
-	config := kafka.Config{Brokers: w.fake.ListenAddrs(), Name: "app", ClientID: fmt.Sprintf("p%d.%d", l.p.id, l.n), Dial: l.line.dial,
+	config := kafka.Config{Brokers: w.fake.ListenAddrs(), Name: "app", ClientID: fmt.Sprintf("p%d.%d", l.p.id, l.n),
+		Dial:           l.line.dial,
 		SessionTimeout: w.session, RebalanceTimeout: w.rebalance}
-	opts := []streamql.Option{streamql.WithKafka(config), streamql.WithPollRecords(w.poll), streamql.WithStandbys(w.standbys),
+	opts := []streamql.Option{streamql.WithKafka(config), streamql.WithPollRecords(w.poll),
+		streamql.WithStandbys(w.standbys),
 		streamql.WithAddress(fmt.Sprintf("p%d", l.p.id))}
 	if dir != "" {
 		opts = append(opts, streamql.WithDir(dir), streamql.WithStateOn(fs, w.flush))
@@ -117,7 +120,8 @@ func (l *life) run(dir string, fs *vfs.MemFS) {
 	w.mu.Unlock()
 }
 
-// kill ends the process as a power failure does: its network is cut, and its disk keeps what was synced and some of the rest.
+// kill ends the process like a power failure: its network is disconnected, and its disk keeps synced data and
+// a part of the rest.
 func (p *process) kill(why string) {
 	w := p.w
 	w.mu.Lock()
@@ -129,7 +133,8 @@ func (p *process) kill(why string) {
 	p.life = nil
 	l.line.cut()
 	if p.fs != nil {
-		p.fs = p.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: w.dice.IntN(101), RNG: rand.New(rand.NewPCG(w.dice.Uint64(), 1))})
+		p.fs = p.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: w.dice.IntN(101),
+			RNG: rand.New(rand.NewPCG(w.dice.Uint64(), 1))})
 	}
 	w.kills++
 	w.noteLocked("p%d.%d is killed: %s", p.id, l.n, why)
@@ -140,7 +145,7 @@ func (p *process) kill(why string) {
 	w.later(time.Duration(w.dice.IntN(8000))*time.Millisecond, p.start)
 }
 
-// leave ends the process in order.
+// leave stops the process in order.
 func (p *process) leave(away time.Duration) {
 	w := p.w
 	w.mu.Lock()
@@ -165,7 +170,7 @@ func (p *process) leave(away time.Duration) {
 	}()
 }
 
-// named reports whether a transactional id is the process's.
+// named reports whether a transactional id belongs to the process.
 func (p *process) named(id string) bool {
 	if p.dir == "" {
 		return false
@@ -174,7 +179,7 @@ func (p *process) named(id string) bool {
 	return err == nil && strings.Contains(id, "."+strings.TrimSpace(string(text))+".")
 }
 
-// open is the engine of a process that is up, or nil.
+// open returns the engine of a running process, or nil.
 func (p *process) open() *streamql.Engine {
 	p.w.mu.Lock()
 	l := p.life

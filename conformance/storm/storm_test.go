@@ -16,13 +16,14 @@ import (
 var (
 	seeds = flag.Int("storm.seeds", 12, "how many storms")
 	first = flag.Uint64("storm.first", 1, "the seed of the first")
-	tell  = flag.Bool("storm.log", false, "tell what happened, always")
+	tell  = flag.Bool("storm.log", false, "print the events of all storms")
 )
 
-// regress are seeds that have failed once.
+// regress contains seeds that have failed before.
 var regress = []uint64{15, 70, 45, 12, 1081}
 
-// TestStorm lets storms go over jobs: no row is lost, doubled or out of its key's order, and none that cannot be read is passed over.
+// TestStorm runs jobs through storms. No row is lost, duplicated or out of its key's order, and every record
+// that cannot be decoded is reported.
 func TestStorm(t *testing.T) {
 	var mu sync.Mutex
 	var sum tally

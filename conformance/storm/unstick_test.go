@@ -14,13 +14,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// barrier is a rebalance of a group that has begun and not ended.
+// barrier is an unfinished rebalance of a group.
 type barrier struct{ began time.Time }
 
-// unstick gets kfake out of rebalances that do not end. It counts who has joined, and counts one too few from then on when a member with
-// a name of its own is replaced, or one's session ends, while it waits for the answer to its SyncGroup; then only the rebalance timeout
-// ends the rebalance, and every JoinGroup starts that anew, while Kafka counts it from the beginning. So when a rebalance takes longer than
-// it may, joins are put off until the timeout has come.
+// unstick works around rebalances that do not end in kfake. kfake counts the members that have joined. The
+// count stays one too small if a static member is replaced, or its session ends, while it waits for the
+// response to its SyncGroup. Then only the rebalance timeout ends the rebalance, and in kfake every JoinGroup
+// restarts that timeout, while Kafka counts it from the beginning. Therefore, when a rebalance exceeds the
+// timeout, unstick delays joins until kfake's timeout has expired.
 func (w *world) unstick(req kmsg.Request) kmsg.Response {
 	switch r := req.(type) {
 	case *kmsg.SyncGroupRequest:
@@ -43,7 +44,7 @@ func (w *world) unstick(req kmsg.Request) kmsg.Response {
 	return nil
 }
 
-// met notes that a member has shown itself. w.mu is held.
+// met records a sign of life of a member. w.mu is held.
 func (w *world) met(req kmsg.Request) {
 	switch r := req.(type) {
 	case *kmsg.JoinGroupRequest:
@@ -56,10 +57,11 @@ func (w *world) met(req kmsg.Request) {
 	}
 }
 
-// expire ends the sessions of members that have not shown themselves for longer. kfake forgets to where the connection has gone before it
-// answers a JoinGroup or SyncGroup: such a member would own tasks for ever.
+// expire ends expired sessions. kfake forgets the session of a member whose connection breaks before the
+// response to a JoinGroup or SyncGroup. Such a member would own its tasks forever.
 func (w *world) expire() {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial), kgo.RetryTimeout(5*time.Second))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial),
+		kgo.RetryTimeout(5*time.Second))
 	if err != nil {
 		panic(err)
 	}
@@ -103,5 +105,5 @@ func (w *world) leave(cl *kgo.Client, group string, m kfake.GroupMember) {
 	req.Members = append(req.Members, who)
 	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
 	defer stop()
-	_, _ = req.RequestWith(ctx, cl) // else the next time
+	_, _ = req.RequestWith(ctx, cl) // otherwise the next call retries
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// verdict waits until everything is worked off and says what is wrong with it.
+// verdict waits until the jobs have drained their inputs, and returns the first error in their output.
 func (w *world) verdict() error {
 	wrong := "nothing was looked at"
 	right := 0
@@ -41,7 +41,7 @@ func (w *world) verdict() error {
 	return nil
 }
 
-// jobs fails when a job of a process has: nothing that a storm does is a reason to give up.
+// jobs returns an error if a job of a process has failed, because no fault of a storm may fail a job.
 func (w *world) jobs() error {
 	resumed := 0
 	for _, p := range w.processes {
@@ -67,14 +67,15 @@ func (w *world) jobs() error {
 	return nil
 }
 
-// groups notes who is in the jobs' groups and where these stand.
+// groups logs the members and committed offsets of the jobs' groups.
 func (w *world) groups() {
 	for i, t := range w.plan.jobs {
 		for _, kind := range []string{"CTAS", "CSAS"} {
 			for n := range len(w.plan.jobs) {
 				name := fmt.Sprintf("app.%s_%s_%d", kind, t.name, n)
 				if g := w.fake.GroupInfo(name); g != nil {
-					w.note("%d: group %s is %s in epoch %d: %d members %+v, %v", i, name, g.State, g.Epoch, len(g.Members), g.Members, g.Commits)
+					w.note("%d: group %s is %s in epoch %d: %d members %+v, %v", i, name, g.State, g.Epoch, len(g.Members),
+						g.Members, g.Commits)
 				}
 			}
 		}
@@ -88,7 +89,7 @@ func (w *world) groups() {
 
 const errorsTopic = "app.errors"
 
-// compare says where what was written differs from what should have been.
+// compare returns the first difference between the output and the expected output.
 func (w *world) compare() string {
 	names := []string{"s", errorsTopic}
 	for _, t := range w.plan.jobs {
@@ -136,7 +137,8 @@ func (w *world) compare() string {
 	return w.lettersAre(read[errorsTopic], bad, zeros)
 }
 
-// last keeps the newest record of each key, without its time: which row came last is nobody's promise.
+// last returns the newest record of each key without its timestamp, because the order of rows from several
+// partitions is not determined.
 func last(list []reference.Output) (out []reference.Output) {
 	by := map[string]reference.Output{}
 	for _, o := range list {
@@ -151,7 +153,8 @@ func last(list []reference.Output) (out []reference.Output) {
 	return out
 }
 
-// lettersAre: each record that cannot be read is there once for each job that reads it, and each failed expression is counted once.
+// lettersAre checks that there is one dead letter for each bad record and job that reads it, and that each
+// failed expression is counted once.
 func (w *world) lettersAre(letters []*kgo.Record, bad map[string]bool, zeros int64) string {
 	seen := map[string]int{}
 	failed := map[string]int64{}
@@ -212,10 +215,12 @@ func outputs(list []*kgo.Record) (out []reference.Output) {
 	return out
 }
 
-// read is what a consumer of committed records finds in topics, by a client that shares nothing with the engine.
+// read returns the committed records of topics, read by a client that shares nothing with the engine.
 func (w *world) read(names ...string) (map[string][]*kgo.Record, error) {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial), kgo.ConsumeTopics(names...),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(100*time.Millisecond),
+	cl, err := kgo.NewClient(kgo.SeedBrokers(w.fake.ListenAddrs()...), kgo.Dialer(w.fair.dial),
+		kgo.ConsumeTopics(names...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.MetadataMinAge(time.Second))
 	if err != nil {
 		return nil, err

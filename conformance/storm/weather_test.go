@@ -10,15 +10,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// trap does something to a request that is to come.
+// trap acts on a future request.
 type trap struct {
 	key   int16
-	skip  int // requests to let pass first
+	skip  int // number of matching requests to pass first
 	match func(kmsg.Request) bool
 	act   func() (lost bool)
 }
 
-// spring is the control of every request at the cluster.
+// spring is the control function for every request at the cluster.
 func (w *world) spring(req kmsg.Request) (kmsg.Response, error, bool) {
 	if resp := w.unstick(req); resp != nil {
 		w.fake.KeepControl()
@@ -55,13 +55,13 @@ func (w *world) lay(t *trap) {
 	w.traps = append(w.traps, t)
 }
 
-// ends matches the end of a transaction of a process's.
+// ends matches the request that ends a transaction of the process.
 func (p *process) ends(req kmsg.Request) bool {
 	r, ok := req.(*kmsg.EndTxnRequest)
 	return ok && (p.dir == "" || p.named(r.TransactionalID))
 }
 
-// storm is the bad weather.
+// storm injects the faults.
 func (w *world) storm() {
 	steps := 14 + w.roll(8)
 	for n := 0; n < 60 && (n < steps || w.killed() < 8); n++ {
@@ -76,20 +76,24 @@ func (w *world) killed() int {
 	return w.kills
 }
 
-var moments = []kmsg.Key{kmsg.Produce, kmsg.Fetch, kmsg.TxnOffsetCommit, kmsg.InitProducerID, kmsg.OffsetFetch, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat,
+var moments = []kmsg.Key{kmsg.Produce, kmsg.Fetch, kmsg.TxnOffsetCommit, kmsg.InitProducerID, kmsg.OffsetFetch,
+	kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat,
 	kmsg.AddPartitionsToTxn, kmsg.AddOffsetsToTxn, kmsg.ListOffsets, kmsg.Metadata}
 
-// step is one misfortune, most of them a process's.
+// step injects one fault, usually into a process.
 func (w *world) step(p *process) {
 	switch w.roll(16) {
 	case 0, 1, 2:
 		p.kill("at any moment")
 	case 3:
-		w.lay(&trap{key: int16(kmsg.EndTxn), skip: w.roll(4), match: p.ends, act: func() bool { p.kill("its EndTxn is lost"); return true }})
+		w.lay(&trap{key: int16(kmsg.EndTxn), skip: w.roll(4), match: p.ends,
+			act: func() bool { p.kill("its EndTxn is lost"); return true }})
 	case 4:
-		w.lay(&trap{key: int16(kmsg.EndTxn), skip: w.roll(4), match: p.ends, act: func() bool { p.kill("the answer to its EndTxn is lost"); return false }})
+		w.lay(&trap{key: int16(kmsg.EndTxn), skip: w.roll(4), match: p.ends,
+			act: func() bool { p.kill("the answer to its EndTxn is lost"); return false }})
 	case 5:
-		w.lay(&trap{key: int16(kmsg.EndTxn), skip: w.roll(4), match: p.ends, act: func() bool { w.note("EndTxn is lost"); return true }})
+		w.lay(&trap{key: int16(kmsg.EndTxn), skip: w.roll(4), match: p.ends,
+			act: func() bool { w.note("EndTxn is lost"); return true }})
 	case 6:
 		w.lay(&trap{key: int16(kmsg.EndTxn), skip: w.roll(4), match: p.ends, act: func() bool { w.deafen(p); return false }})
 	case 7:
@@ -124,7 +128,7 @@ func (w *world) step(p *process) {
 	w.mu.Unlock()
 }
 
-// network does something to a process's network for up to some seconds.
+// network injects a fault into a process's network for up to some seconds.
 func (w *world) network(p *process, what string, seconds int, begin, end func(*cord)) {
 	w.mu.Lock()
 	l := p.life
@@ -141,12 +145,12 @@ func (w *world) network(p *process, what string, seconds int, begin, end func(*c
 	})
 }
 
-// deafen loses the answers to a process for a while, beginning with the one that is due.
+// deafen loses the responses to a process for a while, starting with the pending one.
 func (w *world) deafen(p *process) {
 	w.network(p, "loses answers", 8, func(c *cord) { c.set(func() { c.deaf = true }) }, (*cord).mend)
 }
 
-// brokerAway takes a broker off the network, with or without somebody else leading in its place.
+// brokerAway disconnects a broker, with or without a change of its leaderships.
 func (w *world) brokerAway() {
 	addresses := w.fake.ListenAddrs()
 	address := addresses[w.roll(len(addresses))]
@@ -169,7 +173,7 @@ func (w *world) brokerAway() {
 	})
 }
 
-// errors has the cluster refuse things for a while.
+// errors makes the cluster return errors for a while.
 func (w *world) errors() {
 	kinds := []kfake.Fault{
 		{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.NotLeaderForPartition},

@@ -16,21 +16,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// world is all there is in a storm.
+// world is the complete state of a storm.
 type world struct {
 	seed uint64
 	temp string
 	net  kfake.VirtualNetwork
 	fake *kfake.Cluster
 	dice *rand.Rand // used under mu
-	fair *cord      // a network that nothing happens to but what happens to brokers
+	fair *cord      // a network that only the brokers' faults affect
 	plan *plan
 
 	poll, standbys int
 	flush          time.Duration
 	session        time.Duration // of members
 	rebalance      time.Duration
-	members        map[string]time.Time // when they were met last
+	members        map[string]time.Time // when each member last sent a request
 	names          map[string]bool      // of groups
 	ended          chan struct{}
 	barriers       map[string]*barrier // used by the cluster's goroutine
@@ -42,7 +42,7 @@ type world struct {
 	lives     []*life
 	traps     []*trap
 	over      bool          // no more kills and starts
-	calm      chan struct{} // closed when the weather gets fair
+	calm      chan struct{} // closed when the faults end
 	pending   sync.WaitGroup
 	start     time.Time
 	trace     []string
@@ -50,10 +50,10 @@ type world struct {
 	tally
 
 	brokers sync.Mutex
-	down    map[string]bool // those that cannot be reached
+	down    map[string]bool // the brokers that are disconnected
 }
 
-// tally is what happened.
+// tally counts the events of storms.
 type tally struct{ kills, leaves, lost, faults, resumed, letters, rows int }
 
 func (t *tally) add(o tally) {
@@ -67,11 +67,13 @@ func (t *tally) add(o tally) {
 }
 
 func (t tally) String() string {
-	return fmt.Sprintf("%d kills, %d leaves, %d new disks, %d faults, %d recoveries, %d rows, %d dead letters", t.kills, t.leaves, t.lost, t.faults, t.resumed, t.rows, t.letters)
+	return fmt.Sprintf("%d kills, %d leaves, %d new disks, %d faults, %d recoveries, %d rows, %d dead letters", t.kills,
+		t.leaves, t.lost, t.faults, t.resumed, t.rows, t.letters)
 }
 
 func newWorld(seed uint64) (*world, error) {
-	w := &world{seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), lines: map[*cord]bool{}, down: map[string]bool{}, calm: make(chan struct{}), ended: make(chan struct{}),
+	w := &world{seed: seed, dice: rand.New(rand.NewPCG(seed, 7)), lines: map[*cord]bool{}, down: map[string]bool{},
+		calm: make(chan struct{}), ended: make(chan struct{}),
 		members: map[string]time.Time{}, names: map[string]bool{}, barriers: map[string]*barrier{}, start: time.Now()}
 	w.fair = &cord{w: w, conns: map[*wire]bool{}}
 	w.lines[w.fair] = true
@@ -115,14 +117,14 @@ func (w *world) noteLocked(format string, args ...any) {
 	w.trace = append(w.trace, fmt.Sprintf("%8.3f ", time.Since(w.start).Seconds())+fmt.Sprintf(format, args...))
 }
 
-// roll is a number below n.
+// roll returns a random number below n.
 func (w *world) roll(n int) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.dice.IntN(n)
 }
 
-// later does something after a while, at the latest when the weather gets fair.
+// later calls a function after a delay, or earlier when the faults end.
 func (w *world) later(after time.Duration, f func()) {
 	w.pending.Add(1)
 	go func() {
@@ -141,7 +143,7 @@ func (w *world) away(address string) bool {
 	return w.down[address]
 }
 
-// all are the networks there are.
+// all returns all networks.
 func (w *world) all() (out []*cord) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -151,7 +153,7 @@ func (w *world) all() (out []*cord) {
 	return out
 }
 
-// close ends everything.
+// close stops everything.
 func (w *world) close() {
 	close(w.ended)
 	w.mu.Lock()
@@ -170,12 +172,12 @@ func (w *world) close() {
 		close(w.calm)
 	}
 	w.pending.Wait()
-	time.Sleep(2 * time.Minute) // what is late comes
+	time.Sleep(2 * time.Minute) // late requests arrive
 	w.fake.Close()
 	os.RemoveAll(w.temp)
 }
 
-// settle ends the bad weather: everybody is up, everything works.
+// settle ends all faults: every process runs, and every broker is connected.
 func (w *world) settle() {
 	w.note("the weather gets fair")
 	close(w.calm)
@@ -194,7 +196,7 @@ func (w *world) settle() {
 	}
 }
 
-// run is a storm.
+// run runs a storm.
 func run(t *testing.T, seed uint64) (w *world, failed error) {
 	w, err := newWorld(seed)
 	if err != nil {

@@ -24,9 +24,12 @@ func TestHalfSent(t *testing.T) {
 	address := strings.TrimPrefix(s.URL(), "http://")
 	const head = "POST /v1/query HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
 	var all sync.WaitGroup
-	for _, sent := range []string{"", "POST /v1", "POST /v1/query HTTP/1.1\r\nHost: localhost\r\n", head, head + `{"sql": "SELECT `, head + `{"sql": 1`, head + `x`,
-		strings.Replace(head, "/v1/query", "/v1/nothing", 1) + "x", strings.Replace(head, "POST", "GET", 1) + "x", strings.Replace(head, "localhost", "example.com", 1) + "x",
-		strings.Replace(head, "Content-Length: 100", "Transfer-Encoding: chunked", 1) + "5\r\n{\"sql\r\n", strings.Replace(head, "query", "exec", 1) + `{"sql": "SELECT 1;"} x`} {
+	for _, sent := range []string{"", "POST /v1", "POST /v1/query HTTP/1.1\r\nHost: localhost\r\n", head,
+		head + `{"sql": "SELECT `, head + `{"sql": 1`, head + `x`,
+		strings.Replace(head, "/v1/query", "/v1/nothing", 1) + "x", strings.Replace(head, "POST", "GET", 1) + "x",
+		strings.Replace(head, "localhost", "example.com", 1) + "x",
+		strings.Replace(head, "Content-Length: 100", "Transfer-Encoding: chunked", 1) + "5\r\n{\"sql\r\n",
+		strings.Replace(head, "query", "exec", 1) + `{"sql": "SELECT 1;"} x`} {
 		all.Go(func() {
 			c, err := net.Dial("tcp", address)
 			if err != nil {
@@ -85,7 +88,7 @@ func TestConnections(t *testing.T) {
 	}()
 	select {
 	case <-answered:
-		t.Error("a third connection is served beside two")
+		t.Error("a third connection is served alongside two")
 	case <-time.After(50 * time.Millisecond):
 		// if it were served, this test would rarely detect it, but it never fails without a
 		// reason
@@ -105,13 +108,14 @@ func TestWrongTokens(t *testing.T) {
 	var all sync.WaitGroup
 	for range 40 {
 		all.Go(func() {
-			got := ask(t, context.Background(), s, nethttp.MethodPost, "/v1/query", sql("SELECT 1 AS one;"), "Authorization", "Bearer wrong")
+			got := ask(t, context.Background(), s, nethttp.MethodPost, "/v1/query", sql("SELECT 1 AS one;"), "Authorization",
+				"Bearer wrong")
 			defer got.Body.Close()
 			status := got.StatusCode
 			mu.Lock()
 			defer mu.Unlock()
 			if seen[status]++; status == 429 && got.Header.Get("Retry-After") != "1" {
-				t.Errorf("it does not say when to ask again: %v", got.Header)
+				t.Errorf("the response does not say when to retry: %v", got.Header)
 			}
 		})
 	}
@@ -133,7 +137,8 @@ func TestTokensOfRoles(t *testing.T) {
 		{"SELECT 1 AS one;", map[string]int{"r": 200, "w": 200, token: 200, "": 401}},
 		{"SHOW JOBS;", map[string]int{"r": 200, "w": 200, token: 200}},
 		{"INSERT INTO s VALUES ('a', 1, 1);", map[string]int{"r": 403, "w": 200, token: 200}},
-		{"CREATE STREAM IF NOT EXISTS n (a INT) WITH (topic='n', format='json');", map[string]int{"r": 403, "w": 200, token: 200}},
+		{"CREATE STREAM IF NOT EXISTS n (a INT) WITH (topic='n', format='json');", map[string]int{"r": 403, "w": 200,
+			token: 200}},
 		{"DROP STREAM IF EXISTS n DELETE TOPIC;", map[string]int{"r": 403, "w": 403, token: 200}},
 	} {
 		for as, want := range c.tokens {
@@ -171,22 +176,28 @@ func TestFilesOverHTTP(t *testing.T) {
 		status int
 		code   string
 	}{
-		{filepath.Join(dir, "f.csv"), nil, 403, "SQ7105"}, {"f.csv", nil, 403, "SQ7105"}, {"/proc/self/environ", nil, 403, "SQ7105"},
+		{filepath.Join(dir, "f.csv"), nil, 403, "SQ7105"}, {"f.csv", nil, 403, "SQ7105"}, {"/proc/self/environ", nil, 403,
+			"SQ7105"},
 		{"f.csv", []string{dir}, 200, ""}, {filepath.Join(dir, "f.csv"), []string{dir}, 200, ""},
-		{filepath.Join(outside, "f.csv"), []string{dir}, 403, "SQ7105"}, {"../" + filepath.Base(outside) + "/f.csv", []string{dir}, 403, "SQ7105"},
-		{"link.csv", []string{dir}, 403, "SQ7105"}, {"pipe.csv", []string{dir}, 502, "SQ5003"}, {"/proc/self/environ", []string{"/proc"}, 502, "SQ5003"},
-		{"/proc/self/environ", []string{dir}, 403, "SQ7105"}, {"/dev/zero", []string{"/"}, 502, "SQ5003"}, {"/etc/passwd", []string{dir}, 403, "SQ7105"},
+		{filepath.Join(outside, "f.csv"), []string{dir}, 403, "SQ7105"}, {"../" + filepath.Base(outside) + "/f.csv",
+			[]string{dir}, 403, "SQ7105"},
+		{"link.csv", []string{dir}, 403, "SQ7105"}, {"pipe.csv", []string{dir}, 502, "SQ5003"}, {"/proc/self/environ",
+			[]string{"/proc"}, 502, "SQ5003"},
+		{"/proc/self/environ", []string{dir}, 403, "SQ7105"}, {"/dev/zero", []string{"/"}, 502, "SQ5003"},
+		{"/etc/passwd", []string{dir}, 403, "SQ7105"},
 	} {
 		s, err := http.Listen(http.Options{Address: "127.0.0.1:0"}, http.Over(e, c.roots...))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, columns := range []string{"", "(b INT)", "(x INT)"} {
-			status, text, _ := post(t, s, "/v1/exec", sql("CREATE STREAM f "+columns+" WITH (connector='files', path='"+c.path+"', format='csv'); DROP STREAM f;"))
+			status, text, _ := post(t, s, "/v1/exec", sql("CREATE STREAM f "+columns+" WITH (connector='files', path='"+c.path+
+				"', format='csv'); DROP STREAM f;"))
 			if columns == "(x INT)" && c.code == "" { // the header has no x
 				c.status, c.code = 502, "SQ5003"
 			}
-			if status != c.status || !strings.Contains(text, c.code) || strings.Contains(text, "canary") || strings.Contains(text, "HOME") {
+			if status != c.status || !strings.Contains(text, c.code) || strings.Contains(text, "canary") ||
+				strings.Contains(text, "HOME") {
 				t.Errorf("%s %s under %v: %d %s", c.path, columns, c.roots, status, text)
 			}
 		}
@@ -216,7 +227,8 @@ func TestSlowStatements(t *testing.T) {
 			}
 		}()
 		for range 3 {
-			if status, text, _ := post(t, s, "/v1/exec", sql("SELECT 1 AS one; INSERT INTO s VALUES ('b', 1, 1); SHOW JOBS;")); status != 200 {
+			if status, text, _ := post(t, s, "/v1/exec",
+				sql("SELECT 1 AS one; INSERT INTO s VALUES ('b', 1, 1); SHOW JOBS;")); status != 200 {
 				t.Errorf("%d %s", status, text)
 			}
 			select {

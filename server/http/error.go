@@ -67,7 +67,8 @@ func statusOf(code string) int {
 	case "SQ7203":
 		return nethttp.StatusRequestEntityTooLarge
 	}
-	for class, status := range map[string]int{"SQ1": 400, "SQ2": 400, "SQ3": 400, "SQ4": 422, "SQ5": 422, "SQ6": 422, "SQ71": 403, "SQ72": 429, "SQ8": 502} {
+	for class, status := range map[string]int{"SQ1": 400, "SQ2": 400, "SQ3": 400, "SQ4": 422, "SQ5": 422, "SQ6": 422,
+		"SQ71": 403, "SQ72": 429, "SQ8": 502} {
 		if strings.HasPrefix(code, class) {
 			return status
 		}

@@ -44,7 +44,8 @@ const (
 
 func newGuard(o Options) *guard {
 	g := &guard{tokens: map[streamql.Role]Token{}, now: time.Now, wrong: map[string]trials{}}
-	for role, t := range map[streamql.Role]Token{streamql.Reader: o.Reader, streamql.Writer: o.Writer, streamql.Admin: o.Token} {
+	for role, t := range map[streamql.Role]Token{streamql.Reader: o.Reader, streamql.Writer: o.Writer,
+		streamql.Admin: o.Token} {
 		if t != (Token{}) {
 			g.tokens[role] = t
 		}
@@ -62,14 +63,14 @@ func (g *guard) admit(r *nethttp.Request) (streamql.Role, error) {
 	}
 	_, origin, page := strings.Cut(r.Header.Get("Origin"), "://")
 	if err := nethttp.NewCrossOriginProtection().Check(r); err != nil || page && origin != r.Host {
-		return 0, forbidden("a page of another site asks")
+		return 0, forbidden("the request comes from a page of another site")
 	}
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	if !loopback(strings.Trim(host, "[]")) {
-		return 0, forbidden("the request is for another host")
+		return 0, forbidden("the request names another host")
 	}
 	return streamql.Admin, nil
 }
@@ -83,7 +84,8 @@ func (g *guard) known(r *nethttp.Request) (role streamql.Role, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.looks(address) {
-		return 0, &streamql.Error{Code: "SQ7206", Stage: lang.StageRun, Msg: "too many wrong tokens have come from this address", Hint: "ask again in a second, with the right one"}
+		return 0, &streamql.Error{Code: "SQ7206", Stage: lang.StageRun,
+			Msg: "too many wrong tokens have come from this address", Hint: "wait a second, then send the correct token"}
 	}
 	for as, t := range g.tokens {
 		if subtle.ConstantTimeCompare(hash[:], t[:]) == 1 && ok {
@@ -100,7 +102,8 @@ func (g *guard) known(r *nethttp.Request) (role streamql.Role, err error) {
 	t := g.wrong[address]
 	t.n++
 	g.wrong[address] = t
-	return 0, &streamql.Error{Code: "SQ7102", Stage: lang.StageRun, Msg: "the bearer token is missing or wrong", Hint: "send Authorization: Bearer TOKEN"}
+	return 0, &streamql.Error{Code: "SQ7102", Stage: lang.StageRun, Msg: "the bearer token is missing or wrong",
+		Hint: "send Authorization: Bearer TOKEN"}
 }
 
 // looks reports whether a token of an address is checked now.
@@ -119,7 +122,8 @@ func (g *guard) looks(address string) bool {
 }
 
 func forbidden(why string) error {
-	return &streamql.Error{Code: "SQ7103", Stage: lang.StageRun, Msg: why + ", and no token is asked for here", Hint: "ask 127.0.0.1 or localhost, not through a page"}
+	return &streamql.Error{Code: "SQ7103", Stage: lang.StageRun, Msg: why + ", and this server requires no token",
+		Hint: "send the request to 127.0.0.1 or localhost, not from a web page"}
 }
 
 func loopback(host string) bool {

@@ -66,7 +66,8 @@ func Over(e *streamql.Engine, roots ...string) *Handler {
 				return nil, err
 			}
 			if !st.Traits().Rows { // checked before it has any effect
-				return nil, &streamql.Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: 1, Msg: "this statement has no rows", Hint: "POST it to /v1/exec"}
+				return nil, &streamql.Error{Code: "SQ3015", Stage: lang.StagePlan, Stmt: st.Number(), Pos: st.Position(), Len: 1,
+					Msg: "this statement has no rows", Hint: "POST it to /v1/exec"}
 			}
 		}
 		return session.Query(ctx, q.SQL, q.Args...)
@@ -117,8 +118,8 @@ func begin(ctx context.Context, e *streamql.Engine, q peer.Request, roots []stri
 func count(rows *streamql.Rows, bounded bool) (string, error) {
 	if !rows.Bounded && !bounded {
 		return "", &streamql.Error{
-			Code: "SQ3010", Stage: lang.StagePlan, Msg: "the query does not end, and its rows would be dropped",
-			Hint: "POST it to /v1/query, or write LIMIT",
+			Code: "SQ3010", Stage: lang.StagePlan, Msg: "the query does not end, and /v1/exec discards rows",
+			Hint: "POST it to /v1/query, or add LIMIT",
 		}
 	}
 	n := 0
@@ -155,17 +156,19 @@ func (h *Handler) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 		case p == nethttp.ErrAbortHandler:
 			panic(p)
 		case p != nil:
-			refuse(w, &streamql.Error{Code: "SQ9001", Stage: lang.StageRun, Msg: "this is a fault in StreamQL, not in what you asked"})
+			refuse(w, &streamql.Error{Code: "SQ9001", Stage: lang.StageRun,
+				Msg: "this is a fault in StreamQL, not in the request"})
 		}
 	}()
 	verb, answer := h.route(r.URL.Path)
 	if answer == nil {
-		refuseAs(w, nethttp.StatusNotFound, bad("there is nothing at this path", "the paths are /v1/query, /v1/exec, /v1/jobs, /metrics, /healthz, /readyz and /debug/pprof/"))
+		refuseAs(w, nethttp.StatusNotFound, bad("there is nothing at this path",
+			"the paths are /v1/query, /v1/exec, /v1/jobs, /metrics, /healthz, /readyz and /debug/pprof/"))
 		return
 	}
 	if r.Method != verb && !(verb == nethttp.MethodGet && r.Method == nethttp.MethodHead) {
 		w.Header().Set("Allow", verb)
-		refuseAs(w, nethttp.StatusMethodNotAllowed, bad("this path wants "+verb, ""))
+		refuseAs(w, nethttp.StatusMethodNotAllowed, bad("this path requires "+verb, ""))
 		return
 	}
 	if open := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"; !open {
@@ -207,7 +210,7 @@ func (h *Handler) route(path string) (verb string, answer nethttp.HandlerFunc) {
 func (h *Handler) exec(w nethttp.ResponseWriter, r *nethttp.Request) {
 	q, err := request(w, r)
 	if err == nil && q.Limit != nil {
-		err = bad("statements have no limit", "write LIMIT, or POST a query to /v1/query")
+		err = bad("limit does not apply to statements", "add LIMIT to the query, or POST it to /v1/query")
 	}
 	if err != nil {
 		refuse(w, err)
@@ -250,7 +253,8 @@ func within(ctx context.Context, ms int64) (context.Context, context.CancelFunc)
 	if ms == 0 {
 		return context.WithCancel(ctx)
 	}
-	err := &streamql.Error{Code: "SQ7201", Stage: lang.StageRun, Msg: fmt.Sprintf("the time is up: timeout_ms is %d", ms)}
+	err := &streamql.Error{Code: "SQ7201", Stage: lang.StageRun,
+		Msg: fmt.Sprintf("the request exceeded its timeout_ms of %d", ms)}
 	return context.WithTimeoutCause(ctx, time.Duration(ms)*time.Millisecond, err)
 }
 

@@ -59,7 +59,8 @@ func started(t *testing.T, change ...func(*http.Options, *http.Handler)) (*http.
 // settle waits until the table has its rows.
 func settle(t *testing.T, s *http.Server) {
 	for range 200 {
-		_, body, _ := post(t, s, "/v1/query", `{"sql":"SELECT total FROM sums WHERE id = 'a';"}`, "Accept", "text/csv", "Authorization", "Bearer "+token)
+		_, body, _ := post(t, s, "/v1/query", `{"sql":"SELECT total FROM sums WHERE id = 'a';"}`, "Accept", "text/csv",
+			"Authorization", "Bearer "+token)
 		if body == "total\r\n3\r\n" {
 			return
 		}
@@ -70,8 +71,9 @@ func settle(t *testing.T, s *http.Server) {
 
 const token = "canary-271828"
 
-// ask sends a request and returns the response with an unread body.
-func ask(t *testing.T, ctx context.Context, s *http.Server, verb, path, body string, headers ...string) *nethttp.Response {
+// ask sends a request and returns the response, whose body is unread.
+func ask(t *testing.T, ctx context.Context, s *http.Server, verb, path, body string,
+	headers ...string) *nethttp.Response {
 	t.Helper()
 	r, err := nethttp.NewRequestWithContext(ctx, verb, s.URL()+path, strings.NewReader(body))
 	if err != nil {
@@ -103,7 +105,8 @@ func post(t *testing.T, s *http.Server, path, body string, headers ...string) (s
 // sql is a request's body.
 func sql(text string, more ...string) string {
 	raw, _ := json.Marshal(text)
-	return `{"properties":{"auto.offset.reset":"earliest"},"sql":` + string(raw) + strings.Join(append([]string{""}, more...), ",") + `}`
+	return `{"properties":{"auto.offset.reset":"earliest"},"sql":` + string(raw) + strings.Join(append([]string{""},
+		more...), ",") + `}`
 }
 
 func TestFormats(t *testing.T) {
@@ -113,20 +116,32 @@ func TestFormats(t *testing.T) {
 		{"a document", "application/json", sql(q), "application/json",
 			`{"columns":[{"name":"id","type":"STRING","key":true},{"name":"v","type":"INTEGER"},{"name":"x","type":"DOUBLE"},{"name":"t","type":"BOOLEAN"}],"rows":[` + "\n" +
 				` ["a",1,0.5,true],` + "\n" + ` ["a",2,1.0E10,true]]}` + "\n"},
-		{"anything", "*/*", sql("SELECT total FROM sums WHERE id = 'b';"), "application/json", `{"columns":[{"name":"total","type":"INTEGER"}],"rows":[` + "\n [10]]}\n"},
-		{"no header", "", sql("SELECT total FROM sums WHERE id = 'b';"), "application/json", `{"columns":[{"name":"total","type":"INTEGER"}],"rows":[` + "\n [10]]}\n"},
-		{"lines", "application/x-ndjson", sql("SELECT v, x FROM s WHERE id = 'b' LIMIT 1;"), "application/x-ndjson", `{"v":10,"x":null}` + "\n"},
-		{"the first that is known", "text/html, text/csv;q=0.9, application/json", sql("SELECT 1 AS one, 'a,\"b' AS t;"), "text/csv; charset=utf-8; header=present", "one,t\r\n1,\"a,\"\"b\"\r\n"},
-		{"one that is refused", "application/json;q=0, text/csv", sql("SELECT 1 AS one;"), "text/csv; charset=utf-8; header=present", "one\r\n1\r\n"},
-		{"no rows", "application/json", sql("SELECT total FROM sums WHERE id = 'none';"), "application/json", `{"columns":[{"name":"total","type":"INTEGER"}],"rows":[]}` + "\n"},
-		{"a limit", "text/csv", sql("SELECT id, total FROM sums ORDER BY id;", `"limit":1`), "text/csv; charset=utf-8; header=present", "id,total\r\na,3\r\n"},
-		{"a limit of nothing", "text/csv", sql("SELECT id, total FROM sums;", `"limit":0`), "text/csv; charset=utf-8; header=present", "id,total\r\n"},
-		{"arguments", "text/csv", sql("SELECT $1 AS n, $2 AS f, $3 AS t, $4 AS b, $5 AS z;", `"args":[7, 1.5, "it's", true, null]`), "text/csv; charset=utf-8; header=present", "n,f,t,b,z\r\n7,1.5,it's,true,\r\n"},
-		{"what SHOW says", "text/csv", sql("SHOW TABLES;"), "text/csv; charset=utf-8; header=present", "name,topic,key_format,value_format,columns\r\n"},
+		{"anything", "*/*", sql("SELECT total FROM sums WHERE id = 'b';"), "application/json",
+			`{"columns":[{"name":"total","type":"INTEGER"}],"rows":[` + "\n [10]]}\n"},
+		{"no header", "", sql("SELECT total FROM sums WHERE id = 'b';"), "application/json",
+			`{"columns":[{"name":"total","type":"INTEGER"}],"rows":[` + "\n [10]]}\n"},
+		{"lines", "application/x-ndjson", sql("SELECT v, x FROM s WHERE id = 'b' LIMIT 1;"), "application/x-ndjson",
+			`{"v":10,"x":null}` + "\n"},
+		{"the first that is known", "text/html, text/csv;q=0.9, application/json", sql("SELECT 1 AS one, 'a,\"b' AS t;"),
+			"text/csv; charset=utf-8; header=present", "one,t\r\n1,\"a,\"\"b\"\r\n"},
+		{"one that is refused", "application/json;q=0, text/csv", sql("SELECT 1 AS one;"),
+			"text/csv; charset=utf-8; header=present", "one\r\n1\r\n"},
+		{"no rows", "application/json", sql("SELECT total FROM sums WHERE id = 'none';"), "application/json",
+			`{"columns":[{"name":"total","type":"INTEGER"}],"rows":[]}` + "\n"},
+		{"a limit", "text/csv", sql("SELECT id, total FROM sums ORDER BY id;", `"limit":1`),
+			"text/csv; charset=utf-8; header=present", "id,total\r\na,3\r\n"},
+		{"a limit of nothing", "text/csv", sql("SELECT id, total FROM sums;", `"limit":0`),
+			"text/csv; charset=utf-8; header=present", "id,total\r\n"},
+		{"arguments", "text/csv", sql("SELECT $1 AS n, $2 AS f, $3 AS t, $4 AS b, $5 AS z;",
+			`"args":[7, 1.5, "it's", true, null]`), "text/csv; charset=utf-8; header=present",
+			"n,f,t,b,z\r\n7,1.5,it's,true,\r\n"},
+		{"what SHOW says", "text/csv", sql("SHOW TABLES;"), "text/csv; charset=utf-8; header=present",
+			"name,topic,key_format,value_format,columns\r\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, text, kind := post(t, s, "/v1/query", c.body, "Accept", c.accept)
-			if status != 200 || kind != c.kind || text != c.want && !(strings.Contains(c.body, `"sql":"SHOW`) && strings.HasPrefix(text, c.want)) {
+			if status != 200 || kind != c.kind || text != c.want && !(strings.Contains(c.body, `"sql":"SHOW`) &&
+				strings.HasPrefix(text, c.want)) {
 				t.Errorf("%d, %s, got\n%q, want\n%q", status, kind, text, c.want)
 			}
 			if kind == "application/json" && !json.Valid([]byte(text)) {
@@ -158,7 +173,8 @@ func TestArrow(t *testing.T) {
 		n := int64(0)
 		for r.Next() {
 			n += r.Record().NumRows()
-			if ops, ok := r.Record().Column(0).(*array.String); ok && r.Schema().Field(0).Name == "_op" && ops.Value(0) != "upsert" {
+			if ops, ok := r.Record().Column(0).(*array.String); ok && r.Schema().Field(0).Name == "_op" &&
+				ops.Value(0) != "upsert" {
 				t.Errorf("_op is %s", ops.Value(0))
 			}
 		}
@@ -189,7 +205,8 @@ func TestStatements(t *testing.T) {
 	got := ask(t, context.Background(), s, nethttp.MethodGet, "/v1/jobs", "")
 	defer got.Body.Close()
 	var jobs struct{ Rows [][]any }
-	if err := json.NewDecoder(got.Body).Decode(&jobs); err != nil || len(jobs.Rows) != 1 || jobs.Rows[0][0] != "CTAS_sums_0" || jobs.Rows[0][3] != "RUNNING" {
+	if err := json.NewDecoder(got.Body).Decode(&jobs); err != nil || len(jobs.Rows) != 1 ||
+		jobs.Rows[0][0] != "CTAS_sums_0" || jobs.Rows[0][3] != "RUNNING" {
 		t.Errorf("jobs: %v %v", jobs, err)
 	}
 }
@@ -202,29 +219,35 @@ func TestBadRequests(t *testing.T) {
 		want                   string
 	}{
 		{"no JSON", "POST", "/v1/query", `x`, 400, `"SQ1105"`},
-		{"nothing", "POST", "/v1/query", ``, 400, `it is empty`},
-		{"no object", "POST", "/v1/query", `[1]`, 400, `a array stands where the object is read`},
-		{"a field of another type", "POST", "/v1/query", `{"sql":3}`, 400, `a number stands where sql is read`},
+		{"nothing", "POST", "/v1/query", ``, 400, `the body is empty`},
+		{"no object", "POST", "/v1/query", `[1]`, 400, `got a JSON array for the object`},
+		{"a field of another type", "POST", "/v1/query", `{"sql":3}`, 400, `got a JSON number for sql`},
 		{"a field there is not", "POST", "/v1/query", `{"sql":"SELECT 1;","lmit":3}`, 400, `unknown field \"lmit\"`},
-		{"two objects", "POST", "/v1/query", `{"sql":"SELECT 1;"}{}`, 400, `something follows the object`},
-		{"no statement", "POST", "/v1/query", `{}`, 400, `the body has no sql`},
+		{"two objects", "POST", "/v1/query", `{"sql":"SELECT 1;"}{}`, 400, `the body continues after the object`},
+		{"no statement", "POST", "/v1/query", `{}`, 400, `the body lacks the field sql`},
 		{"two statements", "POST", "/v1/query", sql("SELECT 1; SELECT 2;"), 400, `"SQ1001"`},
-		{"a negative limit", "POST", "/v1/query", sql("SELECT 1;", `"limit":-1`), 400, `not negative`},
-		{"a limit of statements", "POST", "/v1/exec", sql("SHOW TABLES;", `"limit":1`), 400, `statements have no limit`},
-		{"a list as an argument", "POST", "/v1/query", sql("SELECT $1;", `"args":[[1]]`), 400, `argument 1 is no number`},
+		{"a negative limit", "POST", "/v1/query", sql("SELECT 1;", `"limit":-1`), 400, `not be negative`},
+		{"a limit of statements", "POST", "/v1/exec", sql("SHOW TABLES;", `"limit":1`), 400, `limit does not apply to statements`},
+		{"a list as an argument", "POST", "/v1/query", sql("SELECT $1;", `"args":[[1]]`), 400, `argument 1 is not a number`},
 		{"too few arguments", "POST", "/v1/query", sql("SELECT $2 AS x;", `"args":[1]`), 400, `"SQ2014"`},
 		{"a text that cannot be read", "POST", "/v1/query", sql("SELEC 1;"), 400, `"line":1,"column":1,"length":5`},
 		{"a column there is not", "POST", "/v1/query", sql("SELECT totl FROM sums;"), 400, `"SQ2003"`},
 		{"a document without an end", "POST", "/v1/query", sql("SELECT * FROM s EMIT CHANGES;"), 400, `"SQ3010"`},
 		{"rows without an end, dropped", "POST", "/v1/exec", sql("SELECT * FROM s EMIT CHANGES;"), 400, `"SQ3010"`},
 		{"records without an end, dropped", "POST", "/v1/exec", sql("PRINT s FROM BEGINNING;"), 400, `"SQ3010"`},
-		{"a statement for later", "POST", "/v1/exec", sql("ARCHIVE TOPIC t TO 'file:///x';"), 400, `ARCHIVE TOPIC is not supported yet`},
-		{"a statement for later, as a query", "POST", "/v1/query", sql("ALTER STREAM s ADD COLUMN a INT;"), 400, `ALTER STREAM is not supported yet`},
-		{"a statement for later, explained", "POST", "/v1/query", sql("EXPLAIN EXPORT MODEL m;"), 400, `EXPORT MODEL is not supported yet`},
-		{"another verb", "GET", "/v1/query", ``, 405, `this path wants POST`},
+		{"a statement for later", "POST", "/v1/exec", sql("ARCHIVE TOPIC t TO 'file:///x';"), 400,
+			`ARCHIVE TOPIC is not supported yet`},
+		{"a statement for later, as a query", "POST", "/v1/query", sql("ALTER STREAM s ADD COLUMN a INT;"), 400,
+			`ALTER STREAM is not supported yet`},
+		{"a statement for later, explained", "POST", "/v1/query", sql("EXPLAIN EXPORT MODEL m;"), 400,
+			`EXPORT MODEL is not supported yet`},
+		{"another verb", "GET", "/v1/query", ``, 405, `this path requires POST`},
 		{"another path", "POST", "/v2/query", `{}`, 404, `there is nothing at this path`},
-		{"files of the machine", "POST", "/v1/exec", sql("CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"), 403, `"SQ7105"`},
-		{"what fails while it runs", "POST", "/v1/exec", sql("CREATE STREAM e (a DOUBLE) WITH (topic='e'); CREATE MODEL m FROM e TRAIN ONCE WITH (type='kmeans', k=2);"), 422, `"SQ6201"`},
+		{"files of the machine", "POST", "/v1/exec",
+			sql("CREATE STREAM f (a STRING) WITH (connector='files', path='/no/such.csv');"), 403, `"SQ7105"`},
+		{"what fails while it runs", "POST", "/v1/exec",
+			sql("CREATE STREAM e (a DOUBLE) WITH (topic='e'); CREATE MODEL m FROM e TRAIN ONCE WITH (type='kmeans', k=2);"),
+			422, `"SQ6201"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := ask(t, context.Background(), s, c.verb, c.path, c.body, "Accept", "application/json")
@@ -240,10 +263,11 @@ func TestBadRequests(t *testing.T) {
 		})
 	}
 	status, text, _ := post(t, s, "/v1/query", sql("SELECT 1;"), "Accept", "image/png")
-	if status != 406 || !strings.Contains(text, "none of the formats") {
+	if status != 406 || !strings.Contains(text, "no format in the Accept header") {
 		t.Errorf("an unknown format: %d %s", status, text)
 	}
-	if status, text, _ = post(t, s, "/v1/query", sql("SELECT 1;"), peer.Scope, "all"); status != 400 || !strings.Contains(text, "there is no scope") {
+	if status, text, _ = post(t, s, "/v1/query", sql("SELECT 1;"), peer.Scope, "all"); status != 400 ||
+		!strings.Contains(text, "there is no scope") {
 		t.Errorf("an unknown scope: %d %s", status, text)
 	}
 	if status, _, _ = post(t, s, "/v1/query", sql("SELECT 1;"), "Content-Encoding", "gzip"); status != 400 {
@@ -266,10 +290,11 @@ func TestStreaming(t *testing.T) {
 	})
 	ctx, leave := context.WithCancel(context.Background())
 	defer leave()
-	got := ask(t, ctx, s, nethttp.MethodPost, "/v1/query", sql("SELECT id, SUM(v) AS total FROM s GROUP BY id EMIT CHANGES;"))
+	got := ask(t, ctx, s, nethttp.MethodPost, "/v1/query",
+		sql("SELECT id, SUM(v) AS total FROM s GROUP BY id EMIT CHANGES;"))
 	defer got.Body.Close()
 	if kind := got.Header.Get("Content-Type"); kind != "application/x-ndjson" {
-		t.Errorf("it comes as %s", kind)
+		t.Errorf("the response has type %s", kind)
 	}
 	lines := bufio.NewScanner(got.Body)
 	want := func(text string) {
@@ -279,7 +304,7 @@ func TestStreaming(t *testing.T) {
 				return
 			}
 		}
-		t.Fatalf("%s does not come: %v", text, lines.Err())
+		t.Fatalf("%s does not arrive: %v", text, lines.Err())
 	}
 	want(`{"_op":"upsert","id":"b","total":10}`)
 	if err := e.Exec(context.Background(), "INSERT INTO s VALUES ('b', 5, 0);"); err != nil {
@@ -302,13 +327,16 @@ func TestLimits(t *testing.T) {
 	if status != 429 || !strings.Contains(text, `"SQ7202"`) {
 		t.Errorf("too many rows: %d %s", status, text)
 	}
-	if status, text, _ = post(t, s, "/v1/query", sql("SELECT id FROM sums ORDER BY id;", `"limit":1`), "Accept", "text/csv"); status != 200 || text != "id\r\na\r\n" {
+	if status, text, _ = post(t, s, "/v1/query", sql("SELECT id FROM sums ORDER BY id;", `"limit":1`), "Accept",
+		"text/csv"); status != 200 || text != "id\r\na\r\n" {
 		t.Errorf("as many as may be: %d %q", status, text)
 	}
-	got := ask(t, context.Background(), s, nethttp.MethodPost, "/v1/query", sql("SELECT * FROM s EMIT CHANGES;", `"timeout_ms":300`), "Accept", "application/x-ndjson")
+	got := ask(t, context.Background(), s, nethttp.MethodPost, "/v1/query", sql("SELECT * FROM s EMIT CHANGES;",
+		`"timeout_ms":300`), "Accept", "application/x-ndjson")
 	defer got.Body.Close()
 	raw, err := io.ReadAll(got.Body)
-	if lines := strings.Split(strings.TrimSpace(string(raw)), "\n"); err == nil || len(lines) != 4 || !strings.HasPrefix(lines[3], `{"_error":{"code":"SQ7201"`) {
+	if lines := strings.Split(strings.TrimSpace(string(raw)), "\n"); err == nil || len(lines) != 4 ||
+		!strings.HasPrefix(lines[3], `{"_error":{"code":"SQ7201"`) {
 		t.Errorf("a query that is broken off ends well: %v, %s", err, raw)
 	}
 }
@@ -341,7 +369,8 @@ func TestWatched(t *testing.T) {
 		return answer.StatusCode, string(text)
 	}
 	shown := []string{"Authorization", "Bearer " + token}
-	for path, want := range map[string]string{"/metrics": `streamql_job_rows_total{job=`, "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile"} {
+	for path, want := range map[string]string{"/metrics": `streamql_job_rows_total{job=`, "/debug/pprof/": "goroutine",
+		"/debug/pprof/goroutine?debug=1": "goroutine profile"} {
 		if status, text := get(path); status != nethttp.StatusUnauthorized || strings.Contains(text, want) {
 			t.Errorf("%s without a token: %d", path, status)
 		}
@@ -349,7 +378,8 @@ func TestWatched(t *testing.T) {
 			t.Errorf("%s: %d %s", path, status, text)
 		}
 	}
-	if status, text := get("/debug/pprof/cmdline", shown...); status != nethttp.StatusNotFound || strings.Contains(text, "test") {
+	if status, text := get("/debug/pprof/cmdline", shown...); status != nethttp.StatusNotFound || strings.Contains(text,
+		"test") {
 		t.Errorf("the command line: %d %s", status, text)
 	}
 }

@@ -25,7 +25,7 @@ var process = func() *prometheus.Registry {
 // format.
 func (h *Handler) metrics(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if h.Metrics == nil {
-		refuseAs(w, nethttp.StatusNotFound, bad("there are no metrics here", ""))
+		refuseAs(w, nethttp.StatusNotFound, bad("this server has no metrics", ""))
 		return
 	}
 	now := prometheus.NewRegistry()

@@ -17,11 +17,14 @@ const profilePath = "/debug/pprof/"
 // expensive, so in addition to the checks of all requests they are restricted to this machine.
 func (h *Handler) profile(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if !local(r) {
-		refuse(w, &streamql.Error{Code: "SQ7103", Stage: lang.StageRun, Msg: "profiles are for this machine only", Hint: "listen at 127.0.0.1 and ask from there, e.g. over ssh -L"})
+		refuse(w, &streamql.Error{Code: "SQ7103", Stage: lang.StageRun,
+			Msg:  "profiles are available from this machine only",
+			Hint: "listen at 127.0.0.1 and request them from there, e.g. over ssh -L"})
 		return
 	}
 	if role, _ := r.Context().Value(roleKey{}).(streamql.Role); role != streamql.Admin {
-		refuse(w, &streamql.Error{Code: "SQ7104", Stage: lang.StageRun, Msg: "profiles are for admins", Hint: "show the admin's token"})
+		refuse(w, &streamql.Error{Code: "SQ7104", Stage: lang.StageRun, Msg: "profiles require the role of an admin",
+			Hint: "send the admin's token"})
 		return
 	}
 	switch strings.TrimPrefix(r.URL.Path, profilePath) {

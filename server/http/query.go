@@ -19,7 +19,7 @@ import (
 // request decodes the body of a request.
 func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err error) {
 	if r.Header.Get("Content-Encoding") != "" {
-		return q, bad("a body is not compressed", "")
+		return q, bad("a compressed body is not supported", "")
 	}
 	d := json.NewDecoder(nethttp.MaxBytesReader(w, r.Body, largestBody))
 	d.DisallowUnknownFields()
@@ -27,7 +27,7 @@ func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err 
 	err = d.Decode(&q)
 	if err == nil {
 		if _, more := d.Token(); more != io.EOF {
-			err = errors.New("something follows the object")
+			err = errors.New("the body continues after the object")
 			if more != nil {
 				err = more
 			}
@@ -44,13 +44,15 @@ func request(w nethttp.ResponseWriter, r *nethttp.Request) (q peer.Request, err 
 	case errors.As(err, &away) && away.Timeout():
 		return q, &status{nethttp.StatusRequestTimeout, bad("the body did not arrive in time", "")}
 	case errors.As(err, &large):
-		return q, &streamql.Error{Code: "SQ7203", Stage: lang.StageParse, Msg: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
+		return q, &streamql.Error{Code: "SQ7203", Stage: lang.StageParse,
+			Msg: fmt.Sprintf("the body is larger than %d bytes", large.Limit)}
 	case err != nil:
-		return q, bad("the body is not the object that is wanted: "+plainJSON(err), `{"sql": "SELECT ..", "args": [], "limit": 100, "timeout_ms": 5000, "properties": {}}; all but sql may be left out`)
+		return q, bad("the body is not the expected object: "+plainJSON(err),
+			`{"sql": "SELECT ..", "args": [], "limit": 100, "timeout_ms": 5000, "properties": {}}; only sql is required`)
 	case q.SQL == "":
-		return q, bad("the body has no sql", "")
+		return q, bad("the body lacks the field sql", "")
 	case q.Limit != nil && *q.Limit < 0 || q.Timeout < 0 || q.Timeout > int64(1<<53):
-		return q, bad("limit and timeout_ms are not negative", "")
+		return q, bad("limit and timeout_ms must not be negative", "")
 	}
 	for i, a := range q.Args {
 		if q.Args[i], err = argument(a); err != nil {
@@ -65,9 +67,9 @@ func plainJSON(err error) string {
 	var t *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &t):
-		return fmt.Sprintf("a %s stands where %s is read", t.Value, map[string]string{"": "the object"}[t.Field]+t.Field)
+		return fmt.Sprintf("got a JSON %s for %s", t.Value, map[string]string{"": "the object"}[t.Field]+t.Field)
 	case errors.Is(err, io.EOF):
-		return "it is empty"
+		return "the body is empty"
 	}
 	text := err.Error()
 	if len(text) > 6 && text[:6] == "json: " {
@@ -95,7 +97,7 @@ func argument(v any) (any, error) {
 	case nil, bool, string:
 		return v, nil
 	}
-	return nil, errors.New("no number, text, true, false or null")
+	return nil, errors.New("not a number, string, true, false or null")
 }
 
 // query responds with rows.
@@ -110,7 +112,7 @@ func (h *Handler) query(w nethttp.ResponseWriter, r *nethttp.Request) {
 	if scope := r.Header.Get(peer.Scope); scope != "" {
 		tasks, ok := peer.Tasks(scope)
 		if !ok {
-			refuse(w, bad(fmt.Sprintf("there is no scope %q", scope), "write local and the numbers of tasks: local 0,3"))
+			refuse(w, bad(fmt.Sprintf("there is no scope %q", scope), "write local and the task numbers: local 0,3"))
 			return
 		}
 		ctx = streamql.Local(ctx, tasks)
@@ -171,7 +173,8 @@ func (h *Handler) answer(ctx context.Context, w nethttp.ResponseWriter, r *netht
 }
 
 // errStopping ends push queries when the server stops.
-var errStopping = &streamql.Error{Code: "SQ7205", Stage: lang.StageRun, Msg: "the server stops", Hint: "ask again, or another process"}
+var errStopping = &streamql.Error{Code: "SQ7205", Stage: lang.StageRun, Msg: "the server is stopping",
+	Hint: "retry, or send the request to another process"}
 
 // copy writes rows up to limit, or until the query ends.
 func (h *Handler) copy(rows *streamql.Rows, limit *int64, out result.Writer) error {
@@ -191,7 +194,8 @@ func (h *Handler) copy(rows *streamql.Rows, limit *int64, out result.Writer) err
 			b = b.Slice(0, int(*limit-n))
 		}
 		if n += int64(b.Rows()); rows.Bounded && n > most {
-			return &streamql.Error{Code: "SQ7202", Stage: lang.StageRun, Msg: fmt.Sprintf("the query has more than %d rows", most), Hint: "aggregate, add LIMIT, or read the topic"}
+			return &streamql.Error{Code: "SQ7202", Stage: lang.StageRun, Msg: fmt.Sprintf("the query has more than %d rows",
+				most), Hint: "aggregate, add LIMIT, or read the topic"}
 		}
 		if err := out.Print(b); err != nil {
 			return err

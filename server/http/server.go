@@ -56,7 +56,8 @@ const farewell = 5 * time.Second
 func Listen(o Options, h *Handler) (*Server, error) {
 	host, _, err := net.SplitHostPort(o.Address)
 	if err != nil {
-		return nil, &streamql.Error{Code: "SQ7101", Stage: lang.StagePlan, Msg: fmt.Sprintf("%q is no address to listen at", o.Address), Hint: "write HOST:PORT, e.g. 127.0.0.1:8088"}
+		return nil, &streamql.Error{Code: "SQ7101", Stage: lang.StagePlan,
+			Msg: fmt.Sprintf("%q is not an address to listen at", o.Address), Hint: "write HOST:PORT, e.g. 127.0.0.1:8088"}
 	}
 	open := o.Certificate == nil || o.Token == (Token{})
 	if open && !loopback(host) {
@@ -64,7 +65,8 @@ func Listen(o Options, h *Handler) (*Server, error) {
 	}
 	l, err := net.Listen("tcp", o.Address)
 	if err != nil {
-		return nil, &streamql.Error{Code: "SQ5003", Stage: lang.StageRun, Msg: fmt.Sprintf("address %s cannot be listened at: %v", o.Address, cut(err)), Err: err}
+		return nil, &streamql.Error{Code: "SQ5003", Stage: lang.StageRun, Msg: fmt.Sprintf("cannot listen at %s: %v",
+			o.Address, cut(err)), Err: err}
 	}
 	if at, ok := l.Addr().(*net.TCPAddr); open && (!ok || !at.IP.IsLoopback()) {
 		// localhost may resolve to any address
@@ -75,7 +77,8 @@ func Listen(o Options, h *Handler) (*Server, error) {
 	within := cmp.Or(o.Arrival, arrival)
 	l = limit(l, cmp.Or(o.Connections, connections))
 	s := &Server{listener: l, stop: stop, tls: o.Certificate != nil, ended: make(chan error, 1)}
-	s.server = &nethttp.Server{Handler: h, ReadHeaderTimeout: min(headArrival, within), ReadTimeout: within, WriteTimeout: patience, IdleTimeout: time.Minute,
+	s.server = &nethttp.Server{Handler: h, ReadHeaderTimeout: min(headArrival, within), ReadTimeout: within,
+		WriteTimeout: patience, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: log.New(io.Discard, "", 0)}
 	if s.tls {
 		s.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*o.Certificate}}
@@ -91,8 +94,9 @@ func Listen(o Options, h *Handler) (*Server, error) {
 }
 
 func exposed(address string) error {
-	return &streamql.Error{Code: "SQ7101", Stage: lang.StagePlan, Msg: fmt.Sprintf("address %s can be reached from other machines, which needs TLS and a token", address),
-		Hint: "listen at 127.0.0.1, or give a certificate, its key and a token"}
+	return &streamql.Error{Code: "SQ7101", Stage: lang.StagePlan,
+		Msg:  fmt.Sprintf("address %s can be reached from other machines, which needs TLS and a token", address),
+		Hint: "listen at 127.0.0.1, or configure a certificate, its key and a token"}
 }
 
 // cut returns a network error without the names of system calls.

@@ -31,8 +31,9 @@ var (
 )
 
 var forms = map[string]form{
-	"application/json": asDocument, "application/x-ndjson": asLines, "application/ndjson": asLines, "application/jsonl": asLines,
-	"text/csv": asSheet, peer.ArrowStream: asArrow,
+	"application/json": asDocument, "application/x-ndjson": asLines, "application/ndjson": asLines,
+	"application/jsonl": asLines,
+	"text/csv":          asSheet, peer.ArrowStream: asArrow,
 }
 
 // choose returns the first supported format of an Accept header. A client that accepts any
@@ -42,7 +43,8 @@ func choose(accept []string, bounded bool) (form, error) {
 	for _, one := range strings.Split(all, ",") {
 		kind, params, _ := strings.Cut(one, ";")
 		kind = strings.ToLower(strings.TrimSpace(kind))
-		if strings.Contains(strings.ReplaceAll(params, " ", ""), "q=0;") || strings.HasSuffix(strings.ReplaceAll(params, " ", ""), "q=0") {
+		if strings.Contains(strings.ReplaceAll(params, " ", ""), "q=0;") || strings.HasSuffix(strings.ReplaceAll(params,
+			" ", ""), "q=0") {
 			continue
 		}
 		f, ok := forms[kind]
@@ -56,12 +58,14 @@ func choose(accept []string, bounded bool) (form, error) {
 			continue
 		}
 		if f.kind == asDocument.kind && !bounded {
-			return f, &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan, Msg: "application/json needs a query that ends: one document is written as a whole",
+			return f, &streamql.Error{Code: "SQ3010", Stage: lang.StagePlan,
+				Msg:  "application/json needs a query that ends, because the result is one document",
 				Hint: "accept application/x-ndjson, or bound the query with UNTIL NOW or LIMIT"}
 		}
 		return f, nil
 	}
-	return form{}, &status{nethttp.StatusNotAcceptable, bad("none of the formats of Accept is known", "there are application/json, application/x-ndjson, text/csv and "+peer.ArrowStream)}
+	return form{}, &status{nethttp.StatusNotAcceptable, bad("no format in the Accept header is supported",
+		"the formats are application/json, application/x-ndjson, text/csv and "+peer.ArrowStream)}
 }
 
 // writer returns the writer of a result.
@@ -139,7 +143,8 @@ func (d *document) begin() error {
 		columns = append(columns, column{Name: "_op", Type: "STRING"})
 	}
 	for i, name := range d.Names() {
-		columns = append(columns, column{Name: name, Type: flow.TypeName(d.Columns[i].Type), Key: d.Columns[i].Role == catalog.Key})
+		columns = append(columns, column{Name: name, Type: flow.TypeName(d.Columns[i].Type),
+			Key: d.Columns[i].Role == catalog.Key})
 	}
 	text, err := json.Marshal(columns)
 	if err != nil {
