@@ -20,6 +20,7 @@ const (
 	Admin
 )
 
+// String returns the name of the role in the configuration.
 func (r Role) String() string {
 	if r < Reader || r > Admin {
 		return "nobody"

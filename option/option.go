@@ -58,6 +58,7 @@ type Error struct {
 	Reason string
 }
 
+// Error implements error.
 func (e *Error) Error() string { return e.Reason }
 
 // Wrong returns the text that is not one of Names.

@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestWrong says of wrong values what is legal.
+// TestWrong: the error of a wrong value lists the legal ones.
 func TestWrong(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"word", "tow", `option word is 'one' or 'two', not "tow"`},

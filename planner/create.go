@@ -98,7 +98,7 @@ func (b *binder) inferred(st *lang.CreateSource, r *catalog.Relation, w *with) (
 	if r.Columns, err = b.Infer(r); errors.As(err, &coded) {
 		return err
 	} else if err != nil {
-		return fail(st, "SQ5003", "the columns of %s cannot be told: %v", quote(r.Name), err)
+		return fail(st, "SQ5003", "the columns of %s could not be determined: %v", quote(r.Name), err)
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (b *binder) formats(st *lang.CreateSource, r *catalog.Relation, w *with) er
 	keyed := w.connector.Shape == connect.KeyedRecords
 	if f := w.text["format"]; f != "" {
 		if key != "" || value != "" {
-			return fail(w.at["format"], "SQ2013", "FORMAT stands for KEY_FORMAT and VALUE_FORMAT: give one or the others")
+			return fail(w.at["format"], "SQ2013", "FORMAT sets both KEY_FORMAT and VALUE_FORMAT: use either FORMAT or the other two")
 		}
 		if key, value = f, f; !keyed {
 			key = ""

@@ -164,7 +164,7 @@ func (s *selected) keyTwice(at lang.Node) error {
 	return nil
 }
 
-// inherit takes from the source what the WITH clause does not say, and checks the clause.
+// inherit copies the properties that the WITH clause does not set from the source, and checks the clause.
 func (b *binder) inherit(st lang.Node, r *catalog.Relation, sel *selected, w *with) error {
 	source := sel.source
 	r.Topic = first(w.text["kafka_topic"], w.text["topic"], r.Name)

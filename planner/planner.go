@@ -34,7 +34,8 @@ type Options struct {
 	// Accepted says that the statement was accepted before, perhaps by an earlier version: options that are not legal
 	// any more have no effect.
 	Accepted bool
-	// Infer gives the columns of a relation declared without any (a generator's, a file's).
+	// Infer returns the columns of a relation that was declared without any, such as a generator's or a
+	// file's.
 	Infer func(r *catalog.Relation) ([]catalog.Column, error)
 	// Model returns the training of a model by name, with its inputs and its target; nil: there are
 	// no models.

@@ -83,7 +83,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 	}
 	if m == persistent && !place.Replays {
 		return nil, fail(r.Source, "SQ3001",
-			"a job over connector '%s', whose rows cannot be read again after a failure, is not supported yet", place.Name)
+			"a job over connector '%s' is not supported yet: after a failure its rows cannot be read again", place.Name)
 	}
 	l := &leafBinder{
 		binder: b, source: source, alias: alias, mode: m, shape: place.Shape,

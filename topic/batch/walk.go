@@ -240,8 +240,7 @@ func records(f *topic.Fetch, b []byte, i, end int, h *Header, w *Window) error {
 	if int64(h.Count)*minRecord > int64(end-i) {
 		return fmt.Errorf("%d records in %d bytes", h.Count, end-i)
 	}
-	b = b[:end]
-	last, base, appendTime := int64(-1), int64(h.Base), h.AppendTime()
+	last, base, appendTime, b := int64(-1), int64(h.Base), h.AppendTime(), b[:end]
 	for range h.Count {
 		var size, time, delta, keyLen, valueLen, headers int64
 		if size, i = varint(b, i); i < 0 || size < minRecord-1 || size > int64(len(b)-i) {
