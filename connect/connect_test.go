@@ -17,7 +17,8 @@ func sources() *Sources {
 	return &Sources{Connectors: Builtins(), World: World{Formats: format.Builtins()}}
 }
 
-// TestFilesWithoutARoot opens no files whose definition does not say under which directory they are, as those of older versions do not.
+// TestFilesWithoutARoot refuses a files relation whose definition has no root directory. Older versions wrote such
+// definitions.
 func TestFilesWithoutARoot(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f.csv")
@@ -29,10 +30,10 @@ func TestFilesWithoutARoot(t *testing.T) {
 	defer s.Close()
 	var e *lang.Error
 	if _, err := s.Open(context.Background(), r); !errors.As(err, &e) || e.Code != "SQ7105" {
-		t.Errorf("it is opened: %v", err)
+		t.Errorf("files without a root are opened: %v", err)
 	}
 	if err := s.Complete(context.Background(), r, nil); !errors.As(err, &e) || e.Code != "SQ7105" {
-		t.Errorf("it is admitted without directories: %v", err)
+		t.Errorf("files are admitted without directories: %v", err)
 	}
 	r.Value.Options = map[string]string{}
 	if err := s.Complete(context.Background(), r, []string{dir}); err != nil || r.Root != dir || r.Path != "f.csv" || r.Partitions != 1 {
@@ -40,7 +41,7 @@ func TestFilesWithoutARoot(t *testing.T) {
 	}
 }
 
-// TestEndedContext opens nothing for a statement whose time is up.
+// TestEndedContext opens no files when the statement's context has ended.
 func TestEndedContext(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "f.csv"), []byte("a\n1\n"), 0o600); err != nil {

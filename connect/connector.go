@@ -1,6 +1,6 @@
-// Package connect declares where the records of relations are: in topics of the broker, in files, made by rule. A
-// connector is declared once, in a file of its own: what its options are and what it can do, which the planner, the
-// shell and SHOW CONNECTORS read, and how it is opened.
+// Package connect declares the connectors of relations: topics of the broker, files, and generators. Each connector
+// is one declaration in a file of its own. The declaration has the connector's options and abilities, which the
+// planner, the shell and SHOW CONNECTORS read, and the function that opens a relation's source.
 package connect
 
 import (
@@ -19,100 +19,103 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Shape is the form in which rows come.
+// Shape is the form in which a connector returns rows.
 type Shape int
 
 // The shapes.
 const (
-	// KeyedRecords have a key and a value, each in a format of its own; either may be missing.
+	// KeyedRecords have a key and a value, each in a format of its own. Either may be missing.
 	KeyedRecords Shape = iota
-	// PlainRecords have a value in a format; columns of the key are among its fields.
+	// PlainRecords have only a value in a format. Key columns are fields of the value.
 	PlainRecords
-	// Columns are rows that no format decodes: topic.Fetch.Decoded.
+	// Columns are rows that need no format: the source returns them in topic.Fetch.Decoded.
 	Columns
 )
 
-// String describes the shape for SHOW CONNECTORS.
+// String returns the text that SHOW CONNECTORS prints for the shape.
 func (s Shape) String() string {
 	return [...]string{"records with keys", "records", "columns"}[s]
 }
 
-// Connector is one kind of place where records are: a value that Registry.Add takes.
+// Connector is the declaration of one kind of source or sink. Registry.Add registers it.
 type Connector struct {
-	Name    string // in lower case, as WITH (connector='..') has it
+	Name    string // in lower case, as in WITH (connector='..')
 	Doc     string // one sentence
 	Options []option.Option
-	// More finds options that depend on the values of others, such as those of a generator's kind (optional). It is
-	// called with what a statement gives, by lower-case name; with nil it returns all that there may be.
+	// More returns options that depend on the values of others, such as the options of a generator's kind (optional).
+	// Its argument has the option values of a statement by lower-case name. With nil, More returns every option that
+	// any statement could use.
 	More  func(given map[string]string) []option.Option
 	Shape Shape
-	// Broker says that the records are in topics of the engine's broker, which are made, read and written in its
-	// transactions. A relation without a connector has the one that is a broker's; there is one in a registry.
+	// Broker says that the records are in topics of the engine's broker. The engine creates these topics and uses the
+	// broker's transactions. A registry has one such connector, and a relation that names no connector uses it.
 	Broker bool
-	Writes bool // INSERT and CREATE .. AS SELECT can write; today that takes a Broker
-	// Replays says that an offset that was read can be read again and is the same record; a job over anything else
-	// would lose rows in a failure.
+	Writes bool // INSERT and CREATE .. AS SELECT can write; only a Broker may set it
+	// Replays says that an offset can be read again and returns the same record. A job over a source without this
+	// ability would lose rows in a failure.
 	Replays bool
-	// Infers says that Opened.Columns finds the columns of a relation that was declared without any.
+	// Infers says that Opened.Columns returns the columns of a relation that was declared without columns.
 	Infers bool
-	// Formats says that Opened.Format finds the format of the records where the statement gives none.
+	// Formats says that Opened.Format is the format of the records if the statement names none.
 	Formats bool
-	// Admit finds the place on this machine's disks that a new relation reads, which must be under one of the roots
-	// that its session may read. nil: the connector reads no disk. From then on Request has the place, whoever opens
-	// the relation.
+	// Admit returns the directory or file that a new relation reads. It must be under one of the roots that the
+	// session may read. The catalog stores root and path, and every later Request contains them. Admit is nil if the
+	// connector reads no disk.
 	Admit func(o option.Values, roots []string) (root, path string, err error)
-	// Check refuses values that contradict one another or that this engine cannot obey (optional). An error of an
+	// Check refuses values that contradict one another or that this engine does not support (optional). An error in an
 	// option is an *option.Error.
 	Check func(o option.Values, w World) error
-	// Open opens the source of a relation. It reads no rows. A *lang.Error is reported as it is; the code of any
-	// other is SQ5003.
+	// Open opens the source of a relation. It reads no rows. The engine reports a *lang.Error unchanged, an
+	// *option.Error with code SQ5002 and any other error with SQ5003.
 	Open     func(ctx context.Context, r Request) (Opened, error)
 	Examples []Example
 }
 
-// Example is a tested part of the manual: statements, the last of which has rows, and these rows as CSV without a
-// header, a line each. Files are there, by name, in the one directory that the statements may read.
+// Example is a tested part of the manual. SQL has statements, the last of which returns rows. Want has these rows as
+// CSV without a header, one line each. Files has the content of files by name, which exist in the one directory that
+// the statements may read.
 type Example struct {
 	Files     map[string]string
 	SQL, Want string
 }
 
-// World is what connectors see of the engine.
+// World is the part of the engine that connectors use.
 type World struct {
 	Broker  topic.Source
-	Copies  int // the most copies of a topic that the broker can keep; 0: as many as it has nodes
+	Copies  int // the maximum of replicas that the broker supports; 0: one per node
 	Formats *format.Registry
 	Now     func() time.Time
 }
 
-// Request is a relation to be opened.
+// Request describes a relation whose source is to be opened.
 type Request struct {
 	World
 	Relation string
 	Topic    string
-	Fields   []arrow.Field // the declared columns, those of the key included; nil: they are to be inferred
+	Fields   []arrow.Field // the declared columns, key columns included; nil: the connector infers them
 	Options  option.Values // of the connector
-	// Format is the format of the values as the statement gives it; "": it gives none. FormatOptions are those that
-	// it gives for the value.
+	// Format is the value format that the statement names; "": the statement names none. FormatOptions are the
+	// statement's options of the value format.
 	Format        string
 	FormatOptions map[string]string
-	Root, Path    string // what Admit has found
-	// Defining says that the relation is new, so that options without effect are refused. A relation that is there
-	// stays readable.
+	Root, Path    string // the results of Admit
+	// Defining says that the relation is new. Options without effect are refused only then: an existing relation
+	// remains readable.
 	Defining bool
 }
 
-// Opened is the source of a relation and what is known of it.
+// Opened is the source of a relation and the properties that the connector found.
 type Opened struct {
 	topic.Source
-	Close      func() error                  // nil: there is nothing to be closed
+	Close      func() error                  // nil: nothing has to be closed
 	Columns    func() ([]arrow.Field, error) // of a Connector that Infers
 	Partitions int32
-	Format     string            // of a Connector that Formats: the name of the format of the records
-	Options    map[string]string // and its options, as a statement would write them
+	Format     string            // of a Connector that Formats: the format of the records
+	Options    map[string]string // the options of Format, as a statement would write them
 }
 
-// All are the options of the connector, given what a statement gives; with nil, all that there may be.
+// All returns the options that the connector has for a statement with the given option values. With nil, it returns
+// every option that any statement could use.
 func (c *Connector) All(given map[string]string) []option.Option {
 	out := slices.Clone(c.Options)
 	if c.More != nil {
@@ -121,7 +124,7 @@ func (c *Connector) All(given map[string]string) []option.Option {
 	return out
 }
 
-// Abilities describes what the connector can do, for SHOW CONNECTORS.
+// Abilities lists the abilities of the connector, for SHOW CONNECTORS.
 func (c *Connector) Abilities() string {
 	out := []string{"read"}
 	for _, a := range []struct {
@@ -135,15 +138,15 @@ func (c *Connector) Abilities() string {
 	return strings.Join(out, ", ")
 }
 
-// Registry finds connectors by name, without case. It is filled before it is used, then safe for use by several
-// goroutines.
+// Registry finds connectors by name, without regard to case. All calls of Add come before any other use. After that,
+// several goroutines may use the registry.
 type Registry struct {
 	connectors map[string]*Connector
 	broker     *Connector
 }
 
-// Add registers a connector. Errors: it has no name, documentation or Open, its name is taken, or it is a second
-// broker's.
+// Add registers a connector. It returns an error if the connector has no Name, Doc or Open, if its name is taken, if
+// it is a second Broker, or if it Writes without being a Broker.
 func (r *Registry) Add(c Connector) error {
 	name := strings.ToLower(strings.TrimSpace(c.Name))
 	switch {
@@ -152,9 +155,9 @@ func (r *Registry) Add(c Connector) error {
 	case r.connectors[name] != nil:
 		return fmt.Errorf("connector %s exists", name)
 	case c.Broker && r.broker != nil:
-		return fmt.Errorf("connector %s: %s is the broker's already", name, r.broker.Name)
+		return fmt.Errorf("connector %s: the broker has the connector %s already", name, r.broker.Name)
 	case c.Writes && !c.Broker:
-		return fmt.Errorf("connector %s: only topics of the broker can be written yet", name)
+		return fmt.Errorf("connector %s: a connector that Writes must be the Broker's", name)
 	}
 	c.Name = name
 	r.connectors[name] = &c
@@ -164,7 +167,8 @@ func (r *Registry) Add(c Connector) error {
 	return nil
 }
 
-// Find finds a connector by name; "" is the broker's. The error is an *option.Error with the names that are known.
+// Find returns the connector with a name; "" is the name of the broker's. The error is an *option.Error with the known
+// names.
 func (r *Registry) Find(name string) (*Connector, error) {
 	name = strings.ToLower(strings.TrimSpace(name))
 	if name == "" {
@@ -178,23 +182,24 @@ func (r *Registry) Find(name string) (*Connector, error) {
 		Reason: fmt.Sprintf("there is no connector %q; there are %s", name, strings.Join(names, ", "))}
 }
 
-// Names lists the names of the connectors, in order.
+// Names returns the names of the connectors, sorted.
 func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.connectors)) }
 
-// All lists the connectors by name.
+// All returns the connectors, sorted by name.
 func (r *Registry) All() []*Connector {
 	return slices.SortedFunc(maps.Values(r.connectors), func(a, b *Connector) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// builtins is filled by the builtin lines of the files of this package and does not change after start.
+// builtins holds the connectors of this package's files. They call builtin in the initialization of the package, and
+// builtins does not change after that.
 var builtins = &Registry{connectors: map[string]*Connector{}}
 
-// Builtins returns a registry of the built-in connectors, to which others can be added.
+// Builtins returns a new registry with the built-in connectors. The caller may add others.
 func Builtins() *Registry {
 	return &Registry{connectors: maps.Clone(builtins.connectors), broker: builtins.broker}
 }
 
-// builtin registers a connector at start; it panics on a name given twice, which is a mistake of ours.
+// builtin registers a connector of this package. It panics if Add returns an error, which is a bug in the declaration.
 func builtin(c Connector) bool {
 	if err := builtins.Add(c); err != nil {
 		panic(err)

@@ -15,12 +15,12 @@ import (
 
 var _ = builtin(Connector{
 	Name: "files",
-	Doc:  "A file, or the files of a directory, each a partition; lines that are added later are read too.",
+	Doc:  "A file or all files of a directory. Each file is a partition. Lines that are appended later are read, too.",
 	Options: []option.Option{
 		{Name: "path", Type: option.Text, Needed: true,
-			Doc: "the file or directory, from the directory of the process or from one that sessions may read"},
+			Doc: "the file or directory, relative to the working directory or to a directory that sessions may read"},
 		{Name: "header", Type: option.Bool, Default: "true",
-			Doc: "whether the first record of each file names its columns, in formats of delimited fields"},
+			Doc: "whether the first record of each file has the column names; only for formats with delimited fields"},
 	},
 	Shape: PlainRecords, Replays: true, Infers: true, Formats: true,
 	Admit: admitFiles,
@@ -38,10 +38,11 @@ SELECT car, km FROM trips;`,
 	}},
 })
 
+// admitFiles resolves the path option against the roots that the session may read.
 func admitFiles(o option.Values, roots []string) (root, path string, err error) {
 	path = o.Text("path")
 	if len(roots) == 0 {
-		return "", "", outside(fmt.Errorf("cannot read %s: this session may read no files", path))
+		return "", "", outside(fmt.Errorf("cannot read %s: this session may not read files", path))
 	}
 	place, err := files.Admit(roots, path)
 	if err != nil {
@@ -50,15 +51,16 @@ func admitFiles(o option.Values, roots []string) (root, path string, err error) 
 	return place.Root, place.Path, nil
 }
 
-// outside is the error of files that a session may not read.
+// outside returns the error for files that a session may not read, SQ7105.
 func outside(err error) error {
 	return &lang.Error{Code: "SQ7105", Stage: lang.StagePlan, Msg: err.Error(), Err: err,
-		Hint: "allow its directory: roots in [files] of the configuration, or --files for run and the shell"}
+		Hint: "allow the directory: roots in [files] of the configuration, or --files for run and the shell"}
 }
 
+// openFiles opens the files of a relation. It finds the format and the delimiter where the statement has none.
 func openFiles(ctx context.Context, r Request) (Opened, error) {
-	if r.Root == "" { // an entry of the catalog that another version has written
-		return Opened{}, outside(fmt.Errorf("cannot read %s: the definition of %s does not say under which directory it is",
+	if r.Root == "" { // a catalog entry from a version that stored no root
+		return Opened{}, outside(fmt.Errorf("cannot read %s: the definition of %s has no root directory; create it again",
 			r.Options.Text("path"), r.Relation))
 	}
 	c := files.Config{Root: r.Root, Path: r.Path, Format: r.Format, Header: r.Options.Bool("header")}
@@ -87,7 +89,7 @@ func openFiles(ctx context.Context, r Request) (Opened, error) {
 	}
 	if r.Defining && r.Options.Given("header") && !src.Table() {
 		return Opened{}, &option.Error{Option: "header",
-			Reason: fmt.Sprintf("option header is for formats of delimited fields, and the format is %s", src.Format())}
+			Reason: fmt.Sprintf("option header needs a format with delimited fields, but the format is %s", src.Format())}
 	}
 	out := Opened{Source: src, Partitions: int32(src.Files()), Format: src.Format(), Options: map[string]string{}}
 	if d := src.Delimiter(); d != "" {

@@ -16,15 +16,15 @@ import (
 
 var _ = builtin(Connector{
 	Name: "generator",
-	Doc:  "Rows made by rule, one partition; the same options give the same rows for ever.",
+	Doc:  "Generated rows in one partition. The same options always produce the same rows.",
 	Options: []option.Option{
-		{Name: "kind", Type: option.Word, Words: kinds(), Needed: true, Doc: "the rule: " + strings.Join(kinds(), ", ")},
-		{Name: "rows", Type: option.Int, Default: "0", Max: math.Inf(1), Doc: "how many rows there are; 0: they never end"},
+		{Name: "kind", Type: option.Word, Words: kinds(), Needed: true, Doc: "the kind of rows: " + strings.Join(kinds(), ", ")},
+		{Name: "rows", Type: option.Int, Default: "0", Max: math.Inf(1), Doc: "the number of rows; 0: without end"},
 		{Name: "seed", Type: option.Uint, Default: "1", Doc: "the seed of the random numbers"},
 		{Name: "rate", Type: option.Float, Default: "0", Max: 1e12,
-			Doc: "rows a second of real time; 0: as fast as they are read"},
+			Doc: "rows per second of real time; 0: no limit"},
 		{Name: "start", Type: option.Time, Default: "1970-01-01", Doc: "the event time of the first row"},
-		{Name: "step", Type: option.Duration, Default: "1", Min: 1, Doc: "the event time between two rows"},
+		{Name: "step", Type: option.Duration, Default: "1", Min: 1, Doc: "the event time between consecutive rows"},
 	},
 	More:  kindOptions,
 	Shape: Columns, Replays: true, Infers: true,
@@ -36,6 +36,7 @@ SELECT car, ROWTIME FROM fleet;`,
 	}},
 })
 
+// kinds returns the names of the kinds of generators.
 func kinds() (names []string) {
 	for _, k := range generate.Kinds() {
 		names = append(names, k.Name)
@@ -43,7 +44,7 @@ func kinds() (names []string) {
 	return names
 }
 
-// kindOptions are the options of the kind that is given, or of all kinds.
+// kindOptions returns the options of the kind that given names, or of all kinds if given is nil.
 func kindOptions(given map[string]string) (out []option.Option) {
 	for _, k := range generate.Kinds() {
 		if given != nil && !strings.EqualFold(strings.TrimSpace(given["kind"]), k.Name) {
@@ -58,6 +59,7 @@ func kindOptions(given map[string]string) (out []option.Option) {
 	return out
 }
 
+// openGenerator opens a generator. An error in its values has code SQ5002.
 func openGenerator(_ context.Context, r Request) (Opened, error) {
 	o := r.Options
 	c := generate.Config{Kind: o.Text("kind"), Rows: o.Int("rows"), Seed: o.Uint("seed"), Rate: o.Float("rate"),

@@ -16,18 +16,18 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Sources opens the sources of relations by their connectors and keeps those that are not the broker's: all jobs and
-// queries of a process read a relation through one source, which knows where its records begin, and paces a generator
-// from one moment on.
+// Sources opens the sources of relations and caches those that are not the broker's. All jobs and queries of a process
+// read a relation through one source. They share the offsets that the source found in its files, and the start time by
+// which a generator paces its rows.
 type Sources struct {
 	Connectors *Registry
 	World      World
 
-	mu   sync.Mutex // guards kept; not held while a source is opened
-	kept map[string]Opened
+	mu   sync.Mutex        // guards kept; not held while a source is opened
+	kept map[string]Opened // by key
 }
 
-// Connector is the connector of a relation. Error: SQ5001, when this process does not have it.
+// Connector returns the connector of a relation. The error is SQ5001 if this process does not have the connector.
 func (s *Sources) Connector(r *catalog.Relation) (*Connector, error) {
 	c, err := s.Connectors.Find(r.Connector)
 	if err != nil {
@@ -36,7 +36,8 @@ func (s *Sources) Connector(r *catalog.Relation) (*Connector, error) {
 	return c, nil
 }
 
-// Open returns the source of a relation, which it opens at the first call.
+// Open returns the source of a relation and opens it in the first call. An error of an option has code SQ5002, an
+// error of the connector SQ5003.
 func (s *Sources) Open(ctx context.Context, r *catalog.Relation) (topic.Source, error) {
 	if src, ok := s.known(r); ok {
 		return src.Source, nil
@@ -51,6 +52,7 @@ func (s *Sources) Open(ctx context.Context, r *catalog.Relation) (topic.Source, 
 	return s.keep(r, src).Source, nil
 }
 
+// key identifies one definition of a relation. A relation that replaces another has a new key.
 func key(r *catalog.Relation) string {
 	return strings.Join([]string{r.Name, r.Statement, r.Root, r.Path}, "\x00")
 }
@@ -62,7 +64,7 @@ func (s *Sources) known(r *catalog.Relation) (Opened, bool) {
 	return src, ok
 }
 
-// keep keeps a source, unless another was kept meanwhile.
+// keep caches a source and returns it. If another goroutine was faster, keep returns the source of that goroutine.
 func (s *Sources) keep(r *catalog.Relation, src Opened) Opened {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +78,7 @@ func (s *Sources) keep(r *catalog.Relation, src Opened) Opened {
 	return src
 }
 
-// Forget closes the source of a relation that was dropped or replaced.
+// Forget closes the source of a relation that was dropped or replaced and removes it from the cache.
 func (s *Sources) Forget(r *catalog.Relation) error {
 	s.mu.Lock()
 	src := s.kept[key(r)]
@@ -85,7 +87,7 @@ func (s *Sources) Forget(r *catalog.Relation) error {
 	return src.close()
 }
 
-// Close closes all sources.
+// Close closes all cached sources.
 func (s *Sources) Close() error {
 	s.mu.Lock()
 	kept := s.kept
@@ -129,7 +131,7 @@ func (s *Sources) open(ctx context.Context, r *catalog.Relation, defining bool) 
 	return out, coded("SQ5003", err)
 }
 
-// coded gives an error a code, unless it has one, or is that of the context.
+// coded adds a code to an error. It returns nil, errors that have a code, and errors of an ended context unchanged.
 func coded(code string, err error) error {
 	var has *lang.Error
 	if err == nil || errors.As(err, &has) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
@@ -145,8 +147,8 @@ func coded(code string, err error) error {
 	return out
 }
 
-// Columns finds the columns of a relation that was declared without any, by a session that may read the disk under
-// some directories.
+// Columns returns the columns of a relation that was declared without columns, from its source or from a schema
+// registry. roots are the directories that the session may read.
 func (s *Sources) Columns(ctx context.Context, r *catalog.Relation, roots []string) ([]catalog.Column, error) {
 	c, err := s.Connector(r)
 	if err != nil {
@@ -155,7 +157,7 @@ func (s *Sources) Columns(ctx context.Context, r *catalog.Relation, roots []stri
 	if !c.Infers {
 		fields, err := s.World.Formats.Inferred(ctx, r.Value, r.Topic+"-value")
 		if err == nil && fields == nil {
-			err = fmt.Errorf("columns are inferred only for %s", s.inferring())
+			err = fmt.Errorf("columns can be inferred only for %s; declare them", s.inferring())
 		}
 		return columnsOf(fields), err
 	}
@@ -177,7 +179,7 @@ func columnsOf(fields []arrow.Field) (out []catalog.Column) {
 	return out
 }
 
-// inferring names the connectors and formats that find columns.
+// inferring lists the connectors and formats that infer columns.
 func (s *Sources) inferring() string {
 	var names []string
 	for _, c := range s.Connectors.All() {
@@ -193,8 +195,9 @@ func (s *Sources) inferring() string {
 	return strings.Join(names, ", ")
 }
 
-// Complete fills in what a new relation takes from its source: the format of its records, the number of its
-// partitions, and the place on a disk, which is under one of the directories that the session may read.
+// Complete sets the fields of a new relation that depend on its source: the format of the records, the number of
+// partitions, and the location on disk. The location must be under one of roots, the directories that the session may
+// read.
 func (s *Sources) Complete(ctx context.Context, r *catalog.Relation, roots []string) error {
 	c, err := s.Connector(r)
 	if err == nil {
@@ -217,7 +220,7 @@ func (s *Sources) Complete(ctx context.Context, r *catalog.Relation, roots []str
 	if err != nil {
 		return coded("SQ2017", err)
 	}
-	for name := range r.Value.Options { // the statement gave them before the format was known
+	for name := range r.Value.Options { // the planner did not know the format and could not check them
 		if _, ok := option.Find(f.Options, name); !ok {
 			return coded("SQ5002", &option.Error{Option: name, Reason: fmt.Sprintf("format %s has no option %s", f.Name, name)})
 		}
@@ -228,8 +231,8 @@ func (s *Sources) Complete(ctx context.Context, r *catalog.Relation, roots []str
 	return nil
 }
 
-// admit finds the place of a new relation on the disk. From then on the relation is read there, whoever reads it and
-// wherever the process is started.
+// admit sets the location of a new relation on disk. The catalog stores the location, so all sessions read the same
+// files, whatever the working directory of the process.
 func (s *Sources) admit(c *Connector, r *catalog.Relation, roots []string) error {
 	if c.Admit == nil {
 		return nil

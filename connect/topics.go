@@ -10,23 +10,23 @@ import (
 
 var _ = builtin(Connector{
 	Name: "topic",
-	Doc: "Topics of the broker, embedded or Kafka: a topic that is not there is made. It is the connector of " +
-		"relations that name none.",
+	Doc: "Topics of the broker, embedded or Kafka. A topic that does not exist is created. Relations that name no " +
+		"connector use this one.",
 	Options: []option.Option{
 		{Name: "partitions", Type: option.Int, Min: 1, Max: math.MaxInt32,
-			Doc: "the partitions of the topic; one that is there must have as many"},
+			Doc: "the number of partitions; an existing topic must have the same number"},
 		{Name: "replicas", Type: option.Int, Min: 1, Max: math.MaxInt16,
-			Doc: "the copies of each partition in the cluster, of a topic that is made"},
+			Doc: "the number of replicas of each partition of a new topic"},
 		{Name: "retention_ms", Type: option.Duration, Min: -1,
-			Doc: "how long records stay at least, of a topic that is made"},
+			Doc: "the minimum retention of records in a new topic"},
 		{Name: "cleanup_policy", Type: option.Word, Words: []string{"delete", "compact", "compact,delete", "delete,compact"},
-			Doc: "whether old records go, or those whose key has a newer one, of a topic that is made"},
+			Doc: "whether a new topic deletes old records, compacts records by key, or both"},
 	},
 	Shape: KeyedRecords, Broker: true, Writes: true, Replays: true,
 	Check: func(o option.Values, w World) error {
 		if n := o.Int("replicas"); w.Copies > 0 && n > int64(w.Copies) {
 			return &option.Error{Option: "replicas", Value: true,
-				Reason: fmt.Sprintf("option replicas is %d, and this broker keeps at most %d", n, w.Copies)}
+				Reason: fmt.Sprintf("option replicas is %d, but this broker supports at most %d", n, w.Copies)}
 		}
 		return nil
 	},
