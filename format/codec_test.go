@@ -13,7 +13,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// column types by short names, for tables of cases
+// The column types have short names for the tables of cases.
 var (
 	structAB = flow.Struct(flow.Field("A", flow.Int), flow.Field("B", flow.String))
 	fields   = func(list ...any) (out []arrow.Field) {
@@ -53,7 +53,7 @@ func all(fields []arrow.Field) []int {
 	return want
 }
 
-// show prints decoded rows as JSON values, a line per row; a bad row shows its reason instead.
+// show prints decoded rows as JSON values, one line per row. For a bad row it prints the reason.
 func show(cols []arrow.Array, rows int, bad []Bad) string {
 	var out strings.Builder
 	for row := range rows {

@@ -15,17 +15,17 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// column is a column being filled, a value at a time at its end. It can be cut back, which Arrow's builders cannot: a row that
-// turns out bad at its last byte, and a key that comes twice, take back what they wrote. Fields are slices by concrete type, so that
-// the hot path is an append and no interface call.
+// column builds an Arrow column. Values are appended one at a time. Unlike Arrow's builders, a column can remove its
+// last values. A codec does so when a record turns out bad after some of its values were appended, and when a JSON
+// object repeats a key. The buffers are slices of concrete types, so an append needs no interface call.
 type column struct {
 	name string
-	path string // for messages: A.B of a struct's field
+	path string // the name in messages; A.B for field B of struct A
 	typ  arrow.DataType
 	kind arrow.Type
 
 	n     int
-	valid []byte // bitmap; nil while no value is null; bits at and after n are 1
+	valid []byte // validity bitmap; nil if no value is null; bits from n on are 1
 	nulls int
 
 	i32     []int32 // INTEGER, DATE, TIME
@@ -33,18 +33,18 @@ type column struct {
 	f32     []float32
 	f64     []float64
 	dec     []decimal128.Num
-	bits    []byte  // BOOLEAN; bits at and after n are 0
-	offsets []int32 // STRING, BYTES, ARRAY, MAP: n+1 places in data or in the children
+	bits    []byte  // BOOLEAN; bits from n on are 0
+	offsets []int32 // STRING, BYTES, ARRAY, MAP: n+1 offsets into data or the children
 	data    []byte
 	kids    []*column // ARRAY: element; MAP: key, value; STRUCT: fields
 	object  *object   // STRUCT, for the JSON scanner
 
-	checked bool // its buffers are its own: it checks values that no reader wants
+	checked bool // the column only checks values; its buffers never leave it and are reused
 
-	size int // bytes or children the last batch needed: the next one starts with as many
+	size int // bytes or children of the last batch; start allocates the next buffers by it
 }
 
-// newColumn refuses types that no declared column can have.
+// newColumn returns an empty column for a field. A type that no declared column can have is ErrUnsupported.
 func newColumn(f arrow.Field, prefix string) (*column, error) {
 	t := f.Type
 	c := &column{name: f.Name, path: prefix + f.Name, typ: t, kind: t.ID()}
@@ -62,8 +62,8 @@ func newColumn(f arrow.Field, prefix string) (*column, error) {
 		}
 	default:
 		switch c.kind {
-		case arrow.BOOL, arrow.INT32, arrow.INT64, arrow.FLOAT32, arrow.FLOAT64, arrow.DECIMAL128, arrow.STRING, arrow.BINARY,
-			arrow.DATE32, arrow.TIME32:
+		case arrow.BOOL, arrow.INT32, arrow.INT64, arrow.FLOAT32, arrow.FLOAT64, arrow.DECIMAL128,
+			arrow.STRING, arrow.BINARY, arrow.DATE32, arrow.TIME32:
 		default:
 			return nil, fmt.Errorf("column %s has type %s, which is %w", c.path, flow.TypeName(t), ErrUnsupported)
 		}
@@ -78,7 +78,7 @@ func newColumn(f arrow.Field, prefix string) (*column, error) {
 	return c, nil
 }
 
-// recordAt is a row of in; false: it is null. An empty record is none.
+// recordAt returns a record of in, or false if the record is null. An empty record is not null.
 func recordAt(in *topic.Bytes, row int) ([]byte, bool) {
 	from, to := in.Spans[2*row], in.Spans[2*row+1]
 	if from < 0 {
@@ -87,7 +87,7 @@ func recordAt(in *topic.Bytes, row int) ([]byte, bool) {
 	return in.Data[from:to:to], true
 }
 
-// start makes room for rows values in fresh buffers: those of the batch before belong to its reader.
+// start allocates new buffers for a number of values. The reader of the previous batch owns the old buffers.
 func (c *column) start(rows int) {
 	c.n, c.valid, c.nulls, c.checked = 0, nil, 0, false
 	switch c.kind {
@@ -118,6 +118,7 @@ func (c *column) start(rows int) {
 	}
 }
 
+// addBool appends a BOOLEAN value.
 func (c *column) addBool(v bool) {
 	if c.n>>3 >= len(c.bits) {
 		c.bits = append(c.bits, 0)
@@ -128,7 +129,7 @@ func (c *column) addBool(v bool) {
 	c.grown()
 }
 
-// addInt adds a value of any integer-like type; the caller has checked its range.
+// addInt appends a value of an integer, date or time type. The caller has checked the range.
 func (c *column) addInt(v int64) {
 	if c.kind == arrow.INT64 || c.kind == arrow.TIMESTAMP {
 		c.i64 = append(c.i64, v)
@@ -138,6 +139,7 @@ func (c *column) addInt(v int64) {
 	c.grown()
 }
 
+// addDouble appends a DOUBLE or FLOAT value.
 func (c *column) addDouble(v float64) {
 	if c.kind == arrow.FLOAT64 {
 		c.f64 = append(c.f64, v)
@@ -147,29 +149,31 @@ func (c *column) addDouble(v float64) {
 	c.grown()
 }
 
+// addDecimal appends a DECIMAL value. The caller has checked the precision.
 func (c *column) addDecimal(v decimal128.Num) {
 	c.dec = append(c.dec, v)
 	c.grown()
 }
 
-// addText adds a STRING or BYTES value, copying it.
+// addText appends a copy of a STRING or BYTES value.
 func (c *column) addText(v []byte) {
 	c.data = append(c.data, v...)
 	c.addedText()
 }
 
-// addedText ends a value whose bytes have been appended to data.
+// addedText completes a STRING or BYTES value after the caller has appended its bytes to data.
 func (c *column) addedText() {
 	c.offsets = append(c.offsets, int32(len(c.data)))
 	c.grown()
 }
 
-// addedItems ends an ARRAY or MAP value whose elements are in the children.
+// addedItems completes an ARRAY or MAP value after the caller has appended its elements to the children.
 func (c *column) addedItems() {
 	c.offsets = append(c.offsets, int32(c.kids[0].n))
 	c.grown()
 }
 
+// grown counts a value that has been appended and extends the validity bitmap.
 func (c *column) grown() {
 	c.n++
 	if c.valid != nil && c.n > len(c.valid)*8 {
@@ -177,6 +181,7 @@ func (c *column) grown() {
 	}
 }
 
+// addNull appends NULL. The validity bitmap is allocated at the first one.
 func (c *column) addNull() {
 	if c.valid == nil {
 		c.valid = make([]byte, max(int(bitutil.BytesForBits(int64(c.capacity()))), c.n>>3+1))
@@ -208,11 +213,12 @@ func (c *column) addNull() {
 	c.nulls++
 }
 
+// capacity returns the number of values for which the buffers have space.
 func (c *column) capacity() int {
 	return max(cap(c.i32), cap(c.i64), cap(c.f32), cap(c.f64), cap(c.dec), len(c.bits)*8, cap(c.offsets)-1)
 }
 
-// cut takes back all values from the nth on, and with them what an unfinished value has left behind.
+// cut removes the values from index n on, and the bytes or children of an incomplete value.
 func (c *column) cut(n int) {
 	for i := n; c.valid != nil && i < c.n; i++ {
 		if !bitutil.BitIsSet(c.valid, i) {
@@ -251,7 +257,7 @@ func (c *column) cut(n int) {
 	c.n = n
 }
 
-// finish hands the values over as an Arrow array.
+// finish returns the values as an Arrow array, which owns the buffers from then on.
 func (c *column) finish() (arrow.Array, error) {
 	data, err := c.finishData()
 	if err != nil {
@@ -281,7 +287,7 @@ func (c *column) finishData() (*array.Data, error) {
 		buffers[1] = memory.NewBufferBytes(arrow.Decimal128Traits.CastToBytes(c.dec))
 	case arrow.STRING, arrow.BINARY:
 		if len(c.data) > math.MaxInt32 {
-			return nil, fmt.Errorf("column %s takes %d bytes in one batch, the limit is 2 GiB", c.path, len(c.data))
+			return nil, fmt.Errorf("column %s has %d bytes in one batch, but the limit is 2 GiB", c.path, len(c.data))
 		}
 		c.size = len(c.data)
 		buffers[1] = memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(c.offsets))
@@ -299,14 +305,14 @@ func (c *column) finishData() (*array.Data, error) {
 		}
 		kids = append(kids, data)
 	}
-	if c.kind == arrow.MAP { // Arrow lays a map out as a list of pairs
+	if c.kind == arrow.MAP { // in Arrow's layout, a map is a list of pairs
 		pair := array.NewData(c.typ.(*arrow.MapType).Elem(), c.kids[0].n, []*memory.Buffer{nil}, kids, 0, 0)
 		kids = []arrow.ArrayData{pair}
 	}
 	return array.NewData(c.typ, c.n, buffers, kids, c.nulls, 0), nil
 }
 
-// inRange says whether v is a value of an integer-like type: TIME is a time of day in ms.
+// inRange reports whether v is a value of the column's integer, date or time type. TIME is a time of day in ms.
 func (c *column) inRange(v int64) bool {
 	switch c.kind {
 	case arrow.INT32, arrow.DATE32:
@@ -317,7 +323,7 @@ func (c *column) inRange(v int64) bool {
 	return true
 }
 
-// digits10 is how many decimal digits a 128-bit magnitude has.
+// digits10 returns the number of decimal digits of an unsigned 128-bit number.
 func digits10(hi, lo uint64) int {
 	n := 0
 	for hi != 0 {

@@ -19,14 +19,14 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// separator is the option of both formats of delimited fields.
+// separator is the option of DELIMITED and CSV.
 var separator = []option.Option{{Name: "delimiter", Type: option.Char, Default: ",",
 	Doc: "the character between two fields"}}
 
 var _ = builtin(Format{
 	Name: "DELIMITED",
-	Doc: "One line of fields in the order of the columns, quoted as Commons CSV does by default, as ksqlDB " +
-		"writes them; an empty field is NULL, quoted or not.",
+	Doc: "One line with the fields in the order of the columns, as ksqlDB writes it. Quotes follow the default of " +
+		"Commons CSV. An empty field is NULL, with or without quotes.",
 	Options: separator,
 	File:    &File{Table: true},
 	Open:    alone(openDelimited),
@@ -40,8 +40,8 @@ SELECT page, n FROM visits;`,
 
 var _ = builtin(Format{
 	Name: "CSV",
-	Doc: "One line of fields in the order of the columns, quoted as RFC 4180 says; an empty field is NULL, a " +
-		"quoted one the empty text, and times may be ISO 8601.",
+	Doc: "One line with the fields in the order of the columns, quoted by RFC 4180. An empty field is NULL, an empty " +
+		"field in quotes is the empty text. Times may be ISO 8601.",
 	Options: separator,
 	File:    &File{Endings: []string{".csv", ".tsv"}, Table: true},
 	Open:    alone(openDelimited),
@@ -53,23 +53,25 @@ SELECT LEN(page) AS l, n FROM visits;`,
 	}},
 })
 
-// delimitedCodec reads and writes a record as one line of fields in the order of the columns.
+// delimitedCodec reads and writes records of the formats DELIMITED and CSV.
 type delimitedCodec struct {
 	spec    Spec
 	csv     bool
 	delim   byte
 	cols    []*column
-	active  []*column
-	scratch []byte
+	active  []*column // by field: the column, or nil if Decode does not return it
+	scratch []byte    // the text of a quoted field
 }
 
+// openDelimited returns a codec. ARRAY, MAP and STRUCT columns are ErrUnsupported.
 func openDelimited(s Request) (Codec, error) {
 	c := &delimitedCodec{spec: s.Spec, csv: strings.EqualFold(strings.TrimSpace(s.Name), "CSV")}
 	c.delim = s.Values.Char("delimiter")
 	for _, f := range s.Fields {
 		switch f.Type.ID() {
 		case arrow.LIST, arrow.MAP, arrow.STRUCT:
-			return nil, fmt.Errorf("column %s has type %s, which is %w; use JSON", f.Name, flow.TypeName(f.Type), ErrUnsupported)
+			return nil, fmt.Errorf("column %s has type %s, which is %w; use JSON",
+				f.Name, flow.TypeName(f.Type), ErrUnsupported)
 		}
 		col, err := newColumn(f, "")
 		if err != nil {
@@ -81,6 +83,7 @@ func openDelimited(s Request) (Codec, error) {
 	return c, nil
 }
 
+// Decode reads lines as fields: see Codec.
 func (c *delimitedCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, error) {
 	clear(c.active)
 	for _, f := range want {
@@ -104,6 +107,7 @@ func (c *delimitedCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []B
 	return finish(c.cols, want, bad)
 }
 
+// record appends the fields of one line to the active columns and checks the others.
 func (c *delimitedCodec) record(record []byte) error {
 	if len(record) > maxRecord {
 		return fmt.Errorf("the record has %d bytes, the limit is 16 MiB", len(record))
@@ -139,7 +143,7 @@ func (c *delimitedCodec) record(record []byte) error {
 	}
 }
 
-// check finds out whether a text is a value of a column that is not wanted.
+// check returns an error if the text is not a value of col. It is called for columns that Decode does not return.
 func (c *delimitedCodec) check(col *column, text []byte) error {
 	if col.kind == arrow.STRING {
 		if !utf8.Valid(text) {
@@ -156,6 +160,7 @@ func (c *delimitedCodec) check(col *column, text []byte) error {
 	return err
 }
 
+// wrongCount returns the error for a record with too few or too many fields, or a fault in the rest of the record.
 func (c *delimitedCodec) wrongCount(record []byte) error {
 	n := 0
 	for at := 0; at >= 0; n++ {
@@ -169,12 +174,13 @@ func (c *delimitedCodec) wrongCount(record []byte) error {
 
 var (
 	errQuoteOpen  = errors.New("a quoted field is not closed")
-	errAfterQuote = errors.New("something stands between a closing quote and the delimiter")
-	errLineBreak  = errors.New("a line break stands outside quotes")
+	errAfterQuote = errors.New("the delimiter does not follow the closing quote")
+	errLineBreak  = errors.New("a line break is outside quotes")
 	errUTF8       = errors.New("the text is not UTF-8")
 )
 
-// field reads the field at a place, and where the next one begins: < 0 after the last.
+// field returns the text of the field that begins at an index of record, whether it has quotes, and the index of the
+// next field. After the last field, next is negative.
 func (c *delimitedCodec) field(record []byte, at int) (text []byte, quoted bool, next int, err error) {
 	if at < len(record) && record[at] == '"' {
 		return c.quoted(record, at+1)
@@ -193,6 +199,7 @@ func (c *delimitedCodec) field(record []byte, at int) (text []byte, quoted bool,
 	return text, false, next, nil
 }
 
+// quoted reads the rest of a field whose opening quote is before at. The text is valid until the next call.
 func (c *delimitedCodec) quoted(record []byte, at int) (text []byte, quoted bool, next int, err error) {
 	c.scratch = c.scratch[:0]
 	for {
@@ -219,7 +226,7 @@ func (c *delimitedCodec) quoted(record []byte, at int) (text []byte, quoted bool
 	return c.scratch, true, at + 1, nil
 }
 
-// value converts a field's text, which is not empty or an empty STRING.
+// value converts a field's text and appends it to col. Only the text of a STRING may be empty.
 func (c *delimitedCodec) value(col *column, text []byte) error {
 	var err error
 	switch col.kind {
@@ -280,13 +287,15 @@ var (
 	errNotTime    = errors.New("is neither a number nor ISO 8601")
 )
 
-// isoLayouts are the spellings of times that CSV takes besides numbers; what names no zone is UTC.
+// isoLayouts are the spellings of times that CSV accepts in addition to numbers. A time without a zone is UTC.
 var isoLayouts = map[arrow.Type][]string{
 	arrow.DATE32:    {"2006-01-02"},
 	arrow.TIME32:    {"15:04:05", "15:04"},
-	arrow.TIMESTAMP: {time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02"},
+	arrow.TIMESTAMP: {time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00",
+		"2006-01-02"},
 }
 
+// parseISO parses an ISO 8601 date or time into the units of a column type: days or ms.
 func parseISO(kind arrow.Type, text string) (int64, error) {
 	layouts, ok := isoLayouts[kind]
 	if !ok {
@@ -308,13 +317,13 @@ func parseISO(kind arrow.Type, text string) (int64, error) {
 	return 0, errNotTime
 }
 
-// Encode writes the fields, NULL as nothing. An unwrapped NULL is a null record: the result is nil.
+// Encode appends the fields of a row. A NULL is an empty field. An unwrapped NULL is a null record: the result is nil.
 func (c *delimitedCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte, error) {
 	if c.spec.Unwrapped && cols[0].IsNull(row) {
 		return nil, nil
 	}
 	if dst == nil {
-		dst = []byte{} // a line of one NULL is empty, and no null
+		dst = []byte{} // a line with a single NULL is empty, but not a null record
 	}
 	for i, col := range cols {
 		if i > 0 {
@@ -332,7 +341,7 @@ func (c *delimitedCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte
 	return dst, nil
 }
 
-// appendPlain appends a scalar that is not NULL without quotes.
+// appendPlain appends the text of a scalar that is not NULL, without quotes.
 func appendPlain(dst []byte, a arrow.Array, row int) []byte {
 	switch a := a.(type) {
 	case *array.String:
@@ -349,8 +358,10 @@ func appendPlain(dst []byte, a arrow.Array, row int) []byte {
 	return AppendJSON(dst, a, row, 0)
 }
 
-// mustQuote decides as Commons CSV does: at a record's start whatever begins neither with a letter nor a digit, elsewhere what begins
-// with one of the characters up to '#'; what ends in a blank; what holds a delimiter, a quote or a line break.
+// mustQuote reports whether a field needs quotes, by the rules of Commons CSV. The first field of a record needs them
+// if it is empty or does not begin with an ASCII letter or digit. Any field needs them if it begins with a character up
+// to '#', ends in a blank, or contains the delimiter, a quote or a line break. In format CSV, empty text needs them,
+// too.
 func (c *delimitedCodec) mustQuote(text []byte, first bool) bool {
 	if len(text) == 0 {
 		return first || c.csv
@@ -370,7 +381,7 @@ func (c *delimitedCodec) mustQuote(text []byte, first bool) bool {
 	return false
 }
 
-// quote puts dst[at:] between quotes, doubling those inside.
+// quote encloses dst[at:] in quotes and doubles the quotes inside.
 func quote(dst []byte, at int) []byte {
 	inside := bytes.Count(dst[at:], []byte{'"'})
 	from := len(dst) - 1

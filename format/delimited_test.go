@@ -35,8 +35,8 @@ func TestDelimitedDecode(t *testing.T) {
 		{"too many", "DELIMITED", list, "", `1,a,2,`, `bad: the record has 4 fields, 3 are declared`},
 		{"empty record", "DELIMITED", list, "", ``, `bad: the record has 1 fields, 3 are declared`},
 		{"quote not closed", "DELIMITED", list, "", `1,"a,2`, `bad: a quoted field is not closed`},
-		{"after a quote", "DELIMITED", list, "", `1,"a"b,2`, `bad: something stands between a closing quote and the delimiter`},
-		{"two lines", "DELIMITED", list, "", "1,a,2\n1,a,2", `bad: a line break stands outside quotes`},
+		{"after a quote", "DELIMITED", list, "", `1,"a"b,2`, `bad: the delimiter does not follow the closing quote`},
+		{"two lines", "DELIMITED", list, "", "1,a,2\n1,a,2", `bad: a line break is outside quotes`},
 		{"not a number", "DELIMITED", list, "", `x,a,2`, `bad: column i is INTEGER: "x" is not a number`},
 		{"not whole", "DELIMITED", list, "", `1.5,a,2`, `bad: column i is INTEGER: "1.5" is not a whole number`},
 		{"not UTF-8", "DELIMITED", list, "", "1,\xff,2", `bad: column s: the text is not UTF-8`},
@@ -107,7 +107,7 @@ func TestDelimitedEncode(t *testing.T) {
 	}
 }
 
-// TestCSVRoundTrip: CSV keeps every text, the empty one and NULL apart, with any delimiter.
+// TestCSVRoundTrip encodes and decodes any text with any delimiter. The empty text and NULL remain distinct.
 func TestCSVRoundTrip(t *testing.T) {
 	list := fields("a", flow.String, "b", flow.String)
 	rapid.Check(t, func(t *rapid.T) {

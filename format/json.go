@@ -10,9 +10,8 @@ import (
 
 var _ = builtin(Format{
 	Name: "JSON",
-	Doc: "One JSON object with a member for each column, found by name, without case where no name is exactly the " +
-		"same; a single column may also be " +
-		"the whole value.",
+	Doc: "One JSON object with a member for each column. A member with exactly the column's name comes before one " +
+		"whose name differs in case. A single column may also be the whole value.",
 	File: &File{Endings: []string{".json", ".jsonl", ".ndjson"}},
 	Open: alone(openJSON),
 	Examples: []Example{{
@@ -23,19 +22,22 @@ SELECT car, km, stops FROM trips;`,
 	}},
 })
 
-// jsonCodec reads and writes a record as a JSON object with a member for each field, or, unwrapped, as the one field's value.
+// jsonCodec reads and writes a record as a JSON object with a member for each field. If the Spec is Unwrapped, the
+// record is the value of the only field.
 //
-// Reading is directed by the schema: a value goes from the record's bytes into its column and nothing is made in between. A record is
-// bad if a value of any declared column is, whichever columns are wanted; members that are not declared must be JSON.
+// The schema directs the parser: it appends each value from the record's bytes to the column, without an intermediate
+// form. A record is bad if the value of any declared column is bad, whether or not Decode returns the column. Members
+// that are not declared must be valid JSON.
 type jsonCodec struct {
 	spec   Spec
-	cols   []*column // all fields; those that are not wanted check values
+	cols   []*column // all fields; a column that Decode does not return checks the values
 	root   *object
-	active []*column // by field: the column, or nil when it is not wanted
+	active []*column // by field: the column, or nil if Decode does not return it
 	parser parser
 	writer writer
 }
 
+// openJSON returns a codec. A MAP whose keys are not STRING is ErrUnsupported.
 func openJSON(s Request) (Codec, error) {
 	c := &jsonCodec{spec: s.Spec, parser: newParser(),
 		cols: make([]*column, len(s.Fields)), active: make([]*column, len(s.Fields))}
@@ -54,7 +56,7 @@ func openJSON(s Request) (Codec, error) {
 	return c, nil
 }
 
-// prepareJSON gives every STRUCT its object and refuses what JSON cannot hold.
+// prepareJSON sets the object of every STRUCT. It returns an error for types that the format does not support.
 func prepareJSON(c *column, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("column %s nests deeper than %d", c.path, maxDepth)
@@ -74,6 +76,7 @@ func prepareJSON(c *column, depth int) error {
 	return nil
 }
 
+// Decode reads records as JSON: see Codec.
 func (c *jsonCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, error) {
 	rows := in.Len()
 	clear(c.active)
@@ -102,7 +105,7 @@ func (c *jsonCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, e
 	return finish(c.cols, want, bad)
 }
 
-// end fills the wanted columns up to row with nulls.
+// end appends NULL to the wanted columns that have no value for row.
 func (c *jsonCodec) end(want []int, row int) {
 	for _, f := range want {
 		if c.cols[f].n == row {
@@ -111,6 +114,7 @@ func (c *jsonCodec) end(want []int, row int) {
 	}
 }
 
+// finish returns the arrays of the wanted columns, and bad.
 func finish(all []*column, want []int, bad []Bad) ([]arrow.Array, []Bad, error) {
 	cols := make([]arrow.Array, len(want))
 	for i, f := range want {
@@ -122,12 +126,13 @@ func finish(all []*column, want []int, bad []Bad) ([]arrow.Array, []Bad, error) 
 	return cols, bad, nil
 }
 
+// record reads one record into the active columns. If it returns false, p.Err is the reason.
 func (c *jsonCodec) record(p *parser, record []byte, row int) bool {
-	p.begin(record) // first of all: it forgets the failure of the record before
+	p.begin(record) // begin comes first, because it clears the error of the previous record
 	if len(record) > maxRecord {
 		return p.Fail("the record has %d bytes, the limit is 16 MiB", len(record))
 	}
-	if len(record) > 5 && record[0] == 0 { // a schema registry's frame: a zero byte and a schema id stand before the JSON
+	if len(record) > 5 && record[0] == 0 { // a schema registry's frame: a zero byte and a schema id of 4 bytes
 		p.Pos = 5
 	}
 	p.Blanks()

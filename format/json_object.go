@@ -6,38 +6,42 @@ import (
 	"github.com/streamql/streamql/jsontext"
 )
 
-// object is how the members of a JSON object find their columns: by exact name first, else without case; the last of equals wins.
+// object maps the members of a JSON object to columns. A key with exactly the column's name has precedence over a key
+// that differs in case. Among keys of equal precedence, the last one wins.
 //
-// Records of a topic are nearly always laid out alike, so what stands between two values is compared as a whole with what stood
-// there last time: the comma, the blanks, the key and the colon are one comparison of bytes. Each such run is an entry that remembers
-// the one that followed it. Where the guess is wrong the run is parsed and looked up, and guessing goes on from there.
+// The records of a topic nearly always have the same layout. Therefore the parser compares the bytes between two values
+// with the bytes at the same position of the previous record: the comma, the blanks, the key and the colon are one
+// comparison. These bytes are a run. Each run has an entry, which points to the entry that followed it last. If a run
+// differs from the expected one, the parser parses it, looks up its entry and continues from there.
 type object struct {
 	names   []string
-	folded  map[string][]int // fields by name in capitals
-	active  []*column        // by field; nil: not wanted
-	checks  []*column        // by field: the column that checks the values of a field that is not wanted
-	exact   []bool           // by field: its value in this object came by its exact name
+	folded  map[string][]int // fields by upper-case name
+	active  []*column        // by field; nil: Decode does not return the field
+	checks  []*column        // by field: the column that checks values if active has none
+	exact   []bool           // by field: the key of its value in this object was the exact name
 	entries map[string]*entry
-	first   *entry
-	spare   entry // for a run that is not kept
+	first   *entry // the first run of the previous object
+	spare   entry  // for a run that is not stored in entries
 }
 
+// entry is a run and the fields to which the value after it belongs.
 type entry struct {
 	run   string
 	feeds []feed
-	next  *entry
+	next  *entry // the run after the next value, in the last object with this run
 }
 
-// feed is one field that takes the value of a key. Two fields whose names differ in case only may both take it.
+// feed is one field that receives the value of a key. A key has two feeds if the names of two fields differ only in
+// case.
 type feed struct {
 	field int
 	exact bool
 }
 
-// Bounds on what is remembered of a topic whose keys never repeat.
+// The limits on the memory of an object's entries, for topics whose keys never repeat.
 const (
 	maxEntries = 4096
-	maxRun     = 512
+	maxRun     = 512 // bytes
 )
 
 func newObject(cols []*column) *object {
@@ -50,7 +54,8 @@ func newObject(cols []*column) *object {
 	return o
 }
 
-// object reads an object at the parser's place into the active columns of o, one value each. row is how many they have.
+// object parses an object and appends one value to each active column of o. row is the number of values that the
+// columns have before the call.
 func (p *parser) object(o *object, row int) bool {
 	if !p.Enter() {
 		return false
@@ -61,7 +66,7 @@ func (p *parser) object(o *object, row int) bool {
 		i := p.Pos
 		if e != nil && len(buf)-i >= len(e.run) && string(buf[i:i+len(e.run)]) == e.run {
 			if p.Pos = i + len(e.run); p.Pos < len(buf) && buf[p.Pos] <= ' ' {
-				p.Blanks() // the run before had none behind its colon
+				p.Blanks() // the stored run had no blanks after its colon
 			}
 		} else {
 			var more bool
@@ -95,12 +100,13 @@ func (p *parser) object(o *object, row int) bool {
 	return true
 }
 
+// feed parses a value for one field. If the field has a value from an earlier key, the key with precedence wins.
 func (p *parser) feed(o *object, f feed, row int) bool {
 	c := o.active[f.field]
 	if c == nil {
 		return p.check(o.checks[f.field])
 	}
-	if c.n != row { // the key came before
+	if c.n != row { // an earlier key of this object had the field's name
 		if o.exact[f.field] && !f.exact {
 			return p.Skip()
 		}
@@ -110,8 +116,8 @@ func (p *parser) feed(o *object, f feed, row int) bool {
 	return p.value(c)
 }
 
-// member reads what leads to the next value of an object: its entry, and false at the object's end or (with p.Err) at
-// a fault.
+// member parses the run before the next value of an object and returns its entry. It returns false at the end of the
+// object, and after an error, which is in p.Err.
 func (p *parser) member(o *object, prev *entry) (*entry, bool) {
 	from := p.Pos
 	p.Blanks()
@@ -119,7 +125,7 @@ func (p *parser) member(o *object, prev *entry) (*entry, bool) {
 	case p.Peek() == '}' && prev != nil:
 		p.Pos++
 		return nil, false
-	case prev == nil: // the opening brace, seen by the caller
+	case prev == nil: // the caller has checked the opening brace
 		p.Pos++
 		p.Blanks()
 		if p.Peek() == '}' {
@@ -153,6 +159,7 @@ func (p *parser) member(o *object, prev *entry) (*entry, bool) {
 	return e, true
 }
 
+// entry returns the entry of a run with a key, and stores it unless a limit is reached.
 func (o *object) entry(p *parser, run, key []byte, escaped bool) *entry {
 	if e := o.entries[string(run)]; e != nil {
 		return e

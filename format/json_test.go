@@ -17,7 +17,8 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestJSONValues: one value, {"v": in}, read as one type. A want that begins with "bad" is a part of the reason.
+// TestJSONValues decodes the record {"v": in} with a column of one type. A want that begins with "bad" is a part of the
+// reason.
 func TestJSONValues(t *testing.T) {
 	cases := []struct {
 		typ      flow.Type
@@ -143,7 +144,7 @@ func TestJSONRecords(t *testing.T) {
 			if len(got) != 3 || got[0] != c.want || got[2] != c.want || got[1] != `7 "n" "m"` {
 				t.Errorf("%.300s\nwant %s", got, c.want)
 			}
-			// The columns that a query reads do not change whether the record is good.
+			// Whether a record is bad does not depend on the columns that a query reads.
 			for _, want := range [][]int{nil, {0}, {1}, {2, 1}} {
 				if bad := strings.HasPrefix(decode(t, codec, in, want), "bad"); bad != strings.HasPrefix(c.want, "bad") {
 					t.Errorf("with columns %v: bad is %v", want, bad)
@@ -153,7 +154,7 @@ func TestJSONRecords(t *testing.T) {
 	}
 }
 
-// TestJSONLayouts: what was learned of earlier records never changes an answer.
+// TestJSONLayouts compares each row with a decoder of its own: the layouts of earlier records never change a result.
 func TestJSONLayouts(t *testing.T) {
 	list := fields("a", flow.Int, "b", flow.String, "c", structAB)
 	parts := []string{`"a":1`, `"A":2`, `"b":"x"`, `"b" : null`, `"c":{"a":3}`, `"c":{"b":"y","A":4}`, `"c":{ "b":"z"}`, `"d":[{"a":9}]`, `"a":"q"`,
@@ -203,7 +204,8 @@ func TestJSONKeysThatNeverRepeat(t *testing.T) {
 	}
 }
 
-// oracle decodes with encoding/json what the codec decodes with a column for each of the oracle's types.
+// oracle decodes a record with encoding/json. Its result must equal that of a codec with a column for each of its
+// types.
 func oracle(in []byte) (string, bool) {
 	if !utf8.Valid(in) || !json.Valid(in) {
 		return "", false
@@ -246,7 +248,8 @@ func oracle(in []byte) (string, bool) {
 	return strings.Join(out, " "), true
 }
 
-// FuzzJSON compares with encoding/json, twice with one codec so that the second time goes by the learned layout.
+// FuzzJSON compares the codec with encoding/json. It decodes each record twice, the second time by the layout of the
+// first.
 func FuzzJSON(f *testing.F) {
 	for _, seed := range []string{`{"d":1.5e3,"s":"a\u00e9\n","l":[true,null,false],"x":{"y":[1,{}]}}`, `{"s":{"a": 1}, "d" :-0.25}`, `{"d":1e999}`, `{"l":[`,
 		`{"d":12345678901234567890.12345,"s":12.50}`, "{\"s\":\"\x80\"}", `{"a":"\ud83d"}`, ` { } `, `{"d":1}}`, `{"d":0.1,"d":0.2}`, `[]`, `{"":""}`} {
@@ -275,7 +278,7 @@ func FuzzJSON(f *testing.F) {
 	})
 }
 
-// TestJSONRoundTrip: what is encoded decodes to the same columns, for any value of any type, and is JSON to encoding/json.
+// TestJSONRoundTrip encodes any value of any type. The record decodes to the same value and is valid for encoding/json.
 func TestJSONRoundTrip(t *testing.T) {
 	types := []flow.Type{flow.Boolean, flow.Int, flow.Bigint, flow.Float, flow.Double, flow.Decimal(20, 5), flow.String, flow.Bytes, flow.Date,
 		flow.TimeOfDay, flow.Timestamp, flow.Array(flow.String), flow.Map(flow.String, flow.Array(flow.Double)), structAB,
@@ -422,7 +425,7 @@ func TestAppendJSONStyles(t *testing.T) {
 	}
 }
 
-// TestDecodeAllocations: a batch costs its buffers and no row costs anything.
+// TestDecodeAllocations checks that Decode allocates per batch only, and Encode not at all.
 func TestDecodeAllocations(t *testing.T) {
 	for _, rows := range []int{512, 4096} {
 		list, in, cols := carRecords(rows)
@@ -437,7 +440,7 @@ func TestDecodeAllocations(t *testing.T) {
 	}
 }
 
-// TestJSONBlanks reads records that are laid out alike but for blanks, in every order.
+// TestJSONBlanks decodes records whose layouts differ only in blanks, in every order.
 func TestJSONBlanks(t *testing.T) {
 	forms := []string{`{"v":1,"w":2}`, `{"v": 1,"w":2}`, `{"v":1, "w": 2}`, ` { "v" : 1 , "w" : 2 } `, "{\"v\":\t1,\n\"w\":2}", `{"w":2,"v": 1}`}
 	for _, first := range forms {

@@ -11,8 +11,9 @@ import (
 	"github.com/streamql/streamql/jsontext"
 )
 
-// value reads one value into the end of a column, converting what has an exact meaning there: numbers and their text into any number,
-// any scalar, array or object into its text. Nothing else is guessed.
+// value parses one value and appends it to a column. It makes only conversions that have one meaning: a number, or a
+// string with a number, becomes any numeric type; any value becomes a STRING with its JSON text. Every other value of a
+// different type is an error.
 func (p *parser) value(c *column) bool {
 	first := p.Peek()
 	if first == 'n' {
@@ -51,8 +52,8 @@ func (p *parser) value(c *column) bool {
 	}
 }
 
-// check passes over a value of a column that is not wanted. It fails exactly where value would: so whether a record is bad does not depend
-// on the columns that a query reads. The frequent kinds are checked without conversion.
+// check skips a value of a column that Decode does not return. It fails exactly when value would fail. Therefore the
+// columns that a query reads do not determine whether a record is bad. Frequent types need no conversion.
 func (p *parser) check(c *column) bool {
 	first := p.Peek()
 	switch {
@@ -60,7 +61,7 @@ func (p *parser) check(c *column) bool {
 		return p.Skip()
 	case c.kind == arrow.FLOAT64 && (first == '-' || jsontext.IsDigit(first)):
 		n, end := scanNumber(p.Buf, p.Pos)
-		if end >= 0 && n.power >= -300 && n.power <= 280 && end-p.Pos <= 20 { // far from the limits of a DOUBLE
+		if end >= 0 && n.power >= -300 && n.power <= 280 && end-p.Pos <= 20 { // well within the range of a DOUBLE
 			p.Pos = end
 			return true
 		}
@@ -74,22 +75,23 @@ func (p *parser) check(c *column) bool {
 	return ok
 }
 
-// mismatch is a value of the wrong kind, or none.
+// mismatch sets Err for a value of the wrong JSON type, or for a fault in the value's JSON.
 func (p *parser) mismatch(c *column) bool {
 	at := p.Pos
-	if !p.Skip() { // what is no JSON is told as that
+	if !p.Skip() { // invalid JSON has its own message
 		return false
 	}
 	p.Pos = at
 	return p.Fail("column %s is %s, the value is %s", c.path, flow.TypeName(c.typ), p.Kind())
 }
 
-// refuse is a value of the right kind that is none of the column's.
+// refuse sets Err for a value of the right JSON type that the column cannot hold.
 func (p *parser) refuse(c *column, text []byte, err error) bool {
 	p.Err = refusal(c, text, err)
 	return false
 }
 
+// refusal returns the error for a text that the column cannot hold. err completes the sentence after the text.
 func refusal(c *column, text []byte, err error) error {
 	tail := ""
 	if len(text) > 60 {
@@ -98,7 +100,7 @@ func refusal(c *column, text []byte, err error) error {
 	return fmt.Errorf("column %s is %s: %q%s %w", c.path, flow.TypeName(c.typ), text, tail, err)
 }
 
-// content reads a string and gives what it means, valid until the next call.
+// content parses a string and returns its text without escapes. The text is valid until the next call.
 func (p *parser) content() ([]byte, bool) {
 	raw, escaped, ok := p.Text()
 	if escaped {
@@ -108,6 +110,7 @@ func (p *parser) content() ([]byte, bool) {
 	return raw, ok
 }
 
+// double parses a DOUBLE or FLOAT.
 func (p *parser) double(c *column, first byte) bool {
 	if first == '"' {
 		text, ok := p.content()
@@ -137,6 +140,7 @@ func (p *parser) double(c *column, first byte) bool {
 	return p.addDouble(c, v, text)
 }
 
+// addDouble appends a number, unless it overflows a FLOAT.
 func (p *parser) addDouble(c *column, v float64, text []byte) bool {
 	if c.kind == arrow.FLOAT32 && overflows32(v) {
 		return p.refuse(c, text, errOutOfRange)
@@ -152,6 +156,7 @@ func overflows32(v float64) bool {
 	return wide && narrow-narrow != 0
 }
 
+// integer parses an integer, DATE, TIME or TIMESTAMP.
 func (p *parser) integer(c *column, first byte) bool {
 	var v int64
 	var text []byte
@@ -183,6 +188,7 @@ func (p *parser) integer(c *column, first byte) bool {
 	return true
 }
 
+// string parses any value as a STRING: a JSON string as its text, another value as its JSON without blanks.
 func (p *parser) string(c *column, first byte) bool {
 	switch {
 	case first == '"':
@@ -212,6 +218,7 @@ func (p *parser) string(c *column, first byte) bool {
 	return true
 }
 
+// bool parses a BOOLEAN.
 func (p *parser) bool(c *column, first byte) bool {
 	switch first {
 	case 't':
@@ -230,6 +237,7 @@ func (p *parser) bool(c *column, first byte) bool {
 	return true
 }
 
+// decimal parses a DECIMAL.
 func (p *parser) decimal(c *column, first byte) bool {
 	var text []byte
 	var ok bool
@@ -256,6 +264,7 @@ func (p *parser) decimal(c *column, first byte) bool {
 
 var errBase64 = errors.New("is not base64")
 
+// bytes parses BYTES from a string in base64.
 func (p *parser) bytes(c *column, first byte) bool {
 	if first != '"' {
 		return p.mismatch(c)
@@ -271,6 +280,7 @@ func (p *parser) bytes(c *column, first byte) bool {
 	return true
 }
 
+// appendBase64 appends the bytes of a base64 text, or returns dst and false if the text is invalid.
 func appendBase64(dst, text []byte) ([]byte, bool) {
 	out, err := base64.StdEncoding.AppendDecode(dst, text)
 	if err != nil {
@@ -279,6 +289,7 @@ func appendBase64(dst, text []byte) ([]byte, bool) {
 	return out, true
 }
 
+// array parses an ARRAY.
 func (p *parser) array(c *column, first byte) bool {
 	if first != '[' {
 		return p.mismatch(c)
@@ -295,16 +306,17 @@ func (p *parser) array(c *column, first byte) bool {
 	return true
 }
 
-// pair is a member of an object read as a MAP: its key in scratch or in the record, and where its value begins.
+// pair is a member of an object that is read as a MAP: the key without escapes, and the position of the value.
 type pair struct {
 	key   []byte
 	value int
 }
 
-// fewPairs are compared one by one when a key may have come before; more go through an index.
+// fewPairs is the number of pairs up to which members finds a repeated key by comparison. For more, it uses a hash
+// index.
 const fewPairs = 16
 
-// mapping reads an object as a MAP. It goes over the members first, because the last of equal keys gives the value.
+// mapping parses an object as a MAP. It first lists the members, because the last of several equal keys has the value.
 func (p *parser) mapping(c *column, first byte) bool {
 	if first != '{' {
 		return p.mismatch(c)
@@ -329,7 +341,7 @@ func (p *parser) mapping(c *column, first byte) bool {
 	return true
 }
 
-// members lists the members of the object at the parser's place in pairs, from base on.
+// members appends the members of the object at the current position to pairs. The object's pairs begin at base.
 func (p *parser) members(base int) bool {
 	var index map[string]int
 	elements := p.Elements
@@ -370,6 +382,6 @@ func (p *parser) members(base int) bool {
 			return false
 		}
 	}
-	p.Elements = elements // they are counted again as they are read
+	p.Elements = elements // mapping counts the members again
 	return p.Err == nil
 }

@@ -12,22 +12,25 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Style says how AppendJSON writes what JSON has no type for. Styles are combined with |.
+// Style selects how AppendJSON writes values for which JSON has no type. Styles can be combined with |.
 type Style uint8
 
-// The zero Style writes DATE as days and TIME and TIMESTAMP as milliseconds, as format JSON does, and a DOUBLE that is no number as
-// the text "NaN", "Infinity" or "-Infinity".
+// The zero Style is the style of format JSON. It writes DATE as days, TIME and TIMESTAMP as milliseconds, and a DOUBLE
+// or FLOAT that is not finite as the string "NaN", "Infinity" or "-Infinity".
 const (
-	ISOTimes Style = 1 << iota // 2020-01-31, 12:34:56.789 and 2020-01-31T12:34:56.789Z
-	NaNNull                    // what is no number is null
+	// ISOTimes writes 2020-01-31, 12:34:56.789 and 2020-01-31T12:34:56.789Z.
+	ISOTimes Style = 1 << iota
+	// NaNNull writes a DOUBLE or FLOAT that is not finite as null.
+	NaNNull
 )
 
 // writer writes rows as JSON records.
 type writer struct {
 	unwrapped bool
-	before    []string // what stands before each field's value: brace or comma, key and colon
+	before    []string // by field, the text before its value: brace or comma, key and colon
 }
 
+// newWriter returns the writer of a Spec.
 func newWriter(s Spec) writer {
 	w := writer{unwrapped: s.Unwrapped}
 	for i, f := range s.Fields {
@@ -40,7 +43,8 @@ func newWriter(s Spec) writer {
 	return w
 }
 
-// Encode writes fields in order, NULLs explicitly. An unwrapped NULL is a null record: the result is nil.
+// Encode appends the fields of a row in order and writes NULL as null. An unwrapped NULL is a null record: the result
+// is nil.
 func (c *jsonCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte, error) {
 	if c.writer.unwrapped {
 		if cols[0].IsNull(row) {
@@ -58,8 +62,9 @@ func (c *jsonCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte, err
 	return append(dst, '}'), nil
 }
 
-// AppendJSON appends a row of a column of any of flow's types as a JSON value: numbers with their digits, DOUBLE as Java spells it,
-// BYTES in base64, ARRAY as array, MAP (whose keys are never NULL) and STRUCT as object, NULL as null.
+// AppendJSON appends one value of a column as JSON. The column may have any type of package flow. Numbers have all
+// their digits, DOUBLE and FLOAT in the spelling of Java. BYTES are in base64. An ARRAY is an array. A MAP, whose keys
+// are never NULL, and a STRUCT are objects. NULL is null.
 func AppendJSON(dst []byte, a arrow.Array, row int, style Style) []byte {
 	if a.IsNull(row) {
 		return append(dst, "null"...)
@@ -93,9 +98,10 @@ func AppendJSON(dst []byte, a arrow.Array, row int, style Style) []byte {
 	return appendNested(dst, a, row, style)
 }
 
+// appendNested appends an ARRAY, MAP or STRUCT, or a value of a column without a type.
 func appendNested(dst []byte, a arrow.Array, row int, style Style) []byte {
 	switch a := a.(type) {
-	case *array.Null: // it has no bitmap, so that IsNull does not tell
+	case *array.Null: // the array has no bitmap, so IsNull returns false
 		return append(dst, "null"...)
 	case *array.Map:
 		return appendMap(dst, a, row, style)
@@ -123,6 +129,7 @@ func appendNested(dst []byte, a arrow.Array, row int, style Style) []byte {
 	panic(fmt.Sprintf("format: no JSON for type %s", a.DataType()))
 }
 
+// appendMap appends a MAP.
 func appendMap(dst []byte, a *array.Map, row int, style Style) []byte {
 	dst = append(dst, '{')
 	from, to := a.ValueOffsets(row)
@@ -132,7 +139,7 @@ func appendMap(dst []byte, a *array.Map, row int, style Style) []byte {
 		}
 		at := len(dst)
 		dst = AppendJSON(dst, a.Keys(), int(i), style)
-		if dst[at] != '"' { // keys are texts whatever their type
+		if dst[at] != '"' { // the key of a JSON object is a string, whatever the type of the MAP's keys
 			key := string(dst[at:])
 			dst = AppendJSONText(dst[:at], key)
 		}
@@ -141,6 +148,7 @@ func appendMap(dst []byte, a *array.Map, row int, style Style) []byte {
 	return append(dst, '}')
 }
 
+// appendJSONDouble appends a DOUBLE. A finite value needs no closure.
 func appendJSONDouble(dst []byte, a *array.Float64, row int, style Style) []byte {
 	if a.IsNull(row) {
 		return append(dst, "null"...)
@@ -152,6 +160,7 @@ func appendJSONDouble(dst []byte, a *array.Float64, row int, style Style) []byte
 	return appendFinite(dst, v, style, func(dst []byte) []byte { return flow.AppendDouble(dst, v) })
 }
 
+// appendFinite appends a number with write, or NaN or an infinity in the given style.
 func appendFinite(dst []byte, v float64, style Style, write func([]byte) []byte) []byte {
 	switch {
 	case v-v == 0:
@@ -162,6 +171,7 @@ func appendFinite(dst []byte, v float64, style Style, write func([]byte) []byte)
 	return append(write(append(dst, '"')), '"')
 }
 
+// appendTime appends a DATE, TIME or TIMESTAMP of v units, as a number or in the layout.
 func appendTime(dst []byte, v int64, unit time.Duration, style Style, layout string) []byte {
 	if style&ISOTimes == 0 {
 		return strconv.AppendInt(dst, v, 10)
@@ -177,7 +187,7 @@ func appendTime(dst []byte, v int64, unit time.Duration, style Style, layout str
 
 const hexDigits = "0123456789ABCDEF"
 
-// plain marks the bytes that stand for themselves in a JSON text.
+// plain marks the bytes that need no escape in a JSON string.
 var plain = func() (t [256]bool) {
 	for c := ' '; c < utf8.RuneSelf; c++ {
 		t[c] = c != '"' && c != '\\'
@@ -185,7 +195,7 @@ var plain = func() (t [256]bool) {
 	return t
 }()
 
-// AppendJSONText appends s as a JSON string, quotes and escapes included. What is not UTF-8 in s becomes U+FFFD.
+// AppendJSONText appends s as a JSON string with quotes and escapes. Each byte of s that is not UTF-8 becomes U+FFFD.
 func AppendJSONText(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	from := 0

@@ -16,8 +16,8 @@ import (
 
 var _ = builtin(Format{
 	Name: "KAFKA",
-	Doc: "One column as Kafka's own serializers write it: INT, BIGINT and DOUBLE in 4 or 8 bytes, the highest " +
-		"first, STRING as UTF-8, BYTES as they are.",
+	Doc: "One column as Kafka's own serializers write it: INT and FLOAT in 4 bytes, BIGINT and DOUBLE in 8 bytes, " +
+		"big-endian; STRING in UTF-8; BYTES unchanged.",
 	Open: alone(openKafka),
 	Examples: []Example{{
 		SQL: `CREATE STREAM counts (id INT KEY, n BIGINT) WITH (topic='counts', format='kafka');
@@ -29,7 +29,7 @@ SELECT id, n FROM counts;`,
 
 var _ = builtin(Format{
 	Name: "RAW",
-	Doc:  "The record as it is, in one column of type STRING or BYTES.",
+	Doc:  "The whole record, unchanged, in one column of type STRING or BYTES.",
 	File: &File{},
 	Open: alone(openKafka),
 	Examples: []Example{{
@@ -42,7 +42,7 @@ SELECT line FROM lines;`,
 
 var _ = builtin(Format{
 	Name:  "NONE",
-	Doc:   "Nothing is read and nothing is written: the key or the value has no columns.",
+	Doc:   "The key or the value has no columns. The format reads nothing and writes null.",
 	Empty: true,
 	Open:  alone(openNone),
 	Examples: []Example{{
@@ -53,8 +53,10 @@ SELECT n FROM events;`,
 	}},
 })
 
+// kafkaCodec reads and writes records of the formats KAFKA and RAW.
 type kafkaCodec struct{ col *column }
 
+// openKafka returns a codec for one column, or the codec of format NONE if there is no column.
 func openKafka(s Request) (Codec, error) {
 	switch len(s.Fields) {
 	case 0:
@@ -66,7 +68,8 @@ func openKafka(s Request) (Codec, error) {
 	f := s.Fields[0]
 	switch id := f.Type.ID(); {
 	case id == arrow.STRING || id == arrow.BINARY:
-	case (id == arrow.INT32 || id == arrow.INT64 || id == arrow.FLOAT32 || id == arrow.FLOAT64) && !strings.EqualFold(strings.TrimSpace(s.Name), "RAW"):
+	case (id == arrow.INT32 || id == arrow.INT64 || id == arrow.FLOAT32 || id == arrow.FLOAT64) &&
+		!strings.EqualFold(strings.TrimSpace(s.Name), "RAW"):
 	default:
 		return nil, fmt.Errorf("column %s has type %s, which is %w", f.Name, flow.TypeName(f.Type), ErrUnsupported)
 	}
@@ -74,6 +77,7 @@ func openKafka(s Request) (Codec, error) {
 	return &kafkaCodec{col}, err
 }
 
+// Decode reads each record as one value: see Codec.
 func (c *kafkaCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, error) {
 	col := c.col
 	col.start(in.Len())
@@ -92,6 +96,7 @@ func (c *kafkaCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, 
 	return finish([]*column{col}, want, bad)
 }
 
+// add appends one record to the column.
 func (c *kafkaCodec) add(record []byte) error {
 	if len(record) > maxRecord {
 		return fmt.Errorf("the record has %d bytes, the limit is 16 MiB", len(record))
@@ -104,7 +109,8 @@ func (c *kafkaCodec) add(record []byte) error {
 		size = 8
 	}
 	if len(record) != size {
-		return fmt.Errorf("column %s is %s, which takes %d bytes, the record has %d", col.path, flow.TypeName(col.typ), size, len(record))
+		return fmt.Errorf("column %s is %s, which takes %d bytes, the record has %d",
+			col.path, flow.TypeName(col.typ), size, len(record))
 	}
 	switch col.kind {
 	case arrow.INT32:
@@ -126,13 +132,13 @@ func (c *kafkaCodec) add(record []byte) error {
 	return nil
 }
 
-// Encode writes the one column. NULL is a null record: the result is nil.
+// Encode appends the value of the only column. NULL is a null record: the result is nil.
 func (c *kafkaCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte, error) {
 	if cols[0].IsNull(row) {
 		return nil, nil
 	}
 	if dst == nil {
-		dst = []byte{} // an empty text is no null
+		dst = []byte{} // an empty text is not a null record
 	}
 	switch a := cols[0].(type) {
 	case *array.Int32:
@@ -151,6 +157,7 @@ func (c *kafkaCodec) Encode(dst []byte, cols []arrow.Array, row int) ([]byte, er
 	return nil, fmt.Errorf("format KAFKA: type %s is %w", flow.TypeName(cols[0].DataType()), ErrUnsupported)
 }
 
+// openNone returns the codec of format NONE.
 func openNone(s Request) (Codec, error) {
 	if len(s.Fields) > 0 {
 		return nil, fmt.Errorf("a record holds no columns, %d are given", len(s.Fields))
@@ -158,8 +165,11 @@ func openNone(s Request) (Codec, error) {
 	return noneCodec{}, nil
 }
 
-// noneCodec has no columns: it reads nothing and writes null records.
+// noneCodec has no columns. It reads nothing and writes null records.
 type noneCodec struct{}
 
+// Decode returns no columns and no bad rows.
 func (noneCodec) Decode(*topic.Bytes, []int) ([]arrow.Array, []Bad, error) { return nil, nil, nil }
-func (noneCodec) Encode([]byte, []arrow.Array, int) ([]byte, error)        { return nil, nil }
+
+// Encode returns a null record.
+func (noneCodec) Encode([]byte, []arrow.Array, int) ([]byte, error) { return nil, nil }

@@ -6,8 +6,9 @@ import (
 	"math/bits"
 )
 
-// nearest64 is the float64 nearest to mant * 10^exp by Lemire's algorithm ("Number parsing at a gigabyte per second", 2021, in the
-// form with a lower bound for every power); false where it cannot decide or has no power.
+// nearest64 returns the float64 nearest to mant * 10^exp, by the algorithm of D. Lemire, "Number parsing at a gigabyte
+// per second", 2021, in the form with a lower bound for every power. It returns false if the algorithm cannot decide or
+// if powers does not contain 10^exp.
 func nearest64(mant uint64, exp int) (float64, bool) {
 	if mant == 0 || exp < -maxPower || exp > maxPower {
 		return 0, mant == 0
@@ -16,7 +17,7 @@ func nearest64(mant uint64, exp int) (float64, bool) {
 	zeros := bits.LeadingZeros64(mant)
 	w := mant << zeros
 	hi, lo := bits.Mul64(w, power[0])
-	if hi&0x1FF == 0x1FF && lo+w < w { // the bits left out could carry into the rounding
+	if hi&0x1FF == 0x1FF && lo+w < w { // the omitted bits could carry into the rounding
 		hi2, lo2 := bits.Mul64(w, power[1])
 		var carry uint64
 		lo, carry = bits.Add64(lo, hi2, 0)
@@ -27,7 +28,7 @@ func nearest64(mant uint64, exp int) (float64, bool) {
 	}
 	top := hi >> 63
 	m := hi >> (top + 9)
-	if lo == 0 && hi&0x1FF == 0 && m&3 == 1 { // half-way between two
+	if lo == 0 && hi&0x1FF == 0 && m&3 == 1 { // halfway between two float64
 		return 0, false
 	}
 	m = (m + m&1) >> 1
@@ -39,9 +40,10 @@ func nearest64(mant uint64, exp int) (float64, bool) {
 	return math.Float64frombits(binary<<52 | m&(1<<52-1)), true
 }
 
+// maxPower is the largest exponent in powers.
 const maxPower = 64
 
-// powers holds 10^-64 .. 10^64, each as the upper 128 bits of its binary digits, rounded down.
+// powers has the upper 128 bits of the binary form of 10^-64 to 10^64, rounded down.
 var powers = func() (table [2*maxPower + 1][2]uint64) {
 	ten, low := big.NewInt(10), new(big.Int).SetUint64(math.MaxUint64)
 	for e := -maxPower; e <= maxPower; e++ {

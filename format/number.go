@@ -13,10 +13,10 @@ import (
 	"github.com/streamql/streamql/jsontext"
 )
 
-// The limits on the text of a number: beyond them no work is done.
+// The limits on the text of a number. They bound the time that a number can take.
 const (
 	maxDigits   = 1000
-	maxExponent = 400 // of a DOUBLE; also what a DECIMAL's text may name
+	maxExponent = 400 // of the exponent in the text of a DOUBLE or DECIMAL
 )
 
 var (
@@ -28,16 +28,18 @@ var (
 	errExponent   = errors.New("has an exponent beyond 400")
 )
 
-// number is a scanned decimal: (-1)^neg * mant * 10^exp. many: there were more digits than mant holds, so only the text is exact.
+// number is a scanned decimal number, (-1)^neg * mant * 10^exp. If many is set, the number has more digits than mant
+// can hold, and only the text is exact.
 type number struct {
 	mant      uint64
 	exp       int32
-	power     int32 // the exponent as written
+	power     int32 // the exponent in the text
 	neg, many bool
-	whole     bool // neither a fraction nor an exponent was written
+	whole     bool // the text has neither a fraction nor an exponent
 }
 
-// scanNumber reads a number of JSON's grammar at i; end < 0: there is none, or it is beyond the limits.
+// scanNumber scans a number of JSON's grammar at i and returns the index after it. end is negative if there is no
+// number or if the number exceeds the limits.
 func scanNumber(b []byte, i int) (n number, end int) {
 	if i < len(b) && b[i] == '-' {
 		n.neg = true
@@ -89,7 +91,7 @@ func scanNumber(b []byte, i int) (n number, end int) {
 	return n, i
 }
 
-// leadingZeros reports whether the first n digits of text (which may hold one point) are zeros.
+// leadingZeros reports whether the first n digits of text are zeros. The text may contain one decimal point.
 func leadingZeros(text []byte, n int) bool {
 	for _, c := range text {
 		if n == 0 {
@@ -106,8 +108,9 @@ func leadingZeros(text []byte, n int) bool {
 	return true
 }
 
-// scanDigits reads digits, eight at a time while there are as many (the eight are summed in three multiplications; cf. Lemire,
-// "Number parsing at a gigabyte per second", 2021). The sum wraps beyond 19 digits.
+// scanDigits appends the digits at b[i:] to sum and returns it with the index after them. Eight digits at a time take
+// three multiplications (D. Lemire, "Number parsing at a gigabyte per second", 2021). The sum overflows beyond 19
+// digits.
 func scanDigits(b []byte, i int, sum uint64) (uint64, int) {
 	for i+8 <= len(b) {
 		v := binary.LittleEndian.Uint64(b[i:])
@@ -131,7 +134,7 @@ func scanDigits(b []byte, i int, sum uint64) (uint64, int) {
 	return sum, i
 }
 
-// integer is the value of a number whose text is given; 1.0 and 1e3 are whole, 1.5 is not.
+// integer returns the value of a number with the given text as an integer. 1.0 and 1e3 are integers, 1.5 is an error.
 func (n number) integer(text []byte) (int64, error) {
 	if !n.whole || n.many {
 		return wideInteger(text)
@@ -148,6 +151,7 @@ func (n number) integer(text []byte) (int64, error) {
 	return int64(n.mant), nil
 }
 
+// wideInteger parses an integer that has a fraction, an exponent or many digits.
 func wideInteger(text []byte) (int64, error) {
 	d, err := parseDecimal(text, 38, 0)
 	switch {
@@ -161,10 +165,11 @@ func wideInteger(text []byte) (int64, error) {
 	return int64(d.LowBits()), nil
 }
 
-// double is the nearest float64 of a number whose text is given. What overflows is out of range, not infinite.
+// double returns the float64 nearest to a number with the given text. A number that overflows is an error, not
+// infinite.
 func (n number) double(text []byte) (float64, error) {
 	if !n.many {
-		if n.mant < 1<<53 && n.exp >= -22 && n.exp <= 22 { // both are exact, so one operation rounds once
+		if n.mant < 1<<53 && n.exp >= -22 && n.exp <= 22 { // both operands are exact, so the result is rounded once
 			v := float64(n.mant)
 			if n.exp < 0 {
 				v /= exact10[-n.exp]
@@ -193,14 +198,15 @@ func (n number) double(text []byte) (float64, error) {
 	return v, nil
 }
 
-var exact10 = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-	1e19, 1e20, 1e21, 1e22}
+// exact10 has the powers of ten that a float64 represents exactly.
+var exact10 = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+	1e17, 1e18, 1e19, 1e20, 1e21, 1e22}
 
-// view is a string over bytes that do not change while it is used.
+// view returns a string that shares the bytes of b. They must not change while the string is in use.
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// parseDecimal reads a decimal number as precision and scale ask. Digits that do not fit the scale are an error and not rounded
-// away, unless they are zeros: a DECIMAL is exact.
+// parseDecimal parses a decimal number with the given precision and scale. A digit beyond the scale is an error unless
+// it is zero: a DECIMAL is exact, so the number is never rounded.
 func parseDecimal(text []byte, precision, scale int32) (decimal128.Num, error) {
 	i, neg, zero := 0, false, decimal128.Num{}
 	if i < len(text) && (text[i] == '-' || text[i] == '+') {
@@ -241,7 +247,8 @@ func parseDecimal(text []byte, precision, scale int32) (decimal128.Num, error) {
 	if point >= 0 {
 		exp -= end - point - 1
 	}
-	// The value is the digits times 10^exp; kept are the first len - drop of them, followed by pad zeros.
+	// The value is the digits times 10^exp. The unscaled result has the digits without the last drop ones, then pad
+	// zeros.
 	drop, pad := max(0, -(exp+int(scale))), max(0, exp+int(scale))
 	keep := max(0, digits-drop)
 	var hi, lo uint64
@@ -277,7 +284,7 @@ func parseDecimal(text []byte, precision, scale int32) (decimal128.Num, error) {
 	return d, nil
 }
 
-// timesTen is 10 times a 128-bit number plus a digit; over: it left the 127 bits that a DECIMAL has.
+// timesTen returns 10 times a 128-bit number plus a digit, and whether the result exceeds the 127 bits of a DECIMAL.
 func timesTen(hi, lo, digit uint64) (uint64, uint64, bool) {
 	carry, low := bits.Mul64(lo, 10)
 	low, c := bits.Add64(low, digit, 0)
@@ -286,7 +293,7 @@ func timesTen(hi, lo, digit uint64) (uint64, uint64, bool) {
 	return high, low, top != 0 || c2 != 0 || high>>63 != 0
 }
 
-// parseInteger reads a whole number from text, blanks around it allowed, as a column of text delivers it.
+// parseInteger parses an integer from a text field. Blanks may surround it.
 func parseInteger(text []byte) (int64, error) {
 	n, body := textNumber(text)
 	if body == nil {
@@ -295,7 +302,7 @@ func parseInteger(text []byte) (int64, error) {
 	return n.integer(body)
 }
 
-// parseDouble reads a number from text; Java's spellings of what is no number are values too.
+// parseDouble parses a number from a text field. NaN, Infinity and -Infinity, the spellings of Java, are values, too.
 func parseDouble(text []byte) (float64, error) {
 	n, body := textNumber(text)
 	if body != nil {
@@ -310,7 +317,7 @@ func parseDouble(text []byte) (float64, error) {
 		return math.Inf(-1), nil
 	}
 	body = trimBlanks(text)
-	for _, c := range body { // what JSON's grammar does not know: +1, .5, 1., 007
+	for _, c := range body { // numbers outside JSON's grammar: .5, 1., +.5
 		if !jsontext.IsDigit(c) && c != '.' && c != '-' && c != '+' && c|0x20 != 'e' {
 			return 0, errNotNumber
 		}
@@ -328,7 +335,8 @@ func parseDouble(text []byte) (float64, error) {
 	return v, nil
 }
 
-// textNumber is scanNumber over the whole text but for blanks and a plus or zeros in front; nil: it is no such number.
+// textNumber scans a whole text as a number and returns its body. Surrounding blanks, a leading plus and leading zeros
+// are ignored. The body is nil if the text is not such a number.
 func textNumber(text []byte) (number, []byte) {
 	body := trimBlanks(text)
 	if len(body) > 1 && body[0] == '+' && jsontext.IsDigit(body[1]) {
@@ -344,6 +352,7 @@ func textNumber(text []byte) (number, []byte) {
 	return n, body
 }
 
+// trimBlanks returns b without the blanks at both ends.
 func trimBlanks(b []byte) []byte {
 	for len(b) > 0 && jsontext.IsBlank(b[0]) {
 		b = b[1:]

@@ -44,7 +44,7 @@ func TestAppendDouble(t *testing.T) {
 	})
 }
 
-// TestNumbersAgreeWithStrconv: every number that scanNumber takes is read as strconv reads it.
+// TestNumbersAgreeWithStrconv compares the value of each number that scanNumber accepts with strconv's.
 func TestNumbersAgreeWithStrconv(t *testing.T) {
 	check := func(t rapid.TB, text string) {
 		n, end := scanNumber([]byte(text), 0)
@@ -62,7 +62,7 @@ func TestNumbersAgreeWithStrconv(t *testing.T) {
 		v := rapid.Float64().Draw(t, "v")
 		check(t, strconv.FormatFloat(v, 'g', rapid.IntRange(1, 19).Draw(t, "digits"), 64))
 		check(t, strconv.FormatFloat(v, 'e', -1, 64))
-		half := math.Float64frombits(math.Float64bits(math.Abs(v)) &^ 3) // between two neighbours: where rounding is hardest
+		half := math.Float64frombits(math.Float64bits(math.Abs(v)) &^ 3) // the midpoint to the next number is the hardest to round
 		mid := new(big.Float).Add(big.NewFloat(half), big.NewFloat(math.Nextafter(half, math.Inf(1))))
 		check(t, mid.Quo(mid, big.NewFloat(2)).Text('e', 18))
 	})

@@ -15,37 +15,37 @@ import (
 	"github.com/streamql/streamql/option"
 )
 
-// Format is one serialization format: a value that Registry.Add takes.
+// Format is the declaration of one serialization format. Registry.Add registers it.
 type Format struct {
-	Name    string // in capitals, as SHOW prints it
+	Name    string // in upper case, as in SHOW FORMATS
 	Doc     string // one sentence
 	Options []option.Option
-	// Empty says that a record holds nothing, so that it has no columns.
+	// Empty says that records of the format have no columns.
 	Empty bool
-	// ReadOnly says that records cannot be written, so that nothing can be inserted.
+	// ReadOnly says that the format cannot encode records, so INSERT is not possible.
 	ReadOnly bool
-	// File is how the records lie in files; nil: files of this format cannot be read.
+	// File describes files of this format; nil: the format cannot be read from files.
 	File *File
-	// Columns finds the columns of records whose definition names none, where a schema registry knows them (optional).
+	// Columns returns the columns of records whose definition names none, from a schema registry (optional).
 	Columns func(ctx context.Context, r Request) ([]arrow.Field, error)
-	// Open makes a codec. ctx lives as long as the codec, which may use it and the client in Decode to look up the
-	// schema of a record by its id: nothing else ends such a wait. Open is also called to check a definition, so a
-	// codec registers the schema that it writes with the first Encode.
+	// Open returns a codec. ctx remains valid as long as the codec. Decode may use it and the client to look up the
+	// schema of a record by its id; only the end of ctx cancels such a request. The engine also calls Open to check a
+	// definition, so a codec does not register the schema that it writes before the first Encode.
 	Open     func(ctx context.Context, r Request) (Codec, error)
 	Examples []Example
 }
 
-// Request is a codec to be opened, or columns to be found. A Spec that is Unwrapped has one column.
+// Request describes a codec to be opened, or columns to be inferred. A Spec that is Unwrapped has one column.
 type Request struct {
 	Spec
 	Values option.Values // of the format's options
-	// Subject is the name under which a schema registry keeps the schemas of the records: the topic, then -key or
-	// -value. "": the records are of no topic.
+	// Subject is the name under which a schema registry stores the schemas of the records: the topic's name with -key
+	// or -value appended. It is empty if the records do not come from a topic.
 	Subject string
 	Client
 }
 
-// Abilities describes what the format can do, for SHOW FORMATS.
+// Abilities lists the abilities of the format, for SHOW FORMATS.
 func (f *Format) Abilities() string {
 	out := "read"
 	for _, a := range []struct {
@@ -59,59 +59,60 @@ func (f *Format) Abilities() string {
 	return out
 }
 
-// File is how records of a format lie in a file.
+// File describes files whose records have the format.
 type File struct {
-	Endings []string // of the names of files that hold this format, in lower case: ".csv"
-	// Table says that a file may begin with a record that names the columns, that fields are in the order of the
-	// declared columns, and that a quoted field may hold line breaks. Else every line is a record, whatever the names
-	// in it.
+	Endings []string // the file name extensions of the format, in lower case: ".csv"
+	// Table says that a file may begin with a record of column names, that fields are in the order of the declared
+	// columns, and that a quoted field may contain line breaks. If Table is false, every line is a record.
 	Table bool
 }
 
-// Example is a tested part of the manual: statements, the last of which has rows, and these rows as CSV without a
-// header, a line each.
+// Example is a tested part of the manual. SQL has statements, the last of which returns rows. Want has these rows as
+// CSV without a header, one line each.
 type Example struct{ SQL, Want string }
 
-// Client is what codecs may use of the world. The zero Client has nothing.
+// Client has the services that codecs may use. The zero Client has none.
 type Client struct {
 	Schemas Schemas // nil: there is no schema registry
 }
 
-// Schemas is a client of a schema registry. It is safe for use by several goroutines and keeps what it has read:
-// codecs call it for each id that is new to them. An error that may pass wraps topic.ErrUnreachable.
+// Schemas is a client of a schema registry. Its methods are the three requests that codecs need. Several goroutines may
+// use it. It caches schemas, because every codec requests each id that it has not seen. A transient error wraps
+// topic.ErrUnreachable.
 type Schemas interface {
-	// ByID returns the schema of an id, as a record's frame has it. It never changes.
+	// ByID returns the schema with an id, which a record's frame contains. The schema of an id never changes.
 	ByID(ctx context.Context, id int32) (Schema, error)
 	// Latest returns the newest schema of a subject.
 	Latest(ctx context.Context, subject string) (Schema, error)
-	// Register adds a schema to a subject, unless it is there, and returns its id.
+	// Register adds a schema to a subject, unless the subject has it already, and returns its id.
 	Register(ctx context.Context, subject string, s Schema) (id int32, err error)
 }
 
-// Schema is one schema of a registry. Needs are the schemas that its text refers to.
+// Schema is one schema of a registry. Needs lists the schemas to which its text refers.
 type Schema struct {
 	ID         int32
-	Kind, Text string // AVRO, PROTOBUF or JSON; the schema in that language
+	Kind, Text string // AVRO, PROTOBUF or JSON, and the schema in that language
 	Needs      []Reference
 }
 
-// Reference is a schema that another one refers to by a name.
+// Reference is a schema to which another schema refers by name.
 type Reference struct {
 	Name, Subject string
 	Version       int32
 }
 
-// ErrUnsupported is wrapped by New when a format is known but cannot do what the Spec asks.
+// ErrUnsupported is wrapped in the errors for known formats that are not implemented, and for types and options of a
+// Spec that a format does not support.
 var ErrUnsupported = errors.New("not supported")
 
-// Registry finds formats by name, without case, and opens them. It is filled before it is used, then safe for use by
-// several goroutines.
+// Registry finds formats by name, without regard to case, and opens them. All calls of Add and SetClient come before
+// any other use. After that, several goroutines may use the registry.
 type Registry struct {
 	formats map[string]*Format
 	client  Client
 }
 
-// Add registers a format. Errors: it has no name, documentation or Open, or its name is taken.
+// Add registers a format. It returns an error if the format has no Name, Doc or Open, or if its name is taken.
 func (r *Registry) Add(f Format) error {
 	name := strings.ToUpper(strings.TrimSpace(f.Name))
 	switch {
@@ -125,24 +126,25 @@ func (r *Registry) Add(f Format) error {
 	return nil
 }
 
-// SetClient hands codecs that are opened afterwards the client.
+// SetClient sets the client of codecs that are opened later.
 func (r *Registry) SetClient(c Client) { r.client = c }
 
-// Format finds a format by name.
+// Format returns the format with a name, and whether it exists.
 func (r *Registry) Format(name string) (*Format, bool) {
 	f, ok := r.formats[strings.ToUpper(strings.TrimSpace(name))]
 	return f, ok
 }
 
-// All lists the formats by name.
+// All returns the formats, sorted by name.
 func (r *Registry) All() []*Format {
 	return slices.SortedFunc(maps.Values(r.formats), func(a, b *Format) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Names lists the names of the formats, in order.
+// Names returns the names of the formats, sorted.
 func (r *Registry) Names() []string { return slices.Sorted(maps.Keys(r.formats)) }
 
-// Find is Format with an error for a name that is unknown, or that is known and not supported yet.
+// Find returns the format with a name. It returns an error if the name is unknown, or if the format is not implemented
+// (ErrUnsupported).
 func (r *Registry) Find(name string) (*Format, error) {
 	if f, ok := r.Format(name); ok {
 		return f, nil
@@ -157,7 +159,7 @@ func (r *Registry) Find(name string) (*Format, error) {
 	return nil, fmt.Errorf("unknown format %q; known are %s", name, strings.Join(r.Names(), ", "))
 }
 
-// request reads the options of a Spec.
+// request returns the Request for a Spec, with the values of its options.
 func (r *Registry) request(f *Format, s Spec, subject string) (Request, error) {
 	values, err := option.Read(f.Options, s.Options)
 	if err != nil {
@@ -166,9 +168,10 @@ func (r *Registry) request(f *Format, s Spec, subject string) (Request, error) {
 	return Request{Spec: s, Values: values, Subject: subject, Client: r.client}, err
 }
 
-// New makes the codec of a Spec, for records with a subject; ctx lives as long as the codec. Errors: an unknown name
-// (with the nearest known one), a value that the format's option does not take, a type that it does not have. Options
-// that the format does not have are left alone: earlier versions wrote the same options for all formats.
+// New returns a codec for a Spec, for records with a subject. ctx must remain valid as long as the codec. New returns
+// an error for an unknown name, with the most similar known name, for an invalid value of an option, and for a type
+// that the format does not support. It ignores options that the format does not have, because earlier versions wrote
+// the same options for all formats.
 func (r *Registry) New(ctx context.Context, s Spec, subject string) (Codec, error) {
 	f, err := r.Find(s.Name)
 	if err != nil {
@@ -189,7 +192,8 @@ func (r *Registry) New(ctx context.Context, s Spec, subject string) (Codec, erro
 	return codec, nil
 }
 
-// Inferred finds the columns of a Spec that has none, where the format can: see Format.Columns. nil: it cannot.
+// Inferred returns the columns of a Spec that has none: see Format.Columns. It returns nil if the format cannot infer
+// columns.
 func (r *Registry) Inferred(ctx context.Context, s Spec, subject string) ([]arrow.Field, error) {
 	f, err := r.Find(s.Name)
 	if err != nil || f.Columns == nil {
@@ -202,19 +206,20 @@ func (r *Registry) Inferred(ctx context.Context, s Spec, subject string) ([]arro
 	return f.Columns(ctx, in)
 }
 
-// builtins is filled by the builtin lines of the files of this package and does not change after start.
+// builtins holds the formats of this package's files. They call builtin in the initialization of the package, and
+// builtins does not change after that.
 var builtins = &Registry{formats: map[string]*Format{}}
 
-// Builtins returns a registry of the built-in formats, to which others can be added.
+// Builtins returns a new registry with the built-in formats. The caller may add others.
 func Builtins() *Registry { return &Registry{formats: maps.Clone(builtins.formats)} }
 
-// New makes the codec of a Spec in a built-in format, for programs and tests without an engine: see Registry.New.
+// New returns a codec for a Spec with a built-in format, for programs and tests without an engine: see Registry.New.
 func New(s Spec) (Codec, error) { return builtins.New(context.Background(), s, "") }
 
-// planned are the formats that users know from elsewhere and that are refused by name rather than as a typing error.
+// planned lists formats of other systems that are not implemented. Find reports them as unsupported, not as unknown.
 var planned = []string{"AVRO", "PROTOBUF", "PROTOBUF_NOSR", "JSON_SR", "DEBEZIUM-JSON", "PARQUET"}
 
-// builtin registers a format at start; it panics on a name given twice, which is a mistake of ours.
+// builtin registers a format of this package. It panics if Add returns an error, which is a bug in the declaration.
 func builtin(f Format) bool {
 	if err := builtins.Add(f); err != nil {
 		panic(err)
@@ -222,7 +227,7 @@ func builtin(f Format) bool {
 	return true
 }
 
-// alone opens a format that needs nothing of the world.
+// alone returns the Open function of a format that uses neither a context nor a client.
 func alone(open func(Request) (Codec, error)) func(context.Context, Request) (Codec, error) {
 	return func(_ context.Context, r Request) (Codec, error) { return open(r) }
 }

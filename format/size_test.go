@@ -11,7 +11,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Each of several records that are too large is refused with its own size.
+// TestOwnSizeOfLargeRecords checks that the reason of each oversized record has the size of that record.
 func TestOwnSizeOfLargeRecords(t *testing.T) {
 	c, err := New(Spec{Name: "json", Fields: []arrow.Field{{Name: "v", Type: flow.Bigint, Nullable: true}}})
 	if err != nil {
