@@ -289,8 +289,8 @@ var (
 
 // isoLayouts are the spellings of times that CSV accepts in addition to numbers. A time without a zone is UTC.
 var isoLayouts = map[arrow.Type][]string{
-	arrow.DATE32:    {"2006-01-02"},
-	arrow.TIME32:    {"15:04:05", "15:04"},
+	arrow.DATE32: {"2006-01-02"},
+	arrow.TIME32: {"15:04:05", "15:04"},
 	arrow.TIMESTAMP: {time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05Z07:00",
 		"2006-01-02"},
 }

@@ -10,8 +10,8 @@ import (
 
 var _ = builtin(Format{
 	Name: "JSON",
-	Doc: "One JSON object with a member for each column. A member with exactly the column's name comes before one " +
-		"whose name differs in case. A single column may also be the whole value.",
+	Doc: "One JSON object with a member for each column. Member names may differ in case from the column, but an " +
+		"exact name has precedence. A single column may also be the whole value.",
 	File: &File{Endings: []string{".json", ".jsonl", ".ndjson"}},
 	Open: alone(openJSON),
 	Examples: []Example{{
@@ -105,7 +105,7 @@ func (c *jsonCodec) Decode(in *topic.Bytes, want []int) ([]arrow.Array, []Bad, e
 	return finish(c.cols, want, bad)
 }
 
-// end appends NULL to the wanted columns that have no value for row.
+// end appends NULL to the columns of want that have no value for row.
 func (c *jsonCodec) end(want []int, row int) {
 	for _, f := range want {
 		if c.cols[f].n == row {
@@ -114,7 +114,7 @@ func (c *jsonCodec) end(want []int, row int) {
 	}
 }
 
-// finish returns the arrays of the wanted columns, and bad.
+// finish returns the arrays of the columns with the indexes in want, and bad.
 func finish(all []*column, want []int, bad []Bad) ([]arrow.Array, []Bad, error) {
 	cols := make([]arrow.Array, len(want))
 	for i, f := range want {
