@@ -126,7 +126,8 @@ func CastColumn(col arrow.Array, t flow.Type, env udf.Env) arrow.Array {
 		case arrow.FLOAT32:
 			return flow.Fixed(t, convert[float32](a.Int64Values()), arrow.Float32Traits.CastToBytes, v)
 		case arrow.INT32:
-			return flow.Fixed(t, truncate[int32](a.Int64Values(), math.MinInt32-1, math.MaxInt32+1, &v, env), arrow.Int32Traits.CastToBytes, v)
+			return flow.Fixed(t, truncate[int32](a.Int64Values(), math.MinInt32-1, math.MaxInt32+1, &v, env),
+				arrow.Int32Traits.CastToBytes, v)
 		}
 	case *array.Float32:
 		if t.ID() == arrow.FLOAT64 {
@@ -137,9 +138,11 @@ func CastColumn(col arrow.Array, t flow.Type, env udf.Env) arrow.Array {
 		case arrow.FLOAT32:
 			return flow.Fixed(t, convert[float32](a.Float64Values()), arrow.Float32Traits.CastToBytes, v)
 		case arrow.INT32:
-			return flow.Fixed(t, truncate[int32](a.Float64Values(), math.MinInt32-1, math.MaxInt32+1, &v, env), arrow.Int32Traits.CastToBytes, v)
+			return flow.Fixed(t, truncate[int32](a.Float64Values(), math.MinInt32-1, math.MaxInt32+1, &v, env),
+				arrow.Int32Traits.CastToBytes, v)
 		case arrow.INT64: // the lower bound is the next double below -2^63
-			return flow.Fixed(t, truncate[int64](a.Float64Values(), -1<<63-2048, 1<<63, &v, env), arrow.Int64Traits.CastToBytes, v)
+			return flow.Fixed(t, truncate[int64](a.Float64Values(), -1<<63-2048, 1<<63, &v, env),
+				arrow.Int64Traits.CastToBytes, v)
 		}
 	}
 	b := flow.Builder(t)

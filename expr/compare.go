@@ -225,7 +225,9 @@ func equalValues(a, b any) bool {
 			return false
 		}
 		for _, e := range a {
-			if !slices.ContainsFunc(other, func(o flow.Entry) bool { return equalValues(e.Key, o.Key) && equalValues(e.Value, o.Value) }) {
+			if !slices.ContainsFunc(other, func(o flow.Entry) bool {
+				return equalValues(e.Key, o.Key) && equalValues(e.Value, o.Value)
+			}) {
 				return false
 			}
 		}

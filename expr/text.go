@@ -10,7 +10,8 @@ import (
 	"github.com/streamql/streamql/option"
 )
 
-// ParseTimestamp reads ISO 8601 text, from a year alone to milliseconds and a zone, as ms since the epoch; a blank may stand for T.
+// ParseTimestamp reads ISO 8601 text, from a year alone to milliseconds and a zone, as ms since the epoch; a
+// blank may stand for T.
 // Without a zone the time is UTC.
 func ParseTimestamp(s string) (int64, error) { return option.ParseTime(s) }
 

@@ -383,7 +383,8 @@ var _ = builtin(
 var _ = builtin(
 	Scalar{
 		Name: "ARRAY_JOIN",
-		Doc:  "the elements of an ARRAY as one text, with a delimiter between them (a comma if it is not given, nothing if it is NULL)",
+		Doc: "the elements of an ARRAY as one text, with a delimiter between them (a comma if it is not given, " +
+			"nothing if it is NULL)",
 		Bind: func(have []flow.Type) (Signature, error) {
 			n := min(max(len(have), 1), 2)
 			t, err := elementOf("ARRAY_JOIN", have, n, "ARRAY[, STRING]")
@@ -433,7 +434,8 @@ func joinList(t flow.Type, list []any, delimiter string) (any, error) {
 var _ = builtin(
 	Scalar{
 		Name: "SLICE",
-		Doc:  "the elements of an ARRAY from one position to another, both included, 1 the first; a NULL position is the first or last, one outside the array is NULL",
+		Doc: "the elements of an ARRAY from one position to another, both included, 1 the first; a NULL " +
+			"position is the first or last, one outside the array is NULL",
 		Bind: func(have []flow.Type) (Signature, error) {
 			if _, err := elementOf("SLICE", have, 3, "ARRAY, INTEGER, INTEGER"); err != nil {
 				return Signature{}, err
@@ -464,7 +466,8 @@ var _ = builtin(
 var _ = builtin(
 	overload(
 		"GENERATE_SERIES",
-		"the numbers from one to another, both included, as an ARRAY: GENERATE_SERIES(from, to[, step]); the step is 1, or -1 where to is less",
+		"the numbers from one to another, both included, as an ARRAY: GENERATE_SERIES(from, to[, step]); the "+
+			"step is 1, or -1 where to is less",
 		[]Example{{"GENERATE_SERIES(1, 4)", "[1, 2, 3, 4]"}, {"GENERATE_SERIES(5, 1, -2)", "[5, 3, 1]"}},
 		seriesOf(flow.Int),
 		seriesOf(flow.Int, flow.Int),

@@ -48,8 +48,9 @@ var _ = builtin(
 
 var _ = builtin(
 	Scalar{
-		Name:     "GREATEST",
-		Doc:      "the greatest of the arguments that are not NULL; numbers of different types need a CAST, unless one is a DOUBLE",
+		Name: "GREATEST",
+		Doc: "the greatest of the arguments that are not NULL; numbers of different types need a CAST, " +
+			"unless one is a DOUBLE",
 		Bind:     func(have []flow.Type) (Signature, error) { return best("GREATEST", have, +1) },
 		Examples: []Example{{"GREATEST(3, 7, 5)", "7"}, {"GREATEST('apple', NULL, 'banana')", "banana"}},
 	},
@@ -57,8 +58,9 @@ var _ = builtin(
 
 var _ = builtin(
 	Scalar{
-		Name:     "LEAST",
-		Doc:      "the least of the arguments that are not NULL; numbers of different types need a CAST, unless one is a DOUBLE",
+		Name: "LEAST",
+		Doc: "the least of the arguments that are not NULL; numbers of different types need a CAST, unless " +
+			"one is a DOUBLE",
 		Bind:     func(have []flow.Type) (Signature, error) { return best("LEAST", have, -1) },
 		Examples: []Example{{"LEAST(3, 7, 5)", "3"}},
 	},

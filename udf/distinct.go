@@ -19,7 +19,8 @@ var (
 func countsDistinct(name string) Aggregate {
 	return Aggregate{
 		Name: name,
-		Doc:  "the number of distinct values that are not NULL: exact up to 256 of them, beyond that within about 2 % (HyperLogLog)",
+		Doc: "the number of distinct values that are not NULL: exact up to 256 of them, beyond that within " +
+			"about 2 % (HyperLogLog)",
 		Bind: func(args []flow.Type, _ []any) (Bound, error) {
 			if len(args) != 1 || !hasCells(args[0]) {
 				return Bound{}, Mismatch(name, args, "one argument")

@@ -238,7 +238,9 @@ func startOf(word string, t time.Time) (time.Time, error) {
 var _ = builtin(
 	words(overload(
 		"EXTRACT",
-		"a part of a TIMESTAMP, DATE or TIME as a BIGINT, EXTRACT(part FROM time): YEAR, QUARTER, MONTH, WEEK (ISO), DAY, DOW (Sunday 0), ISODOW (Monday 1), DOY, HOUR, MINUTE, SECOND, MILLISECOND or EPOCH (seconds)",
+		"a part of a TIMESTAMP, DATE or TIME as a BIGINT, EXTRACT(part FROM time): YEAR, QUARTER, MONTH, WEEK "+
+			"(ISO), DAY, DOW (Sunday 0), ISODOW (Monday 1), DOY, HOUR, MINUTE, SECOND, MILLISECOND or EPOCH "+
+			"(seconds)",
 		[]Example{{"EXTRACT(YEAR FROM " + noon + ")", "2018"}, {"EXTRACT(DOW FROM " + noon + ")", "5"}},
 		Try2("EXTRACT", "", func(word string, v arrow.Date32) (int64, error) { return extract(word, ofDate(v)) }),
 		Try2(

@@ -13,7 +13,8 @@ import (
 var _ = builtin(
 	made2(
 		"EXTRACTJSONFIELD",
-		"the value at a path in a JSON text, as text: EXTRACTJSONFIELD(json, '$.a.b[0]'); a path has names, ['names'] and positions from 0, no wildcards; NULL if there is none",
+		"the value at a path in a JSON text, as text: EXTRACTJSONFIELD(json, '$.a.b[0]'); a path has names, "+
+			"['names'] and positions from 0, no wildcards; NULL if there is none",
 		func(Env) func(string, string) (string, error) {
 			paths := remember(parsePath)
 			return func(s, path string) (string, error) {
@@ -232,7 +233,8 @@ func ofJSON(name, doc string, opening byte, result flow.Type, f func(v string) (
 var _ = builtin(
 	Scalar{
 		Name: "JSON_CONCAT",
-		Doc:  "JSON texts joined as PostgreSQL's || does: objects to one with all members (the last of equal names), else arrays and single values to one array; NULL if one is NULL or no JSON",
+		Doc: "JSON texts joined as PostgreSQL's || does: objects to one with all members (the last of equal " +
+			"names), else arrays and single values to one array; NULL if one is NULL or no JSON",
 		Bind: func(have []flow.Type) (Signature, error) {
 			args := repeat(flow.String, max(1, len(have)))
 			return Signature{
@@ -313,7 +315,8 @@ func jsonArray(values []string) string {
 var _ = builtin(
 	Scalar{
 		Name: "JSON_ARRAY_CONTAINS",
-		Doc:  "whether a JSON array has an element equal to a value, which is text, a number, a BOOLEAN or NULL; false if the text is not a JSON array",
+		Doc: "whether a JSON array has an element equal to a value, which is text, a number, a BOOLEAN or NULL; " +
+			"false if the text is not a JSON array",
 		Bind: func(have []flow.Type) (Signature, error) {
 			if len(have) != 2 || !flow.Widens(have[0], flow.String) ||
 				have[1].ID() != arrow.NULL &&

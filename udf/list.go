@@ -113,8 +113,9 @@ func hasCells(t flow.Type) bool { return t.ID() != arrow.NULL }
 
 var _ = builtin(
 	Aggregate{
-		Name:     "COLLECT_LIST",
-		Doc:      "the values, NULLs too, in the order of the rows, as an ARRAY; values beyond the first 1000 are ignored",
+		Name: "COLLECT_LIST",
+		Doc: "the values, NULLs too, in the order of the rows, as an ARRAY; values beyond the first 1000 " +
+			"are ignored",
 		Within:   func(w *World) func([]flow.Type, []any) (Bound, error) { return collects("COLLECT_LIST", false, w) },
 		Examples: []Example{{over("COLLECT_LIST(x)", "ARRAY[2, 1, 2]"), "[2, 1, 2]"}},
 	},
@@ -122,8 +123,9 @@ var _ = builtin(
 
 var _ = builtin(
 	Aggregate{
-		Name:     "COLLECT_SET",
-		Doc:      "the distinct values, NULL too, in the order in which they first came, as an ARRAY; values beyond the first 1000 are ignored",
+		Name: "COLLECT_SET",
+		Doc: "the distinct values, NULL too, in the order in which they first came, as an ARRAY; values " +
+			"beyond the first 1000 are ignored",
 		Within:   func(w *World) func([]flow.Type, []any) (Bound, error) { return collects("COLLECT_SET", true, w) },
 		Examples: []Example{{over("COLLECT_SET(x)", "ARRAY[2, 1, 2]"), "[2, 1]"}},
 	},

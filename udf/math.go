@@ -91,7 +91,8 @@ var (
 var _ = builtin(
 	overload(
 		"LOG",
-		"the logarithm of a value to base 10, or LOG(base, value) to any base; NaN for a base that is not positive or is 1",
+		"the logarithm of a value to base 10, or LOG(base, value) to any base; NaN for a base that is not "+
+			"positive or is 1",
 		[]Example{{"LOG(100)", "2.0"}, {"LOG(2, 8)", "3.0"}},
 		Func1("LOG", "", math.Log10),
 		Func2("LOG", "", logBase),
@@ -186,7 +187,8 @@ var _ = builtin(
 var _ = builtin(
 	overload(
 		"ROUND",
-		"the nearest whole number (a DOUBLE becomes a BIGINT), or ROUND(x, d) with d digits after the point (before it, if d < 0); halves go up",
+		"the nearest whole number (a DOUBLE becomes a BIGINT), or ROUND(x, d) with d digits after the point "+
+			"(before it, if d < 0); halves go up",
 		[]Example{
 			{"ROUND(CAST(2.5 AS DOUBLE))", "3"},
 			{"ROUND(CAST(-2.5 AS DOUBLE))", "-2"},
@@ -199,7 +201,8 @@ var _ = builtin(
 var _ = builtin(
 	overload(
 		"TRUNC",
-		"the number without its fraction (a DOUBLE becomes a BIGINT), or TRUNC(x, d) with d digits after the point (before it, if d < 0)",
+		"the number without its fraction (a DOUBLE becomes a BIGINT), or TRUNC(x, d) with d digits after the "+
+			"point (before it, if d < 0)",
 		[]Example{
 			{"TRUNC(CAST(-2.7 AS DOUBLE))", "-2"},
 			{"TRUNC(CAST(1.239 AS DOUBLE), 2)", "1.23"},
@@ -211,7 +214,8 @@ var _ = builtin(
 var _ = builtin(
 	overload(
 		"GEO_DISTANCE",
-		"the great-circle distance between two points, GEO_DISTANCE(lat1, lon1, lat2, lon2[, unit]), in degrees; the unit is KM (also when NULL) or MILES",
+		"the great-circle distance between two points, GEO_DISTANCE(lat1, lon1, lat2, lon2[, unit]), in degrees; "+
+			"the unit is KM (also when NULL) or MILES",
 		[]Example{{"ROUND(GEO_DISTANCE(37.4, -122.1, 51.5, -0.1))", "8638"}},
 		Try4("GEO_DISTANCE", "", func(a, b, c, d float64) (float64, error) { return distance(a, b, c, d, earthKM) }),
 		bound("GEO_DISTANCE", "", func(have []flow.Type) (Signature, error) {

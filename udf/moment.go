@@ -117,7 +117,8 @@ func (spread) Merge(into, from []byte) ([]byte, error) {
 var _ = builtin(
 	Aggregate{
 		Name: "CORRELATION",
-		Doc:  "the Pearson correlation of two columns, over the rows in which neither is NULL; NaN where one does not vary",
+		Doc: "the Pearson correlation of two columns, over the rows in which neither is NULL; NaN where one " +
+			"does not vary",
 		Bind: func(args []flow.Type, _ []any) (Bound, error) {
 			return Bound{
 					Args:     repeat(flow.Double, 2),

@@ -31,7 +31,8 @@ var _ = builtin(
 
 // byOffset is (x[, n][, ignoreNulls]); n and ignoreNulls are literals.
 func byOffset(name, doc string, latest bool, examples ...Example) Aggregate {
-	doc += " in the order of offsets, or an ARRAY of the values of n of them, oldest first; NULLs are passed over unless the last argument is FALSE"
+	doc += " in the order of offsets, or an ARRAY of the values of n of them, oldest first; NULLs are passed " +
+		"over unless the last argument is FALSE"
 	return Aggregate{
 		Name:     name,
 		Doc:      doc,

@@ -24,7 +24,8 @@ var _ = builtin(Scalar{Name: "RANDOM", Doc: "a random DOUBLE from 0 to, but not,
 var _ = builtin(
 	Scalar{
 		Name: "UUID",
-		Doc:  "a random UUID of version 4 (RFC 4122) as text, another for every row; UUID(bytes) spells the UUID in 16 bytes",
+		Doc: "a random UUID of version 4 (RFC 4122) as text, another for every row; UUID(bytes) spells the UUID " +
+			"in 16 bytes",
 		Within: func(w *World) func([]flow.Type) (Signature, error) {
 			return func(have []flow.Type) (Signature, error) {
 				if len(have) == 0 {

@@ -40,7 +40,8 @@ func compile(pattern string) (*searcher, error) {
 var _ = builtin(
 	overload(
 		"REGEXP_EXTRACT",
-		"the first part of a text that matches a regular expression, or the part that a group of it matched: REGEXP_EXTRACT(pattern, text[, group]); NULL if there is none",
+		"the first part of a text that matches a regular expression, or the part that a group of it matched: "+
+			"REGEXP_EXTRACT(pattern, text[, group]); NULL if there is none",
 		[]Example{
 			{"REGEXP_EXTRACT('[0-9]+', 'room 12')", "12"},
 			{"REGEXP_EXTRACT('(.*) (.*)', 'hello there', 2)", "there"},
@@ -74,7 +75,8 @@ func extracts(env Env) func(pattern, s string, group int32) (string, error) {
 var _ = builtin(
 	overload(
 		"REGEXP_EXTRACT_ALL",
-		"all parts of a text that match a regular expression, or the parts that a group of it matched, as an ARRAY: REGEXP_EXTRACT_ALL(pattern, text[, group]); NULL if there is no such group",
+		"all parts of a text that match a regular expression, or the parts that a group of it matched, as an "+
+			"ARRAY: REGEXP_EXTRACT_ALL(pattern, text[, group]); NULL if there is no such group",
 		[]Example{
 			{"REGEXP_EXTRACT_ALL('[0-9]+', '1 and 23')", "[1, 23]"},
 			{`REGEXP_EXTRACT_ALL('(\w+) (\w+)', 'hello there nice day', 2)`, "[there, day]"},
@@ -132,7 +134,8 @@ func extractAll(re *searcher, s string, group int32, env Env) (any, error) {
 var _ = builtin(
 	made3(
 		"REGEXP_REPLACE",
-		"the text with every match of a regular expression replaced: REGEXP_REPLACE(text, pattern, by), where $1 is the text of the first group",
+		"the text with every match of a regular expression replaced: REGEXP_REPLACE(text, pattern, by), where $1 "+
+			"is the text of the first group",
 		func(env Env) func(string, string, string) (string, error) {
 			find := remember(compile)
 			return func(s, pattern, by string) (string, error) {
@@ -216,7 +219,8 @@ func groupAt(re *regexp.Regexp, s string) (group, width int) {
 var _ = builtin(
 	Scalar{
 		Name: "REGEXP_SPLIT_TO_ARRAY",
-		Doc:  "the parts of a text between the matches of a regular expression: REGEXP_SPLIT_TO_ARRAY(text, pattern); an empty pattern returns every character",
+		Doc: "the parts of a text between the matches of a regular expression: REGEXP_SPLIT_TO_ARRAY(text, " +
+			"pattern); an empty pattern returns every character",
 		Bind: func(have []flow.Type) (Signature, error) {
 			args := repeat(flow.String, 2)
 			return Signature{

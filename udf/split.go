@@ -12,7 +12,8 @@ import (
 var _ = builtin(
 	Scalar{
 		Name: "SPLIT",
-		Doc:  "the parts of a text or bytes between the occurrences of a delimiter, as an ARRAY; with an empty delimiter every character or byte",
+		Doc: "the parts of a text or bytes between the occurrences of a delimiter, as an ARRAY; with an empty " +
+			"delimiter every character or byte",
 		Bind: func(have []flow.Type) (Signature, error) {
 			t, ok := textual(have)
 			if !ok || len(have) != 2 {
@@ -68,7 +69,8 @@ func anys[T any](in []T) []any {
 var _ = builtin(
 	Scalar{
 		Name: "SPLIT_TO_MAP",
-		Doc:  "a MAP of the pairs in a text, SPLIT_TO_MAP(text, between pairs, between key and value); of equal keys the last counts, and parts without a value are left out; NULL with an empty delimiter",
+		Doc: "a MAP of the pairs in a text, SPLIT_TO_MAP(text, between pairs, between key and value); of equal " +
+			"keys the last counts, and parts without a value are left out; NULL with an empty delimiter",
 		Bind: func(have []flow.Type) (Signature, error) {
 			t := flow.Map(flow.String, flow.String)
 			args := repeat(flow.String, 3)

@@ -98,7 +98,8 @@ var _ = builtin(
 var _ = builtin(
 	Try2(
 		"URL_EXTRACT_PARAMETER",
-		"the value of a parameter in the query of a URL, decoded; NULL if it does not exist, has no value, or the URL is not valid",
+		"the value of a parameter in the query of a URL, decoded; NULL if it does not exist, has no value, or "+
+			"the URL is not valid",
 		func(s, name string) (string, error) {
 			u, err := url.Parse(s)
 			if err != nil {

@@ -96,7 +96,8 @@ func say(s sample) {
 
 func (t *task) open(ctx context.Context, more ...streamql.Option) (*streamql.Engine, error) {
 	opts := []streamql.Option{
-		streamql.WithKafka(kafka.Config{Brokers: strings.Split(t.Brokers, ","), Name: t.Name, SessionTimeout: t.Session}),
+		streamql.WithKafka(kafka.Config{Brokers: strings.Split(t.Brokers, ","), Name: t.Name,
+			SessionTimeout: t.Session}),
 		streamql.WithCommitInterval(t.Interval), streamql.WithStandbys(t.Standbys),
 		streamql.WithWarnings(func(err *streamql.Error) { say(sample{Warning: err.Error()}) }),
 	}

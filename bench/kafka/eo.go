@@ -14,8 +14,10 @@ func (r *run) guarantees() error {
 		return err
 	}
 	jobs := []struct{ name, sql string }{
-		{"filter+project", "CREATE STREAM out WITH (topic='%s') AS SELECT account, id, price * quantity AS total FROM orders WHERE price > 100;"},
-		{"keyed aggregate", "CREATE TABLE out WITH (topic='%s') AS SELECT account, COUNT(*) AS n, SUM(price * quantity) AS total FROM orders GROUP BY account;"},
+		{"filter+project", "CREATE STREAM out WITH (topic='%s') AS SELECT account, id, price * quantity AS total " +
+			"FROM orders WHERE price > 100;"},
+		{"keyed aggregate", "CREATE TABLE out WITH (topic='%s') AS SELECT account, COUNT(*) AS n, " +
+			"SUM(price * quantity) AS total FROM orders GROUP BY account;"},
 	}
 	for _, j := range jobs {
 		var once, least, cpuRatio, wallRatio []float64
@@ -33,7 +35,8 @@ func (r *run) guarantees() error {
 		}
 		r.report.add("eo", j.name+": ratio", "throughput", median(wallRatio), "throughput-min", wallRatio[0],
 			"throughput-max", wallRatio[len(wallRatio)-1],
-			"per-cpu", median(cpuRatio), "per-cpu-min", cpuRatio[0], "per-cpu-max", cpuRatio[len(cpuRatio)-1], "rows/s-once",
+			"per-cpu", median(cpuRatio), "per-cpu-min", cpuRatio[0], "per-cpu-max", cpuRatio[len(cpuRatio)-1],
+			"rows/s-once",
 			median(once), "rows/s-least", median(least))
 	}
 	return nil

@@ -83,7 +83,8 @@ func (r *run) reader(name string, at kgo.Offset) (*kgo.Client, error) {
 	for i := range r.partitions {
 		from[int32(i)] = at
 	}
-	return kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	return kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.UnknownTopicRetries(-1), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: from}))
 }

@@ -51,7 +51,8 @@ func order(rnd *rand.Rand, i, keys int) (key, value []byte) {
 	b := make([]byte, 0, 400)
 	b = append(b, `{"id":`...)
 	b = strconv.AppendInt(b, int64(i), 10)
-	b = fmt.Appendf(b, `,"region":"%s","product":"p-%05d","quantity":%d,"price":%d.%02d,"currency":"EUR","channel":"%s","status":"%s","coupon":null,"street":"`,
+	b = fmt.Appendf(b, `,"region":"%s","product":"p-%05d","quantity":%d,"price":%d.%02d,"currency":"EUR",`+
+		`"channel":"%s","status":"%s","coupon":null,"street":"`,
 		regions[rnd.IntN(5)], rnd.IntN(100_000), 1+rnd.IntN(9), rnd.IntN(500), rnd.IntN(100), channels[rnd.IntN(4)],
 		states[rnd.IntN(4)])
 	b = noise(rnd, b, 20)
@@ -69,7 +70,8 @@ func (r *run) topic(name string) (string, error) {
 }
 
 func (r *run) producer() (*kgo.Client, error) {
-	return kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+	return kgo.NewClient(kgo.SeedBrokers(strings.Split(r.brokers, ",")...),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(10*time.Millisecond), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytes(900_000))
 }

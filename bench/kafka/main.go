@@ -87,7 +87,8 @@ func main() {
 }
 
 func (r *run) all(what []string) (err error) {
-	parts := map[string]func() error{"eo": r.guarantees, "consume": r.consume, "recover": r.recover, "latency": r.latency}
+	parts := map[string]func() error{"eo": r.guarantees, "consume": r.consume, "recover": r.recover,
+		"latency": r.latency}
 	for _, w := range what {
 		if parts[w] == nil {
 			return fmt.Errorf("unknown measurement %q; the measurements are eo, consume, recover, latency, all", w)

@@ -39,7 +39,9 @@ func (r *run) recover() error {
 	defer cancel()
 	paced := make(chan error, 1)
 	go func() {
-		paced <- r.pace(ctx, in, r.rate, func(rnd *rand.Rand, i int) ([]byte, []byte) { return one(rnd, rnd.IntN(r.states)) })
+		paced <- r.pace(ctx, in, r.rate, func(rnd *rand.Rand, i int) ([]byte, []byte) {
+			return one(rnd, rnd.IntN(r.states))
+		})
 	}()
 	time.Sleep(3 * time.Second)
 	cases := map[string]func() error{"build": func() error { return nil }, "restart": c.restart, "busy": c.busy,
@@ -75,9 +77,11 @@ func (c *crash) stop() {
 
 // build builds the table.
 func (c *crash) build() error {
-	sql := fmt.Sprintf("CREATE STREAM big (k STRING KEY, payload STRING) WITH (topic='%s', value_format='json', partitions=%d);", c.in, c.partitions) +
+	sql := fmt.Sprintf("CREATE STREAM big (k STRING KEY, payload STRING) "+
+		"WITH (topic='%s', value_format='json', partitions=%d);", c.in, c.partitions) +
 		"SET 'auto.offset.reset'='earliest';" +
-		fmt.Sprintf("CREATE TABLE out WITH (topic='%s') AS SELECT k, COUNT(*) AS n, LATEST_BY_OFFSET(payload) AS payload FROM big GROUP BY k;", c.out())
+		fmt.Sprintf("CREATE TABLE out WITH (topic='%s') AS SELECT k, COUNT(*) AS n, "+
+			"LATEST_BY_OFFSET(payload) AS payload FROM big GROUP BY k;", c.out())
 	c.with = task{Name: c.app, Dir: c.dir("first"), Memory: c.memory << 20, Session: c.session}
 	first := c.with
 	first.SQL = sql
@@ -187,7 +191,8 @@ func (c *crash) standby() error {
 	}
 	// The processes share the tasks, and each is the standby of the other. The second is ready when it has as
 	// much state on disk as the first.
-	for deadline := time.Now().Add(10 * time.Minute); size(second.Dir) < size(first.Dir)*2/3; time.Sleep(500 * time.Millisecond) {
+	deadline := time.Now().Add(10 * time.Minute)
+	for ; size(second.Dir) < size(first.Dir)*2/3; time.Sleep(500 * time.Millisecond) {
 		if c.ctx.Err() != nil || time.Now().After(deadline) {
 			return fmt.Errorf("the standby does not catch up: %.0f of %.0f MiB", size(second.Dir), size(first.Dir))
 		}

@@ -9,9 +9,11 @@ import (
 
 var _ = builtin(Type{
 	Name: "autoencoder", Task: Anomaly, Version: 1, Prepare: true, Trains: Once | Window | Warm | Event,
-	Doc: "a net that learns to reproduce its inputs through narrow layers; a row that it reproduces badly is unlike those it learned. " +
+	Doc: "a net that learns to reproduce its inputs through narrow layers; a row that it reproduces badly is " +
+		"unlike those it learned. " +
 		"The score is the mean squared error of the prepared features",
-	Paper: "M. A. Kramer, Nonlinear principal component analysis using autoassociative neural networks, 1991; D. Kingma and J. Ba, Adam, 2015",
+	Paper: "M. A. Kramer, Nonlinear principal component analysis using autoassociative neural networks, 1991; D. " +
+		"Kingma and J. Ba, Adam, 2015",
 	Options: []Option{
 		{
 			Name:    "layers",

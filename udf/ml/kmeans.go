@@ -9,9 +9,11 @@ import (
 
 var _ = builtin(Type{
 	Name: "kmeans", Task: Cluster, Version: 1, Prepare: true, Trains: Once | Window | Warm | Decay | Event,
-	Doc: "assigns each row to the nearest of k centres. ONCE and by windows: Lloyd's passes over the rows until no row changes its centre. " +
+	Doc: "assigns each row to the nearest of k centres. ONCE and by windows: Lloyd's passes over the rows until " +
+		"no row changes its centre. " +
 		"By events: mini-batches move the centres, old rows weighing less by decay",
-	Paper: "S. Lloyd, 1982; D. Arthur and S. Vassilvitskii, k-means++, 2007; D. Sculley, Web-scale k-means clustering, 2010",
+	Paper: "S. Lloyd, 1982; D. Arthur and S. Vassilvitskii, k-means++, 2007; D. Sculley, Web-scale k-means " +
+		"clustering, 2010",
 	Options: []Option{
 		{Name: "k", Kind: Int, Default: int64(8), Min: 1, Max: 10_000, Doc: "number of centres"},
 		{Name: "batch_size", Kind: Int, Default: int64(1024), Min: 1, Max: 1_000_000, Doc: "rows of a mini-batch"},

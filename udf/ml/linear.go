@@ -23,11 +23,14 @@ var linearOptions = []Option{
 var _ = builtin(Type{
 	Name: "logistic_regression", Task: Classify, Version: 1, Prepare: true, Options: linearOptions,
 	Trains: Once | Window | Warm | Event,
-	Doc:    "the probability of a class is the sigmoid of a weighted sum; with more than two classes the softmax of one sum each; learned by stochastic gradient descent on the log loss",
-	Paper:  "D. R. Cox, The regression analysis of binary sequences, 1958; H. Robbins and S. Monro, A stochastic approximation method, 1951",
+	Doc: "the probability of a class is the sigmoid of a weighted sum; with more than two classes the softmax " +
+		"of one sum each; learned by stochastic gradient descent on the log loss",
+	Paper: "D. R. Cox, The regression analysis of binary sequences, 1958; H. Robbins and S. Monro, A stochastic " +
+		"approximation method, 1951",
 	Examples: []Example{
 		{
-			"CREATE MODEL price_up TARGET class FROM electricity TRAIN EACH EVENT WITH (type='logistic_regression', lr=0.01)",
+			"CREATE MODEL price_up TARGET class FROM electricity TRAIN EACH EVENT WITH " +
+				"(type='logistic_regression', lr=0.01)",
 			"accuracy 82 % on Electricity",
 		},
 	},
@@ -38,8 +41,9 @@ var _ = builtin(Type{
 var _ = builtin(Type{
 	Name: "softmax_regression", Task: Classify, Version: 1, Prepare: true, Options: linearOptions,
 	Trains: Once | Window | Warm | Event,
-	Doc:    "the probability of each class is the softmax of its own weighted sum, also with two classes; learned by stochastic gradient descent on the log loss",
-	Paper:  "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
+	Doc: "the probability of each class is the softmax of its own weighted sum, also with two classes; " +
+		"learned by stochastic gradient descent on the log loss",
+	Paper: "J. S. Bridle, Probabilistic interpretation of feedforward classification network outputs, 1990",
 	Examples: []Example{
 		{"CREATE MODEL digit TARGET label FROM digits WITH (type='softmax_regression')", "accuracy 91 % on digits"},
 	},

@@ -158,7 +158,8 @@ func (s *standard) restore(v []float64) error {
 }
 
 var _ = step(StepType{Name: "ML_MIN_MAX_SCALER", Args: "[, lo, hi [, a, b]]", check: checkMinMax, number: newMinMax,
-	Doc: "a + (x - lo)/(hi - lo)*(b - a), never clipped; lo and hi are the smallest and largest seen unless given, a and b 0 and 1"})
+	Doc: "a + (x - lo)/(hi - lo)*(b - a), never clipped; lo and hi are the smallest and largest seen unless " +
+		"given, a and b 0 and 1"})
 
 type minMax struct {
 	lo, hi, a, b float64
@@ -321,7 +322,8 @@ var _ = step(
 		Nominal: true,
 		check:   checkImputer,
 		number:  func([]any) scaler { return asIs{} },
-		Doc:     "the value, or where it is missing the mean (of numbers) or the most frequent value (of words) seen in training",
+		Doc: "the value, or where it is missing the mean (of numbers) or the most frequent value (of words) " +
+			"seen in training",
 	},
 )
 
@@ -336,7 +338,8 @@ func checkImputer(args []any) error {
 }
 
 var _ = step(StepType{Name: "ML_ONE_HOT_ENCODER", Args: "[, top_k]", Nominal: true, check: checkTop,
-	Doc: "a feature of 0 and 1 for each of the top_k (100) values, in the order of first occurrence; all are 0 for a value never seen in training"})
+	Doc: "a feature of 0 and 1 for each of the top_k (100) values, in the order of first occurrence; all are 0 " +
+		"for a value never seen in training"})
 
 func checkTop(args []any) error {
 	if len(args) == 0 {
@@ -349,7 +352,8 @@ func checkTop(args []any) error {
 }
 
 var _ = step(StepType{Name: "ML_LABEL_ENCODER", Args: "[, levels]", Nominal: true, check: checkLevels,
-	Doc: "the number of the value among the declared levels, or as first seen; a value never seen in training is missing"})
+	Doc: "the number of the value among the declared levels, or as first seen; a value never seen in training is " +
+		"missing"})
 
 func checkLevels(args []any) error {
 	if len(args) == 0 {
