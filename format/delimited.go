@@ -179,8 +179,7 @@ var (
 	errUTF8       = errors.New("the text is not UTF-8")
 )
 
-// field returns the text of the field that begins at an index of record, whether it has quotes, and the index of the
-// next field. After the last field, next is negative.
+// field returns the field at an index, whether it has quotes, and the index of the next field or -1.
 func (c *delimitedCodec) field(record []byte, at int) (text []byte, quoted bool, next int, err error) {
 	if at < len(record) && record[at] == '"' {
 		return c.quoted(record, at+1)
@@ -358,10 +357,9 @@ func appendPlain(dst []byte, a arrow.Array, row int) []byte {
 	return AppendJSON(dst, a, row, 0)
 }
 
-// mustQuote reports whether a field needs quotes, by the rules of Commons CSV. The first field of a record needs them
-// if it is empty or does not begin with an ASCII letter or digit. Any field needs them if it begins with a character up
-// to '#', ends in a blank, or contains the delimiter, a quote or a line break. In format CSV, empty text needs them,
-// too.
+// mustQuote reports whether a field needs quotes, as in Commons CSV: the first field if it is empty or does not begin
+// with an ASCII letter or digit; any field that begins with a character up to '#', ends in a blank, or contains the
+// delimiter, a quote or a line break. In format CSV, empty text needs quotes, too.
 func (c *delimitedCodec) mustQuote(text []byte, first bool) bool {
 	if len(text) == 0 {
 		return first || c.csv
