@@ -26,7 +26,6 @@ var notHeld = map[string]bool{
 	"connect": true,
 	"engine":  true,
 	"format":  true,
-	"inspect": true,
 }
 
 // A construction is a turn of phrase that STYLE.md replaces. Match finds it in the text of one
