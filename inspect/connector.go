@@ -14,7 +14,7 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// connectors are the rows of SHOW CONNECTORS.
+// connectors returns the rows of SHOW CONNECTORS.
 func connectors(r *connect.Registry) *flow.Batch {
 	var rows [][]any
 	for _, c := range r.All() {
@@ -23,7 +23,7 @@ func connectors(r *connect.Registry) *flow.Batch {
 	return table([]string{"name", "can", "rows", "doc"}, rows)
 }
 
-// formats are the rows of SHOW FORMATS.
+// formats returns the rows of SHOW FORMATS.
 func formats(r *format.Registry) *flow.Batch {
 	var rows [][]any
 	for _, f := range r.All() {
@@ -32,7 +32,8 @@ func formats(r *format.Registry) *flow.Batch {
 	return table([]string{"name", "can", "doc"}, rows)
 }
 
-// declared answers DESCRIBE CONNECTOR and DESCRIBE FORMAT: the options.
+// declared returns the options of a connector or format, one row each: the result of DESCRIBE CONNECTOR and DESCRIBE
+// FORMAT.
 func declared(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	name := st.Name.Name
 	var options []option.Option
@@ -61,6 +62,7 @@ func declared(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	return optionRows(options), nil
 }
 
+// optionRows returns one row per option.
 func optionRows(options []option.Option) *flow.Batch {
 	var rows [][]any
 	for _, o := range options {
@@ -73,7 +75,8 @@ func optionRows(options []option.Option) *flow.Batch {
 	return table([]string{"option", "type", "default", "legal", "doc"}, rows)
 }
 
-// extended answers DESCRIBE .. EXTENDED of a stream or table: what its statement says, or leaves to the defaults.
+// extended returns the result of DESCRIBE .. EXTENDED for a stream or table. It lists every option of the connector,
+// with the value from the statement or else the default.
 func extended(e Engine, r *catalog.Relation) (*flow.Batch, error) {
 	c, err := e.Connectors().Find(r.Connector)
 	if err != nil {

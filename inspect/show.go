@@ -13,7 +13,7 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// Show answers SHOW and LIST.
+// Show returns the result of SHOW or LIST. The error is a *lang.Error, or that of the broker for SHOW TOPICS.
 func Show(ctx context.Context, e Engine, s *decide.Session, st *lang.Show) (*flow.Batch, error) {
 	c := e.Catalog()
 	switch st.What {
@@ -53,7 +53,8 @@ func Show(ctx context.Context, e Engine, s *decide.Session, st *lang.Show) (*flo
 	return nil, fail(st, 4, "SQ3001", "SHOW %s is not supported yet", st.What)
 }
 
-// relations lists streams or tables. One whose definition cannot be read here has no columns, and says so.
+// relations lists streams or tables. A relation whose definition this version cannot read has no columns; the last
+// column reports the reason.
 func relations(c *catalog.Catalog, tables bool) *flow.Batch {
 	var rows [][]any
 	for _, r := range c.Relations() {
@@ -78,6 +79,7 @@ func settings(m map[string]string) *flow.Batch {
 	return table([]string{"name", "value"}, rows)
 }
 
+// topics lists the topics of the broker. The engine's own topics are included only if all is true.
 func topics(ctx context.Context, e Engine, all bool) (*flow.Batch, error) {
 	list, err := e.Topics(ctx)
 	if err != nil {
@@ -97,7 +99,7 @@ func topics(ctx context.Context, e Engine, all bool) (*flow.Batch, error) {
 	return table([]string{"topic", "partitions", "offsets"}, rows), nil
 }
 
-// Object answers SHOW CREATE and SHOW MODEL VERSIONS.
+// Object returns the result of SHOW CREATE or SHOW MODEL VERSIONS. The error is a *lang.Error.
 func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, error) {
 	name, c := s.Fold(st.Name.Name), e.Catalog()
 	if st.What == "MODEL VERSIONS" || st.What == "CREATE MODEL" {
@@ -117,7 +119,7 @@ func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, erro
 	return table([]string{"statement"}, [][]any{{r.Statement + ";"}}), nil
 }
 
-// Describe answers DESCRIBE.
+// Describe returns the result of DESCRIBE. The error is a *lang.Error if the object does not exist.
 func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe) (*flow.Batch, error) {
 	c := e.Catalog()
 	name := s.Fold(st.Name.Name)
@@ -161,6 +163,7 @@ func role(r *catalog.Relation, c catalog.Column) string {
 	return ""
 }
 
+// function returns the documentation of a function and its examples.
 func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	name := strings.ToUpper(st.Name.Name.Text)
 	var rows [][]any
@@ -185,6 +188,7 @@ func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	return table([]string{"function", "kind", "doc", "example", "result"}, rows), nil
 }
 
+// model returns the properties of a model, and its versions, or only version number if that is not 0.
 func model(e Engine, d *decide.Decider, m *catalog.Model, number int) (*flow.Batch, error) {
 	t, err := d.Training(m)
 	if err != nil {
@@ -213,9 +217,10 @@ func model(e Engine, d *decide.Decider, m *catalog.Model, number int) (*flow.Bat
 	return table([]string{"property", "value"}, rows), nil
 }
 
-// Plan are the rows of EXPLAIN: the operators of each stage, inputs indented, with what reads says of the offsets
-// of each scan.
-func Plan(plan []planner.Stage, promise string, reads func(stage int, l planner.Leaf) ([]string, error)) (*flow.Batch, error) {
+// Plan returns the rows of EXPLAIN: the operators of each stage, with inputs indented. reads returns the lines that
+// describe the offsets of a scan. promise, if it is not empty, is a first line about the delivery guarantee.
+func Plan(plan []planner.Stage, promise string,
+	reads func(stage int, l planner.Leaf) ([]string, error)) (*flow.Batch, error) {
 	var rows [][]any
 	if promise != "" {
 		rows = append(rows, []any{int32(0), promise})
@@ -237,6 +242,7 @@ func Plan(plan []planner.Stage, promise string, reads func(stage int, l planner.
 	return table([]string{"stage", "plan"}, rows), nil
 }
 
+// noRelation returns the error for a name that is not a stream or table.
 func noRelation(c *catalog.Catalog, name lang.Name) error {
 	if b, ok := c.Unavailable(name.Text); ok {
 		return decide.Unavailable(name, b)
@@ -249,5 +255,6 @@ func noRelation(c *catalog.Catalog, name lang.Name) error {
 }
 
 func fail(at lang.Node, length int, code, format string, args ...any) *lang.Error {
-	return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: at.Position(), Len: length, Msg: fmt.Sprintf(format, args...)}
+	return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: at.Position(), Len: length,
+		Msg: fmt.Sprintf(format, args...)}
 }

@@ -1,5 +1,6 @@
-// Package inspect shows what an engine knows: its relations, models, jobs and plans, as Go values and as batches of rows. SHOW, DESCRIBE,
-// EXPLAIN, the relations of schema streamql and the HTTP interface are made of the same values.
+// Package inspect presents the objects of an engine, such as relations, models, jobs, plans and metrics, as Go values
+// and as batches of rows. SHOW, DESCRIBE, EXPLAIN, the relations of schema streamql and the HTTP interface use the
+// same values.
 package inspect
 
 import (
@@ -8,7 +9,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// Batch makes a batch of rows that are known.
+// Batch builds a batch. Each row has one value per field.
 func Batch(fields []arrow.Field, rows [][]any) *flow.Batch {
 	cols := make([]arrow.Array, len(fields))
 	for i, f := range fields {
@@ -21,7 +22,7 @@ func Batch(fields []arrow.Field, rows [][]any) *flow.Batch {
 	return flow.NewBatch(flow.NewSchema(fields), cols, len(rows), nil)
 }
 
-// table makes a batch whose types follow from its rows: INT and BIGINT where the values are, else STRING.
+// table builds a batch and derives the column types from the rows: INT for int32, BIGINT for int64, else STRING.
 func table(names []string, rows [][]any) *flow.Batch {
 	fields := make([]arrow.Field, len(names))
 	for i, name := range names {

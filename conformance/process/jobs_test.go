@@ -64,6 +64,7 @@ func (w *workload) judge() (in, out int) {
 	t := w.s.t
 	t.Helper()
 	w.traffic.end()
+	w.traffic.reread(w.s)
 	script, err := reference.Plan(w.text, reference.Options{Topics: map[string]int32{w.in: w.partitions}})
 	if err != nil {
 		t.Fatal(err)

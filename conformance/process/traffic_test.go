@@ -122,6 +122,40 @@ func (f *traffic) end() {
 	}
 }
 
+// reread replaces the acknowledged records by those in the topic. A producer whose broker was killed may have
+// written a record twice: it lost the acknowledgement and, with the broker's memory, its sequence numbers. The jobs
+// read what is in the topic.
+func (f *traffic) reread(s *site) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	acked, total := 0, 0
+	for _, list := range f.inputs {
+		acked += len(list)
+	}
+	clear(f.inputs)
+	clear(f.poison)
+	err := s.all(ctx, []string{f.topic}, func(r *kgo.Record) {
+		p := topic.Partition{Topic: r.Topic, ID: r.Partition}
+		f.inputs[p] = append(f.inputs[p], reference.Record{Offset: topic.Offset(r.Offset),
+			Record: topic.Record{Key: r.Key, Value: r.Value, Time: r.Timestamp.UnixMilli()}})
+		if !json.Valid(r.Value) {
+			f.poison[place{p, topic.Offset(r.Offset)}] = true
+		}
+		total++
+	})
+	switch {
+	case err != nil:
+		f.t.Fatalf("the inputs cannot be read: %v", err)
+	case total < acked:
+		f.t.Fatalf("%d inputs were acknowledged, and only %d are in the topic", acked, total)
+	case total > acked:
+		f.t.Logf("the producer wrote %d records more than once", total-acked)
+	}
+}
+
 // stall returns the longest interval without an acknowledgement of a partition, since its last call or the
 // beginning. It measures the interruption of the brokers themselves, as a plain producer sees it.
 func (f *traffic) stall() time.Duration {
