@@ -22,14 +22,15 @@ import (
 	"github.com/streamql/streamql/topic/local"
 )
 
-// brokerage is what the engine asks of a broker.
+// brokerage is the set of abilities that the engine needs of every broker. Other abilities are optional and found by
+// type assertion.
 type brokerage interface {
 	topic.Broker
 	topic.Admin
 	topic.Timed
 }
 
-// connectBroker opens the embedded broker, or Kafka with a place for the state of tasks.
+// connectBroker opens the embedded broker, or connects to Kafka and opens the local store for the state of tasks.
 func (e *Engine) connectBroker(ctx context.Context) error {
 	e.prefix, e.instance = "streamql", "1"
 	if e.c.Kafka != nil {
@@ -47,29 +48,34 @@ func (e *Engine) connectBroker(ctx context.Context) error {
 		return err
 	}
 	e.broker = b
-	e.states = &states{open: func(task string) (state.Store, error) { return state.Open(b.DB(), task) }, close: func() error { return nil },
-		disk: func(task string) (int64, error) { return state.DiskUsage(b.DB(), task) }}
+	e.states = &states{open: func(task string) (state.Store, error) { return state.Open(b.DB(), task) },
+		close: func() error { return nil },
+		disk:  func(task string) (int64, error) { return state.DiskUsage(b.DB(), task) }}
 	return nil
 }
 
-// standbySession is how long a process that has died keeps its tasks when others have copies of their state: as long as the transaction that
-// it leaves behind may hold them up. Without standbys it is longer, because whoever restarts it is quicker than a restore elsewhere.
+// standbySession is the session timeout of a member on Kafka when standbys are configured. It equals the default
+// transaction timeout: a new owner has to wait for the dead member's transaction anyway. Without standbys the timeout
+// is longer, because restarting the member is faster than a restore on another one.
 const standbySession = 10 * time.Second
 
-// Kafka's commit interval, and how long a local store may stand still before deletions may be gone from its changelog: half of the
-// changelog's delete.retention.ms.
+// kafkaInterval is the commit interval on Kafka. kafkaHorizon is how far a local store may lag behind its changelog
+// before compaction may have removed tombstones that it needs: half of the changelog's delete.retention.ms.
 const (
 	kafkaInterval = 100 * time.Millisecond
 	kafkaHorizon  = 7 * 24 * time.Hour / 2
 )
 
+// openKafka validates the configuration for Kafka, sets its defaults, and connects.
 func (e *Engine) openKafka(ctx context.Context) error {
 	c := *e.c.Kafka
 	if c.Name == "" {
 		c.Name = "streamql"
 	}
 	if c.Name != topic.SafeName(c.Name) {
-		return &lang.Error{Code: "SQ1101", Msg: fmt.Sprintf("the name %q cannot begin the name of a topic: letters, digits, '.', '_' and '-' can", c.Name)}
+		return &lang.Error{Code: "SQ1101",
+			Msg: fmt.Sprintf("the application name %q cannot be the prefix of a topic name: "+
+				"use a-z, A-Z, 0-9, '.', '_' and '-' only", c.Name)}
 	}
 	e.prefix = c.Name
 	if !e.c.Paced {
@@ -81,11 +87,14 @@ func (e *Engine) openKafka(ctx context.Context) error {
 	}
 	c.Instance, c.PollRecords = e.instance, e.c.Poll
 	if limit := cmp.Or(c.TransactionTimeout, 10*time.Second) / 4; e.c.Interval > limit {
-		return &lang.Error{Code: "SQ1101", Msg: fmt.Sprintf("a commit interval of %v is too long: at most a quarter of the transaction timeout, %v", e.c.Interval, limit)}
+		return &lang.Error{Code: "SQ1101",
+			Msg: fmt.Sprintf("a commit interval of %v is too long: "+
+				"the maximum is a quarter of the transaction timeout, %v", e.c.Interval, limit)}
 	}
 	if e.c.Standbys > 0 && c.SessionTimeout == 0 {
 		c.SessionTimeout = standbySession
-		c.Heartbeat = cmp.Or(c.Heartbeat, standbySession/10) // the others hear of it with their next one
+		// The other members learn of a rebalance from their next heartbeat.
+		c.Heartbeat = cmp.Or(c.Heartbeat, standbySession/10)
 	}
 	if err := e.openStates(); err != nil {
 		return err
@@ -93,7 +102,7 @@ func (e *Engine) openKafka(ctx context.Context) error {
 	return e.openCluster(ctx, c)
 }
 
-// openCluster connects to the cluster, and waits for one that is away.
+// openCluster connects to the cluster. It retries while the brokers are unreachable.
 func (e *Engine) openCluster(ctx context.Context, c kafka.Config) error {
 	var b *kafka.Broker
 	err := e.retry(ctx, "connect", func() (err error) {
@@ -111,13 +120,16 @@ func (e *Engine) openCluster(ctx context.Context, c kafka.Config) error {
 	e.broker = b
 	e.background.Go(e.flushStates)
 	if safe, err := b.DefensiveTransactions(ctx); err == nil && !safe {
-		e.warn(&lang.Error{Code: "SQ7303", Level: lang.LevelWarning, Stage: lang.StageRun, Msg: "the cluster's transaction.version is below 2: a delayed end of a transaction can hit a later one (KAFKA-17754)",
+		e.warn(&lang.Error{Code: "SQ7303", Level: lang.LevelWarning, Stage: lang.StageRun,
+			Msg: "the cluster's transaction.version is below 2: " +
+				"a delayed commit or abort can end a later transaction (KAFKA-17754)",
 			Hint: "upgrade the cluster to Kafka 4.0 and transaction.version 2"})
 	}
 	return nil
 }
 
-// openStates opens the database of the tasks' state: in the directory, or in memory, where every start replays the changelogs.
+// openStates opens the database of the tasks' state. It is in the engine's directory, or in memory if there is none. A
+// database in memory is empty after a start, and every task replays its changelog.
 func (e *Engine) openStates() error {
 	dir := ""
 	if e.c.Dir != "" {
@@ -134,21 +146,23 @@ func (e *Engine) openStates() error {
 	return nil
 }
 
-// flushStates bounds in time, too, what a kill may lose to the changelog.
+// flushStates flushes the local store every Config.Flush, so that a crash costs the replay of a bounded time of the
+// changelog. It runs on a goroutine of its own until the engine closes.
 func (e *Engine) flushStates() {
 	tick := time.NewTicker(e.c.Flush)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			_, _ = e.states.db.AsyncFlush() // if it fails, the database says so itself
+			_, _ = e.states.db.AsyncFlush() // the database reports a failure itself
 		case <-e.ctx.Done():
 			return
 		}
 	}
 }
 
-// instance is this process's own name, kept in its directory so that a restart is known to be the same.
+// instance returns the identifier of this process. It is stored in the directory, so that the process has the same
+// identifier after a restart. durable is false without a directory.
 func instance(dir string) (name string, durable bool, err error) {
 	if dir == "" {
 		return strings.ToLower(rand.Text()[:12]), false, nil
@@ -168,7 +182,8 @@ func instance(dir string) (name string, durable bool, err error) {
 	return name, true, os.WriteFile(path, []byte(name+"\n"), 0o600)
 }
 
-// changelog says how a job's state is kept on Kafka; nil where the broker keeps it. elsewhere are the topics that are not the cluster's.
+// changelog returns the configuration of a job's changelogs, or nil if the broker stores the state. elsewhere has the
+// relations that a connector reads, by topic; their topics do not exist in the cluster.
 func (e *Engine) changelog(j *catalog.Job, elsewhere map[string]*catalog.Relation) *exec.Log {
 	if e.states.db == nil {
 		return nil

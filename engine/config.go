@@ -20,70 +20,74 @@ import (
 	"github.com/streamql/streamql/topic/local"
 )
 
-// Config says how an engine is opened. The root package's options fill it.
+// Config is the configuration of an engine. The options of the root package set its fields.
 type Config struct {
-	Dir     string
-	Dialect string // of sessions, one of dialect.Names
-	Repeats bool   // of sessions
-	Version string // of the program
+	Dir     string // the directory of the broker or of the local state; empty: in memory
+	Dialect string // the dialect of new sessions, one of dialect.Names
+	Repeats bool   // the initial decide.Session.Repeats of new sessions
+	Version string // the version of the program, for the manifests of models
 
 	Policy   supervise.Policy
-	Poll     int           // records of a fetch
-	Interval time.Duration // between commits; 0 with Paced unset: the broker's default
-	Paced    bool          // Interval was given
-	Memory   int64         // of the tables of one task, bytes
-	// QueryMemory and JobMemory are what a query and a job may take, bytes; 0: no limit.
+	Poll     int           // the maximum number of records in a fetch
+	Interval time.Duration // the time between commits; 0 with Paced unset: the default of the broker
+	Paced    bool          // whether Interval was set
+	Memory   int64         // the cache of a task's state on Kafka, bytes
+	// QueryMemory and JobMemory are the quotas of one query and one job, bytes; 0: no limit.
 	QueryMemory, JobMemory int64
-	// TotalMemory is what all queries and jobs may take together, bytes; 0: no limit.
+	// TotalMemory is the quota of all queries and jobs together, bytes; 0: no limit.
 	TotalMemory int64
-	// Patience is how long opening and defining wait for brokers that are away; 0: for ever.
+	// Patience is how long Open and definitions retry while brokers are unreachable; 0: without limit.
 	Patience time.Duration
 
-	// Files are the directories under which sessions may read files, unless they are begun with others.
+	// Files are the directories under which a session may read files, unless WithRoots sets others.
 	Files []string
 
-	Now       func() time.Time
-	Progress  func(exec.Progress)
-	Warn      func(*lang.Error)
-	Log       *slog.Logger
-	Functions []any
-	// Connectors and Formats are added to the built-in ones; Schemas is what formats see of a schema registry.
+	Now      func() time.Time    // the clock of functions, records and catalog entries
+	Progress func(exec.Progress) // called with the progress of jobs and queries, by several goroutines
+	Warn     func(*lang.Error)   // called for failures that end no call, by several goroutines
+	Log      *slog.Logger        // the process log
+	// Functions, Connectors and Formats are added to the built-in ones.
+	Functions  []any
 	Connectors []connect.Connector
 	Formats    []format.Format
-	Schemas    format.Schemas
-	Assigned   func(job string, a topic.Assignment)
+	// Schemas is the schema registry of the formats; nil: none.
+	Schemas format.Schemas
+	// Assigned, if not nil, is called with each new assignment of a job's tasks to this process.
+	Assigned func(job string, a topic.Assignment)
 
-	Local     []local.Option
-	Kafka     *kafka.Config
-	Address   string // where this process answers queries
-	Peers     *peer.Client
-	Standbys  int
-	Snapshots state.Objects
-	SaveEvery time.Duration
-	Disk      state.FS
-	Flush     time.Duration
-	TrimEvery time.Duration // between two trims of an exchange
+	Local     []local.Option // options of the embedded broker
+	Kafka     *kafka.Config  // nil: the embedded broker
+	Address   string         // the address at which other processes query this one; empty: it serves no queries
+	Peers     *peer.Client   // queries the other processes; nil: the zero peer.Client
+	Standbys  int            // the number of standbys of each task
+	Snapshots state.Objects  // the object store of snapshots; nil: no snapshots
+	SaveEvery time.Duration  // the time between two snapshots of a task
+	Disk      state.FS       // the file system of the local state
+	Flush     time.Duration  // the time between two flushes of the local state
+	TrimEvery time.Duration  // the time between two trims of an exchange
 }
 
-// Defaults are the values of what no option sets. A process lives in 2 GiB with them: what is taken may be twice as much for a moment, until
-// the garbage is collected.
+// Defaults returns the configuration without options. With it a process runs within 2 GiB: allocated memory may reach
+// twice the quotas until the next garbage collection.
 func Defaults() Config {
-	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20, TotalMemory: 768 << 20, Flush: 30 * time.Second, TrimEvery: time.Minute, Patience: 5 * time.Second, Version: Version,
-		Files: []string{files.Everywhere}, Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {}, Progress: func(exec.Progress) {}}
+	return Config{Now: time.Now, Poll: 4096, Memory: 256 << 20, QueryMemory: 256 << 20, JobMemory: 512 << 20,
+		TotalMemory: 768 << 20, Flush: 30 * time.Second, TrimEvery: time.Minute, Patience: 5 * time.Second, Version: Version,
+		Files: []string{files.Everywhere}, Log: slog.New(slog.DiscardHandler), Warn: func(*lang.Error) {},
+		Progress: func(exec.Progress) {}}
 }
 
-// Version is the program's version. A release sets it from its tag when it is linked.
+// Version is the version of the program. A release sets it from its tag at link time.
 var Version = "0.1.0"
 
-// The engine's own topics, after the prefix.
+// The suffixes of the engine's own topics. Their names begin with the prefix.
 const (
 	errorsTopic   = "errors"
 	trainingTopic = "training"
 	catalogTopic  = "catalog"
 )
 
-// retry calls f until it does not fail with an error that passes, or ctx or the engine's patience ends. It says once per interval what it
-// waits for.
+// retry calls f until it succeeds, fails with a permanent error, ctx ends or Config.Patience has passed. It logs and
+// warns once per sayEvery. what names the operation in the process log.
 func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 	pause, began := 100*time.Millisecond, time.Now()
 	warned := time.Time{}
@@ -109,11 +113,12 @@ func (e *Engine) retry(ctx context.Context, what string, f func() error) error {
 	}
 }
 
-// distrusted reports whether a broker's certificate was refused. Brokers that are away come back, an authority that is not known here does not.
+// distrusted reports whether the certificate of a broker was refused. A retry does not help: an unreachable broker may
+// return, but this process will not start to trust an unknown authority.
 func distrusted(err error) bool {
 	var refused *tls.CertificateVerificationError
 	return errors.As(err, &refused)
 }
 
-// sayEvery is the time between two warnings about the same trouble.
+// sayEvery is the minimum time between two warnings about the same failure.
 const sayEvery = 10 * time.Second

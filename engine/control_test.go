@@ -9,7 +9,7 @@ import (
 	"github.com/streamql/streamql/exec"
 )
 
-// until waits for a number.
+// until waits until a query returns a number.
 func (o *opened) until(text string, want int64) {
 	o.t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
@@ -29,7 +29,7 @@ const twoJobs = `SET 'auto.offset.reset'='earliest';
 	CREATE STREAM oa AS SELECT v FROM a;
 	CREATE STREAM ob AS SELECT v FROM b;`
 
-// A job that fails fails alone, stays FAILED across restarts, and is started again by RESTART.
+// A job that fails does not affect other jobs, stays FAILED across restarts, and is started again by RESTART.
 func TestFailsAlone(t *testing.T) {
 	dir := t.TempDir()
 	o := openDir(t, dir)
@@ -42,7 +42,7 @@ func TestFailsAlone(t *testing.T) {
 		o.must(`INSERT INTO b VALUES (1);`)
 		o.until(`SELECT COUNT(*) AS n FROM ob;`, int64(round+1))
 		if round == 1 {
-			o.must(`RESTART CSAS_oa_0;`) // the record is still there
+			o.must(`RESTART CSAS_oa_0;`) // the record still exists
 			continue
 		}
 		if err := o.Engine.Close(); err != nil {
@@ -57,7 +57,7 @@ func TestFailsAlone(t *testing.T) {
 	}
 }
 
-// A job that is paused reads nothing, also after a restart, and goes on where it stopped.
+// A paused job reads nothing, also after a restart of the engine, and continues where it stopped.
 func TestPause(t *testing.T) {
 	dir := t.TempDir()
 	o := openDir(t, dir)
@@ -80,7 +80,7 @@ func TestPause(t *testing.T) {
 	o.until(`SELECT COUNT(*) AS n FROM oa;`, 2)
 }
 
-// Settings are a session's: neither SET nor DEFINE of one is seen in another.
+// Settings belong to a session: SET and DEFINE of one have no effect in another.
 func TestSessions(t *testing.T) {
 	o := openDir(t, "")
 	other := o.Engine.NewSession()
@@ -94,11 +94,12 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// What a statement was read with is kept: variables, arguments and properties.
+// A job is planned again with the variables, arguments and properties of its definition.
 func TestReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	o := openDir(t, dir)
-	o.must(`SET 'auto.offset.reset'='earliest'; SET 'ksql.persistence.default.format.value'='DELIMITED'; DEFINE floor = '10';
+	o.must(`SET 'auto.offset.reset'='earliest'; SET 'ksql.persistence.default.format.value'='DELIMITED';
+		DEFINE floor = '10';
 		CREATE STREAM s (v INT, w INT) WITH (topic='s', value_format='json');`)
 	list, err := o.Parse(`CREATE STREAM p AS SELECT v FROM s WHERE v > ${floor} AND w = $1;`)
 	if err != nil {
@@ -116,7 +117,7 @@ func TestReadAgain(t *testing.T) {
 	o.until(`SELECT CAST(SUM(v) AS BIGINT) AS n FROM p;`, 12)
 }
 
-// Many sessions define at the same time: each definition once, numbers without a hole.
+// Many sessions define concurrently. Each definition takes effect once, and the numbers have no gap.
 func TestDefineAtOnce(t *testing.T) {
 	o := openDir(t, "")
 	o.must(`CREATE STREAM s (v INT) WITH (topic='s', format='json');`)

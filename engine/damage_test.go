@@ -14,7 +14,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// opened is an engine over a directory, and the warnings that it gave.
+// opened is an engine over a directory, with the warnings that it has reported.
 type opened struct {
 	*Engine
 	*Session
@@ -75,7 +75,7 @@ func (o *opened) refused(code, text string) {
 	}
 }
 
-// count reads one number.
+// count returns the number that a query returns.
 func (o *opened) count(text string) int64 {
 	o.t.Helper()
 	list, err := o.Parse(text)
@@ -113,7 +113,7 @@ func (o *opened) state(job string, want exec.State) catalog.Failure {
 	}
 }
 
-// put writes a record into the catalog topic as somebody else would.
+// put appends a record to the catalog topic, as another process would.
 func (o *opened) put(value string) {
 	o.t.Helper()
 	txn, err := o.broker.Begin(context.Background(), "somebody")
@@ -131,7 +131,8 @@ func (o *opened) put(value string) {
 	}
 }
 
-// Entries that cannot be applied cost what they define and nothing else, in a process that runs and in one that starts.
+// An entry that cannot be applied makes its own object unavailable and affects nothing else, in a running process and
+// after a restart.
 func TestDamagedCatalog(t *testing.T) {
 	dir := t.TempDir()
 	o := openDir(t, dir)
@@ -140,7 +141,8 @@ func TestDamagedCatalog(t *testing.T) {
 	for _, record := range []string{`{}`, `no JSON`, `[1]`, ``, `{"statement":"CREATE GRAPH g (FUTURE SYNTAX)","next":1}`,
 		`{"format":3,"kind":"STREAM","name":"future","statement":"CREATE STREAM future ..","change":{}}`,
 		`{"format":2,"kind":"STREAM","name":"odd","statement":"CREATE STREAM odd ..","change":{"quantum":1}}`,
-		`{"format":2,"kind":"TABLE","name":"typed","change":{"relation":{"name":"typed","topic":"x","partitions":1,"columns":[{"name":"a","type":{"name":"GEO"}}]}}}`} {
+		`{"format":2,"kind":"TABLE","name":"typed","change":{"relation":{"name":"typed","topic":"x","partitions":1,` +
+			`"columns":[{"name":"a","type":{"name":"GEO"}}]}}}`} {
 		o.put(record)
 	}
 	check := func(o *opened, rows int64) {
@@ -148,15 +150,17 @@ func TestDamagedCatalog(t *testing.T) {
 		if n := len(o.Catalog().Broken()); n != 8 {
 			t.Errorf("%d entries are broken: %+v", n, o.Catalog().Broken())
 		}
-		if !o.warned("STREAM future is UNAVAILABLE") || !o.warned(`does not know the type "GEO"`) || !o.warned("the entry has no format") {
+		if !o.warned("STREAM future is UNAVAILABLE") || !o.warned(`does not know the type "GEO"`) ||
+			!o.warned("the entry has no format") {
 			t.Errorf("warned %q", o.warn)
 		}
 		o.refused("SQ7306", `SELECT * FROM future;`)
 		o.refused("SQ7306", `CREATE STREAM odd (a INT) WITH (topic='odd', format='json');`)
 		o.must(`INSERT INTO s VALUES ('a', 1);`)
-		for end := time.Now().Add(10 * time.Second); o.count(`SELECT CAST(SUM(n) AS BIGINT) AS n FROM t;`) != rows; time.Sleep(5 * time.Millisecond) {
+		sum := `SELECT CAST(SUM(n) AS BIGINT) AS n FROM t;`
+		for end := time.Now().Add(10 * time.Second); o.count(sum) != rows; time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("the job stands still")
+				t.Fatalf("the job makes no progress")
 			}
 		}
 	}
@@ -173,7 +177,7 @@ func TestDamagedCatalog(t *testing.T) {
 	}
 }
 
-// A job whose entry names another shape than this version plans does not touch the state.
+// A job whose entry names another shape than the plan of this version does not touch its state.
 func TestOtherShape(t *testing.T) {
 	dir := t.TempDir()
 	o := openDir(t, dir)
@@ -203,7 +207,7 @@ func TestOtherShape(t *testing.T) {
 	o.must(`TERMINATE CTAS_t_0;`)
 }
 
-// An entry whose statement is not what it says it is fails its job alone.
+// An entry of a job with a statement of another kind fails that job only.
 func TestContradiction(t *testing.T) {
 	o := openDir(t, "")
 	o.must(`CREATE STREAM s (id STRING KEY, v INT) WITH (topic='s', format='json'); CREATE STREAM p AS SELECT * FROM s;`)
@@ -223,7 +227,7 @@ func TestContradiction(t *testing.T) {
 	o.state("CSAS_q_1", exec.Running)
 }
 
-// What cannot be applied is given up when somebody asks for it, and only that.
+// A repair discards the entries that it names and no others.
 func TestRepair(t *testing.T) {
 	dir := t.TempDir()
 	o := openDir(t, dir)

@@ -12,13 +12,15 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// define decides a statement, appends it to the catalog log, and returns when it is applied, its topics are there, and the job that it
-// starts runs, waits or has failed.
-func (s *Session) define(ctx context.Context, args []any, decided func(*decide.Input) (*decide.Decision, error)) (*Result, error) {
+// define decides a statement and appends its entry to the catalog log. It returns after the entry is applied here and
+// the topics exist, and after a job that it starts runs, waits or has failed.
+func (s *Session) define(ctx context.Context, args []any,
+	decided func(*decide.Input) (*decide.Decision, error)) (*Result, error) {
 	e, settings := s.engine, s.settings.Load()
 	var d *decide.Decision
 	err := e.log.Decide(ctx, func(c *catalog.Catalog) (*catalog.Entry, error) {
-		in := &decide.Input{Context: ctx, Catalog: c, Session: settings, Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s}}
+		in := &decide.Input{Context: ctx, Catalog: c, Session: settings, Args: args,
+			Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s}}
 		var err error
 		if d, err = decided(in); err != nil {
 			return nil, err
@@ -29,8 +31,8 @@ func (s *Session) define(ctx context.Context, args []any, decided func(*decide.I
 		return nil, err
 	}
 	r := &Result{Message: d.Message, Job: d.Job}
-	if err := e.retry(ctx, "make topics", func() error { return e.ensure(ctx, d.Make...) }); err != nil {
-		return r, fmt.Errorf("it is defined, and its topics will be made when the brokers answer: %w", err)
+	if err := e.retry(ctx, "create topics", func() error { return e.ensure(ctx, d.Make...) }); err != nil {
+		return r, fmt.Errorf("the definition is in the catalog; its topics will be created when the brokers respond: %w", err)
 	}
 	if d.Entry != nil && len(d.Entry.Change.Delete) > 0 {
 		e.deleted(ctx)
@@ -41,14 +43,15 @@ func (s *Session) define(ctx context.Context, args []any, decided func(*decide.I
 	return r, e.settled(ctx, r, d)
 }
 
-// deleted waits a little until what a statement has given up is gone. If that takes longer, the housekeeping goes on with it.
+// deleted waits up to lookTime for the deletion of the topics that a statement no longer needs. If that is not enough,
+// keepHouse deletes them later.
 func (e *Engine) deleted(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	_ = e.tidy(ctx)
 }
 
-// opens checks that the plan of a new job can be opened, before the job is anything.
+// opens checks that the plan of a new job can be opened, before the job is in the catalog.
 func (e *Engine) opens(ctx context.Context, d *decide.Decision) error {
 	if d.Entry == nil || d.Plan == nil {
 		return nil
@@ -62,7 +65,8 @@ func (e *Engine) opens(ctx context.Context, d *decide.Decision) error {
 	return err
 }
 
-// settled waits for a new job, and says where it was started.
+// settled waits until a new job runs, waits or has failed, and completes the message of the result. It returns the
+// error of a job that has failed.
 func (e *Engine) settled(ctx context.Context, r *Result, d *decide.Decision) error {
 	st, err := e.jobs.Settled(ctx, d.Job)
 	if err != nil {
@@ -72,7 +76,7 @@ func (e *Engine) settled(ctx context.Context, r *Result, d *decide.Decision) err
 	case st.State == exec.Failed && !d.Bounded:
 		return fmt.Errorf("%s, and the job has failed: %w", d.Message, jobFailed(st))
 	case e.c.Policy == supervise.Idle:
-		r.Message += ", which a process that runs jobs takes up"
+		r.Message += ", which starts in a process that runs jobs"
 	case st.State == exec.Waiting:
 		r.Message += ", which is waiting: " + st.Waits
 	case st.State == exec.Restarting:
@@ -81,12 +85,12 @@ func (e *Engine) settled(ctx context.Context, r *Result, d *decide.Decision) err
 	return nil
 }
 
-// insertWriters is how many INSERT VALUES of a process may be under way at once.
+// insertWriters is the maximum number of concurrent INSERT VALUES in a process.
 const insertWriters = 4
 
-// write puts records into one transaction. Each writer under way has an id of its own, so that none fences another. Until something has been
-// handed to the broker an error that passes is waited out; after it nobody knows whether the rows are there, and to write them again could
-// double them.
+// write appends records in one transaction. Each concurrent writer has a transactional id of its own, so that none
+// fences another. Only the begin is retried. After a failed write or commit the outcome is unknown, and a retry could
+// duplicate the rows.
 func (e *Engine) write(ctx context.Context, f func(topic.Txn) error) error {
 	var n int
 	select {

@@ -1,5 +1,5 @@
-// Package engine is the service behind the API: it decides statements, applies the catalog log, and makes the world follow the catalog.
-// ARCHITECTURE.md has the walk of a definition through it.
+// Package engine implements the service of the API. It decides statements, applies the catalog log, and makes jobs,
+// topics and models follow the catalog. ARCHITECTURE.md follows one definition through it.
 package engine
 
 import (
@@ -27,14 +27,15 @@ import (
 	"github.com/streamql/streamql/udf"
 )
 
-// Engine runs statements over the topics of one broker. Its parts have locks of their own; the engine has none.
+// Engine runs statements over the topics of one broker. It has no lock: each field that changes synchronizes itself or
+// names its owner. An Engine may be used by several goroutines.
 type Engine struct {
 	c          Config
 	broker     brokerage
 	states     *states
-	prefix     string // of the engine's own topics: the name of the application
-	instance   string // tells this process from others of the same application
-	cluster    string
+	prefix     string // of the names of the engine's own topics: the name of the application
+	instance   string // identifies this process among those of the application
+	cluster    string // the id of the Kafka cluster; empty: the embedded broker
 	functions  *udf.Registry
 	connectors *connect.Registry
 	formats    *format.Registry
@@ -44,28 +45,30 @@ type Engine struct {
 	sources    *connect.Sources
 	jobs       *supervise.Supervisor
 	owners     owners
-	inserts    chan int // numbers of transactional ids for INSERT VALUES that are free
-	queries    atomic.Int64
-	memory     *flow.Pool // of all queries and jobs
+	inserts    chan int     // the free numbers of transactional ids for INSERT VALUES
+	queries    atomic.Int64 // queries started
+	memory     *flow.Pool   // the quota of all queries and jobs
 	meter      meter
 
-	applied *catalog.Catalog // the last that was applied; the goroutine that applies owns it
-	chores  chan struct{}    // there may be topics to make or delete
+	applied *catalog.Catalog // the last applied snapshot; owned by the goroutine that calls apply
+	chores  chan struct{}    // signals keepHouse that topics may have to be deleted
 
-	ctx        context.Context // ends with Close
+	ctx        context.Context // canceled by Close
 	stop       context.CancelFunc
 	background sync.WaitGroup
 	closing    sync.Once
 	closed     error
 }
 
-// Open opens an engine. With a directory it goes on where it left off: its jobs run again.
+// Open opens an engine and starts the jobs of its catalog. With a directory or on Kafka, they continue from their last
+// commit. The error is a *lang.Error. ctx limits Open only; the engine runs until Close.
 func Open(ctx context.Context, c Config) (*Engine, error) {
 	e := &Engine{c: c, functions: udf.Builtins(), connectors: connect.Builtins(), formats: format.Builtins(),
 		inserts: make(chan int, insertWriters), chores: make(chan struct{}, 1),
 		memory: flow.NewPool(c.TotalMemory)}
 	if _, ok := dialect.Named(c.Dialect); !ok {
-		return nil, Wrap(fmt.Errorf("the dialect is %s, not %q", strings.Join(dialect.Names(), " or "), c.Dialect), nil)
+		return nil, Wrap(fmt.Errorf("the dialect must be %s, not %q", strings.Join(dialect.Names(), " or "),
+			c.Dialect), nil)
 	}
 	for i := range insertWriters {
 		e.inserts <- i
@@ -84,7 +87,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	return e, nil
 }
 
-// register adds what the program brings to the built-in functions, connectors and formats.
+// register adds the functions, connectors and formats of the configuration to the built-in ones.
 func (e *Engine) register() error {
 	for _, f := range e.c.Functions {
 		if err := e.functions.Add(f); err != nil {
@@ -105,7 +108,7 @@ func (e *Engine) register() error {
 	return nil
 }
 
-// start reads the catalog and begins to follow it.
+// start creates the engine's own topics, reads the catalog and starts to follow it.
 func (e *Engine) start(ctx context.Context) error {
 	e.functions.SetClock(func() int64 { return e.c.Now().UnixMilli() })
 	e.functions.SetRandom(rand.Uint64)
@@ -122,13 +125,15 @@ func (e *Engine) start(ctx context.Context) error {
 	e.decider = &decide.Decider{Functions: e.functions, Prefix: e.prefix, Own: own, Late: e.c.Policy == supervise.Hand,
 		Connectors: e.connectors, Formats: e.formats, World: sees}
 	e.jobs = supervise.New(e.ctx, (*world)(e), e.c.Policy, supervise.DefaultPace, rand.Uint64)
-	if err := e.retry(ctx, "make the engine's topics", func() error { return e.ownTopics(ctx) }); err != nil {
+	if err := e.retry(ctx, "create the engine's topics", func() error { return e.ownTopics(ctx) }); err != nil {
 		return err
 	}
 	base := catalog.New(own...)
 	e.applied = base
-	e.log = journal.New(journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now, Random: rand.Uint64,
-		Apply: e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: time.Second, Every: sayEvery}, base)
+	e.log = journal.New(journal.Config{Broker: e.broker, Topic: e.own(catalogTopic), By: e.instance, Now: e.c.Now,
+		Random: rand.Uint64,
+		Apply:  e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: time.Second,
+		Every: sayEvery}, base)
 	if err := e.retry(ctx, "read the catalog", func() error { return e.log.Load(ctx) }); err != nil {
 		return err
 	}
@@ -140,10 +145,11 @@ func (e *Engine) start(ctx context.Context) error {
 	return nil
 }
 
-// own is the name of a topic of the engine's own.
+// own returns the name of one of the engine's own topics.
 func (e *Engine) own(what string) string { return e.prefix + "." + what }
 
-// apply makes the rest of the engine follow the catalog. It runs on the goroutine that reads the log, and waits for nothing.
+// apply makes models, sources and jobs follow the catalog. The goroutine that reads the catalog log calls it, so it
+// must not block.
 func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 	before := e.applied
 	e.applied = next
@@ -165,12 +171,13 @@ func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 	e.jobs.Set(next)
 	select {
 	case e.chores <- struct{}{}:
-	default: // it is to look already
+	default: // a signal is pending
 	}
 	e.reportEntries(before, next, entries)
 }
 
-// Close stops all jobs, after a last commit of each, and releases the directory. A second call waits for the first.
+// Close stops all jobs, each after a last commit, and releases the directory. A second call waits for the first and
+// returns its error.
 func (e *Engine) Close() error {
 	e.closing.Do(func() { e.closed = e.close() })
 	return e.closed
@@ -189,35 +196,36 @@ func (e *Engine) close() error {
 	if e.sources != nil {
 		errs = append(errs, e.sources.Close())
 	}
-	e.meter.disks.Lock() // who is asking for sizes has its answer, and nobody asks after stop
+	e.meter.disks.Lock() // waits for readers of sizes; none starts after stop
 	defer e.meter.disks.Unlock()
 	return errors.Join(append(errs, e.states.close(), e.broker.Close())...)
 }
 
-// Catalog is the catalog as far as it is applied here.
+// Catalog returns the latest snapshot of the catalog that this process has applied.
 func (e *Engine) Catalog() *catalog.Catalog { return e.log.Snapshot() }
 
-// Broker is the engine's broker.
+// Broker returns the engine's broker.
 func (e *Engine) Broker() topic.Broker { return e.broker }
 
-// Functions are the functions the engine knows.
+// Functions returns the registry of functions.
 func (e *Engine) Functions() *udf.Registry { return e.functions }
 
-// Connectors are the connectors the engine knows.
+// Connectors returns the registry of connectors.
 func (e *Engine) Connectors() *connect.Registry { return e.connectors }
 
-// Formats are the formats the engine knows.
+// Formats returns the registry of formats.
 func (e *Engine) Formats() *format.Registry { return e.formats }
 
-// Prefix begins the names of the engine's own topics.
+// Prefix returns the first part of the names of the engine's own topics.
 func (e *Engine) Prefix() string { return e.prefix }
 
-// Drain works off what the inputs of all jobs hold now, job by job; for engines whose jobs are driven by hand.
+// Drain processes the present inputs of all jobs to their ends, one job at a time, and calls after, if it is not nil,
+// after each. It is for engines with the policy supervise.Hand, which run no job themselves.
 func (e *Engine) Drain(ctx context.Context, after func(job string) error) error {
 	return Wrap(e.jobs.Drain(ctx, after), nil)
 }
 
-// warn reports trouble that ends nothing.
+// warn passes an error that ends no call to Config.Warn, with level WARNING unless it has another.
 func (e *Engine) warn(err error) {
 	if wrapped := lang.AsErrors(Wrap(err, nil)); len(wrapped) > 0 {
 		w := *wrapped[0]
@@ -228,17 +236,18 @@ func (e *Engine) warn(err error) {
 	}
 }
 
-// lookTime is how long a statement that defines nothing waits for the newest catalog. While brokers are away it must be possible to see
-// what the jobs do.
+// lookTime is how long a statement waits for the newest catalog. It is short, because SHOW JOBS must work while the
+// brokers are unreachable.
 const lookTime = 2 * time.Second
 
-// shared reports whether other processes work on the same catalog and jobs.
+// shared reports whether other processes may share the catalog and the jobs.
 func (e *Engine) shared() bool { return e.c.Kafka != nil }
 
-// look brings the catalog up to what others have defined. While brokers are away it stays as it is known here.
+// look applies the entries that other processes have appended. While the brokers are unreachable, it returns nil after
+// lookTime, and the statement uses the snapshot of this process.
 func (e *Engine) look(ctx context.Context) error {
 	if !e.shared() {
-		return nil // whatever was defined was defined here
+		return nil // only this process appends entries
 	}
 	short, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()

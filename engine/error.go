@@ -15,19 +15,24 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
-// codes says which code an error of a lower room has.
+// codes maps the errors of the packages below to codes.
 var codes = []struct {
 	err  error
 	code string
 }{
-	{ml.ErrNoRows, "SQ6201"}, {ml.ErrLoss, "SQ6203"}, {ml.ErrHash, "SQ6301"}, {ml.ErrFormat, "SQ6302"}, {ml.ErrShape, "SQ6303"},
+	{ml.ErrNoRows, "SQ6201"}, {ml.ErrLoss, "SQ6203"}, {ml.ErrHash, "SQ6301"}, {ml.ErrFormat, "SQ6302"},
+	{ml.ErrShape, "SQ6303"},
 	{ml.ErrCannot, "SQ6006"}, {topic.ErrLocked, "SQ7002"}, {topic.ErrFenced, "SQ7003"}, {topic.ErrTopicReplaced, "SQ5006"},
-	{topic.ErrTooLarge, "SQ5105"}, {topic.ErrUnreachable, "SQ7001"}, {exec.ErrMoved, "SQ7301"}, {state.ErrFormat, "SQ7302"}, {exec.ErrPartitions, "SQ5009"},
-	{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {topic.ErrRefused, "SQ7005"}, {models.ErrNoVersion, "SQ6002"},
+	{topic.ErrTooLarge, "SQ5105"}, {topic.ErrUnreachable, "SQ7001"}, {exec.ErrMoved, "SQ7301"},
+	{state.ErrFormat, "SQ7302"}, {exec.ErrPartitions, "SQ5009"},
+	{topic.ErrUnknownTopic, "SQ5004"}, {topic.ErrTopicExists, "SQ5005"}, {topic.ErrRefused, "SQ7005"},
+	{models.ErrNoVersion, "SQ6002"},
 	{flow.ErrQuota, "SQ7004"}, {udf.ErrLimit, "SQ4003"},
 }
 
-// Wrap gives an error a code, once.
+// Wrap returns err as a *lang.Error with a code. An error that has a code keeps it. st, if it is not nil, adds the
+// number of the statement, and its position to an error of planning without one. lang.Errors and nil are returned
+// unchanged.
 func Wrap(err error, st lang.Statement) error {
 	if err == nil {
 		return nil
@@ -51,6 +56,7 @@ func Wrap(err error, st lang.Statement) error {
 	return e
 }
 
+// code returns the code of an error, SQ4000 if it has none of its own.
 func code(err error) string {
 	for _, c := range codes {
 		if errors.Is(err, c.err) {
@@ -68,7 +74,7 @@ func code(err error) string {
 	return "SQ4000"
 }
 
-// failure is a row's failure as an Error.
+// failure converts the failure of a row to a warning.
 func failure(job string, f exec.Failure) *lang.Error {
 	e := &lang.Error{Code: f.Code, Level: lang.LevelWarning, Stage: lang.StageRun, Msg: f.Err.Error(), Err: f.Err}
 	e.Where = lang.Where{Topic: f.Topic, Partition: f.ID, Offset: int64(f.Offset), Job: job, Source: f.Source}
@@ -78,7 +84,7 @@ func failure(job string, f exec.Failure) *lang.Error {
 	return e
 }
 
-// asError gives an error a code, and takes the first of several.
+// asError returns an error with a code, or the first one of a lang.Errors.
 func asError(err error) *lang.Error {
 	if list := lang.AsErrors(Wrap(err, nil)); len(list) > 0 {
 		return list[0]
@@ -86,8 +92,9 @@ func asError(err error) *lang.Error {
 	return &lang.Error{Code: "SQ4000", Stage: lang.StageRun, Msg: err.Error(), Err: err}
 }
 
-// jobFailed reports a job that has failed.
+// jobFailed returns the error that reports a failed job.
 func jobFailed(s supervise.Status) *lang.Error {
-	return &lang.Error{Code: s.Failure.Code, Stage: lang.StageRun, Msg: fmt.Sprintf("job %s has failed: %s", s.Job.Name, s.Failure.Cause), Hint: s.Failure.Cure,
+	return &lang.Error{Code: s.Failure.Code, Stage: lang.StageRun,
+		Msg: fmt.Sprintf("job %s has failed: %s", s.Job.Name, s.Failure.Cause), Hint: s.Failure.Cure,
 		Where: lang.Where{Job: s.Job.Name}}
 }

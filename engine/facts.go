@@ -14,17 +14,19 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// facts asks the broker and the connectors what a decision needs, with the context of the statement.
+// facts implements decide.Facts. It reads the broker and the connectors with the
+// context of the statement.
 type facts struct {
 	e       *Engine
 	ctx     context.Context
 	catalog *catalog.Catalog
-	session *Session // whose statement is decided; nil: a job is started, which defines nothing
+	session *Session // of the statement; nil: a job starts, which defines nothing
 }
 
 var _ decide.Facts = (*facts)(nil)
 
-// Partitions implements decide.Facts. A topic that is to be deleted is deleted before another takes its name.
+// Partitions implements decide.Facts. If the topic is pending deletion, Partitions deletes it first, so that the new
+// topic can have its name.
 func (f *facts) Partitions(name string) (int32, bool, error) {
 	if slices.Contains(f.catalog.Deletions(), name) {
 		return 0, false, f.e.remove(f.ctx, name)
@@ -54,7 +56,7 @@ func (f *facts) Complete(r *catalog.Relation) error {
 	return f.e.sources.Complete(f.ctx, r, roots)
 }
 
-// Spans implements decide.Facts: which offsets of which partitions a scan reads.
+// Spans implements decide.Facts: it returns the spans that a scan reads, in partition order.
 func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
 	src := topic.Source(f.e.broker)
 	if l.Relation != nil {
@@ -79,12 +81,13 @@ func (f *facts) Spans(l planner.Leaf) ([]topic.Span, error) {
 		out = append(out, s)
 	}
 	if len(out) == 0 {
-		return nil, &lang.Error{Code: "SQ2021", Stage: lang.StagePlan, Pos: l.Scan.Position(), Msg: fmt.Sprintf("%s has %d partitions, none of them is asked for", l.Topic, len(d.Partitions))}
+		return nil, &lang.Error{Code: "SQ2021", Stage: lang.StagePlan, Pos: l.Scan.Position(),
+			Msg: fmt.Sprintf("%s has %d partitions, but the scan selects none of them", l.Topic, len(d.Partitions))}
 	}
 	return out, nil
 }
 
-// describe looks at what a scan reads. A topic that the catalog makes and that is not there yet is made now.
+// describe describes the topic of a scan. It creates the topic if the catalog has to and the topic does not exist yet.
 func (f *facts) describe(src topic.Source, l planner.Leaf) (topic.Topic, error) {
 	if begins, ok := src.(topic.Begins); ok && !needsEnd(l) {
 		return begins.Begins(l.Topic), nil
@@ -99,14 +102,14 @@ func (f *facts) describe(src topic.Source, l planner.Leaf) (topic.Topic, error) 
 	return d, err
 }
 
-// needsEnd reports whether what a scan reads depends on where its topic ends now.
+// needsEnd reports whether the span of a scan depends on the present end of the topic.
 func needsEnd(l planner.Leaf) bool {
 	since := l.Scan.Since
 	begins := since == nil && l.Earliest || since != nil && (since.Kind == "EARLIEST" || since.Kind == "OFFSET")
 	return l.Bounded || l.Scan.Until != nil || !begins
 }
 
-// span is what a scan reads of one partition, which holds p now.
+// span returns the span of one partition that a scan reads. p is the span that the partition holds now.
 func (f *facts) span(src topic.Source, l planner.Leaf, p topic.Span) (topic.Span, error) {
 	s := topic.Span{Partition: p.Partition, From: p.To, To: topic.End}
 	if l.Earliest {
@@ -127,7 +130,7 @@ func (f *facts) span(src topic.Source, l planner.Leaf, p topic.Span) (topic.Span
 		}
 	}
 	if (l.Bounded || f.e.c.Policy == supervise.Hand) && s.To != topic.End {
-		s.To = min(s.To, p.To) // what is there now: a bounded query does not wait for offsets to come
+		s.To = min(s.To, p.To) // a bounded query does not wait for new records
 	}
 	if s.From < p.From {
 		if l.Scan.OnGap != "SKIP" {
@@ -142,7 +145,8 @@ func (f *facts) span(src topic.Source, l planner.Leaf, p topic.Span) (topic.Span
 	return s, nil
 }
 
-// narrow leaves out what the bounds of a scan exclude. A source that finds no offsets by time is read from where it would be without them.
+// narrow applies the bounds of a scan to a span. If the source cannot find offsets by time, the lower bound of time is
+// not applied.
 func (f *facts) narrow(src topic.Source, l planner.Leaf, p topic.Span, s *topic.Span) error {
 	b := l.Bounds
 	if b.Partition != nil && *b.Partition != p.ID {
@@ -165,6 +169,7 @@ func (f *facts) narrow(src topic.Source, l planner.Leaf, p topic.Span, s *topic.
 	return nil
 }
 
+// selected reports whether a list of ranges contains a partition. An empty list contains all.
 func selected(list []lang.PartitionRange, id int32) bool {
 	for _, r := range list {
 		if int(id) >= r.From && int(id) <= r.To {
@@ -174,7 +179,7 @@ func selected(list []lang.PartitionRange, id int32) bool {
 	return len(list) == 0
 }
 
-// point is the offset a point of the scan clause means in a partition.
+// point returns the offset in a partition that a point of the scan clause denotes.
 func (f *facts) point(src topic.Source, p topic.Span, at *lang.Point) (topic.Offset, error) {
 	switch at.Kind {
 	case "EARLIEST":
@@ -190,11 +195,13 @@ func (f *facts) point(src topic.Source, p topic.Span, at *lang.Point) (topic.Off
 	}
 	timed, ok := src.(topic.Timed)
 	if !ok {
-		return 0, &lang.Error{Code: "SQ5007", Stage: lang.StagePlan, Pos: at.Position(), Len: 1, Msg: fmt.Sprintf("%s has no times to find offsets by", p.Topic)}
+		return 0, &lang.Error{Code: "SQ5007", Stage: lang.StagePlan, Pos: at.Position(), Len: 1,
+			Msg: fmt.Sprintf("topic %s cannot find offsets by timestamp; use EARLIEST, LATEST or OFFSET", p.Topic)}
 	}
 	return timed.OffsetAt(f.ctx, p.Partition, ms)
 }
 
+// moment returns the time in ms since 1970 that a point denotes.
 func (f *facts) moment(at *lang.Point) (int64, error) {
 	switch v := at.Value.(type) {
 	case *lang.Interval:
@@ -203,11 +210,13 @@ func (f *facts) moment(at *lang.Point) (int64, error) {
 	case *lang.Text:
 		ms, err := planner.ParseTimestamp(v.Value)
 		if err != nil {
-			return 0, &lang.Error{Code: "SQ2010", Stage: lang.StagePlan, Pos: v.Position(), Len: len(v.Value) + 2, Msg: err.Error()}
+			return 0, &lang.Error{Code: "SQ2010", Stage: lang.StagePlan, Pos: v.Position(), Len: len(v.Value) + 2,
+				Msg: err.Error()}
 		}
 		return ms, nil
 	case *lang.Number:
 		return planner.ParseMillis(v.Text)
 	}
-	return 0, &lang.Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: at.Position(), Len: 1, Msg: "this point in time is not supported yet"}
+	return 0, &lang.Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: at.Position(), Len: 1,
+		Msg: "this point in time is not supported yet"}
 }

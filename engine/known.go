@@ -24,17 +24,18 @@ import (
 
 var _ inspect.Engine = (*Engine)(nil)
 
-// registry makes the registry of models' versions.
+// registry creates the registry of the models' versions.
 func (e *Engine) registry() *models.Registry {
 	name := func(model string) string { return e.own("model." + topic.SafeName(model)) }
-	return models.New(models.Config{Broker: e.broker, Topic: name, Training: e.own(trainingTopic), NewID: rand.Text, Now: e.c.Now, Warn: e.warn, Seen: e.reportVersion,
+	return models.New(models.Config{Broker: e.broker, Topic: name, Training: e.own(trainingTopic),
+		NewID: rand.Text, Now: e.c.Now, Warn: e.warn, Seen: e.reportVersion,
 		Version: e.c.Version})
 }
 
-// Versions lists the versions of a model.
+// Versions lists the versions of a model by number, from 1.
 func (e *Engine) Versions(model string) []models.Version { return e.models.Versions(model) }
 
-// Serving is the number of the version of a model that answers by default; 0: none.
+// Serving returns the number of the version of a model that predictions use by default, 0 if there is none.
 func (e *Engine) Serving(model string) int {
 	_, n, err := e.models.Get(model, 0)
 	if err != nil {
@@ -46,7 +47,8 @@ func (e *Engine) Serving(model string) int {
 // Topics lists the topics of the broker.
 func (e *Engine) Topics(ctx context.Context) ([]topic.Topic, error) { return e.broker.Topics(ctx) }
 
-// Jobs lists the jobs as this process and the others that run them know them. In a context of Local no other process is asked.
+// Jobs lists the jobs with the status and the counts of all processes that respond within a second. In a context of
+// Local it reports this process only.
 func (e *Engine) Jobs(ctx context.Context) []inspect.Job {
 	list := e.jobs.Status()
 	out := make([]inspect.Job, len(list))
@@ -60,13 +62,14 @@ func (e *Engine) Jobs(ctx context.Context) []inspect.Job {
 	}
 	for _, b := range e.Catalog().Broken() {
 		if b.Kind == "JOB" {
-			out = append(out, inspect.Job{Name: b.Name, Kind: b.Kind, Statement: b.Statement, State: exec.Unavailable, Failure: &catalog.Failure{Code: "SQ7306", Cause: b.Reason}})
+			out = append(out, inspect.Job{Name: b.Name, Kind: b.Kind, Statement: b.Statement,
+				State: exec.Unavailable, Failure: &catalog.Failure{Code: "SQ7306", Cause: b.Reason}})
 		}
 	}
 	return out
 }
 
-// trouble is what the broker waits for; nil: nothing.
+// trouble returns the error for which the broker is retrying, or nil.
 func (e *Engine) trouble() error {
 	if p, ok := e.broker.(topic.Patient); ok {
 		return p.Trouble()
@@ -74,8 +77,10 @@ func (e *Engine) trouble() error {
 	return nil
 }
 
+// shown converts the status of a job. A running job is DEGRADED while the broker has trouble.
 func shown(s supervise.Status, trouble error) inspect.Job {
-	j := inspect.Job{Name: s.Job.Name, Kind: s.Job.Kind, Fills: s.Job.Fills, Statement: s.Job.Statement, State: s.State, Since: s.Since, Failure: s.Failure,
+	j := inspect.Job{Name: s.Job.Name, Kind: s.Job.Kind, Fills: s.Job.Fills, Statement: s.Job.Statement,
+		State: s.State, Since: s.Since, Failure: s.Failure,
 		Attempt: s.Attempt, Next: s.Next, Waits: s.Waits, Counts: s.Counts, Counted: true}
 	if trouble != nil && (s.State == exec.Running || s.State == exec.Recovering) {
 		j.State, j.Failure = exec.Degraded, &catalog.Failure{Cause: trouble.Error()}
@@ -83,7 +88,7 @@ func shown(s supervise.Status, trouble error) inspect.Job {
 	return j
 }
 
-// made finds the relations and table functions whose rows are made when a query runs.
+// made returns the function that finds the relations and table functions whose rows are computed when the query runs.
 func (s *Session) made(ctx context.Context) func(name string, args []any) (*planner.Made, bool, error) {
 	e := s.engine
 	return func(name string, args []any) (*planner.Made, bool, error) {
@@ -93,9 +98,11 @@ func (s *Session) made(ctx context.Context) func(name string, args []any) (*plan
 		case "versions":
 			return versionsOf(ctx, func() []string { return []string{args[0].(string)} }, e), true, nil
 		case "streamql.jobs":
-			return &planner.Made{Fields: inspect.JobFields(), Rows: func() (*flow.Batch, error) { return inspect.Jobs(e.Jobs(ctx)), nil }}, true, nil
+			return &planner.Made{Fields: inspect.JobFields(),
+				Rows: func() (*flow.Batch, error) { return inspect.Jobs(e.Jobs(ctx)), nil }}, true, nil
 		case "streamql.metrics":
-			return &planner.Made{Fields: inspect.MetricFields(), Rows: func() (*flow.Batch, error) { return inspect.MetricRows(e.Metrics(ctx)), nil }}, true, nil
+			return &planner.Made{Fields: inspect.MetricFields(),
+				Rows: func() (*flow.Batch, error) { return inspect.MetricRows(e.Metrics(ctx)), nil }}, true, nil
 		case "ML_TRAINING_INFO":
 			m, n, err := s.modelArg(name, args)
 			if err != nil {
@@ -113,6 +120,7 @@ func (s *Session) made(ctx context.Context) func(name string, args []any) (*plan
 	}
 }
 
+// versionsOf returns the relation of the versions of models. names is called when the query runs.
 func versionsOf(ctx context.Context, names func() []string, e *Engine) *planner.Made {
 	return &planner.Made{Fields: inspect.VersionFields(), Rows: func() (*flow.Batch, error) {
 		list := names()
@@ -121,7 +129,8 @@ func versionsOf(ctx context.Context, names func() []string, e *Engine) *planner.
 	}}
 }
 
-// fresh brings models up to what is committed. While brokers are away they are as they are known here.
+// fresh reads the committed versions of models, for at most lookTime. While the brokers are unreachable, the versions
+// that this process has read remain.
 func (e *Engine) fresh(ctx context.Context, list ...string) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
@@ -139,7 +148,8 @@ func modelNames(c *catalog.Catalog) (names []string) {
 	return names
 }
 
-// modelArg reads the first argument of a table function: a model, perhaps with a version.
+// modelArg returns the model and the version of the first argument of a table function. The version is 0 if the
+// argument has none.
 func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
 	if len(args) == 0 {
 		return nil, 0, &lang.Error{Code: "SQ2007", Stage: lang.StagePlan, Msg: fn + " needs a model"}
@@ -155,8 +165,8 @@ func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
 	return m, n, nil
 }
 
-// evaluate is ML_EVALUATE(m, t): the metrics of a version over the present rows of a stream or table, from its beginning to its end now. The
-// scan runs when the query does.
+// evaluate plans ML_EVALUATE(m, t): the metrics of a version over the rows of a stream or table, from its beginning to
+// its present end. The scan runs when the query runs.
 func (s *Session) evaluate(ctx context.Context, args []any) (*planner.Made, error) {
 	m, n, err := s.modelArg("ML_EVALUATE", args)
 	if err != nil {
@@ -170,13 +180,15 @@ func (s *Session) evaluate(ctx context.Context, args []any) (*planner.Made, erro
 		return nil, err
 	}
 	if t.Target.Type == nil {
-		return nil, &lang.Error{Code: "SQ6008", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q has no TARGET to evaluate against", m.Name)}
+		return nil, &lang.Error{Code: "SQ6008", Stage: lang.StagePlan,
+			Msg: fmt.Sprintf("model %q has no TARGET, which ML_EVALUATE compares with the predictions", m.Name)}
 	}
 	rows, err := s.query(ctx, evaluated(t, fmt.Sprint(args[1])), nil)
 	if err != nil {
 		return nil, err
 	}
-	fields := []arrow.Field{flow.Field("version", flow.Int), flow.Field("metric", flow.String), flow.Field("value", flow.Double), flow.Field("rows", flow.Bigint)}
+	fields := []arrow.Field{flow.Field("version", flow.Int), flow.Field("metric", flow.String),
+		flow.Field("value", flow.Double), flow.Field("rows", flow.Bigint)}
 	return &planner.Made{Fields: fields, Rows: func() (*flow.Batch, error) {
 		s.engine.fresh(ctx, m.Name)
 		bundle, n, err := s.engine.models.Get(m.Name, n)
@@ -200,7 +212,7 @@ func (s *Session) evaluate(ctx context.Context, args []any) (*planner.Made, erro
 	}}, nil
 }
 
-// evaluated is the query that reads what a model needs of a relation, and its target.
+// evaluated returns the query that reads a model's inputs and its target from a relation.
 func evaluated(t *planner.Training, relation string) *lang.Query {
 	name := func(s string) lang.Name { return lang.Name{Text: s, Quoted: true} }
 	sel := &lang.Select{From: &lang.Relation{Source: &lang.Source{Name: name(relation)}}}
@@ -210,7 +222,7 @@ func evaluated(t *planner.Training, relation string) *lang.Query {
 	return &lang.Query{Select: sel}
 }
 
-// evaluateRows scores rows of a model's inputs and target.
+// evaluateRows scores the rows of a model's inputs and target. It returns the evaluator and the number of rows.
 func evaluateRows(rows *Rows, t *planner.Training, bundle *ml.Bundle) (*ml.Evaluator, int64, error) {
 	typ, err := ml.Lookup(t.Type)
 	if err != nil {

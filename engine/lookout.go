@@ -13,33 +13,34 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// lookout looks at the brokers for the metrics. On Kafka it does so at most every lookEvery, however often the metrics are read: one caller
-// looks, and the others get what was seen last.
+// lookout reads the ends of partitions and the sizes of topics for the metrics. On Kafka it does so at most every
+// lookEvery, however often the metrics are read. One caller reads; concurrent callers get the last result.
 type lookout struct {
-	looking sync.Mutex // held by the caller that looks; never waited for
+	looking sync.Mutex // held by the caller that reads; only TryLock is used
 	last    atomic.Pointer[sight]
-	refused atomic.Bool // the cluster does not allow to ask for sizes: it is not asked again
+	refused atomic.Bool // the cluster refused to report sizes; they are not requested again
 }
 
-// lookEvery is how old the ends of partitions and the sizes of topics may be.
+// lookEvery is the maximum age of the ends of partitions and of the sizes of topics.
 const lookEvery = 10 * time.Second
 
-// sight is what was seen at the brokers. It does not change.
+// sight is one result of a lookout. It is immutable.
 type sight struct {
 	at    time.Time
 	ends  map[topic.Partition]topic.Offset
 	sizes map[string]int64 // of topics, bytes
 }
 
-// sought is what there is to look at.
+// sought lists the partitions and topics that a lookout reads.
 type sought struct {
-	partitions map[string][]int32 // read by tasks of this process, by topic
-	own        []string           // the engine's topics
+	partitions map[string][]int32 // the ids of the partitions that tasks of this process read, by topic
+	own        []string           // the names of the engine's own topics
 }
 
-// wanted finds what the metrics need from the brokers.
+// The partitions and topics that the metrics need, for the present tasks of this process.
 func (e *Engine) wanted(jobs []supervise.Status) sought {
-	w := sought{partitions: map[string][]int32{}, own: []string{e.own(errorsTopic), e.own(trainingTopic), e.own(catalogTopic)}}
+	w := sought{partitions: map[string][]int32{}, own: []string{e.own(errorsTopic), e.own(trainingTopic),
+		e.own(catalogTopic)}}
 	for _, s := range jobs {
 		for _, t := range s.Job.Topics {
 			w.own = append(w.own, t.Name)
@@ -63,7 +64,7 @@ func (e *Engine) wanted(jobs []supervise.Status) sought {
 	return w
 }
 
-// connectors are the topics of a job that no broker has.
+// connectors returns the topics of a job that a connector reads and no broker contains.
 func connectors(j *catalog.Job) map[string]bool {
 	out := map[string]bool{}
 	for _, r := range j.Reading.Relations {
@@ -74,7 +75,7 @@ func connectors(j *catalog.Job) map[string]bool {
 	return out
 }
 
-// look returns what was seen lately, or looks.
+// look returns the last result if it is recent or another caller is reading, else a new one.
 func (l *lookout) look(ctx context.Context, e *Engine, w sought) *sight {
 	last := l.last.Load()
 	if last != nil && e.shared() && time.Since(last.at) < lookEvery {
@@ -94,7 +95,7 @@ func (l *lookout) look(ctx context.Context, e *Engine, w sought) *sight {
 	return now
 }
 
-// ends asks for the ends of partitions. Those of a topic that cannot be described are left out.
+// ends returns the end offsets of partitions. It leaves out the topics that cannot be described.
 func (e *Engine) ends(ctx context.Context, wanted map[string][]int32) map[topic.Partition]topic.Offset {
 	out := map[topic.Partition]topic.Offset{}
 	for name, ids := range wanted {
@@ -115,6 +116,7 @@ func (e *Engine) ends(ctx context.Context, wanted map[string][]int32) map[topic.
 	return out
 }
 
+// sizes returns the sizes of topics in bytes, or nil if the broker cannot report them.
 func (l *lookout) sizes(ctx context.Context, e *Engine, topics []string) map[string]int64 {
 	s, ok := e.broker.(topic.Sizer)
 	if !ok || l.refused.Load() {
@@ -123,7 +125,7 @@ func (l *lookout) sizes(ctx context.Context, e *Engine, topics []string) map[str
 	sizes, err := s.Sizes(ctx, topics...)
 	if errors.Is(err, topic.ErrRefused) {
 		l.refused.Store(true)
-		e.c.Log.Warn("the sizes of topics are not known", "cause", err)
+		e.c.Log.Warn("the cluster does not report the sizes of topics", "cause", err)
 	}
 	if err != nil {
 		return nil

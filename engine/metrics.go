@@ -15,18 +15,18 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// meter is what the engine measures beside its jobs. Its fields may be used by any goroutine.
+// meter holds the measurements of the engine other than those of jobs. Any goroutine may use its fields.
 type meter struct {
-	queries sync.Map     // the *exec.Job of each query that runs
-	entries atomic.Int64 // of the catalog log, applied
+	queries sync.Map     // the keys are the *exec.Job of the running queries
+	entries atomic.Int64 // entries of the catalog log that were applied
 	lookout lookout
 
-	// disks is held for reading while the databases of state are asked for sizes, and taken before they are closed.
+	// disks is read-locked while sizes are read from the databases of state. Close locks it before it closes them.
 	disks sync.RWMutex
 }
 
-// Metrics are the figures of this process now. Those that the brokers must be asked for are up to 10 seconds old on Kafka, and left out
-// while the brokers do not answer.
+// Metrics returns the present metrics of this process. On Kafka the brokers' figures are up to 10 seconds old, and are
+// missing while the brokers do not respond.
 func (e *Engine) Metrics(ctx context.Context) []inspect.Metric {
 	b := &inspect.Board{}
 	jobs := e.jobs.Status()
@@ -62,7 +62,7 @@ func truth(b bool) float64 {
 	return 0
 }
 
-// measureState adds the states of a job.
+// measureState adds a metric for each state, with value 1 for the present one.
 func measureState(b *inspect.Board, job string, now exec.State) {
 	for _, s := range exec.AllStates {
 		b.Add("streamql_job_state", truth(s == now), job, string(s))
@@ -76,9 +76,12 @@ func (e *Engine) measureJob(b *inspect.Board, s supervise.Status, seen *sight) {
 		measure string
 		value   int64
 	}{
-		{"streamql_job_rows_total", c.Rows}, {"streamql_job_late_rows_total", c.Late}, {"streamql_job_dead_letters_total", c.Letters},
-		{"streamql_job_gap_offsets_total", c.Gaps}, {"streamql_job_written_records_total", c.Written}, {"streamql_job_written_bytes_total", c.Bytes},
-		{"streamql_job_commits_total", c.Commits}, {"streamql_job_recoveries_total", c.Resumed}, {"streamql_job_restarts_total", s.Restarts},
+		{"streamql_job_rows_total", c.Rows}, {"streamql_job_late_rows_total", c.Late},
+		{"streamql_job_dead_letters_total", c.Letters},
+		{"streamql_job_gap_offsets_total", c.Gaps}, {"streamql_job_written_records_total", c.Written},
+		{"streamql_job_written_bytes_total", c.Bytes},
+		{"streamql_job_commits_total", c.Commits}, {"streamql_job_recoveries_total", c.Resumed},
+		{"streamql_job_restarts_total", s.Restarts},
 	} {
 		b.Add(f.measure, float64(f.value), name)
 	}
@@ -93,7 +96,7 @@ func (e *Engine) measureJob(b *inspect.Board, s supervise.Status, seen *sight) {
 	e.measureTasks(b, s.Job, run.Reports(), seen)
 }
 
-// measureTasks adds what the tasks of a job have here.
+// measureTasks adds the metrics of the tasks of a job in this process.
 func (e *Engine) measureTasks(b *inspect.Board, j *catalog.Job, tasks []exec.TaskReport, seen *sight) {
 	open, memory, disk, lag := 0, int64(0), int64(0), map[topic.Partition]topic.Offset{}
 	for _, t := range tasks {
@@ -105,7 +108,7 @@ func (e *Engine) measureTasks(b *inspect.Board, j *catalog.Job, tasks []exec.Tas
 		for _, in := range t.Inputs {
 			end, known := seen.ends[in.Partition]
 			at, read := t.Position[in.Partition]
-			if known && read { // where two tasks read one partition, the slower counts
+			if known && read { // if two tasks read one partition, the larger lag counts
 				lag[in.Partition] = max(lag[in.Partition], min(end, in.To)-at, 0)
 			}
 		}
@@ -122,7 +125,7 @@ func (e *Engine) measureTasks(b *inspect.Board, j *catalog.Job, tasks []exec.Tas
 	b.Add("streamql_job_state_bytes", float64(disk), j.Name, "disk")
 }
 
-// onDisk is what a task's state takes on this machine's disk; 0 where the engine has no directory.
+// onDisk returns the size of a task's state on this machine's disk, 0 if the engine has no directory.
 func (e *Engine) onDisk(task string) int64 {
 	e.meter.disks.RLock()
 	defer e.meter.disks.RUnlock()
@@ -131,7 +134,7 @@ func (e *Engine) onDisk(task string) int64 {
 	}
 	n, err := e.states.disk(task)
 	if err != nil {
-		return 0 // the database has failed, and its jobs say so
+		return 0 // the database has failed; its jobs report the error
 	}
 	return n
 }
@@ -148,7 +151,7 @@ func (e *Engine) measureQueries(b *inspect.Board) {
 	b.Add("streamql_query_memory_bytes", float64(memory))
 }
 
-// heap is the runtime's name for the bytes of objects that live or are not swept yet.
+// heap is the runtime's name for the bytes of objects that are live or not swept yet.
 const heap = "/memory/classes/heap/objects:bytes"
 
 func measureProcess(b *inspect.Board) {

@@ -17,24 +17,26 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// What a job has counted is in the processes that own its tasks. SHOW JOBS asks them, all at once and each one time for all jobs, and adds
-// up. One owner that cannot be asked makes the counts of its jobs unknown: a part is never shown for the whole.
+// The processes that own the tasks of a job have its counts. SHOW JOBS queries all these processes in parallel, each
+// once for all jobs, and adds up their counts. If one owner does not respond, the counts of its jobs are unknown: a
+// partial sum is never shown.
 
 const (
-	// askTime is how long brokers and other processes together may take to answer.
+	// askTime is the time limit for brokers and other processes together.
 	askTime = time.Second
-	// askedAtOnce bounds the questions to brokers and processes that are under way.
+	// askedAtOnce is the maximum number of concurrent requests to brokers and processes.
 	askedAtOnce = 64
 )
 
-// elsewhere replaces what this process knows of jobs by what all owners know: out and list have one element per job.
+// elsewhere replaces the counts of this process by those of all owners. For a process that runs no jobs it replaces
+// the status, too. out and list have one element per job.
 func (e *Engine) elsewhere(ctx context.Context, out []inspect.Job, list []supervise.Status) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	owners := make([]ownership, len(list))
 	each(len(list), func(i int) { owners[i] = e.ownersOf(ctx, list[i].Job.Name) })
 	addresses := e.addresses(owners, list)
-	answers := make([]map[string]inspect.Job, len(addresses)) // nil: no answer
+	answers := make([]map[string]inspect.Job, len(addresses)) // nil: no response
 	each(len(addresses), func(i int) { answers[i] = e.askJobs(ctx, addresses[i]) })
 	for i := range out {
 		var reports []inspect.Job
@@ -54,7 +56,7 @@ func (e *Engine) elsewhere(ctx context.Context, out []inspect.Job, list []superv
 			out[i].Counts = total(owners[i].here, own, reports)
 		}
 		if e.c.Policy == supervise.Idle && out[i].State == exec.Starting {
-			if len(owners[i].others) == 0 { // it waits, or is restarted: any process that runs jobs may say so
+			if len(owners[i].others) == 0 { // it waits or is restarted: any process that runs jobs may report that
 				reports = reportsOf(answers, out[i].Name)
 			}
 			adopt(&out[i], reports)
@@ -62,7 +64,7 @@ func (e *Engine) elsewhere(ctx context.Context, out []inspect.Job, list []superv
 	}
 }
 
-// each calls f for 0 to n-1, several at once, and returns when all have returned.
+// each calls f for 0 to n-1, up to askedAtOnce of them concurrently, and returns after all have returned.
 func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, askedAtOnce)
@@ -73,7 +75,7 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// total adds up what the owners have counted.
+// total adds up the counts of the owners. own counts only if this process is one of them.
 func total(here bool, own exec.Counts, reports []inspect.Job) (sum exec.Counts) {
 	if here {
 		sum = own
@@ -84,10 +86,11 @@ func total(here bool, own exec.Counts, reports []inspect.Job) (sum exec.Counts) 
 	return sum
 }
 
-// telling are the states that an owner may report, the one that an operator must know first.
-var telling = []exec.State{exec.Failed, exec.Restarting, exec.Degraded, exec.Recovering, exec.Waiting, exec.Running, exec.Starting}
+// The states that an owner may report, the most important one for an operator first.
+var telling = []exec.State{exec.Failed, exec.Restarting, exec.Degraded, exec.Recovering, exec.Waiting,
+	exec.Running, exec.Starting}
 
-// adopt shows the most telling of what others report of a job that does not run here.
+// adopt sets the status of a job that does not run here to the most important one of the reports.
 func adopt(j *inspect.Job, reports []inspect.Job) {
 	rank := func(r inspect.Job) int {
 		if at := slices.Index(telling, r.State); at >= 0 {
@@ -104,6 +107,7 @@ func adopt(j *inspect.Job, reports []inspect.Job) {
 	}
 }
 
+// reportsOf returns the reports about a job that the responses contain.
 func reportsOf(answers []map[string]inspect.Job, job string) (out []inspect.Job) {
 	for _, a := range answers {
 		if r, ok := a[job]; ok {
@@ -113,15 +117,15 @@ func reportsOf(answers []map[string]inspect.Job, job string) (out []inspect.Job)
 	return out
 }
 
-// ownership is who has a job's tasks.
+// ownership describes the owners of a job's tasks.
 type ownership struct {
-	here   bool     // this process has some
+	here   bool     // this process owns at least one task
 	others []string // addresses of the other owners
-	known  bool     // others are all of them
+	known  bool     // others is complete
 }
 
-// ownersOf finds the owners of a job: as its group has said last where this process is a member, else from the group itself. A job without
-// owners has counts that nobody knows.
+// ownersOf returns the owners of a job. A member of the job's group uses its last assignment; another process requests
+// them from the coordinator. The counts of a job without owners are unknown.
 func (e *Engine) ownersOf(ctx context.Context, job string) (o ownership) {
 	a, member := e.owners.of(job)
 	if !member || e.c.Policy == supervise.Idle {
@@ -139,7 +143,7 @@ func (e *Engine) ownersOf(ctx context.Context, job string) (o ownership) {
 		switch {
 		case slices.Contains(a.Tasks, p):
 			o.here = true
-		case address == "" || address == e.c.Address: // one that answers no queries, or an owner that this process no longer is
+		case address == "" || address == e.c.Address: // an owner that serves no queries, or a task that this process has lost
 			o.known = false
 		case !slices.Contains(o.others, address):
 			o.others = append(o.others, address)
@@ -149,7 +153,8 @@ func (e *Engine) ownersOf(ctx context.Context, job string) (o ownership) {
 	return o
 }
 
-// addresses are those of all owners. Where a process that runs no jobs meets one without owners, it also asks those that it has met before.
+// addresses returns the addresses of all owners. If a running job has no owners, a process that runs no jobs adds the
+// owners that it has seen before.
 func (e *Engine) addresses(owners []ownership, list []supervise.Status) []string {
 	var out []string
 	lost := false
@@ -173,7 +178,7 @@ func (e *Engine) addresses(owners []ownership, list []supervise.Status) []string
 	return out
 }
 
-// askJobs asks another process what its jobs do; nil: it did not answer.
+// askJobs queries streamql.jobs of another process. It returns nil if the process does not respond.
 func (e *Engine) askJobs(ctx context.Context, address string) map[string]inspect.Job {
 	client := e.c.Peers
 	if client == nil {
@@ -206,8 +211,10 @@ func readJob(r arrow.Record, row int) inspect.Job {
 	}
 	text := func(name string) string { s, _ := cell(name).(string); return s }
 	number := func(name string) int64 { n, _ := cell(name).(int64); return n }
-	j := inspect.Job{Name: text("job"), State: exec.State(text("status")), Waits: text("waits_for"), Counted: cell("rows") != nil}
-	j.Counts = exec.Counts{Rows: number("rows"), Late: number("late"), Letters: number("dead_letters"), Gaps: number("gaps"), Resumed: number("recoveries")}
+	j := inspect.Job{Name: text("job"), State: exec.State(text("status")), Waits: text("waits_for"),
+		Counted: cell("rows") != nil}
+	j.Counts = exec.Counts{Rows: number("rows"), Late: number("late"), Letters: number("dead_letters"),
+		Gaps: number("gaps"), Resumed: number("recoveries")}
 	if n, ok := cell("attempts").(int32); ok {
 		j.Attempt = int(n)
 	}

@@ -6,14 +6,15 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// owners knows who runs which task, as the groups of the jobs said last.
+// owners holds the last assignment of each job that this process is a member of. Any goroutine may use it.
 type owners struct {
-	jobs sync.Map // topic.Assignment by job
-	met  sync.Map // addresses of processes that own tasks or did, for asking them of jobs that nobody owns
+	jobs sync.Map // from the name of a job to its topic.Assignment
+	met  sync.Map // the keys are the addresses of present and former owners, to query about jobs without owners
 }
 
 func (o *owners) set(job string, a topic.Assignment) { o.jobs.Store(job, a) }
 
+// of returns the last assignment of a job, and false if this process has had none.
 func (o *owners) of(job string) (topic.Assignment, bool) {
 	a, ok := o.jobs.Load(job)
 	if !ok {

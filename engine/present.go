@@ -23,34 +23,37 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// A pull query reads each task of the job that fills the table where the task runs: here, or at another process, which is asked for the
-// rows of exactly those tasks. While tasks move it waits a little.
+// A pull query needs the rows of every task of the job that fills the table. It reads the tasks of this process
+// directly, and queries the other owners for the rows of their tasks. During a rebalance it retries.
 
-// moveTime is how long a pull query waits for a task that nobody runs just now.
+// moveTime is how long a pull query retries while a task has no owner.
 const moveTime = 15 * time.Second
 
+// tasksKey is the context key of Local.
 type tasksKey struct{}
 
-// Local makes queries of a context read the rows of certain tasks in this process only: what another process asks for.
+// Local returns a context in which queries read the rows of certain tasks, by partition number, in this process only.
+// Queries of other processes run in such a context.
 func Local(ctx context.Context, tasks []int32) context.Context {
 	return context.WithValue(ctx, tasksKey{}, tasks)
 }
 
-// tables opens the present rows of tables as of the last commit of the jobs that fill them.
+// tables returns the function that opens the present rows of a table, as of the last commits of the job that fills it.
 func (e *Engine) tables(ctx context.Context) exec.Tables {
 	only, local := ctx.Value(tasksKey{}).([]int32)
 	return func(leaf exec.Node) (here []state.View, elsewhere []arrow.Record, err error) {
 		p := leaf.(*op.Present)
 		j, ok := e.Catalog().Job(p.Job)
 		if !ok {
-			return nil, nil, &lang.Error{Code: "SQ3011", Stage: lang.StageRun, Msg: fmt.Sprintf("%q is not materialized: the job that filled it is gone", p.Relation)}
+			return nil, nil, &lang.Error{Code: "SQ3011", Stage: lang.StageRun,
+				Msg: fmt.Sprintf("%q is not materialized: the job that filled it no longer exists", p.Relation)}
 		}
 		tasks := slices.Clone(j.Tasks)
 		if local {
 			tasks = slices.DeleteFunc(tasks, func(p topic.Partition) bool { return !slices.Contains(only, p.ID) })
 		}
 		patience := moveTime
-		if local { // the process that asks looks again where the task is
+		if local { // the process that sent the query finds the new owner
 			patience = time.Second
 		}
 		for begun := time.Now(); ; {
@@ -61,7 +64,7 @@ func (e *Engine) tables(ctx context.Context) exec.Tables {
 			}
 			if time.Since(begun) > patience {
 				return nil, nil, &lang.Error{Code: "SQ7304", Stage: lang.StageRun, Msg: err.Error(),
-					Hint: "ask again when SHOW JOBS says RUNNING; a process that runs jobs needs --http to be asked"}
+					Hint: "repeat the query when SHOW JOBS shows RUNNING; each process that runs jobs needs --http to serve its rows"}
 			}
 			select {
 			case <-time.After(50 * time.Millisecond):
@@ -74,13 +77,15 @@ func (e *Engine) tables(ctx context.Context) exec.Tables {
 	}
 }
 
-// movingError says that a task is at nobody who can be asked.
+// movingError reports that no process can serve the rows of a task at the moment. The query is retried.
 type movingError struct{ text string }
 
 func (m *movingError) Error() string { return m.text }
 
-// present opens the tasks that run here and asks the owners of the others, if that is allowed.
-func (e *Engine) present(ctx context.Context, j *catalog.Job, tasks []topic.Partition, local bool, p *op.Present) (here []state.View, elsewhere []arrow.Record, err error) {
+// present opens the rows of the tasks that run here. Unless local is set, it queries the owners of the others. On an
+// error it closes the views.
+func (e *Engine) present(ctx context.Context, j *catalog.Job, tasks []topic.Partition, local bool,
+	p *op.Present) (here []state.View, elsewhere []arrow.Record, err error) {
 	defer func() {
 		if err != nil {
 			for _, v := range here {
@@ -109,7 +114,7 @@ func (e *Engine) present(ctx context.Context, j *catalog.Job, tasks []topic.Part
 		}
 		here = append(here, v)
 	}
-	if len(missing) == 0 || !e.shared() { // in one process a task that is not open has nothing yet
+	if len(missing) == 0 || !e.shared() { // in a single process, a task that is not open has no rows yet
 		return here, nil, nil
 	}
 	if local {
@@ -123,19 +128,22 @@ func (e *Engine) present(ctx context.Context, j *catalog.Job, tasks []topic.Part
 	return here, rows, err
 }
 
-// notRunning says why the rows of a job of this process cannot be read now.
+// notRunning returns the error for a job of this process whose rows cannot be read.
 func (e *Engine) notRunning(j *catalog.Job) error {
 	st, _ := e.jobs.Of(j.Name)
 	switch {
 	case st.Failure != nil && st.State == exec.Failed:
-		return &lang.Error{Code: "SQ3011", Stage: lang.StageRun, Msg: fmt.Sprintf("the job %s that keeps the rows has failed: %s", j.Name, st.Failure.Cause), Hint: st.Failure.Cure}
+		return &lang.Error{Code: "SQ3011", Stage: lang.StageRun,
+			Msg:  fmt.Sprintf("job %s, which materializes the rows, has failed: %s", j.Name, st.Failure.Cause),
+			Hint: st.Failure.Cure}
 	case st.State == exec.Paused:
-		return &lang.Error{Code: "SQ3011", Stage: lang.StageRun, Msg: fmt.Sprintf("the job %s that keeps the rows is paused", j.Name), Hint: "RESUME " + j.Name}
+		return &lang.Error{Code: "SQ3011", Stage: lang.StageRun,
+			Msg: fmt.Sprintf("job %s, which materializes the rows, is paused", j.Name), Hint: "RESUME " + j.Name}
 	}
 	return &movingError{fmt.Sprintf("job %s is %s", j.Name, st.State)}
 }
 
-// whom finds the address of the owner of each task.
+// The tasks by the address of their owners. The error is a movingError if a task has no owner that serves queries.
 func (e *Engine) whom(ctx context.Context, j *catalog.Job, tasks []topic.Partition) (map[string][]int32, error) {
 	a, member := e.owners.of(j.Name)
 	if observer, ok := e.broker.(topic.Observer); ok && (!member || e.c.Policy == supervise.Idle) {
@@ -149,9 +157,9 @@ func (e *Engine) whom(ctx context.Context, j *catalog.Job, tasks []topic.Partiti
 		address, owned := a.Owners[t]
 		switch {
 		case !owned:
-			return nil, &movingError{fmt.Sprintf("task %d of job %s is run by no process just now", t.ID, j.Name)}
+			return nil, &movingError{fmt.Sprintf("task %d of job %s has no owner at the moment", t.ID, j.Name)}
 		case address == "":
-			return nil, &movingError{fmt.Sprintf("task %d of job %s is run by a process that answers no queries", t.ID, j.Name)}
+			return nil, &movingError{fmt.Sprintf("task %d of job %s runs in a process that serves no queries", t.ID, j.Name)}
 		case address == e.c.Address:
 			return nil, &movingError{fmt.Sprintf("task %d of job %s is still being restored", t.ID, j.Name)}
 		}
@@ -160,8 +168,8 @@ func (e *Engine) whom(ctx context.Context, j *catalog.Job, tasks []topic.Partiti
 	return out, nil
 }
 
-// ask reads the rows of other processes, from all of them at once. They are held in memory, because only whole answers count: a task that
-// moves away meanwhile is asked for again, at its new owner.
+// Queries other processes in parallel for the rows of their tasks. The rows are buffered, because only complete
+// results count: if a task moves meanwhile, the query is repeated at the new owner.
 func (e *Engine) ask(ctx context.Context, asked map[string][]int32, p *op.Present) ([]arrow.Record, error) {
 	text, args := question(p)
 	var mu sync.Mutex
@@ -180,10 +188,13 @@ func (e *Engine) ask(ctx context.Context, asked map[string][]int32, p *op.Presen
 	return rows, failed
 }
 
-func (e *Engine) askOne(ctx context.Context, address, text string, tasks []int32, args []any) (rows []arrow.Record, err error) {
+// askOne queries one process. It returns a movingError if the process does not respond or does not own a task.
+func (e *Engine) askOne(ctx context.Context, address, text string, tasks []int32, args []any) (
+	rows []arrow.Record, err error) {
 	defer func() {
 		var refused *lang.Error
-		if err != nil && (!errors.As(err, &refused) || refused.Code == "SQ7304") && ctx.Err() == nil { // it is gone, or the task is
+		// The process is unreachable, or the task has moved.
+		if err != nil && (!errors.As(err, &refused) || refused.Code == "SQ7304") && ctx.Err() == nil {
 			err = &movingError{err.Error()}
 		}
 	}()
@@ -204,7 +215,7 @@ func (e *Engine) askOne(ctx context.Context, address, text string, tasks []int32
 	return rows, nil
 }
 
-// question is the query that another process answers with the rows of a table: all of them, or the one of a key.
+// question returns the query that another process executes for a table: for all rows, or for the row of one key.
 func question(p *op.Present) (text string, args []any) {
 	var names []string
 	for _, f := range p.Out.Fields() {
@@ -219,7 +230,7 @@ func question(p *op.Present) (text string, args []any) {
 	for i, k := range p.Asked {
 		switch k.Value.(type) {
 		case string, bool, int32, int64:
-		default: // what JSON does not carry exactly is left to the filter above
+		default: // JSON cannot carry the value exactly: the filter of the plan selects the rows
 			return all, nil
 		}
 		word := " AND "
@@ -232,4 +243,5 @@ func question(p *op.Present) (text string, args []any) {
 	return text, args
 }
 
+// quoteName returns a name in backquotes.
 func quoteName(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }

@@ -10,20 +10,20 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// The log has one line for each change of state: of a job here and in world.Changed, of the brokers, a model, the catalog, a replay, an
-// assignment. The names of attributes are the same everywhere: job, state, code, cause, attempt, task, model, version, topic, records.
-// Statements, rows and configuration are never attributes: they may hold secrets.
+// The process log has one line for each change of status of a job, a broker, a model or the catalog, and for each
+// replay and assignment. Attributes have the same names everywhere: job, state, code, cause, attempt, task, model,
+// version, topic, records. Statements, rows and configuration are never attributes, because they may contain secrets.
 
-// reportJob reports that a job recovers, and that it has recovered.
+// reportJob reports that a job recovers because of cause, or, if cause is nil, that it has recovered.
 func (e *Engine) reportJob(job string, s exec.State, cause error) {
 	if cause == nil {
 		e.c.Log.Info("job has recovered", "job", job, "state", string(s))
 		return
 	}
-	e.c.Log.Warn("job goes on from what is durable", "job", job, "state", string(s), "cause", cause)
+	e.c.Log.Warn("job continues from its last commit", "job", job, "state", string(s), "cause", cause)
 }
 
-// reportEntries reports what was applied, and which entries this version cannot read.
+// reportEntries reports the applied entries, and those that this version cannot read.
 func (e *Engine) reportEntries(before, next *catalog.Catalog, entries []*catalog.Entry) {
 	e.meter.entries.Add(int64(len(entries)))
 	for _, entry := range entries {
@@ -35,12 +35,14 @@ func (e *Engine) reportEntries(before, next *catalog.Catalog, entries []*catalog
 	}
 	for _, b := range next.Broken() {
 		if !known[b.Offset] {
-			e.c.Log.Error("catalog entry cannot be read", "kind", b.Kind, "name", b.Name, "offset", b.Offset, "code", "SQ7306", "cause", b.Reason)
+			e.c.Log.Error("catalog entry cannot be read", "kind", b.Kind, "name", b.Name, "offset", b.Offset,
+				"code", "SQ7306", "cause", b.Reason)
 		}
 	}
 }
 
-// reportVersion reports a version of a model. One that was there when this process began to follow the model is no change.
+// reportVersion reports a version of a model. An old version, which existed when this process began to follow the
+// model, is reported at level debug.
 func (e *Engine) reportVersion(model string, v models.Version, old bool) {
 	log := e.c.Log.With("model", model, "version", v.Number, "state", string(v.Status))
 	switch {
@@ -55,7 +57,8 @@ func (e *Engine) reportVersion(model string, v models.Version, old bool) {
 	}
 }
 
-// reportReplay reports the replay of a changelog. One without records is no news, and neither is a standby's.
+// reportReplay reports the replay of a changelog. A replay without records and that of a standby are reported at level
+// debug.
 func (e *Engine) reportReplay(r exec.Replay) {
 	log := e.c.Log.With("job", r.Job, "task", r.Task, "records", r.Records)
 	say := log.Info
@@ -77,7 +80,7 @@ func (e *Engine) reportReplay(r exec.Replay) {
 	say(what + " begins")
 }
 
-// reportAssignment reports which tasks of a job are this process's.
+// reportAssignment reports the tasks of a job that this process owns.
 func (e *Engine) reportAssignment(job string, a topic.Assignment) {
 	ids := func(list []topic.Partition) []int32 {
 		out := make([]int32, len(list))
@@ -89,7 +92,7 @@ func (e *Engine) reportAssignment(job string, a topic.Assignment) {
 	e.c.Log.Info("tasks are assigned", "job", job, "epoch", a.Epoch, "tasks", ids(a.Tasks), "standbys", ids(a.Standbys))
 }
 
-// reportSnapshot reports a snapshot of a task's state.
+// reportSnapshot reports that a snapshot of a task's state was saved or has failed.
 func (e *Engine) reportSnapshot(ctx context.Context, task string, err error) {
 	switch {
 	case err == nil:
@@ -99,10 +102,11 @@ func (e *Engine) reportSnapshot(ctx context.Context, task string, err error) {
 	}
 }
 
-// watchEvery is the time between two looks at the broker's trouble.
+// watchEvery is the time between two checks of the broker's trouble.
 const watchEvery = time.Second
 
-// watchBroker reports when a broker is away and when all are back, until the engine closes.
+// watchBroker reports when a broker becomes unreachable and when all are reachable again. It runs until the engine
+// closes.
 func (e *Engine) watchBroker(p topic.Patient) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -116,7 +120,8 @@ func (e *Engine) watchBroker(p topic.Patient) {
 	}
 }
 
-// reportBroker reports the broker's trouble if it has changed, and returns whether there is any.
+// reportBroker reports a change of the broker's trouble, and returns whether there is any. away is the last return
+// value.
 func (e *Engine) reportBroker(away bool, trouble error) bool {
 	switch {
 	case trouble != nil && !away:

@@ -14,7 +14,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// TestReports: each change of state has one line, with its attributes, and what is no change has none.
+// TestReports checks that each change of status has one line with its attributes, and that a repetition has none.
 func TestReports(t *testing.T) {
 	var out bytes.Buffer
 	e := &Engine{c: Defaults()}
@@ -48,7 +48,7 @@ func TestReports(t *testing.T) {
 	e.reportEntries(broken, broken, nil)
 	const want = `level=WARN msg="broker is away" state=AWAY cause="node 2 does not answer"
 level=INFO msg="all brokers are back" state=BACK
-level=WARN msg="job goes on from what is durable" job=j state=RECOVERING cause="the outcome of a transaction or the ownership of a task is unknown"
+level=WARN msg="job continues from its last commit" job=j state=RECOVERING cause="the outcome of a transaction or the ownership of a task is unknown"
 level=INFO msg="job has recovered" job=j state=RUNNING
 level=DEBUG msg="version of a model" model=m version=1 state=READY
 level=ERROR msg="version of a model cannot be read" model=m version=2 state=CORRUPT cause=hash

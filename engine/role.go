@@ -8,12 +8,13 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// Role is what a session may do. The zero value may do nothing.
+// Role is the set of statements that a session may run. The zero value allows none.
 type Role int
 
-// The roles, each of which may do what those before it may. A Reader asks: queries, SHOW, DESCRIBE, EXPLAIN, PRINT, and the settings of its
-// own session. A Writer also inserts and defines, trains, pauses, resumes and restarts. An Admin also does what takes something away
-// from others: DROP, OR REPLACE, TERMINATE, jobs that begin elsewhere than where they stopped; and defines relations over files.
+// The roles. Each includes the roles before it. Reader allows queries, SHOW, DESCRIBE, EXPLAIN, PRINT and the
+// settings of the own session. Writer also allows INSERT, definitions, training, PAUSE, RESUME and RESTART. Admin also
+// allows statements that can destroy the work of others (DROP, OR REPLACE, TERMINATE, RESUME from another position)
+// and definitions over files.
 const (
 	Reader Role = 1 + iota
 	Writer
@@ -28,27 +29,30 @@ func (r Role) String() string {
 	return [...]string{"reader", "writer", "admin"}[r-1]
 }
 
-// allow refuses what is not for the session's role.
+// allow returns an error with code SQ7104 if the role of the session is lower than role. The message begins with what.
 func (s *Session) allow(role Role, what string) error {
 	if s.role >= role {
 		return nil
 	}
-	return &lang.Error{Code: "SQ7104", Stage: lang.StagePlan, Msg: fmt.Sprintf("%s is for the role %s, and this session is a %s's", what, role, s.role),
-		Hint: "ask with the token of that role"}
+	return &lang.Error{Code: "SQ7104", Stage: lang.StagePlan,
+		Msg:  fmt.Sprintf("%s needs the role %s, but this session has the role %s", what, role, s.role),
+		Hint: "use the token of that role"}
 }
 
-// SessionOption changes how a session is begun.
+// SessionOption changes a new session.
 type SessionOption func(*Session)
 
-// WithRole gives a session a role; without it a session is an Admin's.
+// WithRole sets the role of a session. The default is Admin.
 func WithRole(r Role) SessionOption { return func(s *Session) { s.role = r } }
 
-// WithRoots sets the directories under which a session may read files; none: it may read none. Without it they are the engine's.
+// WithRoots sets the directories under which a session may read files; with none it may read no file. The default is
+// Config.Files.
 func WithRoots(roots ...string) SessionOption {
 	return func(s *Session) { s.roots = slices.Clone(roots) }
 }
 
-// files are the directories under which the session may define a relation.
+// files returns the directories under which the session may define the relation. It returns nil for a connector that
+// reads no files, and an error if the role does not allow the definition.
 func (s *Session) files(r *catalog.Relation) ([]string, error) {
 	c, err := s.engine.sources.Connector(r)
 	if err != nil || c.Admit == nil {

@@ -12,11 +12,12 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// Rows is the result of a query. Iterate over Batches once.
+// Rows is the result of a query. Batches may be iterated once.
 type Rows struct {
-	// Columns are the result's columns; those with role Key identify a row of a changing result.
+	// Columns are the columns of the result. Those with role Key identify a row of a changing result.
 	Columns []catalog.Column
-	// Changes says that rows come and go: a batch's weights count. Bounded says that the result ends by itself.
+	// Changes reports whether rows may be retracted; the weights of a batch then matter. Bounded reports whether the
+	// result has an end.
 	Changes, Bounded bool
 
 	static *flow.Batch
@@ -25,13 +26,13 @@ type Rows struct {
 	stats  func() Stats
 }
 
-// Stats is what a query has read so far.
+// Stats is the progress of a query.
 type Stats struct {
-	Scanned int64 // rows
-	Known   int64 // rows to be scanned in all, -1 when the query has no end
+	Scanned int64 // rows read so far
+	Known   int64 // rows to read in total, -1 if the query has no end
 }
 
-// Stats is what has been read so far. It may be called during the loop over Batches.
+// Stats returns the progress of the query. It may be called during the loop over Batches.
 func (r *Rows) Stats() Stats {
 	if r.stats == nil {
 		return Stats{}
@@ -39,10 +40,12 @@ func (r *Rows) Stats() Stats {
 	return r.stats()
 }
 
+// errLeft ends a query after the loop over its batches has ended.
 var errLeft = errors.New("the reader has left")
 
-// Batches yields the result as it comes. The last pair has the error that ended it, if one did: a *lang.Error. Ending the loop stops the
-// query. The query runs on the caller's goroutine, between two batches. A batch stays valid; nothing is to be released.
+// Batches yields the batches of the result as they arrive. If the query fails, the last pair has the error: a
+// *lang.Error, or the error of the context. Ending the loop stops the query. The query runs on the goroutine of the
+// caller, between two batches. A batch stays valid after the loop and need not be released.
 func (r *Rows) Batches() iter.Seq2[*flow.Batch, error] {
 	return func(yield func(*flow.Batch, error) bool) {
 		if r.static != nil {
@@ -70,7 +73,7 @@ func (r *Rows) Batches() iter.Seq2[*flow.Batch, error] {
 	}
 }
 
-// StaticRows is a result that is known.
+// StaticRows returns a result of one batch.
 func StaticRows(b *flow.Batch) *Rows {
 	r := &Rows{static: b, Bounded: true}
 	for _, f := range b.Schema.Fields() {
@@ -88,7 +91,7 @@ func batchOf(b *flow.Batch, err error) (*Result, error) {
 	return &Result{Rows: StaticRows(b)}, nil
 }
 
-// scanned counts what a query has read.
+// scanned counts the rows that a query has read.
 type scanned struct {
 	rows  atomic.Int64
 	known int64
@@ -98,7 +101,7 @@ func (s *scanned) add(n int64) { s.rows.Add(n) }
 
 func (s *scanned) stats() Stats { return Stats{Scanned: s.rows.Load(), Known: s.known} }
 
-// known is the number of offsets a plan reads; -1 if it has no end.
+// known returns the number of offsets that a plan reads, -1 if it has no end.
 func known(stages []exec.Stage) int64 {
 	n := int64(0)
 	for _, s := range stages {

@@ -10,27 +10,27 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// Session is one client's view of an engine: what it may do, its dialect, its properties and its variables. It may be used by several
-// goroutines.
+// Session is the context of one client: its role, dialect, properties and variables. Several goroutines may use it.
 type Session struct {
 	engine   *Engine
-	role     Role                           // never changed
-	roots    []string                       // under which it may define relations over files; never changed
-	settings atomic.Pointer[decide.Session] // never changed in place
-	changing sync.Mutex                     // of settings
+	role     Role                           // immutable
+	roots    []string                       // the directories of files that it may read; immutable
+	settings atomic.Pointer[decide.Session] // replaced, never changed in place
+	changing sync.Mutex                     // serializes changes of settings
 }
 
-// NewSession begins a session with the engine's settings.
+// NewSession starts a session with the settings of the engine. Without WithRole it has the role Admin.
 func (e *Engine) NewSession(options ...SessionOption) *Session {
 	s := &Session{engine: e, role: Admin, roots: e.c.Files}
 	for _, o := range options {
 		o(s)
 	}
-	s.settings.Store(&decide.Session{Dialect: nameOf(e.c.Dialect), Repeats: e.c.Repeats, Properties: map[string]string{}, Variables: map[string]string{}})
+	s.settings.Store(&decide.Session{Dialect: nameOf(e.c.Dialect), Repeats: e.c.Repeats,
+		Properties: map[string]string{}, Variables: map[string]string{}})
 	return s
 }
 
-// nameOf is a dialect's name in settings and in the catalog: the default has none.
+// nameOf returns the name of a dialect in settings and in the catalog, where the default is the empty string.
 func nameOf(name string) string {
 	if name == dialect.StreamQL {
 		return ""
@@ -38,13 +38,13 @@ func nameOf(name string) string {
 	return name
 }
 
-// Engine is the engine of the session.
+// Engine returns the engine of the session.
 func (s *Session) Engine() *Engine { return s.engine }
 
-// Settings are the session's settings now. They are not to be changed.
+// Settings returns the session's present settings. The caller must not change them.
 func (s *Session) Settings() *decide.Session { return s.settings.Load() }
 
-// change puts changed settings in place of the present ones.
+// change replaces the settings by a changed copy. f changes the copy.
 func (s *Session) change(f func(*decide.Session)) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -54,14 +54,14 @@ func (s *Session) change(f func(*decide.Session)) {
 	s.settings.Store(&next)
 }
 
-// Parse reads a text. The error is a *lang.Error, or lang.Errors with up to 10 of them.
+// Parse parses a text and replaces its variables. The error is a *lang.Error, or lang.Errors with up to 10 of them.
 func (s *Session) Parse(text string) ([]lang.Statement, error) {
 	return lang.Parse(text, lang.Variables(s.settings.Load().Variables))
 }
 
-// Result is what a statement has done: Rows for queries and SHOW, else a sentence for the user.
+// Result is the result of a statement: Rows for queries and SHOW, else a sentence for the user.
 type Result struct {
 	Rows    *Rows
 	Message string
-	Job     string // the job a definition has started
+	Job     string // the name of the job that the definition started; empty: none
 }

@@ -10,34 +10,35 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// statement declares how the statements of one type are carried out. Each type that is not planned for later
-// (lang.Planned) has one declaration, in a file statement_*.go.
+// statement declares how the statements of one type are executed. Each type that the engine supports has one
+// declaration, in a file statement_*.go. lang.Planned reports the types that are not supported yet.
 type statement[S lang.Statement] struct {
-	// role is the role that the statement takes. Where that depends on the statement, takes returns it.
+	// role is the role that the statement requires. If that depends on the statement, takes returns it.
 	role  Role
 	takes func(S) Role
-	// decide decides what the statement changes in the catalog. Without it, answer carries the statement out.
+	// decide returns the change of the catalog. A statement without it is executed by answer.
 	decide func(*decide.Decider, S, *decide.Input) (*decide.Decision, error)
 	answer func(ctx context.Context, s *Session, st S, args []any) (*Result, error)
-	// plan makes the plan that EXPLAIN shows, for statements that have one (lang.Traits).
+	// plan returns the plan for EXPLAIN. It is set if lang.Traits reports that the statement has a plan.
 	plan func(S, planner.Options) ([]planner.Stage, error)
 }
 
-// way is a declaration without the statement's type.
+// way is a declaration independent of the statement's type.
 type way struct {
 	role func(lang.Statement) Role
 	run  func(ctx context.Context, s *Session, st lang.Statement, args []any) (*Result, error)
-	plan func(lang.Statement, planner.Options) ([]planner.Stage, error) // nil: there is none
+	plan func(lang.Statement, planner.Options) ([]planner.Stage, error) // nil: the statement has no plan
 }
 
+// ways has the declarations by type of statement. It is complete after the initialization of the package.
 var ways = map[reflect.Type]way{}
 
-// declare adds a declaration to the table. It panics when something is missing, or the type has one already.
+// declare adds a declaration to ways. It panics if the declaration is incomplete or the type has one already.
 func declare[S lang.Statement](d statement[S]) bool {
 	t := reflect.TypeFor[S]()
 	_, twice := ways[t]
 	if twice || d.role == 0 && d.takes == nil || (d.decide == nil) == (d.answer == nil) {
-		panic(fmt.Sprintf("engine: the declaration of %s is incomplete, or the second", t))
+		panic(fmt.Sprintf("engine: the declaration of %s is incomplete or a duplicate", t))
 	}
 	w := way{role: func(lang.Statement) Role { return d.role }}
 	if d.takes != nil {
@@ -58,7 +59,7 @@ func declare[S lang.Statement](d statement[S]) bool {
 	return true
 }
 
-// wayOf finds how a statement is carried out.
+// wayOf returns the declaration for a statement.
 func wayOf(st lang.Statement) (way, error) {
 	if err := lang.Planned(st); err != nil {
 		return way{}, err
@@ -66,12 +67,13 @@ func wayOf(st lang.Statement) (way, error) {
 	w, ok := ways[reflect.TypeOf(st)]
 	if !ok {
 		return w, &lang.Error{Code: "SQ9001", Stage: lang.StagePlan,
-			Msg: fmt.Sprintf("no declaration says how to carry out %s", st.Traits().Name)}
+			Msg: fmt.Sprintf("the statement %s has no declaration in package engine", st.Traits().Name)}
 	}
 	return w, nil
 }
 
-// Run runs one statement of Parse.
+// Run executes a statement that Parse returned. args are the values of its parameters $1, $2 and so on. The error is a
+// *lang.Error.
 func (s *Session) Run(ctx context.Context, st lang.Statement, args ...any) (*Result, error) {
 	w, err := wayOf(st)
 	if err == nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// EXPLAIN, of a statement or of a job.
+// EXPLAIN of a statement or of a job.
 var _ = declare(statement[*lang.Explain]{
 	role: Reader,
 	answer: func(ctx context.Context, s *Session, st *lang.Explain, args []any) (*Result, error) {
@@ -21,7 +21,7 @@ var _ = declare(statement[*lang.Explain]{
 	},
 })
 
-// explain is EXPLAIN: the operators of each stage, inputs indented, with the offsets they read.
+// explain returns the operators of each stage, with inputs indented, and the offsets that they read.
 func (s *Session) explain(ctx context.Context, st *lang.Explain, args []any) (*flow.Batch, error) {
 	e := s.engine
 	if st.Statement == nil {
@@ -34,7 +34,7 @@ func (s *Session) explain(ctx context.Context, st *lang.Explain, args []any) (*f
 	}
 	return inspect.Plan(plan, e.promise(weak), func(_ int, l planner.Leaf) ([]string, error) {
 		if l.Relation == nil {
-			return nil, nil // an exchange's topic is made when the job is
+			return nil, nil // the topic of an exchange does not exist before the job
 		}
 		spans, err := in.Facts.Spans(l)
 		if errors.Is(err, topic.ErrUnknownTopic) {
@@ -44,7 +44,7 @@ func (s *Session) explain(ctx context.Context, st *lang.Explain, args []any) (*f
 	})
 }
 
-// explainJob explains a job as it was decided, with the offsets it began at.
+// explainJob explains a job by the plan and the start offsets of its definition.
 func (s *Session) explainJob(st *lang.Explain) (*flow.Batch, error) {
 	e := s.engine
 	j, ok := e.Catalog().Job(st.Query.Text)
@@ -65,6 +65,7 @@ func (s *Session) explainJob(st *lang.Explain) (*flow.Batch, error) {
 	})
 }
 
+// reads describes the spans of a scan, one line each.
 func reads(l planner.Leaf, spans []topic.Span) (out []string) {
 	tier := "broker"
 	if l.Relation != nil && !l.Relation.AtBroker() {
@@ -80,15 +81,15 @@ func reads(l planner.Leaf, spans []topic.Span) (out []string) {
 	return out
 }
 
-// promise says what a job promises, if that is not the default.
+// promise describes the delivery guarantee of a job; it is empty for exactly-once.
 func (e *Engine) promise(weak bool) string {
 	if !weak || !e.shared() {
 		return ""
 	}
-	return "Guarantee at_least_once: rows may come twice after a failure"
+	return "Guarantee at_least_once: rows may be duplicated after a failure"
 }
 
-// planOf plans a statement without running it. weak: as a job it would not be exactly once.
+// planOf plans a statement without running it. weak reports whether a job of the statement would run at-least-once.
 func (e *Engine) planOf(st lang.Statement, in *decide.Input) (plan []planner.Stage, weak bool, err error) {
 	w, err := wayOf(st)
 	if err != nil {
@@ -96,7 +97,8 @@ func (e *Engine) planOf(st lang.Statement, in *decide.Input) (plan []planner.Sta
 	}
 	t := st.Traits()
 	if !t.Plan {
-		return nil, false, &lang.Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: st.Position(), Len: 1, Msg: "this statement has no plan"}
+		return nil, false, &lang.Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: st.Position(), Len: 1,
+			Msg: "this statement has no plan"}
 	}
 	plan, err = w.plan(st, e.decider.Options(in))
 	return plan, t.Effect == lang.Defines && in.Session.Properties[decide.Guarantee] == decide.AtLeastOnce, err

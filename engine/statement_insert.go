@@ -13,14 +13,16 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// INSERT INTO: with VALUES it writes rows at once, with a query it defines a job.
+// INSERT INTO. With VALUES it appends rows in one transaction; with a query it defines a job.
 var _ = declare(statement[*lang.Insert]{
 	role: Writer,
 	answer: func(ctx context.Context, s *Session, st *lang.Insert, args []any) (*Result, error) {
 		if st.Query == nil {
 			return s.insertValues(ctx, st, args)
 		}
-		return s.define(ctx, args, func(in *decide.Input) (*decide.Decision, error) { return s.engine.decider.Insert(st, in) })
+		return s.define(ctx, args, func(in *decide.Input) (*decide.Decision, error) {
+			return s.engine.decider.Insert(st, in)
+		})
 	},
 	plan: func(st *lang.Insert, o planner.Options) ([]planner.Stage, error) {
 		p, err := planner.Insert(st, "EXPLAIN", o)
@@ -31,7 +33,7 @@ var _ = declare(statement[*lang.Insert]{
 	},
 })
 
-// insertValues writes the rows of INSERT INTO .. VALUES.
+// insertValues appends the rows of INSERT INTO .. VALUES.
 func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any) (*Result, error) {
 	e, in := s.engine, s.input(ctx, args)
 	o := e.decider.Options(in)
@@ -58,12 +60,13 @@ func (s *Session) insertValues(ctx context.Context, st *lang.Insert, args []any)
 	return &Result{Message: fmt.Sprintf("%d rows inserted into %s", len(rows), r.Name)}, nil
 }
 
-// placed is a record and where it goes.
+// placed is a record and its partition.
 type placed struct {
 	to topic.Partition
 	topic.Record
 }
 
+// encode converts rows to records and selects their partitions. A row without ROWTIME gets the present time.
 func (e *Engine) encode(ctx context.Context, r *catalog.Relation, rows []planner.Row) (out []placed, err error) {
 	var key format.Codec
 	if len(r.Key.Fields) > 0 {

@@ -5,8 +5,8 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// TERMINATE, PAUSE, RESUME and RESTART. What ends a job, or lets it begin elsewhere than where it stopped, is for an
-// Admin.
+// TERMINATE, PAUSE, RESUME and RESTART. The role Admin is required to end a job, and to start one from a position
+// other than its last commit.
 var _ = declare(statement[*lang.Control]{
 	takes:  func(st *lang.Control) Role { return replacing(st.Verb == "TERMINATE" || st.From != "") },
 	decide: (*decide.Decider).Control,

@@ -18,7 +18,9 @@ import (
 var _ = declare(statement[*lang.CreateModel]{
 	takes: func(st *lang.CreateModel) Role { return replacing(st.OrReplace) },
 	answer: func(ctx context.Context, s *Session, st *lang.CreateModel, args []any) (*Result, error) {
-		return s.train(ctx, args, st.Name, func(in *decide.Input) (*decide.Decision, error) { return s.engine.decider.Model(st, in) })
+		return s.train(ctx, args, st.Name, func(in *decide.Input) (*decide.Decision, error) {
+			return s.engine.decider.Model(st, in)
+		})
 	},
 	plan: func(st *lang.CreateModel, o planner.Options) ([]planner.Stage, error) {
 		t, err := planner.Model(st, nil, "EXPLAIN", o)
@@ -33,11 +35,13 @@ var _ = declare(statement[*lang.CreateModel]{
 var _ = declare(statement[*lang.RetrainModel]{
 	role: Writer,
 	answer: func(ctx context.Context, s *Session, st *lang.RetrainModel, args []any) (*Result, error) {
-		return s.train(ctx, args, st.Name, func(in *decide.Input) (*decide.Decision, error) { return s.engine.decider.Retrain(st, in) })
+		return s.train(ctx, args, st.Name, func(in *decide.Input) (*decide.Decision, error) {
+			return s.engine.decider.Retrain(st, in)
+		})
 	},
 })
 
-// DROP MODEL, of a model or of one version.
+// DROP MODEL of a model or of one version.
 var _ = declare(statement[*lang.DropModel]{
 	role: Admin,
 	answer: func(ctx context.Context, s *Session, st *lang.DropModel, args []any) (*Result, error) {
@@ -56,15 +60,16 @@ func (s *Session) dropModel(ctx context.Context, st *lang.DropModel, args []any)
 	return s.define(ctx, args, func(in *decide.Input) (*decide.Decision, error) { return e.decider.DropModel(st, in) })
 }
 
-// interruptTime is how long a training may take to come to the end of a pass when it is interrupted.
+// interruptTime is how long an interrupted training may take to finish its current pass.
 const interruptTime = 30 * time.Second
 
-// training waits for a bounded training. The user's interrupt ends it with its best pass.
+// training waits for a bounded training. If the user interrupts it, the training ends after its current pass and
+// publishes the best one. before is the number of versions before the training.
 func (e *Engine) training(ctx context.Context, job, model string, before int) (string, error) {
 	st, err := e.jobs.Ended(ctx, job)
 	if err != nil && ctx.Err() != nil {
 		run := e.jobs.Running(job)
-		if run == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) { // the training is a job, and goes on
+		if run == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) { // the training is a job and continues
 			return "", ctx.Err()
 		}
 		run.Interrupt()
@@ -85,11 +90,11 @@ func (e *Engine) training(ctx context.Context, job, model string, before int) (s
 	return e.trained(model, before), nil
 }
 
-// trained says what the versions since before are.
+// trained describes the last version, if there are more than before.
 func (e *Engine) trained(model string, before int) string {
 	all := e.models.Versions(model)
 	if len(all) <= before {
-		return "model " + model + ": no version was made"
+		return "model " + model + ": the training has published no version"
 	}
 	v := all[len(all)-1]
 	m := v.Manifest
@@ -108,8 +113,9 @@ func (e *Engine) trained(model string, before int) string {
 	return s + fmt.Sprintf(" · %d bytes in topic %s", m.Payload.Bytes, e.decider.ModelTopic(model))
 }
 
-// train decides CREATE MODEL and RETRAIN, and waits for a training that ends.
-func (s *Session) train(ctx context.Context, args []any, name lang.Name, decided func(*decide.Input) (*decide.Decision, error)) (*Result, error) {
+// train decides CREATE MODEL or RETRAIN MODEL, and waits for the end of a bounded training.
+func (s *Session) train(ctx context.Context, args []any, name lang.Name,
+	decided func(*decide.Input) (*decide.Decision, error)) (*Result, error) {
 	e := s.engine
 	before := 0
 	bounded, started := false, false
@@ -134,7 +140,7 @@ func (s *Session) train(ctx context.Context, args []any, name lang.Name, decided
 	return r, err
 }
 
-// dropVersion tombstones a version's chunks; its manifest stays as a record of what it was.
+// dropVersion appends tombstones for the chunks of a version. Its manifest remains as a record of the version.
 func (e *Engine) dropVersion(ctx context.Context, model string, n int) (*Result, error) {
 	if err := e.models.Sync(ctx, model); err != nil {
 		return nil, err
@@ -146,7 +152,8 @@ func (e *Engine) dropVersion(ctx context.Context, model string, n int) (*Result,
 		}
 	}
 	if v == nil {
-		return nil, &lang.Error{Code: "SQ6003", Stage: lang.StagePlan, Msg: fmt.Sprintf("model %q has no version %d", model, n)}
+		return nil, &lang.Error{Code: "SQ6003", Stage: lang.StagePlan,
+			Msg: fmt.Sprintf("model %q has no version %d", model, n)}
 	}
 	var records []topic.Record
 	for _, r := range e.models.Tombstones(*v) {

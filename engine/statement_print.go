@@ -22,11 +22,12 @@ var _ = declare(statement[*lang.PrintTopic]{
 	},
 })
 
-// print is PRINT: the records of a topic as they are.
+// print returns the records of a topic, undecoded.
 func (e *Engine) print(ctx context.Context, st *lang.PrintTopic) (*Rows, error) {
 	src, d, err := e.printed(ctx, st.Topic.Text)
 	if err != nil {
-		return nil, &lang.Error{Code: "SQ5004", Stage: lang.StagePlan, Pos: st.Topic.Position(), Len: len(st.Topic.Text), Msg: fmt.Sprintf("there is no topic %q", st.Topic.Text), Err: err}
+		return nil, &lang.Error{Code: "SQ5004", Stage: lang.StagePlan, Pos: st.Topic.Position(),
+			Len: len(st.Topic.Text), Msg: fmt.Sprintf("there is no topic %q", st.Topic.Text), Err: err}
 	}
 	spans := d.Partitions
 	for i := range spans {
@@ -35,7 +36,8 @@ func (e *Engine) print(ctx context.Context, st *lang.PrintTopic) (*Rows, error) 
 		}
 		spans[i].To = topic.End
 	}
-	fields := []arrow.Field{flow.Field("partition", flow.Int), flow.Field("offset", flow.Bigint), flow.Field("rowtime", flow.Timestamp),
+	fields := []arrow.Field{flow.Field("partition", flow.Int), flow.Field("offset", flow.Bigint),
+		flow.Field("rowtime", flow.Timestamp),
 		flow.Field("key", flow.String), flow.Field("value", flow.String)}
 	rows := StaticRows(inspect.Batch(fields, nil))
 	rows.static, rows.Bounded, rows.ctx = nil, false, ctx
@@ -47,12 +49,13 @@ func (e *Engine) print(ctx context.Context, st *lang.PrintTopic) (*Rows, error) 
 		every = max(st.Interval.N, 1)
 	}
 	rows.run = func(ctx context.Context, emit exec.Emit) error {
-		return printRecords(ctx, src, spans, limit, every, func(values [][]any) error { return emit(inspect.Batch(fields, values)) })
+		return printRecords(ctx, src, spans, limit, every,
+			func(values [][]any) error { return emit(inspect.Batch(fields, values)) })
 	}
 	return rows, nil
 }
 
-// printed finds what PRINT reads: a topic, or what a relation of that name reads.
+// printed finds the source of PRINT: the topic of that name, else the topic of the relation of that name.
 func (e *Engine) printed(ctx context.Context, name string) (topic.Source, topic.Topic, error) {
 	d, err := e.broker.Describe(ctx, name)
 	if err == nil {
@@ -70,7 +73,9 @@ func (e *Engine) printed(ctx context.Context, name string) (topic.Source, topic.
 	return src, d, err
 }
 
-func printRecords(ctx context.Context, src topic.Source, spans []topic.Span, limit, every int64, emit func([][]any) error) error {
+// printRecords reads spans and emits one row for every every-th record, up to limit rows; limit -1: without limit.
+func printRecords(ctx context.Context, src topic.Source, spans []topic.Span, limit, every int64,
+	emit func([][]any) error) error {
 	r, err := src.Open(ctx, spans)
 	if err != nil {
 		return err
@@ -109,7 +114,7 @@ func printRecords(ctx context.Context, src topic.Source, spans []topic.Span, lim
 	return nil
 }
 
-// decodedRow shows a row that has no record.
+// decodedRow formats a row of a source that delivers no records.
 func decodedRow(r arrow.Record, row int) string {
 	var parts []string
 	for i, f := range r.Schema().Fields() {
@@ -118,6 +123,7 @@ func decodedRow(r arrow.Record, row int) string {
 	return strings.Join(parts, " ")
 }
 
+// printable returns bytes as a string and replaces invalid UTF-8.
 func printable(b []byte) any {
 	if b == nil {
 		return nil

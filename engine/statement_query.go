@@ -29,14 +29,15 @@ var _ = declare(statement[*lang.QueryStatement]{
 	},
 })
 
-// input is what a statement that defines nothing is planned with.
+// input returns the input for planning a statement that defines nothing.
 func (s *Session) input(ctx context.Context, args []any) *decide.Input {
 	c := s.engine.Catalog()
-	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args, Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
-		Rows: s.made(ctx)}
+	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args,
+		Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
+		Rows:  s.made(ctx)}
 }
 
-// query plans a query and opens its rows; nothing runs until they are read.
+// query plans a query. The query runs when its rows are read.
 func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, error) {
 	e, in := s.engine, s.input(ctx, args)
 	plan, err := planner.Query(q, e.decider.Options(in))
@@ -50,7 +51,8 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 	}
 	stages := decide.Stages(plan.Stages, j.Spans)
 	counted := &scanned{known: known(stages)}
-	rows := &Rows{Columns: plan.Columns, Changes: plan.Changes, Bounded: counted.known >= 0, ctx: ctx, stats: counted.stats}
+	rows := &Rows{Columns: plan.Columns, Changes: plan.Changes, Bounded: counted.known >= 0, ctx: ctx,
+		stats: counted.stats}
 	tables := e.tables(ctx)
 	rows.run = func(ctx context.Context, emit exec.Emit) error {
 		env := e.env(ctx, j, plan.Stages)
@@ -67,7 +69,7 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 		}
 		e.meter.queries.Store(run, nil)
 		defer e.meter.queries.Delete(run)
-		if e.c.Policy == supervise.Hand { // a live input ends where it ends now
+		if e.c.Policy == supervise.Hand { // the present end of a live input is its end
 			return errors.Join(run.Drain(ctx, nil), run.Close(ctx))
 		}
 		return run.Run(ctx)
@@ -75,11 +77,12 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 	return rows, nil
 }
 
-// versions waits for the versions of models that a query cannot run without. A query that ends does not wait for what no job trains, nor does
-// an engine that is driven by hand: it fails where there is none.
+// versions waits for the versions of models that a query requires. A bounded query does not wait for a model that no
+// job trains, and an engine with the policy supervise.Hand never waits. Such a query fails if the version does not
+// exist.
 func (e *Engine) versions(ctx context.Context, plan []planner.Stage, bounded bool) error {
 	for _, u := range planner.Awaited(plan) {
-		if e.c.Policy == supervise.Hand || bounded && !e.trains(u.Model) { // no version will come
+		if e.c.Policy == supervise.Hand || bounded && !e.trains(u.Model) { // no version will be published
 			if err := e.models.Sync(ctx, u.Model); err != nil {
 				return err
 			}
@@ -92,7 +95,7 @@ func (e *Engine) versions(ctx context.Context, plan []planner.Stage, bounded boo
 	return nil
 }
 
-// trains reports whether a job trains a model, so that a version may come.
+// trains reports whether a job trains a model and may publish a version.
 func (e *Engine) trains(model string) bool {
 	for _, j := range e.Catalog().Jobs() {
 		if j.Fills == model && (j.Kind == "MODEL" || j.Kind == "RETRAIN") && j.Runs() {

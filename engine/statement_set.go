@@ -43,9 +43,11 @@ var _ = declare(statement[*lang.Undefine]{
 	},
 })
 
-// properties that SET knows beside ksqlDB's own (ksql.*), which are kept and mostly without effect.
+// properties lists the properties of SET other than ksqlDB's own. SET accepts and stores those (ksql.*), most of which
+// have no effect.
 var properties = []string{"auto.offset.reset", "sql.identifiers", "emit.changes", decide.Guarantee}
 
+// set sets a property. The error is a *lang.Error.
 func (s *Session) set(st *lang.Set) (*Result, error) {
 	name := strings.ToLower(st.Key.Value)
 	value, err := planner.Literal(st.Value)
@@ -57,14 +59,16 @@ func (s *Session) set(st *lang.Set) (*Result, error) {
 		legal = legal || k == name
 	}
 	if !legal {
-		err := &lang.Error{Code: "SQ1102", Stage: lang.StagePlan, Pos: st.Key.Position(), Len: len(name) + 2, Msg: fmt.Sprintf("there is no property %q", name)}
+		err := &lang.Error{Code: "SQ1102", Stage: lang.StagePlan, Pos: st.Key.Position(), Len: len(name) + 2,
+			Msg: fmt.Sprintf("there is no property %q", name)}
 		if near := lang.Suggest(name, properties); near != "" {
 			err.Label = "did you mean '" + near + "'?"
 		}
 		return nil, err
 	}
 	bad := func(code, format string, args ...any) error {
-		return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1, Msg: fmt.Sprintf(format, args...)}
+		return &lang.Error{Code: code, Stage: lang.StagePlan, Pos: st.Value.Position(), Len: 1,
+			Msg: fmt.Sprintf(format, args...)}
 	}
 	switch {
 	case name == "auto.offset.reset" && value != "earliest" && value != "latest":
@@ -78,7 +82,8 @@ func (s *Session) set(st *lang.Set) (*Result, error) {
 	return &Result{Message: name + " = " + value}, nil
 }
 
-// Set sets a property, as the statement SET does.
+// Set sets a property like the statement SET. The error is a *lang.Error with code SQ1102 or SQ1103 if the property or
+// its value is unknown.
 func (s *Session) Set(name, value string) error {
 	_, err := s.set(&lang.Set{Key: &lang.Text{Value: name}, Value: &lang.Text{Value: value}})
 	return Wrap(err, nil)

@@ -6,7 +6,7 @@ import (
 	"github.com/streamql/streamql/planner"
 )
 
-// CREATE STREAM and CREATE TABLE, AS SELECT or without.
+// CREATE STREAM and CREATE TABLE, with or without AS SELECT.
 var _ = declare(statement[*lang.CreateSource]{
 	takes:  func(st *lang.CreateSource) Role { return replacing(st.OrReplace) },
 	decide: (*decide.Decider).Source,
@@ -25,7 +25,7 @@ var _ = declare(statement[*lang.CreateType]{role: Writer, decide: (*decide.Decid
 // DROP STREAM, DROP TABLE and DROP TYPE.
 var _ = declare(statement[*lang.Drop]{role: Admin, decide: (*decide.Decider).Drop})
 
-// replacing is the role of a definition, which may take the place of another.
+// replacing returns the role that a statement requires: Admin if it may replace or end something, else Writer.
 func replacing(yes bool) Role {
 	if yes {
 		return Admin

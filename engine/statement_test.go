@@ -10,7 +10,7 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// corpus is a statement of every form that the grammar has.
+// corpus returns a statement of every form of the grammar.
 func corpus(t *testing.T) (out []lang.Statement) {
 	t.Helper()
 	body, err := os.ReadFile("../lang/testdata/statements.sql")
@@ -31,8 +31,7 @@ func corpus(t *testing.T) (out []lang.Statement) {
 	return out
 }
 
-// TestDeclarations: a type of statement has a declaration here, or all its statements are planned; never both, never
-// neither.
+// TestDeclarations checks that each type of statement either has a declaration or is planned.
 func TestDeclarations(t *testing.T) {
 	carried := map[reflect.Type]bool{}
 	for _, st := range corpus(t) {
@@ -70,8 +69,8 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-// TestPlannedStatements: what is planned is refused by name, for every role, alone and in an EXPLAIN, and changes
-// nothing.
+// TestPlannedStatements checks that a planned statement is refused by name, for every role, alone and in an EXPLAIN,
+// and changes nothing.
 func TestPlannedStatements(t *testing.T) {
 	o := openDir(t, "")
 	before, n := o.Catalog().Version(), 0
@@ -85,7 +84,8 @@ func TestPlannedStatements(t *testing.T) {
 			for _, role := range []Role{Reader, Admin} {
 				_, err := o.Engine.NewSession(WithRole(role)).Run(t.Context(), list[0])
 				var e *lang.Error
-				if !errors.As(err, &e) || e.Code != "SQ3001" || e.Pos.Line != 1 || !strings.Contains(e.Msg, "is not supported yet") {
+				if !errors.As(err, &e) || e.Code != "SQ3001" || e.Pos.Line != 1 ||
+					!strings.Contains(e.Msg, "is not supported yet") {
 					t.Errorf("%s: %v", text, err)
 				}
 			}
@@ -113,7 +113,7 @@ func TestShowAll(t *testing.T) {
 	}
 }
 
-// TestNoJob: a name that is a relation's or a model's gets a hint with the job that fills it.
+// TestNoJob checks the hint for a name of a relation or model: the job that fills it.
 func TestNoJob(t *testing.T) {
 	o := openDir(t, "")
 	o.must(`CREATE STREAM s (k INT KEY, a DOUBLE) WITH (topic='s', format='json');
@@ -121,8 +121,10 @@ func TestNoJob(t *testing.T) {
 		CREATE STREAM u AS SELECT * FROM s; INSERT INTO u SELECT * FROM s;
 		CREATE MODEL m TRANSFORM (a) FROM s TRAIN EACH EVENT WITH (type='kmeans', k=2);`)
 	for _, verb := range []string{"PAUSE", "RESUME", "TERMINATE", "RESTART", "EXPLAIN"} {
-		for _, c := range [][2]string{{"t", "t is filled by job CTAS_t_0: use that name"}, {"T", "t is filled by job CTAS_t_0: use that name"},
-			{"u", "u is filled by jobs CSAS_u_1, INSERTQUERY_u_2: use one of these names"}, {"m", "m is trained by job MODEL_m_3: use that name"}, {"s", ""}} {
+		for _, c := range [][2]string{{"t", "t is filled by job CTAS_t_0: use that name"},
+			{"T", "t is filled by job CTAS_t_0: use that name"},
+			{"u", "u is filled by jobs CSAS_u_1, INSERTQUERY_u_2: use one of these names"},
+			{"m", "m is trained by job MODEL_m_3: use that name"}, {"s", ""}} {
 			list, err := o.Parse(verb + " " + c[0] + ";")
 			if err != nil {
 				t.Fatal(err)

@@ -11,34 +11,36 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// largestState is the most bytes of one key's state: a learner's may be large.
+// largestState is the maximum size of a changelog record in bytes. The state of a learner may be large.
 const largestState = 16 << 20
 
-// segment is the size of the pieces of topics that are compacted or trimmed: neither touches the newest piece, so the default of 1 GiB would
-// keep a GiB of each partition.
+// segment is the segment size of topics that are compacted or trimmed. Neither operation affects the active segment,
+// so that the default of 1 GiB would keep 1 GiB per partition.
 const segment = 64 << 20
 
-// exchangeSegment is smaller: an exchange holds little beyond what its reader has not committed yet.
+// exchangeSegment is the segment size of exchanges. It is smaller, because an exchange holds only the records that its
+// reader has not committed.
 const exchangeSegment = 16 << 20
 
-// compactionLag is how long a changed key's old value may stay in a changelog. A segment is rolled when its first record is as old, so a
-// restore reads at most about that much beyond the live keys.
+// compactionLag is the maximum time that a changelog keeps the old value of a changed key. A segment is rolled when
+// its first record has that age, so a restore reads about that much in addition to the live keys.
 const compactionLag = 10 * time.Minute
 
-// configOf is the configuration of a topic by its use. Zero members leave it to the broker: a stream's topic has the broker's retention unless its
-// statement says otherwise.
+// configOf returns the configuration of a topic by its use. A zero field selects the default of the broker; for
+// example, the topic of a stream has the retention of the broker unless its statement sets another.
 func configOf(t catalog.Topic) topic.Config {
 	c := topic.Config{Partitions: t.Partitions, RetentionMs: t.RetentionMs, Compact: t.Compact, Replicas: t.Replicas}
 	switch t.Use {
 	case catalog.Changelog:
-		c.Compact, c.SegmentBytes, c.MaxCompactionLagMs, c.MaxMessage = true, segment, compactionLag.Milliseconds(), largestState
-	case catalog.Exchange: // trimmed when its reader has committed
+		c.Compact, c.SegmentBytes, c.MaxCompactionLagMs, c.MaxMessage = true, segment,
+			compactionLag.Milliseconds(), largestState
+	case catalog.Exchange: // trimmed after its reader has committed
 		c.RetentionMs, c.SegmentBytes = -1, exchangeSegment
 	case catalog.Versions:
 		c.RetentionMs, c.Compact, c.SegmentBytes = 0, true, segment
 	case catalog.Log:
 		c.RetentionMs = -1
-	case catalog.Journal: // its rows bear the times of what they are about, which may be long ago
+	case catalog.Journal: // event times may be old, and retention must not delete such rows at once
 		c.AppendTime = true
 	case catalog.Data:
 		if c.Compact {
@@ -48,17 +50,19 @@ func configOf(t catalog.Topic) topic.Config {
 	return c
 }
 
-// ownTopics makes the engine's own topics.
+// ownTopics creates the engine's own topics.
 func (e *Engine) ownTopics(ctx context.Context) error {
 	return e.ensure(ctx, e.ownList()...)
 }
 
 func (e *Engine) ownList() []catalog.Topic {
-	return []catalog.Topic{{Name: e.own(errorsTopic), Use: catalog.Journal, Partitions: 1}, {Name: e.own(trainingTopic), Use: catalog.Journal, Partitions: 1},
+	return []catalog.Topic{{Name: e.own(errorsTopic), Use: catalog.Journal, Partitions: 1},
+		{Name: e.own(trainingTopic), Use: catalog.Journal, Partitions: 1},
 		{Name: e.own(catalogTopic), Use: catalog.Log, Partitions: 1}}
 }
 
-// ensure makes topics unless they are there. The embedded broker needs no changelogs.
+// ensure creates the topics that do not exist. With the embedded broker it skips changelogs, because the broker stores
+// the state.
 func (e *Engine) ensure(ctx context.Context, list ...catalog.Topic) error {
 	for _, t := range list {
 		if t.Use == catalog.Changelog && e.states.db == nil {
@@ -66,14 +70,15 @@ func (e *Engine) ensure(ctx context.Context, list ...catalog.Topic) error {
 		}
 		err := e.broker.Create(ctx, t.Name, configOf(t))
 		if err != nil && !errors.Is(err, topic.ErrTopicExists) {
-			return fmt.Errorf("make topic %s: %w", t.Name, err)
+			return fmt.Errorf("create topic %s: %w", t.Name, err)
 		}
 	}
 	return nil
 }
 
-// keepHouse deletes the topics that the catalog has given up, whenever it has changed, until the engine closes. What a process that died has
-// left undone is done by the next that starts. It begins with the topics that an earlier version made otherwise.
+// keepHouse deletes the topics that the catalog no longer needs, after each change of the catalog, until the engine
+// closes. It first migrates topics that an earlier version created. Deletions that a crash interrupted are done after
+// the next start.
 func (e *Engine) keepHouse() {
 	e.migrate(e.ctx)
 	for {
@@ -99,7 +104,8 @@ func (e *Engine) keepHouse() {
 	}
 }
 
-// migrate gives the engine's own topics the configuration that they would be made with now. Topics of relations are their owners', and stay.
+// migrate changes the configuration of the engine's own topics to that of configOf. The topics of relations belong to
+// their owners, and are not changed.
 func (e *Engine) migrate(ctx context.Context) {
 	to, ok := e.broker.(topic.Configurer)
 	if !ok || e.c.Policy == supervise.Idle {
@@ -120,22 +126,22 @@ func (e *Engine) migrate(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, topic.ErrUnknownTopic): // not made yet
+		case errors.Is(err, topic.ErrUnknownTopic): // not created yet
 		case err != nil:
-			e.c.Log.Warn("a topic's configuration is not as it would be made now", "topic", t.Name, "error", err)
+			e.c.Log.Warn("the configuration of a topic is outdated and cannot be changed", "topic", t.Name, "error", err)
 		case len(have) > 0:
-			e.c.Log.Info("a topic was given the configuration that it would be made with now", "topic", t.Name, "settings", fmt.Sprint(have))
+			e.c.Log.Info("the configuration of a topic was updated", "topic", t.Name, "settings", fmt.Sprint(have))
 		}
 	}
 }
 
-// tidy deletes the topics that are to be deleted, and says so in the log.
+// tidy deletes the topics that are pending deletion, and appends an entry to the catalog log that lists them.
 func (e *Engine) tidy(ctx context.Context) error {
 	pending := e.Catalog().Deletions()
 	if len(pending) == 0 || e.c.Policy == supervise.Idle && e.shared() {
 		return nil
 	}
-	if err := e.jobs.Gone(ctx); err != nil { // a job that still runs would miss them
+	if err := e.jobs.Gone(ctx); err != nil { // a running job still needs its topics
 		return err
 	}
 	var gone []string
@@ -159,6 +165,7 @@ func (e *Engine) tidy(ctx context.Context) error {
 	return errors.Join(failed, err)
 }
 
+// remove deletes a topic. A topic that does not exist is not an error.
 func (e *Engine) remove(ctx context.Context, name string) error {
 	if err := e.broker.Delete(ctx, name); err != nil && !errors.Is(err, topic.ErrUnknownTopic) {
 		return fmt.Errorf("delete topic %s: %w", name, err)

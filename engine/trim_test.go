@@ -9,7 +9,7 @@ import (
 	"github.com/streamql/streamql/lang"
 )
 
-// An exchange is trimmed when its reader has committed, and the answer stays what it is across a restart.
+// An exchange is trimmed after its reader has committed, and the result is correct across a restart.
 func TestExchangeIsTrimmed(t *testing.T) {
 	dir := t.TempDir()
 	open := func() *opened {

@@ -17,14 +17,14 @@ import (
 	"github.com/streamql/streamql/topic"
 )
 
-// world is the engine as the supervisor of its jobs sees it.
+// world implements supervise.World on an Engine.
 type world Engine
 
 var _ supervise.World = (*world)(nil)
 
-// Wait implements supervise.World: a job needs a version of each model that it predicts with.
+// Wait implements supervise.World: it waits for the versions of the models that a job predicts with.
 func (w *world) Wait(ctx context.Context, j *catalog.Job, waiting func(string)) error {
-	if j.Kind == "MODEL" || j.Kind == "RETRAIN" { // it may go on from the newest version
+	if j.Kind == "MODEL" || j.Kind == "RETRAIN" { // it may continue from the newest version
 		if _, ok := (*Engine)(w).Catalog().Model(j.Fills, true); ok {
 			if err := (*Engine)(w).ensure(ctx, versionsTopic((*Engine)(w), j.Fills)); err != nil {
 				return err
@@ -45,12 +45,12 @@ func (w *world) Wait(ctx context.Context, j *catalog.Job, waiting func(string)) 
 	return nil
 }
 
-// versionsTopic is the topic of a model's versions.
+// versionsTopic returns the topic of a model's versions.
 func versionsTopic(e *Engine, model string) catalog.Topic {
 	return catalog.Topic{Name: e.decider.ModelTopic(model), Use: catalog.Versions, Partitions: 1}
 }
 
-// Sync implements supervise.World.
+// Sync implements supervise.World: it reads the committed versions of the models that a job uses or trains.
 func (w *world) Sync(ctx context.Context, j *catalog.Job) error {
 	e := (*Engine)(w)
 	for _, m := range append(slices.Clone(j.Uses), j.Fills) {
@@ -64,14 +64,15 @@ func (w *world) Sync(ctx context.Context, j *catalog.Job) error {
 	return nil
 }
 
-// Build implements supervise.World.
+// Build implements supervise.World: it plans a job from its definition, creates its topics at the first start, and
+// opens it.
 func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 	e := (*Engine)(w)
 	plan, err := e.decider.Again(j, e.Catalog())
 	if err != nil {
 		return nil, err
 	}
-	if len(j.Spans) == 0 { // they are found when the job starts
+	if len(j.Spans) == 0 { // such a job finds its spans when it starts
 		resolved := *j
 		if err := e.decider.Resolve(&resolved, plan, &facts{e: e, ctx: ctx, catalog: e.Catalog()}); err != nil {
 			return nil, err
@@ -85,7 +86,7 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !e.shared() { // the tasks are this process's for certain, and their rows can be asked for at once
+	if !e.shared() { // this process owns all tasks, and can serve their rows at once
 		if err := run.Attach(ctx); err != nil {
 			return nil, errors.Join(err, run.Close(context.WithoutCancel(ctx)))
 		}
@@ -93,8 +94,8 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 	return run, nil
 }
 
-// topicsFor makes the topics that a job needs when it is started for the first time, and says so in the log. From then on a topic that is not there
-// has been deleted, and what it held is gone: it is not made again.
+// topicsFor creates the topics of a job at its first start, and appends an entry to the catalog log that records this.
+// A topic that is missing at a later start was deleted with its contents, and is not created again.
 func (e *Engine) topicsFor(ctx context.Context, j *catalog.Job) error {
 	if j.Made {
 		return nil
@@ -107,11 +108,12 @@ func (e *Engine) topicsFor(ctx context.Context, j *catalog.Job) error {
 		if !ok || now.Made {
 			return nil, nil
 		}
-		return &catalog.Entry{Kind: "STATE", Name: j.Name, Change: catalog.Change{States: []catalog.State{{Job: j.Name, State: catalog.Made}}}}, nil
+		return &catalog.Entry{Kind: "STATE", Name: j.Name,
+			Change: catalog.Change{States: []catalog.State{{Job: j.Name, State: catalog.Made}}}}, nil
 	})
 }
 
-// topicsOf are the topics that a job needs and may have to make: the one that it fills, its exchanges and its changelogs.
+// topicsOf returns the topics that a job may have to create: the one that it fills, its exchanges and its changelogs.
 func (e *Engine) topicsOf(j *catalog.Job) []catalog.Topic {
 	out := j.Topics
 	if r, ok := e.Catalog().Relation(j.Fills, true); ok && r.Make != nil && r.Job == j.Name {
@@ -120,18 +122,19 @@ func (e *Engine) topicsOf(j *catalog.Job) []catalog.Topic {
 	return out
 }
 
-// Report implements supervise.World.
+// Report implements supervise.World: it appends the status of a job to the catalog log, unless another process has
+// reported it or the job was changed since.
 func (w *world) Report(ctx context.Context, s catalog.State) error {
 	return (*Engine)(w).log.Decide(ctx, func(c *catalog.Catalog) (*catalog.Entry, error) {
 		j, ok := c.Job(s.Job)
 		if !ok || j.Generation != s.Generation || j.Done || j.Failure != nil && s.State == catalog.Failed {
-			return nil, nil // another process was first
+			return nil, nil // another process has reported it
 		}
 		return &catalog.Entry{Kind: "STATE", Name: s.Job, Change: catalog.Change{States: []catalog.State{s}}}, nil
 	})
 }
 
-// Forget implements supervise.World.
+// Forget implements supervise.World: it deletes the state of a job on this machine.
 func (w *world) Forget(_ context.Context, j *catalog.Job) error {
 	for _, t := range j.Topics {
 		if t.Use != catalog.Changelog {
@@ -150,7 +153,7 @@ func (w *world) Forget(_ context.Context, j *catalog.Job) error {
 	return nil
 }
 
-// Failure implements supervise.World.
+// Failure implements supervise.World: it converts an error to the failure that the catalog stores.
 func (w *world) Failure(err error) *catalog.Failure {
 	e := asError(err)
 	f := &catalog.Failure{Code: e.Code, Cause: e.Msg, Cure: e.Hint, By: w.instance, At: w.c.Now().UnixMilli()}
@@ -160,7 +163,7 @@ func (w *world) Failure(err error) *catalog.Failure {
 	return f
 }
 
-// Changed implements supervise.World.
+// Changed implements supervise.World: it logs the new status of a job.
 func (w *world) Changed(s supervise.Status) {
 	log := w.c.Log.With("job", s.Job.Name, "state", string(s.State))
 	switch {
@@ -174,17 +177,19 @@ func (w *world) Changed(s supervise.Status) {
 	}
 }
 
-// env is what the world hands to a job. ctx lives as long as the job runs here.
+// env returns the environment of a job or query. ctx must live as long as the job runs here.
 func (e *Engine) env(ctx context.Context, j *catalog.Job, plan []planner.Stage) exec.Env {
 	elsewhere := connected(plan)
 	m := e.models.ForJob()
-	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval, Errors: e.own(errorsTopic), Fail: e.failed,
-		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory, Memory: e.memory, Log: e.changelog(j, elsewhere),
+	return exec.Env{Broker: e.broker, Source: e.source(elsewhere), Now: time.Now, Interval: e.c.Interval,
+		Errors: e.own(errorsTopic), Fail: e.failed,
+		Progress: e.c.Progress, Prefix: e.prefix, Store: e.states.open, Models: m, Quota: e.c.JobMemory,
+		Memory: e.memory, Log: e.changelog(j, elsewhere),
 		OnCommit: m.Committed, OnAbort: m.Aborted, Changed: e.reportJob, Trim: e.trimming(j), Resume: resume(j),
 		Codec: func(s format.Spec, subject string) (format.Codec, error) { return e.formats.New(ctx, s, subject) }}
 }
 
-// resume says where the tasks of a job go on that was resumed after a failure.
+// resume returns the position from which the tasks of a resumed job continue.
 func resume(j *catalog.Job) exec.Resume {
 	r := exec.Resume{Generation: j.Generation}
 	if j.Resume != catalog.ResumeSkip {
@@ -193,7 +198,7 @@ func resume(j *catalog.Job) exec.Resume {
 	return r
 }
 
-// trimming says how the exchanges of a job are trimmed; nil where the broker cannot do it.
+// trimming returns the configuration for trimming the exchanges of a job, or nil if the broker cannot trim.
 func (e *Engine) trimming(j *catalog.Job) *exec.Trimming {
 	to, ok := e.broker.(topic.Trimmer)
 	if !ok {
@@ -208,7 +213,7 @@ func (e *Engine) trimming(j *catalog.Job) *exec.Trimming {
 	return t
 }
 
-// connected are the relations of a plan that are read from a connector, by topic.
+// connected returns the relations of a plan that a connector reads, by topic.
 func connected(plan []planner.Stage) map[string]*catalog.Relation {
 	out := map[string]*catalog.Relation{}
 	for _, s := range plan {
@@ -221,7 +226,7 @@ func connected(plan []planner.Stage) map[string]*catalog.Relation {
 	return out
 }
 
-// source finds where a topic is read: at the connector of its relation, or at the broker.
+// source returns the function that finds the source of a topic: the connector of its relation, or the broker.
 func (e *Engine) source(elsewhere map[string]*catalog.Relation) func(string) topic.Source {
 	return func(name string) topic.Source {
 		r, ok := elsewhere[name]
@@ -236,7 +241,7 @@ func (e *Engine) source(elsewhere map[string]*catalog.Relation) func(string) top
 	}
 }
 
-// unreadable is a source that cannot be opened.
+// unreadable is a source that could not be opened. Its methods return the error.
 type unreadable struct{ err error }
 
 func (u unreadable) Describe(context.Context, string) (topic.Topic, error) {
@@ -244,13 +249,13 @@ func (u unreadable) Describe(context.Context, string) (topic.Topic, error) {
 }
 func (u unreadable) Open(context.Context, []topic.Span) (topic.Reader, error) { return nil, u.err }
 
-// failed reports a row that failed.
+// failed reports the failure of a row.
 func (e *Engine) failed(job string, f exec.Failure) { e.c.Warn(failure(job, f)) }
 
-// states is where the state of tasks is stored on this machine.
+// states is the store of the state of tasks on this machine.
 type states struct {
 	open  func(task string) (state.Store, error)
-	disk  func(task string) (int64, error) // what a task's state takes on disk, bytes
+	disk  func(task string) (int64, error) // the size of a task's state on disk, bytes
 	close func() error
-	db    *state.DB // nil: the broker keeps the state
+	db    *state.DB // nil: the broker stores the state
 }

@@ -122,9 +122,9 @@ func (f *traffic) end() {
 	}
 }
 
-// reread replaces the acknowledged records by those in the topic. A producer whose broker was killed may have
+// reread replaces the acknowledged records by the records of the topic. A producer whose broker was killed may have
 // written a record twice: it lost the acknowledgement and, with the broker's memory, its sequence numbers. The jobs
-// read what is in the topic.
+// read the topic, too.
 func (f *traffic) reread(s *site) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
