@@ -178,5 +178,5 @@ func TestSourceWithoutTimes(t *testing.T) {
 	}
 	e := open(t)
 	exec(t, e, `CREATE STREAM f (a INT) WITH (connector='files', path='`+path+`', format='csv');`)
-	refused(t, e, `SELECT a FROM f SINCE '2026-01-01T00:00:00' UNTIL NOW;`, "SQ5007", "no times")
+	refused(t, e, `SELECT a FROM f SINCE '2026-01-01T00:00:00' UNTIL NOW;`, "SQ5007", "by timestamp")
 }

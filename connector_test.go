@@ -167,7 +167,7 @@ func TestShowConnectors(t *testing.T) {
 	exec(t, e, "CREATE STREAM g WITH (connector='generator', kind='cars', rows=3);")
 	for text, want := range map[string]string{
 		"SHOW CONNECTORS;":             "files read, replay, infer columns, infer format records A file",
-		"SHOW FORMATS;":                "NONE read, write Nothing",
+		"SHOW FORMATS;":                "NONE read, write The key or the value has no columns",
 		"DESCRIBE CONNECTOR files;":    "path STRING <nil> a text, needed the file",
 		"DESCRIBE FORMAT csv;":         "delimiter CHARACTER , one ASCII",
 		"DESCRIBE g EXTENDED;":         "option rows 3",
