@@ -12,6 +12,7 @@ import (
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/planner"
 )
 
@@ -160,7 +161,7 @@ func (in *Input) place(r *catalog.Relation) error {
 	r.Partitions = max(r.Partitions, 1)
 	r.Make = &catalog.Topic{Name: r.Topic, Use: catalog.Data, Partitions: r.Partitions,
 		Compact: strings.Contains(r.With["cleanup_policy"], "compact")}
-	if ms, ok := planner.Duration(r.With["retention_ms"]); ok {
+	if ms, ok := option.Millis(r.With["retention_ms"]); ok {
 		r.Make.RetentionMs = ms
 	}
 	if n, err := strconv.ParseInt(r.With["replicas"], 10, 16); err == nil {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/supervise"
 	"github.com/streamql/streamql/topic"
@@ -208,14 +210,14 @@ func (f *facts) moment(at *lang.Point) (int64, error) {
 		back, err := planner.Millis(v)
 		return f.e.c.Now().UnixMilli() - back, err
 	case *lang.Text:
-		ms, err := planner.ParseTimestamp(v.Value)
+		ms, err := option.ParseTime(v.Value)
 		if err != nil {
 			return 0, &lang.Error{Code: "SQ2010", Stage: lang.StagePlan, Pos: v.Position(), Len: len(v.Value) + 2,
 				Msg: err.Error()}
 		}
 		return ms, nil
 	case *lang.Number:
-		return planner.ParseMillis(v.Text)
+		return strconv.ParseInt(v.Text, 10, 64)
 	}
 	return 0, &lang.Error{Code: "SQ3001", Stage: lang.StagePlan, Pos: at.Position(), Len: 1,
 		Msg: "this point in time is not supported yet"}

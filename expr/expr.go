@@ -189,6 +189,25 @@ func Map(e Expr, f func(Expr) Expr) Expr {
 	return f(e)
 }
 
+// Columns calls f for every column that an expression reads, as often as it reads it.
+func Columns(e Expr, f func(*Column)) {
+	Walk(e, func(e Expr) {
+		if c, ok := e.(*Column); ok {
+			f(c)
+		}
+	})
+}
+
+// Substitute returns an expression with the results of f in place of its columns.
+func Substitute(e Expr, f func(*Column) Expr) Expr {
+	return Map(e, func(e Expr) Expr {
+		if c, ok := e.(*Column); ok {
+			return f(c)
+		}
+		return e
+	})
+}
+
 // Same reports whether two expressions are the same tree.
 func Same(a, b Expr) bool {
 	return a.String() == b.String() && flow.SameType(a.Type(), b.Type())

@@ -10,21 +10,16 @@ import (
 	"github.com/streamql/streamql/option"
 )
 
-// ParseTimestamp reads ISO 8601 text, from a year alone to milliseconds and a zone, as ms since the epoch; a
-// blank may stand for T.
-// Without a zone the time is UTC.
-func ParseTimestamp(s string) (int64, error) { return option.ParseTime(s) }
-
 func parseTime(s string, to flow.Type) (any, error) {
 	switch to.ID() {
 	case arrow.TIMESTAMP:
-		ms, err := ParseTimestamp(s)
+		ms, err := option.ParseTime(s)
 		if err != nil {
 			return nil, err
 		}
 		return arrow.Timestamp(ms), nil
 	case arrow.DATE32:
-		ms, err := ParseTimestamp(s)
+		ms, err := option.ParseTime(s)
 		if err != nil {
 			return nil, fmt.Errorf("%q is not a date like '2026-01-31'", s)
 		}

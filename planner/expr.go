@@ -12,6 +12,7 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/option"
 )
 
 // expr binds an expression over a scope: names to columns, functions to kernels, operands to common
@@ -197,7 +198,7 @@ func (b *binder) moments(l, r expr.Expr, le, re lang.Expr) (expr.Expr, expr.Expr
 		if c.Name != flow.RowTime && c.Name != flow.WindowStart && c.Name != flow.WindowEnd {
 			return x, nil
 		}
-		ms, err := expr.ParseTimestamp(lit.Value.(string))
+		ms, err := option.ParseTime(lit.Value.(string))
 		if err != nil {
 			return nil, fail(at, "SQ2010", "%s", err.Error())
 		}

@@ -33,22 +33,15 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 				"feature %s is %s: a feature must be a number, an ARRAY of numbers, a STRING or a BOOLEAN", name,
 				flow.TypeName(x.Type()))
 		}
-		expr.Walk(x, func(e expr.Expr) {
-			c, ok := e.(*expr.Column)
-			if !ok {
-				return
-			}
+		expr.Columns(x, func(c *expr.Column) {
 			if _, known := used[c.Index]; !known {
 				used[c.Index] = len(t.Inputs)
 				t.Inputs = append(t.Inputs, catalog.Column{Name: c.Name, Type: c.T})
 				train.Columns = append(train.Columns, c.Index)
 			}
 		})
-		t.Features = append(t.Features, expr.Map(x, func(e expr.Expr) expr.Expr {
-			if c, ok := e.(*expr.Column); ok {
-				return &expr.Column{Index: used[c.Index], Name: c.Name, T: c.T}
-			}
-			return e
+		t.Features = append(t.Features, expr.Substitute(x, func(c *expr.Column) expr.Expr {
+			return &expr.Column{Index: used[c.Index], Name: c.Name, T: c.T}
 		}))
 		t.Names = append(t.Names, name)
 		t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Step: step, Args: args})
@@ -97,11 +90,7 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 
 func mentions(x expr.Expr, column int) bool {
 	found := false
-	expr.Walk(x, func(e expr.Expr) {
-		if c, ok := e.(*expr.Column); ok && c.Index == column {
-			found = true
-		}
-	})
+	expr.Columns(x, func(c *expr.Column) { found = found || c.Index == column })
 	return found
 }
 

@@ -245,10 +245,9 @@ func (b *binder) modelInput(at lang.Node, t *Training, i int, x expr.Expr) (expr
 // expression that is a column is not added.
 func (b *binder) extend(in *rel, exprs []expr.Expr) (*rel, []int) {
 	out := in.scope
-	p := &op.Project{Input: in.node}
-	for _, c := range in.scope.cols {
-		p.Exprs = append(p.Exprs, c.ref())
-	}
+	var more []expr.Expr
+	var names []string
+	var ids []int
 	at := make([]int, len(exprs))
 	for i, x := range exprs {
 		if c, ok := x.(*expr.Column); ok {
@@ -256,13 +255,13 @@ func (b *binder) extend(in *rel, exprs []expr.Expr) (*rel, []int) {
 			continue
 		}
 		c := b.column(fmt.Sprintf("$input%d", len(out.cols)), x.Type(), internal, ordinary)
-		at[i], p.Exprs, out = c.id, append(p.Exprs, x), out.with(c)
+		at[i], out = c.id, out.with(c)
+		more, names, ids = append(more, x), append(names, c.name), append(ids, c.id)
 	}
-	if out == in.scope {
+	if len(more) == 0 {
 		return in, at
 	}
-	p.Out = schemaOf(out.cols)
-	return in.over(p, out), at
+	return in.over(op.Extend(in.node, more, names, ids), out), at
 }
 
 // result returns the type of a model function's result.

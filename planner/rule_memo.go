@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -49,7 +47,7 @@ func (b *binder) keepDrawn(n exec.Node, values bool) exec.Node {
 		below = true
 	}
 	n = over(n, func(in exec.Node) exec.Node { return b.keepDrawn(in, below) })
-	if in := n.Inputs(); len(in) == 0 || !retracts(in[0]) {
+	if !slices.ContainsFunc(n.Inputs(), retracts) {
 		return n
 	}
 	switch n := n.(type) {
@@ -92,10 +90,8 @@ func retracts(n exec.Node) bool {
 // retraction.
 func drawn(e expr.Expr, s *flow.Schema) bool {
 	out := expr.Volatile(e)
-	expr.Walk(e, func(e expr.Expr) {
-		if c, ok := e.(*expr.Column); ok && (c.Index == s.ID(s.Time) || c.Index == s.ID(s.Clock)) {
-			out = true
-		}
+	expr.Columns(e, func(c *expr.Column) {
+		out = out || c.Index == s.ID(s.Time) || c.Index == s.ID(s.Clock)
 	})
 	return out
 }
@@ -135,24 +131,12 @@ func (b *binder) keepExprs(p *op.Project) exec.Node {
 
 // memoOf appends computed columns to a node and stores them.
 func (b *binder) memoOf(in exec.Node, list []expr.Expr) (*op.Memo, []expr.Expr) {
-	old := in.Schema()
-	p := &op.Project{Input: in}
-	fields := slices.Clone(old.Fields())
-	out := &flow.Schema{Time: old.Time, Clock: old.Clock}
-	for i, f := range fields {
-		p.Exprs = append(p.Exprs, &expr.Column{Index: old.ID(i), Name: f.Name, T: f.Type})
-		out.IDs = append(out.IDs, old.ID(i))
-	}
-	var cols []expr.Expr
-	var ids []int
+	names, ids, cols := make([]string, len(list)), make([]int, len(list)), make([]expr.Expr, len(list))
 	for i, e := range list {
 		c := b.column(fmt.Sprintf("$drawn%d", i), e.Type(), internal, ordinary)
-		cols, ids = append(cols, c.ref()), append(ids, c.id)
-		p.Exprs, fields = append(p.Exprs, e), append(fields, flow.Field(c.name, c.t))
+		names[i], ids[i], cols[i] = c.name, c.id, c.ref()
 	}
-	out.Schema, out.IDs = arrow.NewSchema(fields, nil), append(out.IDs, ids...)
-	p.Out = out
-	return memoOver(p, ids), cols
+	return memoOver(op.Extend(in, list, names, ids), ids), cols
 }
 
 // memoOver stores columns of a node.

@@ -19,11 +19,8 @@ func merge(_ *binder, n exec.Node) exec.Node {
 		}
 		out := &op.Project{Input: lower.Input, Out: upper.Out, Exprs: make([]expr.Expr, len(upper.Exprs))}
 		for i, e := range upper.Exprs {
-			out.Exprs[i] = expr.Map(e, func(e expr.Expr) expr.Expr {
-				if c, ok := e.(*expr.Column); ok {
-					return lower.Exprs[lower.Out.Position(c.Index)]
-				}
-				return e
+			out.Exprs[i] = expr.Substitute(e, func(c *expr.Column) expr.Expr {
+				return lower.Exprs[lower.Out.Position(c.Index)]
 			})
 		}
 		return out
@@ -35,11 +32,7 @@ func merge(_ *binder, n exec.Node) exec.Node {
 func once(upper, lower *op.Project) bool {
 	read := map[int]int{}
 	for _, e := range upper.Exprs {
-		expr.Walk(e, func(e expr.Expr) {
-			if c, ok := e.(*expr.Column); ok {
-				read[c.Index]++
-			}
-		})
+		expr.Columns(e, func(c *expr.Column) { read[c.Index]++ })
 	}
 	for i, e := range lower.Exprs {
 		switch e.(type) {

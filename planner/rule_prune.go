@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"slices"
+
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 )
@@ -13,7 +15,7 @@ func prune(n exec.Node, want columns) exec.Node {
 		n = x.Narrow(func(column int) bool { return want[column] })
 	}
 	need := reads(n)
-	in := n.Inputs()
+	in := slices.Clone(n.Inputs())
 	for port := range in {
 		s := in[port].Schema()
 		for i := range s.NumFields() {

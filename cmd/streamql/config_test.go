@@ -209,6 +209,20 @@ func TestKafkaConfig(t *testing.T) {
 	}
 }
 
+// TestKafkaNumbers: the numbers and durations of the file are those of the connection.
+func TestKafkaNumbers(t *testing.T) {
+	folder(t, "[kafka]\nreplication = 2\nretention_ms = -1\nsession_timeout = \"7s\"\ntransaction_timeout = \"8s\"\n", "")
+	g, err := flags("--brokers", "h:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := g.kafka()
+	if err != nil || k.Replication != 2 || k.RetentionMs != -1 || k.SessionTimeout != 7*time.Second ||
+		k.TransactionTimeout != 8*time.Second {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
 // TestTokenIsReadAnew changes the token's file between two logins.
 func TestTokenIsReadAnew(t *testing.T) {
 	dir := folder(t, "[kafka]\nsasl_mechanism = \"OAUTHBEARER\"\noauth_token = \"file:token\"\n", "")

@@ -51,13 +51,11 @@ type Stateful interface {
 
 // Rewire returns an expression in which move has replaced the columns of the input at a port.
 func Rewire(e expr.Expr, port int, move exec.Move) expr.Expr {
-	return expr.Map(e, func(e expr.Expr) expr.Expr {
-		if c, ok := e.(*expr.Column); ok {
-			if to := move(port, c.Index); to != c.Index {
-				return &expr.Column{Index: to, Name: c.Name, T: c.T}
-			}
+	return expr.Substitute(e, func(c *expr.Column) expr.Expr {
+		if to := move(port, c.Index); to != c.Index {
+			return &expr.Column{Index: to, Name: c.Name, T: c.T}
 		}
-		return e
+		return c
 	})
 }
 
@@ -143,11 +141,7 @@ func rebased(out *flow.Schema, old, in exec.Node) *flow.Schema {
 // over reports whether an expression reads only columns of a schema.
 func over(e expr.Expr, s *flow.Schema) bool {
 	ok := true
-	expr.Walk(e, func(e expr.Expr) {
-		if c, isColumn := e.(*expr.Column); isColumn {
-			ok = ok && s.Position(c.Index) >= 0
-		}
-	})
+	expr.Columns(e, func(c *expr.Column) { ok = ok && s.Position(c.Index) >= 0 })
 	return ok
 }
 

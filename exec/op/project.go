@@ -49,20 +49,31 @@ func (p *Project) Narrow(want func(column int) bool) exec.Node {
 // condition on the input.
 func (p *Project) Under(c expr.Expr) ([]expr.Expr, bool) {
 	ok := true
-	under := expr.Map(c, func(e expr.Expr) expr.Expr {
-		col, isColumn := e.(*expr.Column)
-		if !isColumn {
-			return e
-		}
+	under := expr.Substitute(c, func(col *expr.Column) expr.Expr {
 		x := p.Exprs[p.Out.Position(col.Index)]
 		switch x.(type) {
 		case *expr.Column, *expr.Literal:
 			return x
 		}
 		ok = false
-		return e
+		return col
 	})
 	return []expr.Expr{under}, ok
+}
+
+// Extend returns a projection that passes all columns of a node and appends expressions, with their names and identities.
+func Extend(in exec.Node, exprs []expr.Expr, names []string, ids []int) *Project {
+	s := in.Schema()
+	p := &Project{Input: in}
+	for i, f := range s.Fields() {
+		p.Exprs = append(p.Exprs, &expr.Column{Index: s.ID(i), Name: f.Name, T: f.Type})
+	}
+	more := make([]arrow.Field, len(exprs))
+	for i, e := range exprs {
+		more[i] = flow.Field(names[i], e.Type())
+	}
+	p.Exprs, p.Out = append(p.Exprs, exprs...), appended(s, more, ids)
+	return p
 }
 
 // String implements exec.Node.

@@ -91,11 +91,7 @@ func (s *Scan) Narrow(want func(column int) bool) exec.Node {
 		stays[s.Out.ID(i)] = stays[s.Out.ID(i)] || s.Table && c.Keyed
 	}
 	if s.Time != nil {
-		expr.Walk(s.Time, func(e expr.Expr) {
-			if c, ok := e.(*expr.Column); ok {
-				stays[c.Index] = true
-			}
-		})
+		expr.Columns(s.Time, func(c *expr.Column) { stays[c.Index] = true })
 	}
 	out := *s
 	var at []int
