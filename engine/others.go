@@ -86,8 +86,9 @@ func total(here bool, own exec.Counts, reports []inspect.Job) (sum exec.Counts) 
 	return sum
 }
 
-// The states that an owner may report, the most important one for an operator first.
-var telling = []exec.State{exec.Failed, exec.Restarting, exec.Degraded, exec.Recovering, exec.Waiting,
+// The states that an owner may report, the most important one for an operator first. FAILED is not among them: it is
+// in the catalog, and an owner that has not read the restart of a job would still report it.
+var telling = []exec.State{exec.Restarting, exec.Degraded, exec.Recovering, exec.Waiting,
 	exec.Running, exec.Starting}
 
 // adopt sets the status of a job that does not run here to the most important one of the reports.

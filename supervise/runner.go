@@ -156,15 +156,15 @@ func (r *runner) generation(ctx context.Context, j *catalog.Job, changed <-chan 
 	}
 }
 
-// report shows a status here at once, appends it to the log, and waits until the catalog has
-// it.
+// report appends a status to the log and waits until the catalog has it. A user who sees FAILED can
+// act on it in any process, so the status is not shown here before, unless the log cannot be written.
 func (r *runner) report(ctx context.Context, s catalog.State, here Status) {
-	r.set(here)
 	for pause := r.s.pace.First; ctx.Err() == nil; pause = min(2*pause, r.s.pace.Longest) {
 		if err := r.s.world.Report(ctx, s); err == nil {
 			<-ctx.Done() // the catalog has changed, so this generation ends
 			return
 		}
+		r.set(here)
 		sleep(ctx, pause)
 	}
 }
