@@ -79,7 +79,7 @@ func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*De
 	switch {
 	case !isRelation && !isModel:
 		if b, ok := in.Catalog.Unavailable(name); ok && !replace {
-			return nil, Unavailable(st, b)
+			return nil, planner.Unavailable(st, b)
 		}
 		return nil, nil
 	case in.Session.Repeats && (isRelation && in.same(r.Statement, r.Variables, st) ||
@@ -132,14 +132,6 @@ func (in *Input) replaces(st lang.Statement, name string, r *catalog.Relation, m
 	err := fail(st, 6, "SQ2022", "%q is a %s: OR REPLACE does not make a %s of it", name, strings.ToLower(was),
 		strings.ToLower(kind))
 	err.Hint = "DROP it first, or use another name"
-	return err
-}
-
-// Unavailable returns the error for a name whose definition this version cannot read.
-func Unavailable(at lang.Node, b catalog.Broken) error {
-	err := fail(at, 1, "SQ7306", "%q is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s",
-		b.Name, b.Offset, b.Reason)
-	err.Hint = "run the version that wrote it, or see streamql repair"
 	return err
 }
 

@@ -8,7 +8,6 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
-	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
@@ -148,6 +147,9 @@ func modelNames(c *catalog.Catalog) (names []string) {
 	return names
 }
 
+// Training implements inspect.Engine: it returns the plan of a model's statement.
+func (e *Engine) Training(m *catalog.Model) (*planner.Training, error) { return e.decider.Training(m) }
+
 // modelArg returns the model and the version of the first argument of a table function. The version is 0 if the
 // argument has none.
 func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
@@ -160,7 +162,7 @@ func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
 	}
 	m, ok := s.engine.Catalog().Model(name, s.settings.Load().Exact())
 	if !ok {
-		return nil, 0, decide.NoModel(s.engine.Catalog(), lang.Name{Text: name})
+		return nil, 0, planner.NoModel(s.engine.Catalog(), lang.Name{Text: name})
 	}
 	return m, n, nil
 }
@@ -175,7 +177,7 @@ func (s *Session) evaluate(ctx context.Context, args []any) (*planner.Made, erro
 	if len(args) < 2 {
 		return nil, &lang.Error{Code: "SQ2007", Stage: lang.StagePlan, Msg: "ML_EVALUATE needs a model and a stream or table"}
 	}
-	t, err := s.engine.decider.Training(m)
+	t, err := s.engine.Training(m)
 	if err != nil {
 		return nil, err
 	}

@@ -138,36 +138,14 @@ func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) 
 	if r, ok := b.Catalog.Relation(name, b.exact()); ok {
 		return r, nil
 	}
-	if err := b.unavailable(at, name); err != nil {
-		return nil, err
-	}
-	e := fail(at, "SQ2001", "%s is not a stream or table", quote(name))
-	e.Len = len([]rune(n.Text))
-	var legal []string
-	for _, r := range b.Catalog.Relations() {
-		legal = append(legal, r.Name)
-	}
-	if near := lang.Suggest(name, legal); near != "" {
-		e.Label = "did you mean \"" + near + "\"?"
-	}
+	n.Text = name
+	e := NoRelation(b.Catalog, n)
+	e.Pos = at.Position()
 	if _, ok := b.Catalog.Model(name, b.exact()); ok {
 		e.Msg = quote(name) + " is a model, not a stream or table"
 		e.Label = ""
 	}
 	return nil, e
-}
-
-// unavailable returns the error for a name whose definition this version cannot read, or nil for
-// any other name.
-func (b *binder) unavailable(at lang.Node, name string) error {
-	bad, ok := b.Catalog.Unavailable(name)
-	if !ok {
-		return nil
-	}
-	e := fail(at, "SQ7306", "%s is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s",
-		quote(name), bad.Offset, bad.Reason)
-	e.Hint = "run the version that wrote it, or see streamql repair"
-	return e
 }
 
 func quote(s string) string { return "\"" + s + "\"" }
