@@ -34,6 +34,8 @@ const (
 	PullNeedsJob
 	JobsBeginAtEnd
 	TimesAsNumbers
+	SumsAsKSQL
+	RoundsInPlace
 )
 
 // Set is a dialect: the set of the differences that apply in it. The zero Set is the default

@@ -50,4 +50,12 @@ var Table = []Row{
 		"ISO 8601 text",
 		"milliseconds since 1970",
 		"shell/output.go, shell/table.go", "shell TestTypes"},
+	{SumsAsKSQL, "SUM, AVG and SUM_LIST",
+		"NULL if there is no value; a DECIMAL sum has 38 digits",
+		"0 if there is no value; a DECIMAL sum has the digits of its argument",
+		"planner/group.go", ""},
+	{RoundsInPlace, "the digits of ROUND, CEIL and FLOOR of a DECIMAL",
+		"one more than those of the argument: ROUND(9.5) is 10",
+		"those of the argument; a result that needs one more is NULL",
+		"planner/call.go", ""},
 }

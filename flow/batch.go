@@ -154,6 +154,21 @@ func (b *Batch) Where(keep *array.Boolean) *Batch {
 	return b.Take(rows)
 }
 
+// Head returns the length of the longest beginning of the batch that has at most n changes, and the
+// number of its changes. An update is one change and is not split.
+func (b *Batch) Head(n int64) (rows int, changes int64) {
+	if b.Ops == nil {
+		rows = int(min(int64(b.Rows()), n))
+		return rows, int64(rows)
+	}
+	for ; rows < b.Rows() && changes < n; rows++ {
+		if b.Op(rows) != Before {
+			changes++
+		}
+	}
+	return rows, changes
+}
+
 // keepPairs turns the old half of an update into a plain retraction if its new half was not
 // taken.
 func keepPairs(ops []Op, rows []int32) {

@@ -28,14 +28,28 @@ func Query(q *lang.Query, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Changes: sel.table && m == push}
+	identified := !p.Changes || sel.identified()
 	for _, it := range sel.items {
-		p.Columns = append(p.Columns, catalog.Column{Name: it.name, Type: it.t})
-		if it.pos >= 0 {
-			p.Columns[len(p.Columns)-1].Role = catalog.Key
+		c := catalog.Column{Name: it.name, Type: it.t}
+		if identified && (it.pos >= 0 || p.Changes && it.bound != ordinary) {
+			c.Role = catalog.Key
 		}
+		p.Columns = append(p.Columns, c)
 	}
 	p.Stages, err = b.lower(sel.visible(), true, true)
 	return p, err
+}
+
+// identified reports whether the items identify a row: they contain the key and, if the rows have
+// windows, the start of the window. If not, a change of a row is shown as - and +.
+func (s *selected) identified() bool {
+	for pos := range s.key {
+		if !s.hasKey(pos) {
+			return false
+		}
+	}
+	return len(s.key) > 0 && (s.window == nil ||
+		slices.ContainsFunc(s.items, func(it item) bool { return it.bound == windowStart }))
 }
 
 // visible removes the columns that are not items.

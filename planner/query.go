@@ -55,7 +55,8 @@ type selected struct {
 
 type item struct {
 	column
-	pos int // position in the key, -1: not part of it
+	pos   int  // position in the key, -1: not part of it
+	bound role // windowStart or windowEnd if the item is that column
 }
 
 // query binds a query without the parts of a job.
@@ -75,6 +76,10 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if m == push && out.upsert {
+		// Only a row that was shown may be deleted, so the query keeps the rows.
+		out.node, out.upsert = normalized(out.node, out.over(out.node, out.scope).keyed(out.carried)), false
 	}
 	if len(q.OrderBy) > 0 {
 		if out, err = b.orderBy(q, out, m); err != nil {
@@ -134,10 +139,8 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 		return nil, unsupported(s, "SELECT DISTINCT")
 	case len(s.Joins) > 0:
 		return nil, unsupported(s.Joins[0], "JOIN")
-	case s.From == nil:
-		return b.constants(s)
 	}
-	in, err := b.from(s.From, m)
+	in, err := b.input(s, m)
 	if err != nil {
 		return nil, err
 	}
@@ -176,13 +179,18 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 	return b.project(s.Items, in, nil)
 }
 
-// constants binds a SELECT without FROM, which has one row.
-func (b *binder) constants(s *lang.Select) (*selected, error) {
+// input binds FROM. A SELECT without FROM reads one row without columns.
+func (b *binder) input(s *lang.Select, m mode) (*rel, error) {
+	if s.From != nil {
+		return b.from(s.From, m)
+	}
+	if s.Window != nil {
+		return nil, fail(s.Window, "SQ3006", "WINDOW needs FROM")
+	}
 	cols := []column{b.column(flow.RowTime, flow.Bigint, byName, eventTime)}
 	sch := schemaOf(cols)
 	one := flow.NewBatch(sch, []arrow.Array{flow.Column(flow.Bigint, int64(0))}, 1, nil)
-	return b.project(s.Items, &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.exact()}},
-		nil)
+	return &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.exact()}}, nil
 }
 
 func (b *binder) where(e lang.Expr, in *rel) (*rel, error) {

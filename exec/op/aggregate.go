@@ -21,6 +21,7 @@ type AggregateCall struct {
 	Name string
 	Args []int
 	udf.Bound
+	KSQL bool // bound as in the ksql dialect, which differs
 }
 
 // Emission selects when an aggregate emits its results.
