@@ -47,7 +47,7 @@ func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) 
 	m.limits = limits{b: b, known: map[string]int{}}
 	m.ctx, m.cancel = context.WithCancel(b.ctx)
 	m.work, m.lost = context.WithCancelCause(m.ctx)
-	context.AfterFunc(b.ctx, func() { m.end(errClosed) })
+	m.forget = context.AfterFunc(b.ctx, func() { m.end(errClosed) })
 	if err := m.start(ctx); err != nil {
 		m.Close()
 		return nil, b.explain(err, fmt.Sprintf("join group %q", m.name))

@@ -28,6 +28,7 @@ type member struct {
 	cl     *kgo.Client
 	ready  chan struct{} // closed when cl is set
 	cancel context.CancelFunc
+	forget func() bool     // ends the broker's reference to the member, which Join creates
 	ctx    context.Context // of the client
 	work   context.Context // context of writes; ends with the membership
 	lost   context.CancelCauseFunc
@@ -240,6 +241,7 @@ func (m *member) startLeaving() {
 // the others do not wait for its session to expire.
 func (m *member) Close() error {
 	m.once.Do(func() {
+		m.forget()
 		m.end(errLeft)
 		if m.cl != nil {
 			m.leave()
