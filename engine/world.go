@@ -97,7 +97,9 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 // topicsFor creates the topics of a job at its first start, and appends an entry to the catalog log that records this.
 // A topic that is missing at a later start was deleted with its contents, and is not created again.
 func (e *Engine) topicsFor(ctx context.Context, j *catalog.Job) error {
-	if j.Made {
+	// j is the job as of the start of its generation. A restart in the same generation must not take
+	// it for a first start.
+	if now, ok := e.Catalog().Job(j.Name); j.Made || ok && now.Made {
 		return nil
 	}
 	if err := e.ensure(ctx, e.topicsOf(j)...); err != nil {
