@@ -285,7 +285,8 @@ func (s *Snapshots) fetch(ctx context.Context, db *DB, name, path string, t piec
 // sum returns the hash in hexadecimal.
 func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
-// sweep deletes the manifests and tables that the retained snapshots do not need.
+// sweep deletes the manifests and tables that the retained snapshots do not need. If a retained
+// manifest cannot be read, its tables are unknown, and no table is deleted before the next Save.
 func (s *Snapshots) sweep(ctx context.Context, task string) error {
 	list, err := s.Objects.List(ctx, s.dir(task)+"/m/")
 	if err != nil {
@@ -301,7 +302,7 @@ func (s *Snapshots) sweep(ctx context.Context, task string) error {
 		}
 		m, err := s.manifest(ctx, o.Name)
 		if err != nil {
-			continue
+			return ctx.Err()
 		}
 		for _, t := range m.Tables {
 			used[s.dir(task)+"/sst/"+t.SHA256] = true
