@@ -40,6 +40,7 @@ func (m *member) Begin(ctx context.Context) (topic.Txn, error) {
 			return nil, m.err
 		}
 	}
+	// base is work, so that the loss of the membership cancels unsent records.
 	t := &memberTxn{m: m, writer: writer{cl: m.cl, limits: &m.limits, base: m.work}}
 	if !m.group.AtLeastOnce {
 		t.after = m.b.c.TransactionTimeout
