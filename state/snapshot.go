@@ -102,6 +102,8 @@ func (s *Snapshots) Save(ctx context.Context, db *DB, task string) (sent int64, 
 	if err != nil {
 		return sent, err
 	}
+	// The manifest comes last: a snapshot is visible only when all its tables exist. A crash before
+	// this leaves tables without a manifest, which sweep deletes after orphanAge.
 	err = s.create(ctx, fmt.Sprintf("%s/m/%020d", s.dir(task), seq), text)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // the same commit has the same state
 		return sent, err
@@ -249,6 +251,8 @@ func (s *Snapshots) load(ctx context.Context, db *DB, task string, m manifest) (
 	if err != nil {
 		return err
 	}
+	// After all tables have been checked. A crash between Clear and Ingest leaves the old state or
+	// none, each with its own changelog position, and the changelog has the rest.
 	if err := r.Clear(); err != nil {
 		return err
 	}
