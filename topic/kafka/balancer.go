@@ -40,6 +40,7 @@ func (b *balancer) JoinGroupMetadata([]string, map[string][]int32, int32) []byte
 
 // ParseSyncAssignment implements kgo.GroupBalancer.
 func (b *balancer) ParseSyncAssignment(data []byte) (map[string][]int32, error) {
+	// assigned publishes next. Until then the worker sees the assignment of the generation before.
 	b.m.next = topic.Assignment{Owners: map[topic.Partition]string{}}
 	b.m.unowned = true
 	if len(data) == 0 {

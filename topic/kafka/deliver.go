@@ -118,6 +118,8 @@ func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPar
 		d.doubt = false
 		d.stuck = r.next <= d.want // no valid batch at its start
 		d.note(r.raw)
+	// The reader is at the end of the decided transactions. The long sender requests the feed
+	// again, and waits at the node.
 	case stable <= d.want:
 		d.doubt, d.hot = false, false
 		return

@@ -38,7 +38,7 @@ type member struct {
 
 	// kgo calls ParseSyncAssignment and assigned from two goroutines, but never at the same time:
 	// it starts no join before assigned has returned.
-	next    topic.Assignment // between ParseSyncAssignment and assigned; used by kgo's goroutine only
+	next    topic.Assignment // between ParseSyncAssignment and assigned
 	unowned bool             // some task has no owner in next
 
 	mu       sync.Mutex

@@ -93,6 +93,7 @@ func (l *sender) collect() (o order, later time.Duration) {
 		}
 	}
 	l.away = len(o.parts) > 0
+	// The quick sender may request the feeds that become due while this request waits at the node.
 	if l.away && !l.quick {
 		signal(f.senders[l.node][1].wake)
 	}
