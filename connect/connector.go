@@ -157,7 +157,7 @@ func (r *Registry) Add(c Connector) error {
 	case c.Broker && r.broker != nil:
 		return fmt.Errorf("connector %s: the broker has the connector %s already", name, r.broker.Name)
 	case c.Writes && !c.Broker:
-		return fmt.Errorf("connector %s: a connector that Writes must be the Broker's", name)
+		return fmt.Errorf("connector %s: Writes is set without Broker, but only the broker's connector can write", name)
 	}
 	c.Name = name
 	r.connectors[name] = &c

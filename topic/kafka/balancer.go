@@ -96,7 +96,7 @@ func (r *round) IntoSyncAssignment() []kmsg.SyncGroupRequestGroupAssignment {
 			claims[i], _ = decodeClaim(meta.UserData)
 		}
 		claims[i].id = m.MemberID
-		epoch = max(epoch, claims[i].epoch+1) // a group that the broker has forgotten starts at 1 again
+		epoch = max(epoch, claims[i].epoch+1) // a group that the broker no longer knows starts at 1 again
 	}
 	shares := balance(claims)
 	all, owners := map[topic.Partition]bool{}, map[topic.Partition]string{}

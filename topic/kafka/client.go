@@ -71,7 +71,7 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 
 // Close closes the connections and ends background work. Waiting readers return an error.
 func (b *Broker) Close() error {
-	// First the members and transactions, whose contexts derive from b.ctx; then the senders, which
+	// The order is: first the members and transactions, whose contexts derive from b.ctx; then the senders, which
 	// use b.cl; then b.cl.
 	b.cancel()
 	b.fetch.close()

@@ -90,7 +90,7 @@ func (f *fetcher) locate(lost []*feed) {
 	for _, d := range lost {
 		f.setLeader(d, by[d.span.Topic], err)
 		if (d.outside || d.hole > 0) && d.err == nil && d.leader >= 0 {
-			// The generation tells inspect whether the reader has moved during its requests, which
+			// inspect compares the generation to find out whether the reader has moved during its requests, which
 			// are sent without mu.
 			doubts = append(doubts, doubt{d, d.gen})
 			d.leader = -1 // until it is known

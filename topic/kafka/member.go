@@ -197,7 +197,7 @@ func (m *member) stale() bool {
 	return m.unowned
 }
 
-// claim returns the user data of the subscription. If the broker has forgotten this member, kgo
+// claim returns the user data of the subscription. If the broker no longer knows this member, kgo
 // joins as a new one; other members may have had the tasks meanwhile, so the membership is
 // lost.
 func (m *member) claim() claim {
@@ -211,7 +211,7 @@ func (m *member) claim() claim {
 	defer m.mu.Unlock()
 	c.epoch = m.now.Epoch
 	if m.id != "" && id != m.id {
-		m.lose(errors.New("the broker has forgotten the member"))
+		m.lose(errors.New("the broker no longer knows the member"))
 		return c
 	}
 	c.owned = m.now.Tasks

@@ -170,7 +170,7 @@ func (m *member) membership() (string, int32, error) {
 		return "", 0, m.err
 	}
 	if id != m.id {
-		return "", 0, errors.New("the broker has forgotten the member")
+		return "", 0, errors.New("the broker no longer knows the member")
 	}
 	return id, generation, nil
 }
