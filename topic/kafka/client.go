@@ -144,8 +144,8 @@ func (b *Broker) greet(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	seeds := b.cl.SeedBrokers()
-	// all brokers are contacted at once, so that an unreachable one does not delay the others
-	// It has room for all responses, so that no goroutine waits after the first success has been
+	// All brokers are contacted at once, so that an unreachable one does not delay the others.
+	// answers has room for all responses, so that no goroutine waits after the first success has been
 	// received.
 	answers := make(chan error, len(seeds))
 	var wg sync.WaitGroup
