@@ -82,7 +82,7 @@ type Example struct {
 // World is the part of the engine that connectors use.
 type World struct {
 	Broker  topic.Source
-	Copies  int // the maximum of replicas that the broker supports; 0: one per node
+	Copies  int // the largest number of replicas that the broker supports; 0: one per node
 	Formats *format.Registry
 	Now     func() time.Time
 }
@@ -108,9 +108,9 @@ type Request struct {
 type Opened struct {
 	topic.Source
 	Close      func() error                  // nil: nothing has to be closed
-	Columns    func() ([]arrow.Field, error) // of a Connector that Infers
+	Columns    func() ([]arrow.Field, error) // set if Connector.Infers is set
 	Partitions int32
-	Format     string            // of a Connector that Formats: the format of the records
+	Format     string            // set if Connector.Formats is set: the format of the records
 	Options    map[string]string // the options of Format, as a statement would write them
 }
 
@@ -157,7 +157,7 @@ func (r *Registry) Add(c Connector) error {
 	case c.Broker && r.broker != nil:
 		return fmt.Errorf("connector %s: the broker has the connector %s already", name, r.broker.Name)
 	case c.Writes && !c.Broker:
-		return fmt.Errorf("connector %s: a connector that Writes must be the Broker's", name)
+		return fmt.Errorf("connector %s: Writes is set without Broker, but only the broker's connector can write", name)
 	}
 	c.Name = name
 	r.connectors[name] = &c

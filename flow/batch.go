@@ -38,7 +38,7 @@ const (
 	Headers      = "HEADERS"      // ARRAY<STRUCT<KEY STRING, VALUE BYTES>>
 	WindowStart  = "WINDOWSTART"  // BIGINT, ms
 	WindowEnd    = "WINDOWEND"    // BIGINT, ms
-	RawHeaders   = "$HEADERS"     // as HEADERS, for a sink that copies them
+	RawHeaders   = "$HEADERS"     // like HEADERS, but NULL without headers; for a sink that copies them
 	StreamTime   = "$STREAMTIME"  // BIGINT, the task's stream time at this row, which decides lateness
 )
 

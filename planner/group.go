@@ -318,7 +318,7 @@ func (g *grouping) finish(s *lang.Select, agg *op.Aggregate, cols []column) (*se
 				return nil, err
 			}
 			if over.retention < g.window.Size+g.window.Gap+g.window.Grace {
-				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION must be at least the window's size and grace")
+				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION must be at least the sum of the size, the gap and the grace of the window")
 			}
 		}
 	}

@@ -46,7 +46,7 @@ type selected struct {
 	rel
 	items    []item
 	keyItems []int // the columns of the items that are the key, in its order
-	carried  []int // the key's columns, items or internal ones, which an enclosing query may need
+	carried  []int // all columns of the key, selected or not; an enclosing query may need them
 
 	keyless error // the reason why a union has no key, so that no topic can be written from it
 

@@ -106,8 +106,8 @@ func (b *binder) keepCondition(f *op.Filter) exec.Node {
 	return &op.Filter{Input: kept, Predicate: cols[0]}
 }
 
-// keepExprs computes the drawn expressions of a projection below it. Event time and stream time are
-// not stored, because they are those of the change.
+// keepExprs moves the drawn expressions of a projection into a memo below the projection. The event
+// time and the stream time of the projection stay in it: they belong to the change, not to the row.
 func (b *binder) keepExprs(p *op.Project) exec.Node {
 	in := p.Input.Schema()
 	var list []expr.Expr

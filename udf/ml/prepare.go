@@ -101,7 +101,7 @@ func NewPreparation(items []Item, inputs []flow.Type) (*Preparation, error) {
 			st, _ = LookupStep(x.Step)
 		}
 		if t.ID() == arrow.STRING && st.number != nil {
-			return refuse("%s wants a number, not %s", orRaw(st.Name), flow.TypeName(t))
+			return refuse("%s requires a number, not %s", orRaw(st.Name), flow.TypeName(t))
 		}
 		if x.Impute == "most_frequent" && st.number != nil || x.Impute == "mean" && st.number == nil {
 			return refuse("'mean' imputes numbers and 'most_frequent' imputes words")
