@@ -22,13 +22,15 @@ type except struct {
 	out     *flow.Schema
 }
 
-func (x *except) Schema() *flow.Schema                      { return x.out }
-func (x *except) Inputs() []exec.Node                       { return x.in }
-func (x *except) String() string                            { return "Except" }
-func (x *except) Open(*exec.Context) (exec.Operator, error) { return nil, errors.New("not to be opened") }
-func (x *except) Keeps() bool                               { return true }
-func (x *except) Retracts() bool                            { return true }
-func (x *except) Identity() op.Identity                     { return op.Identity{Columns: x.out.IDs[:2]} }
+func (x *except) Schema() *flow.Schema { return x.out }
+func (x *except) Inputs() []exec.Node  { return x.in }
+func (x *except) String() string       { return "Except" }
+func (x *except) Open(*exec.Context) (exec.Operator, error) {
+	return nil, errors.New("not to be opened")
+}
+func (x *except) Keeps() bool           { return true }
+func (x *except) Retracts() bool        { return true }
+func (x *except) Identity() op.Identity { return op.Identity{Columns: x.out.IDs[:2]} }
 
 func (x *except) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	out := &except{in: in, out: x.out}
