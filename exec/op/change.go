@@ -9,7 +9,7 @@ import (
 )
 
 // Changer is a node whose operator determines by itself which rows it retracts. Aggregates below it emit their old
-// rows, because it reads all columns of a retraction. A node that is no Changer passes the retractions of its inputs.
+// rows, because it reads all columns of a retraction. Every other node passes the retractions of its inputs.
 type Changer interface {
 	exec.Node
 	// Retracts reports whether the operator may retract rows.

@@ -69,7 +69,7 @@ type Filler interface {
 	cursor() *Cursor
 }
 
-// Signals is what a Reader waits for when no row has arrived.
+// Signals end the wait of a Reader when no row has arrived.
 type Signals struct {
 	Changed <-chan struct{} // there may be rows
 	Gone    <-chan struct{} // the broker is closed; nil if Changed reports that, too
@@ -128,7 +128,7 @@ func (r *Reader) Poll(ctx context.Context) ([]topic.Fetch, error) {
 	}
 }
 
-// fill returns what the cursors have, up to the first error. open is false if all spans are exhausted.
+// fill returns the next rows of each cursor, up to the first error. open is false if all spans are exhausted.
 func (r *Reader) fill() (out []topic.Fetch, open bool, err error) {
 	for _, f := range r.cursors {
 		more, err := f.Fill()
