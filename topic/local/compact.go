@@ -79,19 +79,19 @@ func (b *Broker) compact(ctx context.Context, p *partition) error {
 
 // walk reads all committed rows of a partition.
 func (b *Broker) walk(ctx context.Context, p *partition, f func(*topic.Fetch) error) error {
-	c := cursor{span: topic.Span{Partition: p.name(), From: p.start, To: p.end}, part: p, at: p.start}
+	c := cursor{Cursor: batch.Cursor{Span: topic.Span{Partition: p.name(), From: p.start, To: p.end}, At: p.start}, b: b, part: p}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		more, err := c.fill(b)
+		more, err := c.Fill()
 		if err != nil || !more {
 			return err
 		}
-		if !c.ahead {
+		if !c.Ahead() {
 			return nil
 		}
-		fetch := c.next(c.chunk.Rows())
+		fetch := c.Take(0)
 		if err := f(&fetch); err != nil {
 			return err
 		}
