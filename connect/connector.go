@@ -64,7 +64,7 @@ type Connector struct {
 	Admit func(o option.Values, roots []string) (root, path string, err error)
 	// Check refuses values that contradict one another or that this engine does not support (optional). An error in an
 	// option is an *option.Error.
-	Check func(o option.Values, w World) error
+	Check func(o option.Values, l Limits) error
 	// Open opens the source of a relation. It reads no rows. The engine reports a *lang.Error unchanged, an
 	// *option.Error with code SQ5002 and any other error with SQ5003.
 	Open     func(ctx context.Context, r Request) (Opened, error)
@@ -82,9 +82,13 @@ type Example struct {
 // World is the part of the engine that connectors use.
 type World struct {
 	Broker  topic.Source
-	Copies  int // the largest number of replicas that the broker supports; 0: one per node
 	Formats *format.Registry
 	Now     func() time.Time
+}
+
+// Limits are the limits of the engine's broker, to which Check holds a statement.
+type Limits struct {
+	Copies int // the maximum of replicas that the broker supports; 0: one per node
 }
 
 // Request describes a relation whose source is to be opened.

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,7 +35,7 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
 		return out, err
 	}
-	r, err := planner.Declare(st, d.Options(in))
+	r, err := d.relation(st, in)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,26 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 		out.Entry.Change.Delete = in.topicsOf(old.Job)
 	}
 	return out, nil
+}
+
+// relation plans the relation. If the statement names no columns, Facts determines them before the relation is complete.
+func (d *Decider) relation(st *lang.CreateSource, in *Input) (*catalog.Relation, error) {
+	draft, err := planner.NewDraft(st, d.Options(in))
+	if err != nil {
+		return nil, err
+	}
+	var columns []catalog.Column
+	if draft.Infers {
+		columns, err = in.Facts.Columns(draft.Relation)
+	}
+	var coded *lang.Error
+	switch {
+	case errors.As(err, &coded):
+		return nil, err
+	case err != nil:
+		return nil, fail(st, 1, "SQ5003", "the columns of %q could not be determined: %v", draft.Relation.Name, err)
+	}
+	return draft.Declare(columns)
 }
 
 func made(r *catalog.Relation) []catalog.Topic {

@@ -116,8 +116,9 @@ func (e *Engine) start(ctx context.Context) error {
 	e.functions.SetClock(func() int64 { return e.c.Now().UnixMilli() })
 	e.functions.SetRandom(rand.Uint64)
 	sees := connect.World{Broker: e.broker, Formats: e.formats, Now: e.c.Now}
+	var limits connect.Limits
 	if !e.shared() {
-		sees.Copies = 1
+		limits.Copies = 1
 	}
 	e.sources = &connect.Sources{Connectors: e.connectors, World: sees}
 	e.models = e.registry()
@@ -126,7 +127,7 @@ func (e *Engine) start(ctx context.Context) error {
 	}
 	own := catalog.Own(e.own(errorsTopic), e.own(trainingTopic))
 	e.decider = &decide.Decider{Functions: e.functions, Prefix: e.prefix, Own: own, Late: e.c.Policy == supervise.Hand,
-		Connectors: e.connectors, Formats: e.formats, World: sees}
+		Connectors: e.connectors, Formats: e.formats, Limits: limits}
 	e.jobs = supervise.New(e.ctx, (*world)(e), e.c.Policy, supervise.DefaultPace, rand.Uint64)
 	if err := e.retry(ctx, "create the engine's topics", func() error { return e.ownTopics(ctx) }); err != nil {
 		return err

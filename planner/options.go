@@ -163,7 +163,7 @@ func (b *binder) unknown(s *lang.Setting, w *with, declared []option.Option) err
 func (b *binder) whole(st lang.Node, w *with, own []option.Option) error {
 	values, err := option.Read(own, w.text)
 	if err == nil && w.connector.Check != nil {
-		err = w.connector.Check(values, b.World)
+		err = w.connector.Check(values, b.Limits)
 	}
 	if err == nil {
 		_, err = option.Read(General, w.text)

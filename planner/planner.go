@@ -26,17 +26,14 @@ type Options struct {
 	Dialect    dialect.Set
 	Properties map[string]string // the properties that SET has set, by name
 	Params     []any             // $1, $2, ..: Go values
-	// Connectors and Formats are those that the engine has; nil: the built-in ones. World is what connectors see of
-	// the engine.
+	// Connectors and Formats are those that the engine has; nil: the built-in ones. Limits are those of the engine's
+	// broker.
 	Connectors *connect.Registry
 	Formats    *format.Registry
-	World      connect.World
+	Limits     connect.Limits
 	// Accepted says that the statement was accepted before, perhaps by an earlier version: options that are not legal
 	// any more have no effect.
 	Accepted bool
-	// Infer returns the columns of a relation that was declared without any, such as a generator's or a
-	// file's.
-	Infer func(r *catalog.Relation) ([]catalog.Column, error)
 	// Model returns the training of a model by name, with its inputs and its target; nil: there are
 	// no models.
 	Model func(name string) (*Training, bool)

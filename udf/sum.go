@@ -55,8 +55,8 @@ func exactly(t flow.Type) flow.Type {
 }
 
 // summing declares an aggregate over a total. types returns the type of the argument and that of
-// the result, or nil for arguments that it does not take. A DECIMAL total has 38 digits; ksqlDB
-// gives it those of the argument, and has 0 for the total of no value.
+// the result, or nil for arguments that it does not take. A DECIMAL total has 38 digits. In
+// ksqlDB it has those of the argument, and the total of no value is 0.
 func summing(name, doc string, example Example, types func([]flow.Type) (in, out flow.Type), takes string,
 	accumulator func(total) Accumulator) Aggregate {
 	bind := func(ksql bool) func([]flow.Type, []any) (Bound, error) {
@@ -80,7 +80,7 @@ func summing(name, doc string, example Example, types func([]flow.Type) (in, out
 }
 
 // total is the number of values that are not NULL and their sum. The state is the number in the
-// first word and the sum behind it: a DOUBLE, or an integer in two's complement of 128 bits, 192
+// first word, followed by the sum: a DOUBLE, or an integer in two's complement of 128 bits, 192
 // for a DECIMAL. No sum of fewer than 2^63 values overflows these, so whether the sum fits its
 // type is decided when it is read, and the order of the values does not matter.
 type total struct {
@@ -187,7 +187,8 @@ func (x total) Value(s []byte, b array.Builder) error {
 	return nil
 }
 
-// double returns the sum as a DOUBLE; 0 if there is no value, whatever rounding has left behind.
+// double returns the sum as a DOUBLE; without values it is 0, although a
+// rounding error may remain in the state.
 func (x total) double(s []byte) float64 {
 	switch {
 	case word(s, 0) == 0:
