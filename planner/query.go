@@ -4,6 +4,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -77,7 +78,7 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m == push && out.upsert {
+	if m == push && out.upsert && (out.identified() || !b.Dialect.Has(dialect.PushAddsOnly)) {
 		// Only a row that was shown may be deleted, so the query keeps the rows.
 		out.node, out.upsert = normalized(out.node, out.over(out.node, out.scope).keyed(out.carried)), false
 	}
