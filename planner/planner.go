@@ -96,6 +96,7 @@ type binder struct {
 	ids       int    // the last identity of a column
 	leaves    []Leaf // by number; cut sets Node
 	exchanges int
+	using     int // the version that USING VERSION selects; 0: the serving one
 }
 
 // column returns a column with a new identity.

@@ -116,7 +116,7 @@ func (b *binder) cannot(at lang.Node, t *Training, err error) error {
 // for the serving version.
 func (b *binder) modelArg(e lang.Expr) (*Training, int, error) {
 	var name lang.Name
-	version := 0
+	version := b.using
 	switch e := e.(type) {
 	case *lang.Ident:
 		if e.Source != nil {
@@ -124,15 +124,30 @@ func (b *binder) modelArg(e lang.Expr) (*Training, int, error) {
 		}
 		name = e.Name
 	case *lang.ModelRef:
-		name, version = e.Name, e.Version.Number
-		if e.Version.Alias != "" || e.Version.AsOf {
-			return nil, 0, unsupported(e, "an alias or AS OF in a model reference")
+		name = e.Name
+		if e.Version != (lang.VersionRef{}) {
+			var err error
+			if version, err = versionNumber(e, e.Version); err != nil {
+				return nil, 0, err
+			}
 		}
 	default:
 		return nil, 0, fail(e, "SQ6001", "the first argument must be the name of a model")
 	}
 	t, err := b.model(name)
 	return t, version, err
+}
+
+// versionNumber returns the number of the version that a reference selects. It is 0 for the serving
+// version, which DEFAULT and LATEST mean: every version is promoted when it is published.
+func versionNumber(at lang.Node, v lang.VersionRef) (int, error) {
+	switch {
+	case v.Alias != "":
+		return 0, unsupported(at, "an alias of a model's version")
+	case v.AsOf:
+		return 0, unsupported(at, "VERSION AS OF ROWTIME")
+	}
+	return v.Number, nil
 }
 
 func (b *binder) model(name lang.Name) (*Training, error) {
@@ -298,7 +313,7 @@ func (t *Training) result(name string) (flow.Type, error) {
 	case "EMBED":
 		return flow.Array(flow.Double), has(typ.Task == ml.Anomaly)
 	case "EXPLAIN":
-		return flow.Array(flow.Struct(flow.Field("feature", flow.String), flow.Field("part", flow.Double))), nil
+		return ml.ExplainType, nil
 	case "MODEL_VERSION":
 		return flow.Int, nil
 	}

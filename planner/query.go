@@ -137,6 +137,14 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 	case s.From == nil:
 		return b.constants(s)
 	}
+	if s.Using != nil {
+		n, err := versionNumber(s.Using, s.Using.Version)
+		if err != nil {
+			return nil, err
+		}
+		defer func(outer int) { b.using = outer }(b.using)
+		b.using = n
+	}
 	in, err := b.from(s.From, m)
 	if err != nil {
 		return nil, err

@@ -78,7 +78,10 @@ func alias(b *binder, r *lang.Relation, name string) string {
 func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 	c := r.Call
 	var args []any
-	for _, a := range c.Args {
+	for i, a := range c.Args {
+		if id, ok := a.(*lang.Ident); ok && i == 0 && b.using > 0 && id.Source == nil {
+			a = &lang.ModelRef{At: id.At, Name: id.Name, Version: lang.VersionRef{Number: b.using}}
+		}
 		switch a := a.(type) {
 		case *lang.Ident:
 			args = append(args, b.fold(a.Name))
@@ -141,6 +144,9 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 func (b *binder) modelVersions(r *lang.Relation) (*rel, bool, error) {
 	if _, ok := b.Catalog.Model(b.fold(r.Source.Name), b.exact()); !ok {
 		return nil, false, nil
+	}
+	if b.using > 0 {
+		return nil, true, unsupported(r, "USING VERSION over the versions of a model")
 	}
 	out, err := b.rows(r, "versions", []any{b.fold(r.Source.Name)})
 	return out, true, err

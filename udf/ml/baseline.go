@@ -175,6 +175,14 @@ func (b *baseline) proba(out Matrix, r int) {
 	}
 }
 
+// Explain returns 0 for every feature, because a baseline looks at none.
+func (b *baseline) Explain(x, out Matrix) error {
+	for _, col := range out.Cols {
+		clear(col[:x.Rows])
+	}
+	return nil
+}
+
 func (b *baseline) Model() Model {
 	c := *b
 	c.counts = append([]float64(nil), b.counts...)

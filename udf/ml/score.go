@@ -295,7 +295,7 @@ func (s *Scoring) Distance() (arrow.Array, error) {
 }
 
 // ExplainType is the type of EXPLAIN.
-var ExplainType = flow.Array(flow.Struct(flow.Field("FEATURE", flow.String), flow.Field("PART", flow.Double)))
+var ExplainType = flow.Array(flow.Struct(flow.Field("feature", flow.String), flow.Field("part", flow.Double)))
 
 // Explain is the k features with the largest parts by absolute value, largest first, equal ones
 // in order. A type without it: ErrCannot.
