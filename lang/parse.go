@@ -283,6 +283,11 @@ var queryGrammar = sync.OnceValue(func() *participle.Parser[Query] {
 	return participle.MustBuild[Query](grammarOptions()...)
 })
 
+// relationGrammar returns the grammar of a relation in FROM, for the arguments of table functions.
+var relationGrammar = sync.OnceValue(func() *participle.Parser[Relation] {
+	return participle.MustBuild[Relation](grammarOptions()...)
+})
+
 // form is one form of statement: its first words and its reader. Its grammar is built at its first use.
 type form struct {
 	zero     Statement // of the form's type

@@ -22,7 +22,8 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 		items = []*lang.Item{{At: lang.At{Pos: st.Name.Pos}, Expr: &lang.Star{At: lang.At{Pos: st.Name.Pos}}}}
 	}
 	used := map[int]int{} // column of the source to input of the model
-	add := func(at lang.Node, name, step string, args []any, x expr.Expr) error {
+	known := true         // whether SQL alone determines the features
+	add := func(at lang.Node, name string, s preparing, x expr.Expr) error {
 		list, isList := x.Type().(*arrow.ListType)
 		if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
 			return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not support arrays yet", name,
@@ -44,7 +45,12 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 			return &expr.Column{Index: used[c.Index], Name: c.Name, T: c.T}
 		}))
 		t.Names = append(t.Names, name)
-		t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Step: step, Args: args})
+		text := lang.PrintExpr(s.of)
+		known = known && !parameterized(s.of)
+		t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Expr: text, Step: s.step, Args: s.args,
+			Impute: s.impute})
+		t.Source.Features = append(t.Source.Features, ml.SourceFeature{Name: name, Expr: text,
+			Type: flow.TypeName(x.Type())})
 		return nil
 	}
 	for _, it := range items {
@@ -54,38 +60,60 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 				return err
 			}
 			for _, i := range cols {
-				if err := add(it, in.scope.cols[i].name, "", nil, in.scope.cols[i].ref()); err != nil {
+				c := in.scope.cols[i]
+				id := &lang.Ident{At: it.At, Name: lang.Name{At: it.At, Text: c.name, Quoted: true}}
+				if err := add(it, c.name, preparing{of: id}, c.ref()); err != nil {
 					return err
 				}
 			}
 			continue
 		}
-		step, args, e, err := b.step(it.Expr)
+		s, err := b.step(it.Expr)
 		if err != nil {
 			return err
 		}
-		x, err := b.expr(e, in.scope)
+		x, err := b.expr(s.of, in.scope)
 		if err != nil {
 			return err
 		}
 		if train.Target >= 0 && mentions(x, train.Target) {
 			return fail(it, "SQ6008", "TARGET %s must not be in TRANSFORM", t.Target.Name)
 		}
-		name := lang.PrintExpr(e)
+		name := lang.PrintExpr(s.of)
 		if c, ok := x.(*expr.Column); ok {
 			name = c.Name
 		}
 		if it.Alias != nil {
 			name = b.fold(*it.Alias)
 		}
-		if err := add(it, name, step, args, x); err != nil {
+		if err := add(it, name, s, x); err != nil {
 			return err
 		}
 	}
 	if len(t.Features) == 0 {
 		return fail(st, "SQ6004", "model %s has no features", quote(t.Name))
 	}
+	if !known {
+		t.Source = ml.Source{}
+		return nil
+	}
+	for _, c := range t.Inputs {
+		t.Source.Columns = append(t.Source.Columns, ml.SourceColumn{Name: c.Name, Type: flow.TypeName(c.Type)})
+	}
 	return nil
+}
+
+// parameterized reports whether an expression contains a parameter, whose value its text lacks.
+func parameterized(e lang.Expr) bool {
+	if _, ok := e.(*lang.Param); ok {
+		return true
+	}
+	for _, x := range operands(e) {
+		if x != nil && parameterized(x) {
+			return true
+		}
+	}
+	return false
 }
 
 func mentions(x expr.Expr, column int) bool {
@@ -115,15 +143,49 @@ func (b *binder) starFeatures(star *lang.Star, t *Training, in *rel, train *op.T
 	return out, nil
 }
 
-// step splits an item into the name of a preparation step, its literal arguments, and the
-// expression that it applies to.
-func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
+// preparing is an item of TRANSFORM: a preparation step with its literal arguments, the imputation
+// before it, and the expression that they apply to.
+type preparing struct {
+	step, impute string
+	args         []any
+	of           lang.Expr
+}
+
+// step splits an item. An ML_IMPUTER may be the argument of another step.
+func (b *binder) step(e lang.Expr) (preparing, error) {
+	out, err := b.oneStep(e)
+	if err != nil || out.step == "" || out.step == "ML_IMPUTER" {
+		return out, err
+	}
+	inner, err := b.oneStep(out.of)
+	if err != nil || inner.step == "" {
+		return out, err
+	}
+	if inner.step != "ML_IMPUTER" {
+		return out, fail(out.of, "SQ6009", "%s cannot be applied to %s: only ML_IMPUTER can be the argument of another "+
+			"preparation", out.step, inner.step)
+	}
+	if out.of, out.impute = inner.of, "mean"; out.step == "ML_ONE_HOT_ENCODER" || out.step == "ML_LABEL_ENCODER" {
+		out.impute = "most_frequent"
+	}
+	if len(inner.args) > 0 {
+		text, ok := inner.args[0].(string)
+		if !ok || len(inner.args) > 1 {
+			return out, fail(e, "SQ6009", "ML_IMPUTER takes the column and perhaps 'mean', 'median' or 'most_frequent'")
+		}
+		out.impute = text
+	}
+	return out, nil
+}
+
+// oneStep splits an item into the outermost step and its argument.
+func (b *binder) oneStep(e lang.Expr) (preparing, error) {
 	c, ok := e.(*lang.Call)
 	if !ok || !strings.HasPrefix(strings.ToUpper(c.Name.Text), "ML_") {
-		return "", nil, e, nil
+		return preparing{of: e}, nil
 	}
 	if _, scalar := b.Functions.Scalar(c.Name.Text); scalar {
-		return "", nil, e, nil
+		return preparing{of: e}, nil
 	}
 	s, err := ml.LookupStep(c.Name.Text)
 	if err != nil || len(c.Args) == 0 {
@@ -135,17 +197,17 @@ func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
 		if errors.As(err, &option) && option.Nearest != "" {
 			out.Label = "did you mean " + option.Nearest + "?"
 		}
-		return "", nil, nil, out
+		return preparing{}, out
 	}
 	var args []any
 	for _, a := range c.Args[1:] {
 		v, err := optionValue(a)
 		if err != nil {
-			return "", nil, nil, err
+			return preparing{}, err
 		}
 		args = append(args, v)
 	}
-	return s.Name, args, c.Args[0], nil
+	return preparing{step: s.Name, args: args, of: c.Args[0]}, nil
 }
 
 // impute sets the imputation of the features that do not declare one: numbers by their mean,

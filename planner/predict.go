@@ -68,6 +68,9 @@ func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, 
 	if err != nil {
 		return bad(err)
 	}
+	if t, err = b.trainedAs(c, t, version); err != nil {
+		return bad(err)
+	}
 	args := c.Args[1:]
 	out := op.PredictOutput{Func: name}
 	if name == "EXPLAIN" {
@@ -98,8 +101,8 @@ func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, 
 	next := in.scope.calling(lang.PrintExpr(c), col)
 	key := fmt.Sprint(t.Name, version, cols)
 	n := &op.Predict{Input: in.node, Model: t.Name, Version: version, Columns: cols,
-		Features: t.Features, Names: t.Names,
-		Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
+		Features: t.Features, Names: t.Names, Type: t.Type, Target: t.Target.Type, Source: t.Source,
+		Place: in.scope.place(), Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
 	if top, ok := in.node.(*op.Predict); ok && key == last {
 		n.Input, n.Outputs = top.Input, append(slices.Clip(top.Outputs), out)
 	}

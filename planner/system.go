@@ -89,6 +89,8 @@ func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 			args = append(args, a)
 		case *lang.TableRef:
 			args = append(args, b.fold(a.Name))
+		case *lang.RelationArg:
+			args = append(args, a.Relation)
 		default:
 			v, err := optionValue(a)
 			if err != nil {
@@ -100,13 +102,22 @@ func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 	for _, n := range c.Named {
 		return nil, unsupported(n.Name, "a named argument here")
 	}
-	return b.rows(r, strings.ToUpper(c.Name.Text), args)
+	name := strings.ToUpper(c.Name.Text)
+	if name == "ML_EVALUATE" && len(args) == 2 {
+		args = append(args, &r.Scan)
+		out, err := b.rows(&lang.Relation{At: r.At, Call: c, Alias: r.Alias}, name, args)
+		return out, err
+	}
+	return b.rows(r, name, args)
 }
 
 // rows returns a leaf of rows that are computed when the query runs.
 func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 	if b.Rows == nil {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
+	}
+	if !r.Scan.Empty() {
+		return nil, fail(&r.Scan, "SQ3008", "a scan clause must follow a stream or table; %s has no topic", name)
 	}
 	made, ok, err := b.Rows(name, args)
 	if err != nil {

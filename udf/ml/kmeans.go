@@ -1,6 +1,7 @@
 package ml
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -43,6 +44,7 @@ type kmeans struct {
 	spec Spec
 	k    int
 	centres
+	prior    centres // of an earlier version, with the weight of its rows in each pass; none without Decay
 	kept     reservoir[float64]
 	passes   bool
 	epoch    int
@@ -53,7 +55,7 @@ type kmeans struct {
 }
 
 func newKMeans(s Spec) *kmeans {
-	l := &kmeans{spec: s, k: s.Options.Int("k"), passes: !s.online() && s.Mode != Decay}
+	l := &kmeans{spec: s, k: s.Options.Int("k"), passes: !s.online()}
 	l.features = len(s.Features)
 	l.kept = newReservoir[float64](s.Options.Int("max_rows"), l.features, s.seed())
 	if !l.passes {
@@ -112,7 +114,7 @@ func (l *kmeans) flushed() centres {
 		v.start(l.k, rows, NewRand(l.spec.seed(), "kmeans", 0))
 	}
 	if v.len() > 0 && rows.n > 0 {
-		v.update(rows, l.past(rows.n), nil)
+		v.update(rows, v.clone(), l.past(rows.n), nil)
 	}
 	return v
 }
@@ -148,7 +150,7 @@ func (l *kmeans) Pass() (bool, error) {
 			l.assigned[i] = -1
 		}
 	}
-	sse, changed := l.update(rows, 0, l.assigned)
+	sse, changed := l.update(rows, l.prior, 1, l.assigned)
 	l.losses = append(l.losses, sse/float64(rows.n))
 	l.epoch++
 	l.done = !changed || l.epoch >= l.spec.Options.Int("epochs")
@@ -164,22 +166,40 @@ func (l *kmeans) Rows(visit func(Matrix) error) error { return l.kept.visit(visi
 // Undone counts the rows that were not finite.
 func (l *kmeans) Undone() int64 { return l.skipped }
 
-// Warm starts from an earlier model's centres and, when rows come by events, its weights.
-func (l *kmeans) Warm(m Model) error {
+// Warm starts from an earlier model's centres and weights.
+func (l *kmeans) Warm(m Model, c Carry) error {
 	from, ok := m.(*kmeansModel)
-	if !ok || from.features > l.features && l.features > 0 {
+	if !ok || from.len() > l.k {
 		return fmt.Errorf("%w: cannot start from %T", ErrShape, m)
 	}
-	features := l.features
-	l.centres = from.centres.clone()
-	l.grow(features)
+	now := centres{features: l.features, counts: append([]float64(nil), from.counts...)}
+	if c.Features == nil {
+		now.features = max(l.features, from.features)
+	}
+	n, had := stride(now.features), stride(from.features)
+	now.c = make([]float64, now.len()*n)
+	for k := range now.counts {
+		for f := range now.features {
+			// a feature that the earlier version did not have is 0, the mean of a scaled number
+			if i, line := c.feature(f, from.features); i >= 0 {
+				now.c[k*n+f] = (from.c[k*had+i] - line.Shift) / line.Scale
+			}
+		}
+	}
+	if err := finite("centres", now.c...); err != nil {
+		return err
+	}
+	l.centres = now
 	return nil
 }
 
-// Decay reduces the weight of all rows that the centres have learned.
+// Decay reduces the weight of all rows that the centres have learned. They keep that weight in each pass over new rows.
 func (l *kmeans) Decay(x float64) {
 	for k := range l.counts {
 		l.counts[k] = float64(l.counts[k] * x)
+	}
+	if l.passes {
+		l.prior = l.centres.clone()
 	}
 }
 
@@ -193,7 +213,8 @@ func (l *kmeans) Model() Model {
 
 func (l *kmeans) MarshalBinary() ([]byte, error) {
 	var p Payload
-	l.centres.put(&p)
+	l.centres.put(&p, "")
+	l.prior.put(&p, "prior.")
 	l.kept.put(&p)
 	done := int64(0)
 	if l.done {
@@ -214,7 +235,7 @@ func (l *kmeans) UnmarshalBinary(data []byte) error {
 	if err := p.UnmarshalBinary(data); err != nil {
 		return err
 	}
-	if err := l.centres.get(&p); err != nil {
+	if err := errors.Join(l.centres.get(&p, ""), l.prior.get(&p, "prior.")); err != nil {
 		return err
 	}
 	if err := l.kept.get(&p); err != nil {

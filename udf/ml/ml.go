@@ -67,7 +67,7 @@ const (
 	Once   Modes = 1 << iota // TRAIN ONCE
 	Window                   // TRAIN EACH WINDOW FRESH
 	Warm                     // TRAIN EACH WINDOW WARM START (its learner is a Warmer)
-	Decay                    // TRAIN EACH WINDOW DECAY x (its learner is a Decayer)
+	Decay                    // TRAIN EACH WINDOW DECAY x (its learner is a Warmer and a Decayer)
 	Event                    // TRAIN EACH EVENT
 )
 
@@ -84,6 +84,9 @@ type Type struct {
 	Version          int // of the meaning of its bytes
 	Options          []Option
 	Trains           Modes
+	// Blind means that the type looks at no feature: none is prepared, and a row is learned whichever
+	// of its features are missing.
+	Blind bool
 	// Prepare means that prepare='auto' scales numbers and one-hot encodes strings and booleans
 	// for this type.
 	Prepare  bool
@@ -141,10 +144,11 @@ type Loser interface {
 	Losses() []float64
 }
 
-// Warmer starts from an earlier version's model. It returns an error that wraps ErrShape when
-// the model is of another shape. Optional for a Learner.
+// Warmer starts from an earlier version's model, whose features and classes it finds by the Carry.
+// When the model is of another shape, it returns an error that wraps ErrShape and does not change.
+// Optional for a Learner.
 type Warmer interface {
-	Warm(Model) error
+	Warm(Model, Carry) error
 }
 
 // Decayer is an optional interface of a Learner that can multiply the weight of its past rows

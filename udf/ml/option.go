@@ -145,6 +145,12 @@ var Common = []Option{
 	{Name: "rng", Kind: Text, Default: "pcg", Legal: []string{"pcg"}, Doc: "random number generator"},
 	{Name: "classes", Kind: List, Doc: "the target's values in order; otherwise as first seen"},
 	{
+		Name:  "positive",
+		Parse: parsePositive,
+		Doc: "the class that precision, recall, f1 and auc are of; otherwise true, the larger of two numbers, or the " +
+			"second value seen",
+	},
+	{
 		Name:    "prepare",
 		Kind:    Text,
 		Default: "auto",
@@ -196,6 +202,15 @@ var Common = []Option{
 	},
 	{Name: "pin", Kind: Bool, Doc: "keep the archived rows that REPRODUCE needs"},
 	{Name: "shards", Kind: Int, Default: int64(1), Min: 1, Max: 1, Doc: "parts the work is split into"},
+}
+
+// parsePositive accepts a value of the target, as its level.
+func parsePositive(v any) (any, error) {
+	switch v := v.(type) {
+	case string, int64, bool:
+		return fmt.Sprint(v), nil
+	}
+	return nil, fmt.Errorf("wants a value of the target, not %v", v)
 }
 
 func parseKeep(v any) (any, error) {
@@ -273,7 +288,20 @@ func (t Type) Accept(given map[string]any) (Options, error) {
 		}
 		o.values[low] = v
 	}
-	return o, nil
+	return o, o.positive(t)
+}
+
+// positive checks the option of that name against the type and the declared classes.
+func (o Options) positive(t Type) error {
+	known := func(c any) bool { return fmt.Sprint(c) == o.Text("positive") }
+	switch {
+	case !o.Has("positive"):
+	case t.Task != Classify:
+		return &OptionError{Option: "positive", Reason: "type " + t.Name + " does not predict classes"}
+	case o.Has("classes") && !slices.ContainsFunc(o.List("classes"), known):
+		return &OptionError{Option: "positive", Reason: o.Text("positive") + " is none of the classes"}
+	}
+	return nil
 }
 
 func (o Option) accept(v any) (any, error) {

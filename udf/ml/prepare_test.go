@@ -57,7 +57,7 @@ func TestSteps(t *testing.T) {
 		cols := []arrow.Array{c.col}
 		p := mustPrepare(t, cols, c.item)
 		var b Buffers
-		if err := p.Fit(cols, 5, nil, &b); err != nil {
+		if err := p.Fit(cols, 5, nil, nil, &b); err != nil {
 			t.Fatal(err)
 		}
 		p.Freeze()
@@ -124,7 +124,7 @@ func TestStepsRefused(t *testing.T) {
 		{Item{Input: 1, Step: "ML_ONE_HOT_ENCODER", Args: []any{int64(0)}}, "from 1 to"},
 		{Item{Input: 1, Step: "ML_LABEL_ENCODER", Args: []any{"a"}}, "ARRAY of levels"},
 		{Item{Input: 1, Step: "ML_IMPUTER", Args: []any{"mean"}}, "imputes numbers"},
-		{Item{Input: 0, Step: "ML_IMPUTER", Args: []any{"median"}}, "'mean' or 'most_frequent'"},
+		{Item{Input: 0, Step: "ML_IMPUTER", Args: []any{"mode"}}, "'median' or 'most_frequent'"},
 		{Item{Input: 9}, "no input column 9"},
 	} {
 		_, err := NewPreparation([]Item{c.item}, inputs)

@@ -60,6 +60,14 @@ func (s *Scoring) Missing() int {
 	return n
 }
 
+// Why returns the reason for which row r has no prediction. ok: it has one.
+func (s *Scoring) Why(r int) (why string, ok bool) {
+	if s.ok[r] {
+		return "", true
+	}
+	return s.Preparation.Why(&s.buf, r, false), false
+}
+
 // task returns the meaning of the type's predictions.
 func (b *Bundle) task() Task {
 	t, err := Lookup(b.Spec.Type)
