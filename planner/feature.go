@@ -14,6 +14,15 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
+// featureBinder collects the features of a model and the columns that they read.
+type featureBinder struct {
+	*binder
+	t     *Training
+	train *op.Train
+	used  map[int]int // column of the source to input of the model
+	known bool        // SQL alone determines the features
+}
+
 // features binds TRANSFORM. An item is an expression over the row, or a preparation step applied to
 // one.
 func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.Train) error {
@@ -21,85 +30,92 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 	if len(items) == 0 {
 		items = []*lang.Item{{At: lang.At{Pos: st.Name.Pos}, Expr: &lang.Star{At: lang.At{Pos: st.Name.Pos}}}}
 	}
-	used := map[int]int{} // column of the source to input of the model
-	known := true         // whether SQL alone determines the features
-	add := func(at lang.Node, name string, s preparing, x expr.Expr) error {
-		list, isList := x.Type().(*arrow.ListType)
-		if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
-			return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not support arrays yet", name,
-				flow.TypeName(x.Type()))
-		}
-		if !ml.Usable(x.Type()) && !(isList && flow.IsNumber(list.Elem())) {
-			return fail(at, "SQ6005",
-				"feature %s is %s: a feature must be a number, an ARRAY of numbers, a STRING or a BOOLEAN", name,
-				flow.TypeName(x.Type()))
-		}
-		expr.Columns(x, func(c *expr.Column) {
-			if _, known := used[c.Index]; !known {
-				used[c.Index] = len(t.Inputs)
-				t.Inputs = append(t.Inputs, catalog.Column{Name: c.Name, Type: c.T})
-				train.Columns = append(train.Columns, c.Index)
-			}
-		})
-		t.Features = append(t.Features, expr.Substitute(x, func(c *expr.Column) expr.Expr {
-			return &expr.Column{Index: used[c.Index], Name: c.Name, T: c.T}
-		}))
-		t.Names = append(t.Names, name)
-		text := lang.PrintExpr(s.of)
-		known = known && !parameterized(s.of)
-		t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Expr: text, Step: s.step, Args: s.args,
-			Impute: s.impute})
-		t.Source.Features = append(t.Source.Features, ml.SourceFeature{Name: name, Expr: text,
-			Type: flow.TypeName(x.Type())})
-		return nil
-	}
+	f := &featureBinder{binder: b, t: t, train: train, used: map[int]int{}, known: true}
 	for _, it := range items {
-		if star, ok := it.Expr.(*lang.Star); ok {
-			cols, err := b.starFeatures(star, t, in, train)
-			if err != nil {
-				return err
-			}
-			for _, i := range cols {
-				c := in.scope.cols[i]
-				id := &lang.Ident{At: it.At, Name: lang.Name{At: it.At, Text: c.name, Quoted: true}}
-				if err := add(it, c.name, preparing{of: id}, c.ref()); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		s, err := b.step(it.Expr)
-		if err != nil {
-			return err
-		}
-		x, err := b.expr(s.of, in.scope)
-		if err != nil {
-			return err
-		}
-		if train.Target >= 0 && mentions(x, train.Target) {
-			return fail(it, "SQ6008", "TARGET %s must not be in TRANSFORM", t.Target.Name)
-		}
-		name := lang.PrintExpr(s.of)
-		if c, ok := x.(*expr.Column); ok {
-			name = c.Name
-		}
-		if it.Alias != nil {
-			name = b.fold(*it.Alias)
-		}
-		if err := add(it, name, s, x); err != nil {
+		if err := f.item(it, in); err != nil {
 			return err
 		}
 	}
 	if len(t.Features) == 0 {
 		return fail(st, "SQ6004", "model %s has no features", quote(t.Name))
 	}
-	if !known {
+	if !f.known {
 		t.Source = ml.Source{}
 		return nil
 	}
 	for _, c := range t.Inputs {
 		t.Source.Columns = append(t.Source.Columns, ml.SourceColumn{Name: c.Name, Type: flow.TypeName(c.Type)})
 	}
+	return nil
+}
+
+// item binds an item of TRANSFORM. A star is a feature per column.
+func (f *featureBinder) item(it *lang.Item, in *rel) error {
+	if star, ok := it.Expr.(*lang.Star); ok {
+		cols, err := f.starFeatures(star, f.t, in, f.train)
+		if err != nil {
+			return err
+		}
+		for _, i := range cols {
+			c := in.scope.cols[i]
+			id := &lang.Ident{At: it.At, Name: lang.Name{At: it.At, Text: c.name, Quoted: true}}
+			if err := f.add(it, c.name, preparing{of: id}, c.ref()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s, err := f.step(it.Expr)
+	if err != nil {
+		return err
+	}
+	x, err := f.expr(s.of, in.scope)
+	if err != nil {
+		return err
+	}
+	if f.train.Target >= 0 && mentions(x, f.train.Target) {
+		return fail(it, "SQ6008", "TARGET %s must not be in TRANSFORM", f.t.Target.Name)
+	}
+	name := lang.PrintExpr(s.of)
+	if c, ok := x.(*expr.Column); ok {
+		name = c.Name
+	}
+	if it.Alias != nil {
+		name = f.fold(*it.Alias)
+	}
+	return f.add(it, name, s, x)
+}
+
+// add adds a feature, and the columns that it reads to the inputs of the model.
+func (f *featureBinder) add(at lang.Node, name string, s preparing, x expr.Expr) error {
+	t := f.t
+	list, isList := x.Type().(*arrow.ListType)
+	if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
+		return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not support arrays yet", name,
+			flow.TypeName(x.Type()))
+	}
+	if !ml.Usable(x.Type()) && !(isList && flow.IsNumber(list.Elem())) {
+		return fail(at, "SQ6005",
+			"feature %s is %s: a feature must be a number, an ARRAY of numbers, a STRING or a BOOLEAN", name,
+			flow.TypeName(x.Type()))
+	}
+	expr.Columns(x, func(c *expr.Column) {
+		if _, known := f.used[c.Index]; !known {
+			f.used[c.Index] = len(t.Inputs)
+			t.Inputs = append(t.Inputs, catalog.Column{Name: c.Name, Type: c.T})
+			f.train.Columns = append(f.train.Columns, c.Index)
+		}
+	})
+	t.Features = append(t.Features, expr.Substitute(x, func(c *expr.Column) expr.Expr {
+		return &expr.Column{Index: f.used[c.Index], Name: c.Name, T: c.T}
+	}))
+	t.Names = append(t.Names, name)
+	text := lang.PrintExpr(s.of)
+	f.known = f.known && !parameterized(s.of)
+	t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Expr: text, Step: s.step, Args: s.args,
+		Impute: s.impute})
+	t.Source.Features = append(t.Source.Features, ml.SourceFeature{Name: name, Expr: text,
+		Type: flow.TypeName(x.Type())})
 	return nil
 }
 

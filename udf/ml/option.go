@@ -204,52 +204,6 @@ var Common = []Option{
 	{Name: "shards", Kind: Int, Default: int64(1), Min: 1, Max: 1, Doc: "parts the work is split into"},
 }
 
-// parsePositive accepts a value of the target, as its level.
-func parsePositive(v any) (any, error) {
-	switch v := v.(type) {
-	case string, int64, bool:
-		return fmt.Sprint(v), nil
-	}
-	return nil, fmt.Errorf("wants a value of the target, not %v", v)
-}
-
-func parseKeep(v any) (any, error) {
-	switch v := v.(type) {
-	case int64:
-		if v >= 1 {
-			return v, nil
-		}
-	case string:
-		if strings.EqualFold(v, "all") {
-			return "all", nil
-		}
-	}
-	return nil, fmt.Errorf("wants a number from 1 or 'all', not %v", v)
-}
-
-func parseThreshold(v any) (any, error) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), nil
-	case float64:
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			return v, nil
-		}
-	case string:
-		s := strings.ToLower(strings.TrimSpace(v))
-		if s == "none" {
-			return s, nil
-		}
-		if q, ok := strings.CutPrefix(s, "quantile:"); ok {
-			if f, err := strconv.ParseFloat(q, 64); err == nil && f >= 0 && f <= 1 {
-				return s, nil
-			}
-			return nil, fmt.Errorf("wants 'quantile:q' with q from 0 to 1, not '%s'", v)
-		}
-	}
-	return nil, fmt.Errorf("wants 'quantile:q', a number or 'none', not %v", v)
-}
-
 // Accept checks the options in WITH against those of the type and the common ones, and adds
 // defaults. Names may have any case; "type" is ignored. The error is a *OptionError.
 func (t Type) Accept(given map[string]any) (Options, error) {
