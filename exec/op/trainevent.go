@@ -136,6 +136,9 @@ func (e *trainEvent) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 			if err := e.learnRows(in.Slice(from, to)); err != nil {
 				return err
 			}
+			if b, ok := e.learner.(ml.Batcher); ok && b.Room() == 0 {
+				b.Scale(e.prep.Lines())
+			}
 		}
 		if err := e.due(in, to); err != nil {
 			return err
@@ -149,6 +152,9 @@ func (e *trainEvent) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 // after the row that makes a log entry due.
 func (e *trainEvent) next(in *flow.Batch, from int) int {
 	to := in.Rows()
+	if b, ok := e.learner.(ml.Batcher); ok {
+		to = min(to, from+b.Room())
+	}
 	to = min(to, from+int(logEvery-e.at.Read%logEvery))
 	if e.PublishRows > 0 {
 		to = min(to, from+int(e.PublishRows-e.at.Read%e.PublishRows))
@@ -198,6 +204,9 @@ func (e *trainEvent) learnRows(in *flow.Batch) error {
 	old, now, ok, err := e.prep.Roll(e.features(p), p.rows, use, w, &e.buf)
 	if err != nil {
 		return err
+	}
+	if _, unscaled := e.learner.(ml.Batcher); unscaled {
+		now = e.prep.Unscaled(now, &e.buf)
 	}
 	y, err := e.target(p, e.levels, ok)
 	if err != nil {
@@ -289,6 +298,9 @@ func (e *trainEvent) version() error {
 	prep, err := ml.LoadPreparation(bytes, e.reads)
 	if err != nil {
 		return err
+	}
+	if b, ok := e.learner.(ml.Batcher); ok {
+		b.Scale(e.prep.Lines())
 	}
 	spec := e.spec()
 	b := &ml.Bundle{Spec: spec, Inputs: e.inputs(), Source: e.Source, Preparation: prep, Model: e.learner.Model(),

@@ -101,6 +101,28 @@ func (p *Preparation) Remember(earlier *Preparation) {
 	}
 }
 
+// Lines returns the scaling of each feature as of the last row.
+func (p *Preparation) Lines() []Line {
+	out := make([]Line, len(p.slots))
+	for f, s := range p.slots {
+		if out[f] = (Line{Scale: 1}); p.items[s.item].scaler != nil {
+			out[f] = p.items[s.item].scaler.line()
+		}
+	}
+	return out
+}
+
+// Unscaled returns the rows that Roll has prepared last, with numbers that are not scaled.
+func (p *Preparation) Unscaled(now Matrix, b *Buffers) Matrix {
+	out := Matrix{Rows: now.Rows, Cols: slices.Clone(now.Cols)}
+	for f, s := range p.slots {
+		if p.items[s.item].scaler != nil {
+			out.Cols[f] = b.nums[s.item]
+		}
+	}
+	return out
+}
+
 func (asIs) line() Line { return Line{Scale: 1} }
 
 func (s *standard) line() Line {

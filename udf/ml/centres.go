@@ -165,6 +165,20 @@ func (v *centres) update(rows rowset, prior centres, past float64, assigned []in
 	return sse, changed
 }
 
+// settle moves new centres by Lloyd's passes over the first mini-batch until no row changes its
+// centre, as one bad start would last.
+func (v *centres) settle(rows rowset) {
+	assigned := make([]int32, rows.n)
+	for i := range assigned {
+		assigned[i] = -1
+	}
+	for range 100 {
+		if _, changed := v.update(rows, centres{}, 0, assigned); !changed {
+			return
+		}
+	}
+}
+
 // put and get carry centres under names that begin with a prefix.
 func (v *centres) put(p *Payload, prefix string) {
 	p.PutInts(prefix+"shape", []int64{int64(v.features), int64(v.len())})

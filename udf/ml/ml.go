@@ -127,6 +127,17 @@ type Tester interface {
 	Test(old, x Matrix, y, w, out []float64, proba Matrix) error
 }
 
+// Batcher is an optional interface of a Learner that learns mini-batches of rows by events. The
+// scaling of features changes with each row, so such a learner receives numbers without scaling and
+// scales a whole mini-batch alike.
+type Batcher interface {
+	// Room returns the number of rows that still fit into the mini-batch. At 0, Scale precedes the
+	// next row.
+	Room() int
+	// Scale sets the scaling of each feature as of the last row. It also precedes Model.
+	Scale([]Line)
+}
+
 // Passer is an optional interface of a Learner that iterates over its rows. Learn only stores
 // them; each Pass is one epoch and reports whether another is needed.
 type Passer interface {
