@@ -73,7 +73,7 @@ func TestSkippedRows(t *testing.T) {
 			got := result(t, e, `SELECT message, code, SUM(count) AS n, MIN(offset) AS o, MAX(partition) AS p, MAX(topic) AS t FROM streamql.errors GROUP BY message, code`)
 			want := []string{"feature x is missing SQ6101 2 1 0 s\n", "target y: the value is none of the declared classes SQ6102 1 3 0 s\n"}
 			if mode == "ONCE" {
-				want = append(want, "feature a does not have 2 elements, as the first row has SQ6103 1 5 0 s\n")
+				want = append(want, "feature a does not have 2 elements, as the first row of the training has SQ6103 1 5 0 s\n")
 			}
 			for _, w := range want {
 				if !strings.Contains(got, w) {

@@ -27,6 +27,9 @@ func (s *Session) evaluate(ctx context.Context, args []any) (*planner.Made, erro
 	if len(args) < 2 {
 		return nil, &lang.Error{Code: "SQ2007", Stage: lang.StagePlan, Msg: "ML_EVALUATE needs a model and a stream or table"}
 	}
+	if _, scan := args[len(args)-1].(*lang.Scan); len(args) > 3 || len(args) == 3 && !scan {
+		return nil, &lang.Error{Code: "SQ2007", Stage: lang.StagePlan, Msg: "ML_EVALUATE takes a model and a stream, table or query"}
+	}
 	s.engine.fresh(ctx, m.Name)
 	bundle, n, err := s.engine.models.Get(m.Name, n)
 	if err != nil {

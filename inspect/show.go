@@ -130,7 +130,7 @@ func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe)
 		return declared(e, st)
 	}
 	if m, ok := c.Model(name, s.Exact()); ok && (st.What == "MODEL" || st.What == "") {
-		return model(e, d, m, st.Name.Version.Number)
+		return model(e, d, m, st)
 	}
 	if st.What == "MODEL" {
 		return nil, decide.NoModel(c, st.Name.Name)
@@ -188,11 +188,15 @@ func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	return table([]string{"function", "kind", "doc", "example", "result"}, rows), nil
 }
 
-// model returns the properties of a model, and its versions, or only version number if that is not 0.
-func model(e Engine, d *decide.Decider, m *catalog.Model, number int) (*flow.Batch, error) {
+// model returns the properties of a model and its versions, or of one version. EXTENDED adds the manifests.
+func model(e Engine, d *decide.Decider, m *catalog.Model, st *lang.Describe) (*flow.Batch, error) {
 	t, err := d.Training(m)
 	if err != nil {
 		return nil, err
+	}
+	number := st.Name.Version.Number
+	if all := len(e.Versions(m.Name)); number > all {
+		return nil, fail(st.Name, len(st.Name.Name.Text), "SQ6003", "model %q has no version %d", m.Name, number)
 	}
 	rows := [][]any{{"model", m.Name}, {"type", m.Type}, {"job", m.Job}, {"topic", m.Topic}}
 	var inputs []string
@@ -212,6 +216,9 @@ func model(e Engine, d *decide.Decider, m *catalog.Model, number int) (*flow.Bat
 			s += ": " + v.Err.Error()
 		}
 		rows = append(rows, []any{fmt.Sprintf("version %d", v.Number), s})
+		if st.Extended {
+			rows = append(rows, []any{fmt.Sprintf("manifest of version %d", v.Number), manifest(v.Manifest)})
+		}
 	}
 	rows = append(rows, []any{"statement", m.Statement})
 	return table([]string{"property", "value"}, rows), nil

@@ -210,8 +210,11 @@ func (b *binder) oneStep(e lang.Expr) (preparing, error) {
 		}
 		out := fail(c, "SQ6009", "%s", err.Error())
 		var option *ml.OptionError
-		if errors.As(err, &option) && option.Nearest != "" {
-			out.Label = "did you mean " + option.Nearest + "?"
+		if errors.As(err, &option) {
+			if option.Nearest != "" {
+				out.Label = "did you mean " + option.Nearest + "?"
+			}
+			out.Hint = "the preparations are " + strings.Join(option.Legal, ", ")
 		}
 		return preparing{}, out
 	}

@@ -15,6 +15,27 @@ import (
 var modelFunctions = names("PREDICT", "PREDICT_PROBA", "ANOMALY_SCORE", "IS_ANOMALY", "CLUSTER", "DISTANCE", "EXPLAIN",
 	"EMBED", "MODEL_VERSION")
 
+// plannedFunctions are functions of models that are not supported yet.
+var plannedFunctions = names("MODEL_INFO", "PREDICT_INTERVAL", "RECONSTRUCT", "RECOMMEND", "ML_PREDICT", "ML_COMPARE",
+	"ML_CONFUSION_MATRIX", "ML_ROC_CURVE", "ML_WEIGHTS", "ML_CENTROIDS", "ML_FEATURE_IMPORTANCE", "ML_TREE",
+	"ML_FEATURE_INFO", "ML_DESCRIBE_DATA", "ML_LINEAGE", "ML_FORECAST", "ML_DRIFT")
+
+// plannedCall returns an error for a function of models that is not supported yet, and for a
+// preparation outside TRANSFORM. Without it, the error would be about the column m of f(m).
+func (b *binder) plannedCall(c *lang.Call, name string) error {
+	name = strings.ToUpper(name)
+	if _, known := b.Functions.Scalar(name); known {
+		return nil
+	}
+	if plannedFunctions[name] {
+		return unsupported(c, name)
+	}
+	if _, err := ml.LookupStep(name); err == nil && name != "" {
+		return fail(c, "SQ2008", "preparation %s is allowed only as an item of TRANSFORM", name)
+	}
+	return nil
+}
+
 func modelFunction(name string) bool { return modelFunctions[strings.ToUpper(name)] }
 
 // predictions adds a Predict over the input for each model that the query uses. All functions of

@@ -129,6 +129,9 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 		}
 		return nil, fail(r, "SQ2007", "%s: %v", name, err)
 	}
+	if !ok && plannedFunctions[name] {
+		return nil, unsupported(r, name)
+	}
 	if !ok {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
 	}

@@ -141,7 +141,7 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 		return fmt.Errorf("model %s$%d: %w", p.Model, p.used, err)
 	}
 	if p.scoring.Missing() > 0 {
-		p.missing(in)
+		p.missing(in, features)
 	}
 	for _, o := range p.Outputs {
 		col, err := p.output(o, in.Rows())
@@ -166,13 +166,16 @@ func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Exp
 }
 
 // missing counts the rows that have no prediction, each with its reason and place.
-func (p *predict) missing(in *flow.Batch) {
+func (p *predict) missing(in *flow.Batch, features []arrow.Array) {
 	for i := range in.Rows() {
 		why, ok := p.scoring.Why(i)
 		if ok {
 			continue
 		}
 		f := exec.Failure{Code: "SQ6101", Err: fmt.Errorf("the prediction is NULL: %s", why), Source: p.Model, Side: "row"}
+		if err := misfit(features, p.widths, p.Names, i); err != nil {
+			f.Code, f.Err = "SQ6103", fmt.Errorf("the prediction is NULL: %w", err)
+		}
 		if len(p.Place) == 2 {
 			placed(&f, p.ctx, in.Column(p.Place[0]), in.Column(p.Place[1]), i)
 		}

@@ -227,6 +227,9 @@ func (t *trainer) publish(v Version, event string, metrics []ml.Metric) error {
 			v.Manifest.Metrics[event+"."+m.Name] = m.Value
 		}
 	}
+	if c, ok := v.Bundle.Model.(ml.Centred); ok { // there may be fewer than k, if there are fewer distinct rows
+		v.Manifest.Metrics["training.centres"] = float64(c.Centres())
+	}
 	id, err := t.ctx.Models.Publish(t.Model, v, t.ctx.Out)
 	if err != nil {
 		return err

@@ -184,15 +184,8 @@ func (t *trainer) fault(p part, i int, prep *ml.Preparation) (code string, err e
 			return "SQ6102", fmt.Errorf("a row is not learned: target %s: %w", t.TargetColumn.Name, ml.ErrClasses)
 		}
 	}
-	for k, width := range t.widths {
-		list, ok := p.cols[k].(*array.List)
-		if !ok || list.IsNull(i) {
-			continue
-		}
-		if from, to := list.ValueOffsets(i); int(to-from) != width {
-			return "SQ6103", fmt.Errorf("a row is not learned: feature %s does not have %d elements, as the first row has",
-				t.Names[k], width)
-		}
+	if err := misfit(p.cols, t.widths, t.Names, i); err != nil {
+		return "SQ6103", fmt.Errorf("a row is not learned: %w", err)
 	}
 	return "SQ6101", fmt.Errorf("a row is not learned: %s", prep.Why(&t.buf, i, true))
 }

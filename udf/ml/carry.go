@@ -69,7 +69,7 @@ func (b *Bundle) Carry(now *Preparation, classes []string) Carry {
 // prepare the same value.
 func lineTo(old, now *item) (Line, bool) {
 	switch {
-	case old.Expr != now.Expr || old.oneHot != now.oneHot || (old.levels == nil) != (now.levels == nil):
+	case old.Expr != "" && old.Expr != now.Expr || old.oneHot != now.oneHot || (old.levels == nil) != (now.levels == nil):
 		return Line{}, false
 	case now.oneHot:
 		return Line{Scale: 1}, true
@@ -88,7 +88,7 @@ func lineTo(old, now *item) (Line, bool) {
 func (p *Preparation) Remember(earlier *Preparation) {
 	for _, x := range p.items {
 		at := slices.IndexFunc(earlier.items, func(y *item) bool {
-			return y.Name == x.Name && y.Expr == x.Expr && y.oneHot == x.oneHot
+			return y.Name == x.Name && (y.Expr == "" || y.Expr == x.Expr) && y.oneHot == x.oneHot
 		})
 		if at < 0 || x.levels == nil || x.declare || earlier.items[at].levels == nil {
 			continue

@@ -220,6 +220,9 @@ type kmeansModel struct{ centres }
 
 var tiles = sync.Pool{New: func() any { return new(tile) }}
 
+// Centres implements Centred.
+func (m *kmeansModel) Centres() int { return m.len() }
+
 // Predict returns the cluster, NaN without centres.
 func (m *kmeansModel) Predict(x Matrix, out []float64) error { return m.Assign(x, out, nil) }
 

@@ -194,6 +194,11 @@ type Assigner interface {
 	Assign(x Matrix, cluster, distance []float64) error
 }
 
+// Centred is an optional interface of a Model that returns the number of its centres.
+type Centred interface {
+	Centres() int
+}
+
 // Explainer splits each prediction into parts, one per feature: out has the shape of x.
 // Optional for a Model.
 type Explainer interface {

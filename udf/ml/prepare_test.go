@@ -22,6 +22,19 @@ func mustPrepare(t testing.TB, cols []arrow.Array, items ...Item) *Preparation {
 	return p
 }
 
+// TestFullEncoder: when an encoder has all the levels that it can have, other values share one number and rows are not
+// dropped.
+func TestFullEncoder(t *testing.T) {
+	cols := []arrow.Array{flow.Column(flow.String, "a", "b", "c", "d")}
+	p := mustPrepare(t, cols, Item{Name: "w", Step: "ML_LABEL_ENCODER"})
+	p.items[0].top = 2
+	_, now, ok, err := p.Roll(cols, 4, nil, nil, new(Buffers))
+	must(t, err)
+	if got := fmt.Sprint(now.Cols[0], ok); got != "[0 1 2 2] [true true true true]" {
+		t.Error(got)
+	}
+}
+
 func TestSteps(t *testing.T) {
 	null := any(nil)
 	x := flow.Column(flow.Double, 1.0, 3.0, null, 5.0, math.Inf(1))

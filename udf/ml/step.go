@@ -40,11 +40,14 @@ func LookupStep(name string) (StepType, error) {
 		if strings.EqualFold(s.Name, name) {
 			return s, nil
 		}
-		names = append(names, s.Name)
+		if s.Name != "" {
+			names = append(names, s.Name)
+		}
 	}
 	return StepType{}, &OptionError{
 		Option:  "transform",
 		Nearest: lang.Suggest(name, names),
+		Legal:   names,
 		Reason:  fmt.Sprintf("there is no preparation %q", name),
 	}
 }
