@@ -141,6 +141,14 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 	case len(s.Joins) > 0:
 		return nil, unsupported(s.Joins[0], "JOIN")
 	}
+	if s.Using != nil {
+		n, err := versionNumber(s.Using, s.Using.Version)
+		if err != nil {
+			return nil, err
+		}
+		defer func(outer int) { b.using = outer }(b.using)
+		b.using = n
+	}
 	in, err := b.input(s, m)
 	if err != nil {
 		return nil, err
