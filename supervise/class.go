@@ -13,6 +13,7 @@ import (
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
+	"github.com/streamql/streamql/udf/ml"
 )
 
 // Class is the category of an error that has ended a job. It determines what happens to the
@@ -48,6 +49,7 @@ var classes = []struct {
 		topic.ErrRefused,
 		Decision,
 	}, {topic.ErrTooLarge, Decision}, {flow.ErrFull, Heals}, {flow.ErrQuota, Decision}, {udf.ErrLimit, Decision},
+	{ml.ErrNoRows, Decision}, {ml.ErrLoss, Decision}, {ml.ErrCannot, Decision}, // the same rows train the same model again
 	{topic.ErrUnknownTopic, Unknown},
 	{
 		models.ErrNoVersion,
