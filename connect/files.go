@@ -7,7 +7,6 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 
-	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/option"
 	"github.com/streamql/streamql/topic/files"
@@ -15,7 +14,8 @@ import (
 
 var _ = builtin(Connector{
 	Name: "files",
-	Doc:  "A file or all files of a directory. Each file is a partition. Lines that are appended later are read, too.",
+	Doc: "A file or all files of a directory. Each file is a partition. Lines that are appended later are read, too. " +
+		"Without declared columns, their types are those of the first 20,000 records.",
 	Options: []option.Option{
 		{Name: "path", Type: option.Text, Needed: true,
 			Doc: "the file or directory, relative to the working directory or to a directory that sessions may read"},
@@ -95,12 +95,24 @@ func openFiles(ctx context.Context, r Request) (Opened, error) {
 	if d := src.Delimiter(); d != "" {
 		out.Options["delimiter"] = d
 	}
-	out.Columns = func() (fields []arrow.Field, err error) {
-		header, err := src.Header()
-		for _, name := range header {
-			fields = append(fields, flow.Field(name, flow.String))
-		}
-		return fields, err
-	}
+	out.Columns = func() ([]arrow.Field, error) { return inferFiles(ctx, src) }
 	return out, nil
+}
+
+// inferFiles infers columns from the first records.
+func inferFiles(ctx context.Context, src *files.Source) ([]arrow.Field, error) {
+	header, err := src.Header()
+	if err != nil {
+		return nil, err
+	}
+	records, err := src.Sample(ctx, SampleRows)
+	switch {
+	case err != nil:
+		return nil, err
+	case src.Table():
+		return inferTable(header, records), nil
+	case src.Format() == "JSON":
+		return inferJSON(records)
+	}
+	return nil, nil
 }

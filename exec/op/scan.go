@@ -185,6 +185,9 @@ func (s *scan) Decode(f *topic.Fetch) (*flow.Batch, error) {
 	}
 	s.pseudo(f, cols)
 	b := flow.NewBatch(s.Out, cols, n, s.ops(f, &drop))
+	if err := s.nullKeys(f, b, &drop); err != nil {
+		return nil, err
+	}
 	if s.Time != nil {
 		var err error
 		if b, err = s.stamp(f, b, &drop); err != nil {
@@ -303,50 +306,6 @@ func (s *scan) passed(f *topic.Fetch, b *topic.Bad) error {
 	s.ctx.Fail(exec.Failure{Code: "SQ5106", Err: b, Source: s.Source, Partition: f.Partition, Offset: b.From,
 		Side: side, Record: &topic.Record{Time: b.Time}})
 	return nil
-}
-
-// ops returns the weights of a table's records and drops those without a key. It returns nil for
-// streams.
-func (s *scan) ops(f *topic.Fetch, drop *flow.Validity) []flow.Op {
-	if f.Decoded != nil {
-		return nil
-	}
-	if !s.Table {
-		return s.nulls(f, drop)
-	}
-	ops := make([]flow.Op, f.Rows())
-	for i := range ops {
-		ops[i] = flow.Insert
-		if f.Value.At(i) == nil {
-			ops[i] = flow.Retract
-		}
-		if f.Key.At(i) == nil && !drop.IsNull(i) {
-			drop.Clear(i)
-		}
-	}
-	return ops
-}
-
-// nulls drops or retracts a stream's records without a value.
-func (s *scan) nulls(f *topic.Fetch, drop *flow.Validity) []flow.Op {
-	var ops []flow.Op
-	for i := range f.Rows() {
-		if f.Value.Spans[2*i] >= 0 {
-			continue
-		}
-		if s.Nulls == NullsAreDropped {
-			drop.Clear(i)
-			continue
-		}
-		if ops == nil {
-			ops = make([]flow.Op, f.Rows())
-			for k := range ops {
-				ops[k] = flow.Insert
-			}
-		}
-		ops[i] = flow.Retract
-	}
-	return ops
 }
 
 // stamp sets the event time to the value of the declared expression.

@@ -29,6 +29,7 @@ type file struct {
 	named bool   // the header has been read, so the fields below are valid
 	body  int64  // position of the first record
 	width int    // number of columns in the header
+	known bool   // the header was there when the source was opened
 	order []int  // by declared column: its index in the file, or -1; nil: records are not reordered
 }
 
@@ -50,9 +51,13 @@ func (f *file) check() error {
 	names, _, err := f.readHeader(h)
 	if err == nil && names != nil && f.fields != nil {
 		err = f.match(names)
+		f.known = true
 	}
 	return err
 }
+
+// lacks reports whether the file has a header without a declared column.
+func (f *file) lacks(field int) bool { return f.known && f.order != nil && f.order[field] < 0 }
 
 func (f *file) open() (*os.File, error) { return f.place.open(f.name, false) }
 
@@ -109,11 +114,7 @@ func (f *file) readHeader(h *os.File) ([]string, int64, error) {
 	}
 	var names []string
 	for spans := f.fieldsOf(nil, b[:body]); len(spans) > 0; spans = spans[2:] {
-		name := strings.TrimSpace(string(b[spans[0]:spans[1]]))
-		if len(name) > 1 && name[0] == '"' && name[len(name)-1] == '"' {
-			name = strings.ReplaceAll(name[1:len(name)-1], `""`, `"`)
-		}
-		names = append(names, name)
+		names = append(names, unquoted(strings.TrimSpace(string(b[spans[0]:spans[1]]))))
 	}
 	return names, int64(skip + whole), nil
 }

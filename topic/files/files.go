@@ -83,7 +83,18 @@ func Open(ctx context.Context, c Config) (*Source, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, s.complete()
+}
+
+// complete returns an error if no file has a declared column. A column that some of the files have is NULL in the
+// others.
+func (s *Source) complete() error {
+	for i, field := range s.config.Fields {
+		if !slices.ContainsFunc(s.files, func(f *file) bool { return !f.lacks(i) }) {
+			return fmt.Errorf("%s: its header does not contain the declared column %s", s.files[0].path, field)
+		}
+	}
+	return nil
 }
 
 func (s *Source) add(name string) error {

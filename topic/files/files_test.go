@@ -133,13 +133,6 @@ func TestRecords(t *testing.T) {
 			`1,"x,y"`,
 		},
 		{
-			"a column the file lacks",
-			"a.csv",
-			"id\n1\n2\n",
-			Config{Header: true, Fields: []string{"name", "id"}},
-			`,1 | ,2`,
-		},
-		{
 			"exact name before another case",
 			"a.csv",
 			"ID,id\n1,2\n",
@@ -493,4 +486,20 @@ func TestBegins(t *testing.T) {
 		t.Errorf("%v, %d marks", d, len(s.files[0].marks))
 	}
 	var _ topic.Begins = s
+}
+
+// TestMissingColumn: a declared column must be in the header of at least one file.
+func TestMissingColumn(t *testing.T) {
+	formats := []Format{{Name: "CSV", Endings: []string{".csv"}, Table: true}}
+	dir := write(t, "a.csv", "id\n1\n")
+	c := Config{Path: dir, Header: true, Formats: formats, Fields: []string{"name", "id"}}
+	if _, err := Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), "does not contain the declared column name") {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "b.csv"), []byte("name\nx\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), c); err != nil {
+		t.Error(err)
+	}
 }
