@@ -257,7 +257,7 @@ func (c *delimitedCodec) value(col *column, text []byte) error {
 		}
 		col.addDecimal(v)
 	case arrow.FLOAT32, arrow.FLOAT64:
-		v, err := parseDouble(text)
+		v, err := parseDouble(javaSpelling(text))
 		if err == nil && col.kind == arrow.FLOAT32 && overflows32(v) {
 			err = errOutOfRange
 		}
@@ -397,4 +397,17 @@ func quote(dst []byte, at int) []byte {
 	}
 	dst[at] = '"'
 	return dst
+}
+
+// javaSpelling returns the spelling of Java for a number that is not finite in the spelling of C and Python.
+func javaSpelling(text []byte) []byte {
+	switch string(text) {
+	case "nan":
+		return []byte("NaN")
+	case "inf", "+inf":
+		return []byte("Infinity")
+	case "-inf":
+		return []byte("-Infinity")
+	}
+	return text
 }
