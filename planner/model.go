@@ -35,6 +35,7 @@ type Training struct {
 // RETRAIN does; the training is then ONCE.
 func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Training, error) {
 	b := newBinder(o, job)
+	b.placing = true
 	t := &Training{Name: b.fold(st.Name), Statement: st}
 	if err := b.modelClauses(st); err != nil {
 		return nil, err

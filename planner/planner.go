@@ -101,7 +101,8 @@ type binder struct {
 	ids       int    // the last identity of a column
 	leaves    []Leaf // by number; cut sets Node
 	exchanges int
-	using     int // the version that USING VERSION selects; 0: the serving one
+	placing   bool // projections pass on the place of a row, which a training names in messages
+	using     int  // the version that USING VERSION selects; 0: the serving one
 }
 
 // column returns a column with a new identity.

@@ -149,6 +149,14 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		}
 		add(own, c.ref())
 	}
+	if b.placing {
+		for _, r := range []role{rowPartition, rowOffset} {
+			if c, ok := in.scope.role(r); ok {
+				c.source, c.key, c.name, c.show = "", false, "$"+c.name, internal
+				add(c, c.ref())
+			}
+		}
+	}
 	for pos, id := range in.key {
 		at := out.itemOf(pos)
 		if at >= 0 {

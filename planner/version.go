@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
-	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/udf/ml"
 )
@@ -71,17 +70,10 @@ func (b *binder) bindSource(t *Training, v *ml.Bundle) error {
 
 // place returns the columns of a row's partition and offset, or nil if the scope has none.
 func (s *scope) place() []int {
-	var out []int
-	for _, name := range []string{flow.RowPartition, flow.RowOffset} {
-		for _, c := range s.cols {
-			if c.name == name && c.show == byName {
-				out = append(out, c.id)
-				break
-			}
-		}
-	}
-	if len(out) < 2 {
+	partition, ok := s.role(rowPartition)
+	offset, both := s.role(rowOffset)
+	if !ok || !both {
 		return nil
 	}
-	return out
+	return []int{partition.id, offset.id}
 }
