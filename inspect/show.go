@@ -108,7 +108,7 @@ func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, erro
 			return nil, decide.NoModel(c, st.Name.Name)
 		}
 		if st.What == "MODEL VERSIONS" {
-			return Versions(e, m.Name), nil
+			return briefVersions(e, m.Name), nil
 		}
 		return table([]string{"statement"}, [][]any{{m.Statement + ";"}}), nil
 	}

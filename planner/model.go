@@ -117,7 +117,9 @@ func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once 
 		}
 	}
 	if !typ.Trains.Has(t.Mode) {
-		return fail(at, "SQ6007", "model type %s cannot be trained that way", typ.Name)
+		e := fail(at, "SQ6007", "model type %s cannot be trained that way", typ.Name)
+		e.Hint = "it can be trained " + ways(typ.Trains)
+		return e
 	}
 	windowed := t.Mode&(ml.Window|ml.Warm|ml.Decay) != 0
 	if st.Window != nil && !windowed && !once {
@@ -127,6 +129,17 @@ func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once 
 		return fail(at, "SQ6007", "TRAIN EACH WINDOW needs a WINDOW")
 	}
 	return nil
+}
+
+// ways lists ways of training as SQL.
+func ways(m ml.Modes) string {
+	var out []string
+	for mode, text := range []string{"ONCE", "EACH WINDOW FRESH", "EACH WINDOW WARM START", "EACH WINDOW DECAY x", "EACH EVENT"} {
+		if m.Has(ml.Once << mode) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // modelScan returns the scan clause of a model: that of its source, or of the only source in its
