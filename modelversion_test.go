@@ -1,6 +1,7 @@
 package streamql_test
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
 )
 
 const halves = `CREATE STREAM points (id INT KEY, x DOUBLE, y DOUBLE, label STRING, n INT) WITH (topic='points', format='json');
@@ -52,6 +54,10 @@ func TestReplacedModel(t *testing.T) {
 	}
 	if got := result(t, e, `SELECT value FROM ML_EVALUATE(side$1, points) WHERE metric = 'accuracy'`); got != "1\n" {
 		t.Errorf("the accuracy of version 1 is %q", got)
+	}
+	err = e.Exec(t.Context(), `CREATE STREAM old AS SELECT id, PREDICT(side$1, *) AS p FROM points;`)
+	if wrong := new(lang.Error); !errors.As(err, &wrong) || wrong.Code != "SQ6303" {
+		t.Errorf("a job over version 1: %v", err)
 	}
 	if got := result(t, e, `SELECT version FROM side WHERE manifest LIKE '%x + 0.5%' AND created > 0`); got != "1\n" {
 		t.Errorf("manifests with the first expression: %q", got)

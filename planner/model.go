@@ -55,7 +55,7 @@ func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Train
 	if in, err = b.target(st, t, typ, in, train); err != nil {
 		return nil, err
 	}
-	train.Input, train.Place = in.node, in.scope.place()
+	train.Input, train.Place = in.node, in.place()
 	if err := b.features(st, t, in, train); err != nil {
 		return nil, err
 	}
