@@ -149,13 +149,8 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		}
 		add(own, c.ref())
 	}
-	if b.placing {
-		for _, r := range []role{rowPartition, rowOffset} {
-			if c, ok := in.scope.role(r); ok {
-				c.source, c.key, c.name, c.show = "", false, "$"+c.name, internal
-				add(c, c.ref())
-			}
-		}
+	for _, c := range b.placed(in.scope) {
+		add(c, c.ref())
 	}
 	for pos, id := range in.key {
 		at := out.itemOf(pos)
@@ -170,6 +165,20 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 	p.Out = schemaOf(cols)
 	out.node, out.scope = p, &scope{cols: cols, exact: b.exact()}
 	return out, nil
+}
+
+// placed returns the columns of a row's place, which the projections of a training pass on.
+func (b *binder) placed(s *scope) (out []column) {
+	if !b.placing {
+		return nil
+	}
+	for _, r := range []role{rowPartition, rowOffset} {
+		if c, ok := s.role(r); ok {
+			c.source, c.key, c.name, c.show = "", false, "$"+c.name, internal
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // typed sets the type of an item that is NULL.
