@@ -102,7 +102,7 @@ func TestFilesOfASession(t *testing.T) {
 			err := s.Exec(context.Background(),
 				fmt.Sprintf("CREATE STREAM f%d_%d %s WITH (connector='files', path='%s', format='csv');", i, k, columns, c.path))
 			want := c.code
-			if want == "" && k == 2 { // its header has no x
+			if want == "" && k == 2 { // the header of the file has no column x
 				want = "SQ5003"
 			}
 			if got := codeOf(err); got != want || err != nil && strings.Contains(err.Error(), "canary") {

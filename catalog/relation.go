@@ -46,7 +46,7 @@ type Relation struct {
 	Timestamp, TimestampFormat string
 	Window                     *Windowing
 	With                       map[string]string // options as written, by lower-case name
-	Connector                  string            // empty: the broker's, whose topic it reads and fills
+	Connector                  string            // empty: the broker stores the topic
 	// the root that limits a connector that reads files, and the path below it
 	Root, Path string
 	ReadOnly   bool

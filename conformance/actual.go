@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -69,9 +70,10 @@ func (m *machine) read(rows *streamql.Rows) ([]row, error) {
 			}
 		}
 	}
+	identified := slices.ContainsFunc(rows.Columns, isKey)
 	for i := range out {
 		for k := range out[i].columns {
-			if out[i].deleted && rows.Columns[k].Role != catalog.Key {
+			if identified && out[i].deleted && rows.Columns[k].Role != catalog.Key {
 				out[i].columns[k], out[i].text[k] = nil, json.RawMessage("null")
 			}
 		}
@@ -92,7 +94,13 @@ func readRow(rows *streamql.Rows, b *flow.Batch, i int) (row, error) {
 	return r, nil
 }
 
+func isKey(c catalog.Column) bool { return c.Role == catalog.Key }
+
+// sameKey reports whether two rows have the same key. Rows without a key have none in common.
 func sameKey(rows *streamql.Rows, a, b row) bool {
+	if !slices.ContainsFunc(rows.Columns, isKey) {
+		return false
+	}
 	for k := range a.columns {
 		if rows.Columns[k].Role == catalog.Key && string(a.text[k]) != string(b.text[k]) {
 			return false

@@ -64,7 +64,7 @@ type Connector struct {
 	Admit func(o option.Values, roots []string) (root, path string, err error)
 	// Check refuses values that contradict one another or that this engine does not support (optional). An error in an
 	// option is an *option.Error.
-	Check func(o option.Values, w World) error
+	Check func(o option.Values, l Limits) error
 	// Open opens the source of a relation. It reads no rows. The engine reports a *lang.Error unchanged, an
 	// *option.Error with code SQ5002 and any other error with SQ5003.
 	Open     func(ctx context.Context, r Request) (Opened, error)
@@ -82,9 +82,13 @@ type Example struct {
 // World is the part of the engine that connectors use.
 type World struct {
 	Broker  topic.Source
-	Copies  int // the maximum of replicas that the broker supports; 0: one per node
 	Formats *format.Registry
 	Now     func() time.Time
+}
+
+// Limits are the limits of the engine's broker, to which Check holds a statement.
+type Limits struct {
+	Copies int // the maximum of replicas that the broker supports; 0: one per node
 }
 
 // Request describes a relation whose source is to be opened.
@@ -108,9 +112,9 @@ type Request struct {
 type Opened struct {
 	topic.Source
 	Close      func() error                  // nil: nothing has to be closed
-	Columns    func() ([]arrow.Field, error) // of a Connector that Infers
+	Columns    func() ([]arrow.Field, error) // set if Connector.Infers is set
 	Partitions int32
-	Format     string            // of a Connector that Formats: the format of the records
+	Format     string            // set if Connector.Formats is set: the format of the records
 	Options    map[string]string // the options of Format, as a statement would write them
 }
 
@@ -157,7 +161,7 @@ func (r *Registry) Add(c Connector) error {
 	case c.Broker && r.broker != nil:
 		return fmt.Errorf("connector %s: the broker has the connector %s already", name, r.broker.Name)
 	case c.Writes && !c.Broker:
-		return fmt.Errorf("connector %s: a connector that Writes must be the Broker's", name)
+		return fmt.Errorf("connector %s: Writes is set without Broker, but only the broker's connector can write", name)
 	}
 	c.Name = name
 	r.connectors[name] = &c

@@ -23,10 +23,10 @@ var _ = builtin(Connector{
 			Doc: "whether a new topic deletes old records, compacts records by key, or both"},
 	},
 	Shape: KeyedRecords, Broker: true, Writes: true, Replays: true,
-	Check: func(o option.Values, w World) error {
-		if n := o.Int("replicas"); w.Copies > 0 && n > int64(w.Copies) {
+	Check: func(o option.Values, l Limits) error {
+		if n := o.Int("replicas"); l.Copies > 0 && n > int64(l.Copies) {
 			return &option.Error{Option: "replicas", Value: true,
-				Reason: fmt.Sprintf("option replicas is %d, but this broker supports at most %d", n, w.Copies)}
+				Reason: fmt.Sprintf("option replicas is %d, but this broker supports at most %d", n, l.Copies)}
 		}
 		return nil
 	},

@@ -25,10 +25,10 @@ import (
 // Decider makes decisions for one application.
 type Decider struct {
 	Functions *udf.Registry
-	// Connectors and Formats are those of the engine; nil: the built-in ones. World is what connectors see of it.
+	// Connectors and Formats are those of the engine; nil: the built-in ones. Limits are those of its broker.
 	Connectors *connect.Registry
 	Formats    *format.Registry
-	World      connect.World
+	Limits     connect.Limits
 	Prefix     string // of the engine's own topics
 	// Own are the engine's own relations.
 	Own []*catalog.Relation
@@ -109,15 +109,8 @@ func done(format string, args ...any) *Decision {
 // Options returns the planner's options for a decision.
 func (d *Decider) Options(in *Input) planner.Options {
 	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Dialect: in.Session.Rules(),
-		Properties: in.Session.Properties, Params: in.Args, Infer: in.columns, Model: d.model(in.Catalog, in.Session.Exact()),
-		Rows: in.Rows, Version: in.Version, Prefix: d.Prefix, Context: in.Context, Connectors: d.Connectors, Formats: d.Formats, World: d.World}
-}
-
-func (in *Input) columns(r *catalog.Relation) ([]catalog.Column, error) {
-	if in.Facts == nil {
-		return nil, fmt.Errorf("the columns of %s are not known", r.Name)
-	}
-	return in.Facts.Columns(r)
+		Properties: in.Session.Properties, Params: in.Args, Model: d.model(in.Catalog, in.Session.Exact()),
+		Rows: in.Rows, Version: in.Version, Prefix: d.Prefix, Context: in.Context, Connectors: d.Connectors, Formats: d.Formats, Limits: d.Limits}
 }
 
 // model returns a lookup of the models in a catalog, by name.

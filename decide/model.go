@@ -95,7 +95,7 @@ func (in *Input) trainings(model string) (out []*catalog.Job) {
 func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 	m, ok := in.Catalog.Model(in.Session.Fold(st.Name), in.Session.Exact())
 	if !ok {
-		return nil, NoModel(in.Catalog, st.Name)
+		return nil, planner.NoModel(in.Catalog, st.Name)
 	}
 	statement, err := parse[*lang.CreateModel](m.Statement, &m.Reading)
 	if err != nil {
@@ -118,28 +118,6 @@ func (d *Decider) Retrain(st *lang.RetrainModel, in *Input) (*Decision, error) {
 	return d.start(job, t.Stages, "model "+m.Name+" is being trained"), nil
 }
 
-// NoModel returns the error for a name that refers to no model.
-func NoModel(c *catalog.Catalog, name lang.Name) error {
-	if b, ok := c.Unavailable(name.Text); ok {
-		return Unavailable(name, b)
-	}
-	var legal []string
-	for _, m := range c.Models() {
-		legal = append(legal, m.Name)
-	}
-	return Unknown("SQ6001", "model %q does not exist", name, legal)
-}
-
-// Unknown returns the error for a name that refers to nothing. It suggests the most similar of the
-// legal names. format has one verb, for the name.
-func Unknown(code, format string, name lang.Name, legal []string) *lang.Error {
-	err := fail(name, len([]rune(name.Text)), code, format, name.Text)
-	if near := lang.Suggest(name.Text, legal); near != "" {
-		err.Label = "did you mean \"" + near + "\"?"
-	}
-	return err
-}
-
 // DropModel decides DROP MODEL for a whole model. Dropping a single version is not a change of the
 // catalog, because the model's topic contains the versions.
 func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
@@ -152,7 +130,7 @@ func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 		if st.IfExists {
 			return done("%s does not exist, nothing was changed", name.Text), nil
 		}
-		return nil, NoModel(in.Catalog, name)
+		return nil, planner.NoModel(in.Catalog, name)
 	}
 	if user := in.user(m.Name); user != "" {
 		return nil, inUse(st.Name, "model", m.Name, user)
@@ -314,7 +292,7 @@ func (in *Input) controlled(st *lang.Control) ([]*catalog.Job, error) {
 	case st.Training:
 		m, ok := in.Catalog.Model(in.Session.Fold(*st.Model), in.Session.Exact())
 		if !ok {
-			return nil, NoModel(in.Catalog, *st.Model)
+			return nil, planner.NoModel(in.Catalog, *st.Model)
 		}
 		return in.trainings(m.Name), nil
 	}
@@ -340,7 +318,7 @@ func NoJob(c *catalog.Catalog, s *Session, name lang.Name) error {
 			filling = append(filling, j.Name)
 		}
 	}
-	err := Unknown("SQ2023", "there is no job %q", name, names)
+	err := planner.Unknown("SQ2023", "there is no job %q", name, names)
 	switch len(filling) {
 	case 0:
 		return err

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,7 +35,7 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	if out, err := in.taken(st, name, st.OrReplace, st.IfNotExists); out != nil || err != nil {
 		return out, err
 	}
-	r, err := planner.Declare(st, d.Options(in))
+	r, err := d.relation(st, in)
 	if err != nil {
 		return nil, err
 	}
@@ -63,6 +64,26 @@ func (d *Decider) declare(st *lang.CreateSource, in *Input) (*Decision, error) {
 	return out, nil
 }
 
+// relation plans the relation. If the statement names no columns, Facts determines them before the relation is complete.
+func (d *Decider) relation(st *lang.CreateSource, in *Input) (*catalog.Relation, error) {
+	draft, err := planner.NewDraft(st, d.Options(in))
+	if err != nil {
+		return nil, err
+	}
+	var columns []catalog.Column
+	if draft.Infers {
+		columns, err = in.Facts.Columns(draft.Relation)
+	}
+	var coded *lang.Error
+	switch {
+	case errors.As(err, &coded):
+		return nil, err
+	case err != nil:
+		return nil, fail(st, 1, "SQ5003", "the columns of %q could not be determined: %v", draft.Relation.Name, err)
+	}
+	return draft.Declare(columns)
+}
+
 func made(r *catalog.Relation) []catalog.Topic {
 	if r.Make == nil {
 		return nil
@@ -79,7 +100,7 @@ func (in *Input) taken(st lang.Statement, name string, replace, ifNot bool) (*De
 	switch {
 	case !isRelation && !isModel:
 		if b, ok := in.Catalog.Unavailable(name); ok && !replace {
-			return nil, Unavailable(st, b)
+			return nil, planner.Unavailable(st, b)
 		}
 		return nil, nil
 	case in.Session.Repeats && (isRelation && in.same(r.Statement, r.Variables, st) ||
@@ -132,14 +153,6 @@ func (in *Input) replaces(st lang.Statement, name string, r *catalog.Relation, m
 	err := fail(st, 6, "SQ2022", "%q is a %s: OR REPLACE does not make a %s of it", name, strings.ToLower(was),
 		strings.ToLower(kind))
 	err.Hint = "DROP it first, or use another name"
-	return err
-}
-
-// Unavailable returns the error for a name whose definition this version cannot read.
-func Unavailable(at lang.Node, b catalog.Broken) error {
-	err := fail(at, 1, "SQ7306", "%q is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s",
-		b.Name, b.Offset, b.Reason)
-	err.Hint = "run the version that wrote it, or see streamql repair"
 	return err
 }
 

@@ -34,6 +34,10 @@ const (
 	PullNeedsJob
 	JobsBeginAtEnd
 	TimesAsNumbers
+	SumsAsKSQL
+	RoundsInPlace
+	TimesFrom1970
+	PushAddsOnly
 )
 
 // Set is a dialect: the set of the differences that apply in it. The zero Set is the default

@@ -105,6 +105,7 @@ func (e *Engine) openKafka(ctx context.Context) error {
 // openCluster connects to the cluster. It retries while the brokers are unreachable.
 func (e *Engine) openCluster(ctx context.Context, c kafka.Config) error {
 	var b *kafka.Broker
+	// A broker whose cluster id cannot be read is closed before the next try, so that one is open at most.
 	err := e.retry(ctx, "connect", func() (err error) {
 		if b, err = kafka.Open(ctx, c); err != nil {
 			return err
@@ -118,6 +119,7 @@ func (e *Engine) openCluster(ctx context.Context, c kafka.Config) error {
 		return errors.Join(err, e.states.close())
 	}
 	e.broker = b
+	// close waits for it before it closes the database.
 	e.background.Go(e.flushStates)
 	if safe, err := b.DefensiveTransactions(ctx); err == nil && !safe {
 		e.warn(&lang.Error{Code: "SQ7303", Level: lang.LevelWarning, Stage: lang.StageRun,
@@ -129,7 +131,8 @@ func (e *Engine) openCluster(ctx context.Context, c kafka.Config) error {
 }
 
 // openStates opens the database of the tasks' state. It is in the engine's directory, or in memory if there is none. A
-// database in memory is empty after a start, and every task replays its changelog.
+// database in memory is empty after a start, and every task replays its changelog. It runs before the connection: a
+// locked or damaged directory is reported even if no broker responds.
 func (e *Engine) openStates() error {
 	dir := ""
 	if e.c.Dir != "" {

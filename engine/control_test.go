@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/streamql/streamql/exec"
+	"github.com/streamql/streamql/topic"
 )
 
 // until waits until a query returns a number.
@@ -152,5 +154,26 @@ func TestDefineAtOnce(t *testing.T) {
 	}
 	if len(o.Catalog().Jobs()) != n || len(seen) != n || o.Catalog().Next() != n {
 		t.Errorf("jobs %v, next %d", seen, o.Catalog().Next())
+	}
+}
+
+// A topic that was deleted after the first start of a job is not created again when the job is restarted in the same
+// generation, which has the definition from before the first start.
+func TestDeletedTopicStaysDeleted(t *testing.T) {
+	o := openDir(t, t.TempDir())
+	o.must(twoJobs)
+	o.state("CSAS_oa_0", exec.Running)
+	j, _ := o.Catalog().Job("CSAS_oa_0")
+	first := *j
+	first.Made = false
+	ctx := t.Context()
+	if err := o.broker.Delete(ctx, "oa"); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.topicsFor(ctx, &first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.broker.Describe(ctx, "oa"); !errors.Is(err, topic.ErrUnknownTopic) {
+		t.Errorf("the topic of a restarted job: %v", err)
 	}
 }

@@ -32,6 +32,8 @@ func (s *Session) define(ctx context.Context, args []any,
 		return nil, err
 	}
 	r := &Result{Message: d.Message, Job: d.Job}
+	// The definition is in the catalog now and stays there, whatever happens below. The result is therefore returned
+	// together with an error.
 	if err := e.retry(ctx, "create topics", func() error { return e.ensure(ctx, d.Make...) }); err != nil {
 		return r, fmt.Errorf("the definition is in the catalog; its topics will be created when the brokers respond: %w", err)
 	}
@@ -96,6 +98,7 @@ func (e *Engine) write(ctx context.Context, f func(topic.Txn) error) error {
 	var n int
 	select {
 	case n = <-e.inserts:
+		// The channel has room for all numbers, so this does not block.
 		defer func() { e.inserts <- n }()
 	case <-ctx.Done():
 		return ctx.Err()

@@ -30,7 +30,8 @@ import (
 // Engine runs statements over the topics of one broker. It has no lock: each field that changes synchronizes itself or
 // names its owner. An Engine may be used by several goroutines.
 type Engine struct {
-	c          Config
+	c Config
+	// The fields up to jobs are set by Open, before any other goroutine has the engine, and do not change afterwards.
 	broker     brokerage
 	states     *states
 	prefix     string // of the names of the engine's own topics: the name of the application
@@ -45,10 +46,11 @@ type Engine struct {
 	sources    *connect.Sources
 	jobs       *supervise.Supervisor
 	owners     owners
-	inserts    chan int     // the free numbers of transactional ids for INSERT VALUES
-	queries    atomic.Int64 // queries started
-	memory     *flow.Pool   // the quota of all queries and jobs
-	meter      meter
+	// A goroutine that has received a number owns its transactional id until it sends the number back.
+	inserts chan int     // the free numbers of transactional ids for INSERT VALUES
+	queries atomic.Int64 // queries started
+	memory  *flow.Pool   // the quota of all queries and jobs
+	meter   meter
 
 	applied *catalog.Catalog // the last applied snapshot; owned by the goroutine that calls apply
 	chores  chan struct{}    // signals keepHouse that topics may have to be deleted
@@ -73,6 +75,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	for i := range insertWriters {
 		e.inserts <- i
 	}
+	// The values of ctx remain, but its end does not stop the engine.
 	e.ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := e.register(); err != nil {
 		return nil, Wrap(err, nil)
@@ -113,8 +116,9 @@ func (e *Engine) start(ctx context.Context) error {
 	e.functions.SetClock(func() int64 { return e.c.Now().UnixMilli() })
 	e.functions.SetRandom(rand.Uint64)
 	sees := connect.World{Broker: e.broker, Formats: e.formats, Now: e.c.Now}
+	var limits connect.Limits
 	if !e.shared() {
-		sees.Copies = 1
+		limits.Copies = 1
 	}
 	e.sources = &connect.Sources{Connectors: e.connectors, World: sees}
 	e.models = e.registry()
@@ -123,7 +127,7 @@ func (e *Engine) start(ctx context.Context) error {
 	}
 	own := catalog.Own(e.own(errorsTopic), e.own(trainingTopic))
 	e.decider = &decide.Decider{Functions: e.functions, Prefix: e.prefix, Own: own, Late: e.c.Policy == supervise.Hand,
-		Connectors: e.connectors, Formats: e.formats, World: sees}
+		Connectors: e.connectors, Formats: e.formats, Limits: limits}
 	e.jobs = supervise.New(e.ctx, (*world)(e), e.c.Policy, supervise.DefaultPace, rand.Uint64)
 	if err := e.retry(ctx, "create the engine's topics", func() error { return e.ownTopics(ctx) }); err != nil {
 		return err
@@ -134,9 +138,11 @@ func (e *Engine) start(ctx context.Context) error {
 		Random: rand.Uint64,
 		Apply:  e.apply, Warn: e.warn, Passing: supervise.Passing, Patience: e.c.Patience, Pause: time.Second,
 		Every: sayEvery}, base)
+	// Load calls apply on this goroutine. Follow starts after it, so that apply has one caller at a time.
 	if err := e.retry(ctx, "read the catalog", func() error { return e.log.Load(ctx) }); err != nil {
 		return err
 	}
+	// Only Open adds to background, so that Close can wait for it.
 	e.background.Go(func() { e.log.Follow(e.ctx) })
 	e.background.Go(e.keepHouse)
 	if p, ok := e.broker.(topic.Patient); ok && e.c.Log.Enabled(ctx, slog.LevelWarn) {
@@ -168,6 +174,7 @@ func (e *Engine) apply(next *catalog.Catalog, entries []*catalog.Entry) {
 			}
 		}
 	}
+	// After the models and sources, so that a job that starts now does not use those of an earlier snapshot.
 	e.jobs.Set(next)
 	select {
 	case e.chores <- struct{}{}:
@@ -183,7 +190,10 @@ func (e *Engine) Close() error {
 	return e.closed
 }
 
+// Open calls it after an error, too, when some parts do not exist yet. The broker and the states always exist.
 func (e *Engine) close() error {
+	// The jobs end first, while the catalog is still followed and the broker, the models and the states are open: each
+	// makes a last commit. The parts that they use are closed after them.
 	if e.jobs != nil {
 		e.jobs.Close()
 	}

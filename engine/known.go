@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/streamql/streamql/catalog"
-	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/inspect"
@@ -161,6 +160,9 @@ func modelNames(c *catalog.Catalog) (names []string) {
 	return names
 }
 
+// Training implements inspect.Engine: it returns the plan of a model's statement.
+func (e *Engine) Training(m *catalog.Model) (*planner.Training, error) { return e.decider.Training(m) }
+
 // modelArg returns the model and the version of the first argument of a table function. The version is 0 if the
 // argument has none.
 func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
@@ -173,7 +175,7 @@ func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
 	}
 	m, ok := s.engine.Catalog().Model(name, s.settings.Load().Exact())
 	if !ok {
-		return nil, 0, decide.NoModel(s.engine.Catalog(), lang.Name{Text: name})
+		return nil, 0, planner.NoModel(s.engine.Catalog(), lang.Name{Text: name})
 	}
 	return m, n, nil
 }

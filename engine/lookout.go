@@ -75,7 +75,8 @@ func connectors(j *catalog.Job) map[string]bool {
 	return out
 }
 
-// look returns the last result if it is recent or another caller is reading, else a new one.
+// look returns the last result if it is recent or another caller is reading, else a new one. It never waits for another
+// caller, so that the figures of the brokers delay the metrics by lookTime at most.
 func (l *lookout) look(ctx context.Context, e *Engine, w sought) *sight {
 	last := l.last.Load()
 	if last != nil && e.shared() && time.Since(last.at) < lookEvery {
@@ -90,6 +91,7 @@ func (l *lookout) look(ctx context.Context, e *Engine, w sought) *sight {
 	defer l.looking.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
+	// A result without the parts that failed is stored as well. The next request to the brokers is due after lookEvery.
 	now := &sight{at: time.Now(), ends: e.ends(ctx, w.partitions), sizes: l.sizes(ctx, e, w.own)}
 	l.last.Store(now)
 	return now
@@ -103,6 +105,7 @@ func (e *Engine) ends(ctx context.Context, wanted map[string][]int32) map[topic.
 		if n, ok := e.broker.(topic.Narrow); ok {
 			describe = func() (topic.Topic, error) { return n.DescribeOnly(ctx, name, ids...) }
 		}
+		// A topic that cannot be described has no lag in the metrics, instead of a wrong one.
 		d, err := describe()
 		if err != nil {
 			continue

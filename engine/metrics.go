@@ -16,6 +16,7 @@ import (
 )
 
 // meter holds the measurements of the engine other than those of jobs. Any goroutine may use its fields.
+// It is empty at the start of the process: counters begin at 0, as Prometheus expects of a restarted process.
 type meter struct {
 	queries sync.Map     // the keys are the *exec.Job of the running queries
 	entries atomic.Int64 // entries of the catalog log that were applied
@@ -30,6 +31,7 @@ type meter struct {
 func (e *Engine) Metrics(ctx context.Context) []inspect.Metric {
 	b := &inspect.Board{}
 	jobs := e.jobs.Status()
+	// The requests to the brokers come first, so that the other figures are of the same moment.
 	seen := e.meter.lookout.look(ctx, e, e.wanted(jobs))
 	for _, s := range jobs {
 		e.measureJob(b, s, seen)
@@ -98,6 +100,7 @@ func (e *Engine) measureJob(b *inspect.Board, s supervise.Status, seen *sight) {
 
 // measureTasks adds the metrics of the tasks of a job in this process.
 func (e *Engine) measureTasks(b *inspect.Board, j *catalog.Job, tasks []exec.TaskReport, seen *sight) {
+	// A standby counts with its disk space, but not as a task and not with memory.
 	open, memory, disk, lag := 0, int64(0), int64(0), map[topic.Partition]topic.Offset{}
 	for _, t := range tasks {
 		if t.Open {
@@ -126,6 +129,8 @@ func (e *Engine) measureTasks(b *inspect.Board, j *catalog.Job, tasks []exec.Tas
 }
 
 // onDisk returns the size of a task's state on this machine's disk, 0 if the engine has no directory.
+// Close cancels e.ctx before it locks disks. A reader therefore either finds the end of ctx, or finishes before the
+// database is closed.
 func (e *Engine) onDisk(task string) int64 {
 	e.meter.disks.RLock()
 	defer e.meter.disks.RUnlock()
@@ -139,8 +144,10 @@ func (e *Engine) onDisk(task string) int64 {
 	return n
 }
 
+// measureQueries adds the metrics of transient queries. Jobs are not among them.
 func (e *Engine) measureQueries(b *inspect.Board) {
 	active, memory := 0, int64(0)
+	// A query removes itself at its end, so the figures may include one that ends now.
 	e.meter.queries.Range(func(run, _ any) bool {
 		active++
 		memory += run.(*exec.Job).Memory()
@@ -154,6 +161,7 @@ func (e *Engine) measureQueries(b *inspect.Board) {
 // heap is the runtime's name for the bytes of objects that are live or not swept yet.
 const heap = "/memory/classes/heap/objects:bytes"
 
+// measureProcess adds the metrics of the process, which may contain other programs than the engine.
 func measureProcess(b *inspect.Board) {
 	sample := []metrics.Sample{{Name: heap}}
 	metrics.Read(sample)

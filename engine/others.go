@@ -33,9 +33,12 @@ const (
 func (e *Engine) elsewhere(ctx context.Context, out []inspect.Job, list []supervise.Status) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	// The slices need no lock: each goroutine writes an element of its own, and they are read after all goroutines have
+	// ended.
 	owners := make([]ownership, len(list))
 	each(len(list), func(i int) { owners[i] = e.ownersOf(ctx, list[i].Job.Name) })
 	addresses := e.addresses(owners, list)
+	// askTime limits both steps together.
 	answers := make([]map[string]inspect.Job, len(addresses)) // nil: no response
 	each(len(addresses), func(i int) { answers[i] = e.askJobs(ctx, addresses[i]) })
 	for i := range out {
@@ -50,6 +53,7 @@ func (e *Engine) elsewhere(ctx context.Context, out []inspect.Job, list []superv
 				reports = append(reports, r)
 			}
 		}
+		// A partial sum would decrease when an owner stops responding, and a counter must not decrease.
 		own := out[i].Counts
 		out[i].Counts, out[i].Counted = exec.Counts{}, complete
 		if complete {
@@ -69,6 +73,7 @@ func each(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, askedAtOnce)
 	for i := range n {
+		// Acquired here and not in the goroutine, so that no more than askedAtOnce goroutines exist.
 		slots <- struct{}{}
 		wg.Go(func() { defer func() { <-slots }(); f(i) })
 	}
@@ -180,6 +185,7 @@ func (e *Engine) addresses(owners []ownership, list []supervise.Status) []string
 }
 
 // askJobs queries streamql.jobs of another process. It returns nil if the process does not respond.
+// The query runs in a context of Local there, so the process does not query others in turn.
 func (e *Engine) askJobs(ctx context.Context, address string) map[string]inspect.Job {
 	client := e.c.Peers
 	if client == nil {

@@ -7,6 +7,8 @@ import (
 )
 
 // owners holds the last assignment of each job that this process is a member of. Any goroutine may use it.
+// A worker stores each assignment here when its member receives it. The last assignment stays after a member has left,
+// until the next Join replaces it.
 type owners struct {
 	jobs sync.Map // from the name of a job to its topic.Assignment
 	met  sync.Map // the keys are the addresses of present and former owners, to query about jobs without owners

@@ -57,6 +57,8 @@ func (e *Engine) tables(ctx context.Context) exec.Tables {
 			patience = time.Second
 		}
 		for begun := time.Now(); ; {
+			// Each try reads all tasks again. Rows of two tries are never combined, because a task that moved meanwhile
+			// would be read twice or not at all.
 			here, elsewhere, err = e.present(ctx, j, tasks, local, p)
 			var moving *movingError
 			if err == nil || !errors.As(err, &moving) {
@@ -70,6 +72,7 @@ func (e *Engine) tables(ctx context.Context) exec.Tables {
 			case <-time.After(50 * time.Millisecond):
 			case <-ctx.Done():
 				return nil, nil, ctx.Err()
+			// The engine is closing: no task will be opened here any more.
 			case <-e.ctx.Done():
 				return nil, nil, e.ctx.Err()
 			}
@@ -104,6 +107,8 @@ func (e *Engine) present(ctx context.Context, j *catalog.Job, tasks []topic.Part
 			missing = append(missing, t)
 			continue
 		}
+		// From here on the view must be closed: by the deferred function after an error, otherwise by the query that
+		// reads it.
 		v, err := run.View(t)
 		if err != nil {
 			return here, nil, err
@@ -172,6 +177,7 @@ func (e *Engine) whom(ctx context.Context, j *catalog.Job, tasks []topic.Partiti
 // results count: if a task moves meanwhile, the query is repeated at the new owner.
 func (e *Engine) ask(ctx context.Context, asked map[string][]int32, p *op.Present) ([]arrow.Record, error) {
 	text, args := question(p)
+	// mu guards rows and failed.
 	var mu sync.Mutex
 	var rows []arrow.Record
 	var failed error

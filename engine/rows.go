@@ -52,6 +52,7 @@ func (r *Rows) Batches() iter.Seq2[*flow.Batch, error] {
 			yield(r.static, nil)
 			return
 		}
+		// The callback runs on this goroutine, so left needs no lock.
 		left := false
 		err := r.run(r.ctx, func(b *flow.Batch) error {
 			if b.Rows() == 0 {
@@ -92,6 +93,7 @@ func batchOf(b *flow.Batch, err error) (*Result, error) {
 }
 
 // scanned counts the rows that a query has read.
+// The goroutine of the query adds, and any goroutine may read. known does not change.
 type scanned struct {
 	rows  atomic.Int64
 	known int64

@@ -48,6 +48,7 @@ func (s *Session) Settings() *decide.Session { return s.settings.Load() }
 func (s *Session) change(f func(*decide.Session)) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	// A statement in progress keeps the settings that it has loaded. Maps are copied, because it may read them now.
 	next := *s.settings.Load()
 	next.Properties, next.Variables = maps.Clone(next.Properties), maps.Clone(next.Variables)
 	f(&next)

@@ -15,7 +15,7 @@ var _ = declare(statement[*lang.Show]{
 		if st.What == "MODELS" {
 			e.fresh(ctx, modelNames(e.Catalog())...)
 		}
-		return batchOf(inspect.Show(ctx, e, s.settings.Load(), st))
+		return batchOf(inspect.Show(ctx, e, s.shown(), st))
 	},
 })
 
@@ -24,7 +24,7 @@ var _ = declare(statement[*lang.ShowObject]{
 	role: Reader,
 	answer: func(ctx context.Context, s *Session, st *lang.ShowObject, _ []any) (*Result, error) {
 		s.engine.fresh(ctx, s.settings.Load().Fold(st.Name.Name))
-		return batchOf(inspect.Object(s.engine, s.settings.Load(), st))
+		return batchOf(inspect.Object(s.engine, s.shown(), st))
 	},
 })
 
@@ -34,6 +34,12 @@ var _ = declare(statement[*lang.Describe]{
 	answer: func(ctx context.Context, s *Session, st *lang.Describe, _ []any) (*Result, error) {
 		e := s.engine
 		e.fresh(ctx, s.settings.Load().Fold(st.Name.Name))
-		return batchOf(inspect.Describe(e, e.decider, s.settings.Load(), st))
+		return batchOf(inspect.Describe(e, s.shown(), st))
 	},
 })
+
+// shown returns the part of the session's settings that SHOW and DESCRIBE read.
+func (s *Session) shown() inspect.Session {
+	set := s.settings.Load()
+	return inspect.Session{Exact: set.Exact(), Properties: set.Properties, Variables: set.Variables}
+}

@@ -83,6 +83,7 @@ func (e *Engine) keepHouse() {
 	e.migrate(e.ctx)
 	for {
 		select {
+		// One signal may stand for several changes: tidy reads the newest snapshot.
 		case <-e.chores:
 		case <-e.ctx.Done():
 			return
@@ -151,6 +152,8 @@ func (e *Engine) tidy(ctx context.Context) error {
 			failed = errors.Join(failed, err)
 			continue
 		}
+		// The topic is deleted before the entry says so. A crash between the two repeats the deletion, which then finds
+		// no topic.
 		gone = append(gone, name)
 	}
 	if len(gone) == 0 {

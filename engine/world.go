@@ -18,6 +18,7 @@ import (
 )
 
 // world implements supervise.World on an Engine.
+// The supervisor calls its methods on the goroutines of the jobs, several at the same time.
 type world Engine
 
 var _ supervise.World = (*world)(nil)
@@ -73,12 +74,14 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 		return nil, err
 	}
 	if len(j.Spans) == 0 { // such a job finds its spans when it starts
+		// A copy, because the snapshot of the catalog contains j and other goroutines read it.
 		resolved := *j
 		if err := e.decider.Resolve(&resolved, plan, &facts{e: e, ctx: ctx, catalog: e.Catalog()}); err != nil {
 			return nil, err
 		}
 		j = &resolved
 	}
+	// Before the job is opened, because a member of a group needs the topics of its tasks.
 	if err := e.topicsFor(ctx, j); err != nil {
 		return nil, err
 	}
@@ -97,9 +100,12 @@ func (w *world) Build(ctx context.Context, j *catalog.Job) (*exec.Job, error) {
 // topicsFor creates the topics of a job at its first start, and appends an entry to the catalog log that records this.
 // A topic that is missing at a later start was deleted with its contents, and is not created again.
 func (e *Engine) topicsFor(ctx context.Context, j *catalog.Job) error {
-	if j.Made {
+	// j is the job as of the start of its generation. A restart in the same generation must not take
+	// it for a first start.
+	if now, ok := e.Catalog().Job(j.Name); j.Made || ok && now.Made {
 		return nil
 	}
+	// The topics exist before the entry says so. A crash between the two repeats the creation, which finds them.
 	if err := e.ensure(ctx, e.topicsOf(j)...); err != nil {
 		return err
 	}
@@ -141,6 +147,7 @@ func (w *world) Forget(_ context.Context, j *catalog.Job) error {
 			continue
 		}
 		for id := range t.Partitions {
+			// No other store of the task is open: Forget is called after the last run of the job has ended.
 			s, err := w.states.open(exec.TaskName(w.prefix, j.Name, t.Name, id))
 			if err != nil {
 				return err
@@ -233,6 +240,7 @@ func (e *Engine) source(elsewhere map[string]*catalog.Relation) func(string) top
 		if !ok {
 			return e.broker
 		}
+		// With the context of the engine, because several jobs and queries share a source.
 		src, err := e.sources.Open(e.ctx, r)
 		if err != nil {
 			return unreadable{fmt.Errorf("open %s: %w", r.Name, err)}

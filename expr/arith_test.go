@@ -242,6 +242,8 @@ func BenchmarkKernels(b *testing.B) {
 		e    Expr
 	}{
 		{"add BIGINT", e(NewArith('+', l, l))}, {"divide DOUBLE by literal", scaled}, {"add DECIMAL", e(NewArith('+', m, m))},
+		{"multiply BIGINT", e(NewArith('*', l, l))}, {"multiply DECIMAL", e(NewArith('*', m, m))},
+		{"divide DECIMAL", e(NewArith('/', m, Lit(flow.Decimal(10, 2), decimal128.FromI64(300))))},
 		{"compare DOUBLE", filter}, {"compare STRING", e(NewCompare(Equal, s, Lit(flow.String, "car-0042"), false))}, {"and", both},
 		{"case", e(NewCase([]Expr{filter}, []Expr{scaled}, d))}, {"like", e(NewLike(s, Lit(flow.String, "car-%"), "", false))},
 		{"like inner", e(NewLike(s, Lit(flow.String, "%r-0_4%"), "", false))}, {"in", e(NewIn(i, []Expr{Lit(flow.Int, int32(1)), Lit(flow.Int, int32(7))}, false))},

@@ -74,7 +74,7 @@ func NewCompare(op CompareOp, l, r Expr, distinct bool) (Expr, error) {
 			return nil, fmt.Errorf("operator %s is not defined for %s", compareNames[op], flow.TypeName(l.Type()))
 		}
 	}
-	return &Compare{Op: op, L: l, R: r, Distinct: distinct}, nil
+	return &Compare{Op: op, L: Typed(l), R: Typed(r), Distinct: distinct}, nil
 }
 
 // alike converts two operands of a comparison to one type.

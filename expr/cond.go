@@ -42,7 +42,11 @@ func NewCase(when, then []Expr, els Expr) (Expr, error) {
 		return nil, errors.New("all branches of CASE are NULL, which has no type: CAST one of them")
 	}
 	c := &Case{When: when, T: t, Else: Lit(t, nil)}
-	for _, w := range when {
+	for i, w := range when {
+		if w.Type().ID() == arrow.NULL {
+			when[i] = Lit(flow.Boolean, nil)
+			continue
+		}
 		if w.Type().ID() != arrow.BOOL {
 			return nil, fmt.Errorf("WHEN needs a BOOLEAN, not %s", flow.TypeName(w.Type()))
 		}
@@ -177,6 +181,7 @@ func NewIn(x Expr, items []Expr, not bool) (Expr, error) {
 		out.X = l
 		out.List = append(out.List, r)
 	}
+	out.X = Typed(out.X)
 	for i, e := range out.List {
 		out.List[i] = Convert(e, out.X.Type())
 	}

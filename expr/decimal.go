@@ -38,15 +38,26 @@ func decimalResult(op byte, a, b *arrow.Decimal128Type) flow.Type {
 	return flow.Decimal(p, s)
 }
 
-// decimals uses big integers: DECIMAL is exact rather than fast.
+// decimals computes in 128 bits, and with big integers where these do not suffice.
 func decimals(a *Arith, l, r operand, n int, v *flow.Validity, report udf.Fail) arrow.Array {
 	t := a.T.(*arrow.Decimal128Type)
 	ls, rs := a.L.Type().(*arrow.Decimal128Type).Scale, a.R.Type().(*arrow.Decimal128Type).Scale
 	lc, rc := l.col.(*array.Decimal128), r.col.(*array.Decimal128)
 	out := make([]decimal128.Num, n)
-	for i := range out {
+	fast, exact := newNarrow(a.Op, ls, rs, t)
+	done := 0
+	if exact && t.Precision < 38 {
+		done = fast.column(out, lc.Values(), rc.Values(), l.mask, r.mask)
+	}
+	for i := done; i < n; i++ {
 		if v.IsNull(i) {
 			continue
+		}
+		if exact {
+			if z, ok := fast.apply(lc.Value(i&l.mask), rc.Value(i&r.mask)); ok {
+				out[i] = z
+				continue
+			}
 		}
 		x, y := lc.Value(i&l.mask).BigInt(), rc.Value(i&r.mask).BigInt()
 		z, scale, err := decimalOp(a.Op, x, y, ls, rs, t.Scale)

@@ -76,6 +76,16 @@ type Literal struct {
 // Lit returns a literal.
 func Lit(t flow.Type, v any) *Literal { return &Literal{Value: v, T: t} }
 
+// Typed returns a NULL without a type as a STRING, and any other expression as it is. A column of
+// Arrow's type NULL has no validity bitmap, so every row of it looks valid: only the binding of
+// expressions may see that type, never an Eval.
+func Typed(x Expr) Expr {
+	if x.Type().ID() == arrow.NULL {
+		return Lit(flow.String, nil)
+	}
+	return x
+}
+
 // Type implements Expr.
 func (l *Literal) Type() flow.Type { return l.T }
 

@@ -188,6 +188,7 @@ func NewStruct(names []string, parts []Expr) (Expr, error) {
 			return nil, fmt.Errorf("STRUCT(..) names %q twice", n)
 		}
 		seen[n] = true
+		parts[i] = Typed(parts[i])
 		fields[i] = flow.Field(n, parts[i].Type())
 	}
 	return &Make{parts, flow.Struct(fields...)}, nil

@@ -38,7 +38,7 @@ const (
 	Headers      = "HEADERS"      // ARRAY<STRUCT<KEY STRING, VALUE BYTES>>
 	WindowStart  = "WINDOWSTART"  // BIGINT, ms
 	WindowEnd    = "WINDOWEND"    // BIGINT, ms
-	RawHeaders   = "$HEADERS"     // as HEADERS, for a sink that copies them
+	RawHeaders   = "$HEADERS"     // like HEADERS, but NULL without headers; for a sink that copies them
 	StreamTime   = "$STREAMTIME"  // BIGINT, the task's stream time at this row, which decides lateness
 )
 
@@ -152,6 +152,21 @@ func (b *Batch) Where(keep *array.Boolean) *Batch {
 		}
 	}
 	return b.Take(rows)
+}
+
+// Head returns the length of the longest beginning of the batch that has at most n changes, and the
+// number of its changes. An update is one change and is not split.
+func (b *Batch) Head(n int64) (rows int, changes int64) {
+	if b.Ops == nil {
+		rows = int(min(int64(b.Rows()), n))
+		return rows, int64(rows)
+	}
+	for ; rows < b.Rows() && changes < n; rows++ {
+		if b.Op(rows) != Before {
+			changes++
+		}
+	}
+	return rows, changes
 }
 
 // keepPairs turns the old half of an update into a plain retraction if its new half was not

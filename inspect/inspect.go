@@ -14,7 +14,9 @@ import (
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/format"
+	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/models"
+	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
 	"github.com/streamql/streamql/udf/ml"
@@ -35,6 +37,8 @@ type Engine interface {
 	Jobs(ctx context.Context) []Job
 	// Versions lists the versions of a model, the oldest first.
 	Versions(model string) []models.Version
+	// Training returns the plan of a model's statement.
+	Training(m *catalog.Model) (*planner.Training, error)
 	// Serving returns the number of the version that predictions use by default, 0 if the model has none.
 	Serving(model string) int
 	// Topics lists the topics of the broker.
@@ -42,6 +46,15 @@ type Engine interface {
 	// Prefix returns the first part of the names of the engine's own topics.
 	Prefix() string
 }
+
+// Session is the part of a session's settings that this package shows or reads names by.
+type Session struct {
+	// Exact reports whether the case of names is significant.
+	Exact                 bool
+	Properties, Variables map[string]string
+}
+
+func (s Session) fold(n lang.Name) string { return n.Fold(s.Exact) }
 
 // Job is the status of a job, from this process and from the other owners that responded in time.
 type Job struct {

@@ -7,14 +7,13 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
-	"github.com/streamql/streamql/decide"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 )
 
 // Show returns the result of SHOW or LIST. The error is a *lang.Error, or that of the broker for SHOW TOPICS.
-func Show(ctx context.Context, e Engine, s *decide.Session, st *lang.Show) (*flow.Batch, error) {
+func Show(ctx context.Context, e Engine, s Session, st *lang.Show) (*flow.Batch, error) {
 	c := e.Catalog()
 	switch st.What {
 	case "STREAMS", "TABLES":
@@ -100,44 +99,44 @@ func topics(ctx context.Context, e Engine, all bool) (*flow.Batch, error) {
 }
 
 // Object returns the result of SHOW CREATE or SHOW MODEL VERSIONS. The error is a *lang.Error.
-func Object(e Engine, s *decide.Session, st *lang.ShowObject) (*flow.Batch, error) {
-	name, c := s.Fold(st.Name.Name), e.Catalog()
+func Object(e Engine, s Session, st *lang.ShowObject) (*flow.Batch, error) {
+	name, c := s.fold(st.Name.Name), e.Catalog()
 	if st.What == "MODEL VERSIONS" || st.What == "CREATE MODEL" {
-		m, ok := c.Model(name, s.Exact())
+		m, ok := c.Model(name, s.Exact)
 		if !ok {
-			return nil, decide.NoModel(c, st.Name.Name)
+			return nil, planner.NoModel(c, st.Name.Name)
 		}
 		if st.What == "MODEL VERSIONS" {
 			return briefVersions(e, m.Name), nil
 		}
 		return table([]string{"statement"}, [][]any{{m.Statement + ";"}}), nil
 	}
-	r, ok := c.Relation(name, s.Exact())
+	r, ok := c.Relation(name, s.Exact)
 	if !ok {
-		return nil, noRelation(c, st.Name.Name)
+		return nil, planner.NoRelation(c, st.Name.Name)
 	}
 	return table([]string{"statement"}, [][]any{{r.Statement + ";"}}), nil
 }
 
 // Describe returns the result of DESCRIBE. The error is a *lang.Error if the object does not exist.
-func Describe(e Engine, d *decide.Decider, s *decide.Session, st *lang.Describe) (*flow.Batch, error) {
+func Describe(e Engine, s Session, st *lang.Describe) (*flow.Batch, error) {
 	c := e.Catalog()
-	name := s.Fold(st.Name.Name)
+	name := s.fold(st.Name.Name)
 	if st.What == "FUNCTION" {
 		return function(e, st)
 	}
 	if st.What == "CONNECTOR" || st.What == "FORMAT" {
 		return declared(e, st)
 	}
-	if m, ok := c.Model(name, s.Exact()); ok && (st.What == "MODEL" || st.What == "") {
-		return model(e, d, m, st)
+	if m, ok := c.Model(name, s.Exact); ok && (st.What == "MODEL" || st.What == "") {
+		return model(e, m, st)
 	}
 	if st.What == "MODEL" {
-		return nil, decide.NoModel(c, st.Name.Name)
+		return nil, planner.NoModel(c, st.Name.Name)
 	}
-	r, ok := c.Relation(name, s.Exact())
+	r, ok := c.Relation(name, s.Exact)
 	if !ok {
-		return nil, noRelation(c, st.Name.Name)
+		return nil, planner.NoRelation(c, st.Name.Name)
 	}
 	if st.Extended {
 		return extended(e, r)
@@ -189,8 +188,8 @@ func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 }
 
 // model returns the properties of a model and its versions, or of one version. EXTENDED adds the manifests.
-func model(e Engine, d *decide.Decider, m *catalog.Model, st *lang.Describe) (*flow.Batch, error) {
-	t, err := d.Training(m)
+func model(e Engine, m *catalog.Model, st *lang.Describe) (*flow.Batch, error) {
+	t, err := e.Training(m)
 	if err != nil {
 		return nil, err
 	}
@@ -247,18 +246,6 @@ func Plan(plan []planner.Stage, promise string,
 		}
 	}
 	return table([]string{"stage", "plan"}, rows), nil
-}
-
-// noRelation returns the error for a name that is not a stream or table.
-func noRelation(c *catalog.Catalog, name lang.Name) error {
-	if b, ok := c.Unavailable(name.Text); ok {
-		return decide.Unavailable(name, b)
-	}
-	var legal []string
-	for _, r := range c.Relations() {
-		legal = append(legal, r.Name)
-	}
-	return decide.Unknown("SQ2001", "%q is not a stream or table", name, legal)
 }
 
 func fail(at lang.Node, length int, code, format string, args ...any) *lang.Error {

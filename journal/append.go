@@ -32,6 +32,7 @@ func (l *Log) Decide(ctx context.Context, decide func(*catalog.Catalog) (*catalo
 	var tried []string
 	defer func() { l.forget(tried) }()
 	for {
+		// An error of decide ends the loop unless it is temporary: a wrong statement stays wrong.
 		err := l.try(ctx, decide, &tried)
 		if err == nil || ctx.Err() != nil {
 			return errors.Join(err, ctx.Err())
@@ -59,6 +60,8 @@ func (l *Log) try(ctx context.Context, decide func(*catalog.Catalog) (*catalog.E
 	if err := l.CatchUp(ctx); err != nil {
 		return err
 	}
+	// An entry of an earlier try has arrived if its commit ended before CatchUp began. If that commit
+	// is still under way, append fences it or finds that the version has changed.
 	if l.arrived(*tried) {
 		return nil
 	}
@@ -73,6 +76,8 @@ func (l *Log) try(ctx context.Context, decide func(*catalog.Catalog) (*catalog.E
 		return err
 	}
 	select {
+	// Goroutines of this process append in turn. Without the semaphore, each Begin would fence the
+	// transaction of another goroutine of the same process.
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -100,6 +105,8 @@ func (l *Log) append(ctx context.Context, id string, value []byte, version int64
 	if err := txn.Write(topic.Partition{Topic: l.c.Topic}, rec); err != nil {
 		return errors.Join(err, txn.Abort(context.WithoutCancel(ctx)))
 	}
+	// Before the commit, because the follower may read the entry back before Commit returns, and it
+	// marks only the ids that are expected.
 	l.expect(id)
 	err = txn.Commit(ctx, nil)
 	if errors.Is(err, topic.ErrFenced) {
@@ -113,12 +120,15 @@ func (l *Log) append(ctx context.Context, id string, value []byte, version int64
 	if l.arrived([]string{id}) {
 		return nil
 	}
+	// The commit succeeded, but the entry is not in the log: the topic was deleted or truncated
+	// meanwhile.
 	if err == nil {
 		err = topic.ErrLost
 	}
 	return err
 }
 
+// expect makes the follower look for an entry. The id stays in found until Decide returns.
 func (l *Log) expect(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -137,6 +147,7 @@ func (l *Log) arrived(ids []string) bool {
 	return false
 }
 
+// forget removes the ids of the entries of a Decide that has ended, so that found does not grow.
 func (l *Log) forget(ids []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

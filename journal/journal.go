@@ -55,9 +55,10 @@ type Log struct {
 
 	mu     sync.Mutex // guards the fields below; never held during I/O
 	next   topic.Offset
-	moved  chan struct{} // closed and replaced when next or failed changes
+	moved  chan struct{} // closed and replaced when next, failed or over changes
 	stuck  error         // the last error that stopped the following and needs intervention
 	failed int           // number of such errors
+	over   error         // why Follow has returned; nil: it has not
 	// ids of this process's entries that may be in the log: true once they were read back
 	found map[string]bool
 }
@@ -112,8 +113,10 @@ func (l *Log) read(ctx context.Context, span topic.Span) error {
 }
 
 // Follow applies the entries that this or another process appends, until ctx ends. Its
-// goroutine is the only writer of the snapshot.
+// goroutine is the only writer of the snapshot. After it has returned, no entry arrives any more,
+// and calls that wait for one return an error.
 func (l *Log) Follow(ctx context.Context) {
+	defer func() { l.end(ctx.Err()) }()
 	for warned := (time.Time{}); ctx.Err() == nil; {
 		err := l.follow(ctx)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, topic.ErrTopicReplaced) {
@@ -123,6 +126,15 @@ func (l *Log) Follow(ctx context.Context) {
 		}
 		sleep(ctx, l.c.Pause)
 	}
+}
+
+// end records that the following has ended, and wakes the goroutines that wait for an offset.
+func (l *Log) end(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = fmt.Errorf("the catalog %s is no longer followed: %w", l.c.Topic, cause)
+	close(l.moved)
+	l.moved = make(chan struct{})
 }
 
 // warn reports an error at most once per interval.
@@ -147,6 +159,8 @@ func (l *Log) stick(err error) {
 	l.moved = make(chan struct{})
 }
 
+// follow reads from the first offset that is not applied, until an error or the end of ctx. A new
+// call continues where the last one stopped, so that no entry is applied twice.
 func (l *Log) follow(ctx context.Context) error {
 	l.mu.Lock()
 	span := topic.Span{Partition: topic.Partition{Topic: l.c.Topic}, From: l.next, To: topic.End}
@@ -161,6 +175,8 @@ func (l *Log) follow(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// The snapshot is published before next advances. A goroutine that waits for an offset
+		// therefore finds the entries below it in the snapshot and in found.
 		l.apply(fetches)
 		if n := len(fetches); n > 0 {
 			l.advance(fetches[n-1].Next)
@@ -258,10 +274,12 @@ func (l *Log) CatchUp(ctx context.Context) error {
 	return l.reach(ctx, d.Partitions[0].To)
 }
 
+// reach waits until the offsets below end are applied. It takes moved together with next under the
+// lock, so that it misses no change between the check and the wait.
 func (l *Log) reach(ctx context.Context, end topic.Offset) error {
 	for before := -1; ; {
 		l.mu.Lock()
-		next, moved, stuck, failed := l.next, l.moved, l.stuck, l.failed
+		next, moved, stuck, failed, over := l.next, l.moved, l.stuck, l.failed, l.over
 		l.mu.Unlock()
 		if before < 0 {
 			before = failed
@@ -269,6 +287,10 @@ func (l *Log) reach(ctx context.Context, end topic.Offset) error {
 		switch {
 		case next >= end:
 			return nil
+		case over != nil:
+			return over
+		// A newer failure ends the wait. A failure from before the call does not: the follower
+		// tries again every Config.Pause, and may have succeeded since.
 		case failed > before: // since this call began
 			return stuck
 		}

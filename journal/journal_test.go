@@ -56,3 +56,25 @@ func TestForbidden(t *testing.T) {
 		t.Errorf("it is said %d times in an interval", n)
 	}
 }
+
+// TestFollowEnds: waiting for the newest entry ends with the following, even if the context of the
+// caller does not end.
+func TestFollowEnds(t *testing.T) {
+	b := &forbidden{shut: topic.ErrUnreachable}
+	l := New(
+		Config{Broker: b, Topic: "catalog", Warn: func(error) {}, Pause: time.Hour, Passing: topic.Passing},
+		catalog.New(),
+	)
+	if err := l.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.to = 1
+	following, stop := context.WithCancel(t.Context())
+	go l.Follow(following)
+	waited := make(chan error)
+	go func() { waited <- l.CatchUp(context.Background()) }()
+	stop()
+	if err := <-waited; !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end of Follow: %v", err)
+	}
+}

@@ -3,6 +3,9 @@ package planner
 import (
 	"strings"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
@@ -68,6 +71,11 @@ func (b *binder) function(place lang.Node, name string, args []expr.Expr) (expr.
 		}
 		return nil, e
 	}
+	if f.Carries && len(args) > 0 && !b.Dialect.Has(dialect.RoundsInPlace) {
+		if t, ok := args[0].Type().(*arrow.Decimal128Type); ok && t.Precision < 38 {
+			args[0] = expr.Convert(args[0], flow.Decimal(t.Precision+1, t.Scale))
+		}
+	}
 	types := make([]flow.Type, len(args))
 	for i, a := range args {
 		types[i] = a.Type()
@@ -78,7 +86,7 @@ func (b *binder) function(place lang.Node, name string, args []expr.Expr) (expr.
 	}
 	cast := make([]expr.Expr, len(args))
 	for i, a := range args {
-		cast[i] = expr.Convert(a, sig.Args[i])
+		cast[i] = expr.Typed(expr.Convert(a, sig.Args[i]))
 	}
 	return &expr.Call{Name: name, Args: cast, Sig: sig}, nil
 }

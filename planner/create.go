@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"errors"
 	"sort"
 	"strconv"
 	"strings"
@@ -47,8 +46,29 @@ func names(list ...string) map[string]bool {
 	return out
 }
 
-// Declare makes the relation of a CREATE STREAM or TABLE over a topic.
+// Declare makes the relation of a CREATE STREAM or TABLE over a topic that names its columns.
 func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
+	d, err := NewDraft(st, o)
+	if err != nil {
+		return nil, err
+	}
+	return d.Declare(nil)
+}
+
+// Draft is a CREATE STREAM or TABLE over a topic whose columns may not be known yet.
+type Draft struct {
+	// Relation has all properties that the columns do not determine.
+	Relation *catalog.Relation
+	// Infers reports that the statement names no columns, and that the connector or the format can determine them.
+	Infers bool
+
+	b  *binder
+	st *lang.CreateSource
+	w  *with
+}
+
+// NewDraft binds a CREATE STREAM or TABLE except for what depends on its columns.
+func NewDraft(st *lang.CreateSource, o Options) (*Draft, error) {
 	b := newBinder(o, "")
 	w, err := b.literals(st.With)
 	if err == nil {
@@ -75,32 +95,24 @@ func Declare(st *lang.CreateSource, o Options) (*catalog.Relation, error) {
 		}
 		r.Topic = r.Name
 	}
-	if err := b.inferred(st, r, w); err != nil {
-		return nil, err
-	}
-	if len(r.Columns) == 0 {
-		return nil, fail(st.Name, "SQ2013", "%s needs columns", quote(r.Name))
-	}
-	if err := b.timing(st, r, w.text, w.at); err != nil {
-		return nil, err
-	}
-	return r, b.specs(st, r, w)
-}
-
-// inferred finds the columns of a relation that names none, where its connector or its format can.
-func (b *binder) inferred(st *lang.CreateSource, r *catalog.Relation, w *with) (err error) {
 	f, known := b.Formats.Format(r.Value.Name)
 	can := w.connector.Infers || st.FromTopic != nil || known && f.Columns != nil
-	if len(r.Columns) > 0 || b.Infer == nil || !can {
-		return nil
+	return &Draft{Relation: r, Infers: can && len(r.Columns) == 0, b: b, st: st, w: w}, nil
+}
+
+// Declare returns the relation. inferred are its columns if Infers is set.
+func (d *Draft) Declare(inferred []catalog.Column) (*catalog.Relation, error) {
+	r := d.Relation
+	if d.Infers {
+		r.Columns = inferred
 	}
-	var coded *lang.Error
-	if r.Columns, err = b.Infer(r); errors.As(err, &coded) {
-		return err
-	} else if err != nil {
-		return fail(st, "SQ5003", "the columns of %s could not be determined: %v", quote(r.Name), err)
+	if len(r.Columns) == 0 {
+		return nil, fail(d.st.Name, "SQ2013", "%s needs columns", quote(r.Name))
 	}
-	return nil
+	if err := d.b.timing(d.st, r, d.w.text, d.w.at); err != nil {
+		return nil, err
+	}
+	return r, d.b.specs(d.st, r, d.w)
 }
 
 func first(values ...string) string {

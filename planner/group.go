@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -68,7 +69,8 @@ func (b *binder) grouped(s *lang.Select, in *rel, calls []*lang.Call, m mode, em
 	if window != nil && window.Gap > 0 && emit == op.EmitFinal {
 		return nil, unsupported(s.Window, "EMIT FINAL over sessions")
 	}
-	g := &grouping{b: b, in: in, calls: calls, window: window, emit: emit, retract: s.Having != nil || in.table}
+	g := &grouping{b: b, in: in, calls: calls, window: window, emit: emit, retract: s.Having != nil || in.table ||
+		m == push && !b.Dialect.Has(dialect.PushAddsOnly)}
 	if s.GroupBy != nil {
 		if err := g.keys(s); err != nil {
 			return nil, err
@@ -95,7 +97,7 @@ func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
 	if size == 0 {
 		return nil, fail(s.Window.Size, "SQ2010", "the size of a window must not be 0")
 	}
-	w := &op.Window{Size: size, Advance: size, Grace: defaultGrace}
+	w := &op.Window{Size: size, Advance: size, Grace: defaultGrace, From1970: b.Dialect.Has(dialect.TimesFrom1970)}
 	if s.Window.Kind == lang.Session {
 		w = &op.Window{Gap: size, Grace: defaultGrace}
 	}
@@ -276,7 +278,12 @@ func (g *grouping) call(c *lang.Call) (op.AggregateCall, []expr.Expr, error) {
 			literals[i] = l.Value
 		}
 	}
-	bound, err := f.Bind(types, literals)
+	bind := f.Bind
+	ksql := f.KSQL != nil && g.b.Dialect.Has(dialect.SumsAsKSQL)
+	if ksql {
+		bind = f.KSQL
+	}
+	bound, err := bind(types, literals)
 	if err != nil {
 		_, err = at(c, "SQ2007", nil, err)
 		return none, nil, err
@@ -284,14 +291,14 @@ func (g *grouping) call(c *lang.Call) (op.AggregateCall, []expr.Expr, error) {
 	if _, merges := bound.New().(udf.Merger); g.window != nil && g.window.Gap > 0 && !merges {
 		return none, nil, fail(c, "SQ3009", "aggregate %s cannot merge sessions", f.Name)
 	}
-	if g.in.table && !bound.Retracts {
+	if g.in.table && !bound.Retracts && g.emit != op.EmitEnd {
 		return none, nil, fail(c, "SQ3009", "aggregate %s cannot retract rows, so it does not work on a table", f.Name)
 	}
 	cast := make([]expr.Expr, len(bound.Args))
 	for i := range bound.Args {
-		cast[i] = expr.Convert(args[i], bound.Args[i])
+		cast[i] = expr.Typed(expr.Convert(args[i], bound.Args[i]))
 	}
-	return op.AggregateCall{Name: g.text(c), Bound: bound}, cast, nil
+	return op.AggregateCall{Name: g.text(c), Bound: bound, KSQL: ksql}, cast, nil
 }
 
 func (g *grouping) text(c *lang.Call) string { return lang.PrintExpr(c) }
@@ -312,7 +319,7 @@ func (g *grouping) finish(s *lang.Select, agg *op.Aggregate, cols []column) (*se
 				return nil, err
 			}
 			if over.retention < g.window.Size+g.window.Gap+g.window.Grace {
-				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION must be at least the window's size and grace")
+				return nil, fail(s.Window.Retention, "SQ2010", "RETENTION must be at least the sum of the size, the gap and the grace of the window")
 			}
 		}
 	}

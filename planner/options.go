@@ -16,7 +16,7 @@ import (
 
 // General are the options of CREATE STREAM and TABLE that do not depend on the connector or the formats.
 var General = []option.Option{
-	{Name: "connector", Doc: "where the records are; without it in a topic of the broker"},
+	{Name: "connector", Doc: "the connector that reads the records; without it they are in a topic of the broker"},
 	{Name: "topic", Also: "kafka_topic", Doc: "the name of the topic; without it that of the stream or table"},
 	{Name: "timestamp", Doc: "the column that holds the event time; without it the record's time"},
 	{Name: "timestamp_format", Doc: "the pattern of a timestamp column of type STRING"},
@@ -163,7 +163,7 @@ func (b *binder) unknown(s *lang.Setting, w *with, declared []option.Option) err
 func (b *binder) whole(st lang.Node, w *with, own []option.Option) error {
 	values, err := option.Read(own, w.text)
 	if err == nil && w.connector.Check != nil {
-		err = w.connector.Check(values, b.World)
+		err = w.connector.Check(values, b.Limits)
 	}
 	if err == nil {
 		_, err = option.Read(General, w.text)

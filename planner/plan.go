@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/connect"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
@@ -28,14 +29,28 @@ func Query(q *lang.Query, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Changes: sel.table && m == push}
+	identified := !p.Changes || sel.identified()
 	for _, it := range sel.items {
-		p.Columns = append(p.Columns, catalog.Column{Name: it.name, Type: it.t})
-		if it.pos >= 0 {
-			p.Columns[len(p.Columns)-1].Role = catalog.Key
+		c := catalog.Column{Name: it.name, Type: it.t}
+		if identified && (it.pos >= 0 || p.Changes && it.bound != ordinary) {
+			c.Role = catalog.Key
 		}
+		p.Columns = append(p.Columns, c)
 	}
 	p.Stages, err = b.lower(sel.visible(), true, true)
 	return p, err
+}
+
+// identified reports whether the items identify a row: they contain the key and, if the rows have
+// windows, the start of the window. If not, a change of a row is shown as - and +.
+func (s *selected) identified() bool {
+	for pos := range s.key {
+		if !s.hasKey(pos) {
+			return false
+		}
+	}
+	return len(s.key) > 0 && (s.window == nil ||
+		slices.ContainsFunc(s.items, func(it item) bool { return it.bound == windowStart }))
 }
 
 // visible removes the columns that are not items.
@@ -216,7 +231,7 @@ func (b *binder) handed(w *with, side, name string, from format.Spec) map[string
 // sink returns the node that writes a relation's topic.
 func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
 	s := &op.Sink{Input: sel.node, Topic: r.Topic, Partitions: max(r.Partitions, 1), Key: r.Key, Value: r.Value,
-		KeyCols: sel.keyItems, Headers: -1}
+		KeyCols: sel.keyItems, Headers: -1, From1970: b.Dialect.Has(dialect.TimesFrom1970)}
 	for _, it := range sel.items {
 		if !slices.Contains(sel.keyItems, it.id) {
 			s.ValueCols = append(s.ValueCols, it.id)

@@ -27,17 +27,14 @@ type Options struct {
 	Dialect    dialect.Set
 	Properties map[string]string // the properties that SET has set, by name
 	Params     []any             // $1, $2, ..: Go values
-	// Connectors and Formats are those that the engine has; nil: the built-in ones. World is what connectors see of
-	// the engine.
+	// Connectors and Formats are those that the engine has; nil: the built-in ones. Limits are those of the engine's
+	// broker.
 	Connectors *connect.Registry
 	Formats    *format.Registry
-	World      connect.World
+	Limits     connect.Limits
 	// Accepted says that the statement was accepted before, perhaps by an earlier version: options that are not legal
 	// any more have no effect.
 	Accepted bool
-	// Infer returns the columns of a relation that was declared without any, such as a generator's or a
-	// file's.
-	Infer func(r *catalog.Relation) ([]catalog.Column, error)
 	// Model returns the training of a model by name, with its inputs and its target; nil: there are
 	// no models.
 	Model func(name string) (*Training, bool)
@@ -145,36 +142,14 @@ func (b *binder) relation(at lang.Node, n lang.Name) (*catalog.Relation, error) 
 	if r, ok := b.Catalog.Relation(name, b.exact()); ok {
 		return r, nil
 	}
-	if err := b.unavailable(at, name); err != nil {
-		return nil, err
-	}
-	e := fail(at, "SQ2001", "%s is not a stream or table", quote(name))
-	e.Len = len([]rune(n.Text))
-	var legal []string
-	for _, r := range b.Catalog.Relations() {
-		legal = append(legal, r.Name)
-	}
-	if near := lang.Suggest(name, legal); near != "" {
-		e.Label = "did you mean \"" + near + "\"?"
-	}
+	n.Text = name
+	e := NoRelation(b.Catalog, n)
+	e.Pos = at.Position()
 	if _, ok := b.Catalog.Model(name, b.exact()); ok {
 		e.Msg = quote(name) + " is a model, not a stream or table"
 		e.Label = ""
 	}
 	return nil, e
-}
-
-// unavailable returns the error for a name whose definition this version cannot read, or nil for
-// any other name.
-func (b *binder) unavailable(at lang.Node, name string) error {
-	bad, ok := b.Catalog.Unavailable(name)
-	if !ok {
-		return nil
-	}
-	e := fail(at, "SQ7306", "%s is UNAVAILABLE in this process: entry %d of the catalog cannot be applied: %s",
-		quote(name), bad.Offset, bad.Reason)
-	e.Hint = "run the version that wrote it, or see streamql repair"
-	return e
 }
 
 func quote(s string) string { return "\"" + s + "\"" }

@@ -276,7 +276,9 @@ Sink topic="t" format=JSON
     Aggregate by ($key0) COUNT(*) emit changes
       Receive topic="streamql.exchange.job.1"`},
 	{"SELECT name FROM owners EMIT CHANGES", `Project name
-  Scan owners topic="owners" format=JSON columns=(car, name)`},
+  Normalize upserts
+    Project name, car AS $car
+      Scan owners topic="owners" format=JSON columns=(car, name)`},
 }
 
 // TestRules checks plans after all rewrites: a scan reads only the columns in use, filters are

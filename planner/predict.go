@@ -181,18 +181,8 @@ func (b *binder) model(name lang.Name) (*Training, error) {
 			return t, nil
 		}
 	}
-	if err := b.unavailable(name, text); err != nil {
-		return nil, err
-	}
-	e := fail(name, "SQ6001", "model %s does not exist", quote(text))
-	var legal []string
-	for _, m := range b.Catalog.Models() {
-		legal = append(legal, m.Name)
-	}
-	if near := lang.Suggest(text, legal); near != "" {
-		e.Label = "did you mean \"" + near + "\"?"
-	}
-	return nil, e
+	name.Text = text
+	return nil, NoModel(b.Catalog, name)
 }
 
 // modelInputs returns the columns that a model reads. It finds them by name for * and STRUCT(..),

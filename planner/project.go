@@ -130,7 +130,11 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		pos := b.keyPosition(x, in, keyed)
 		c.key = pos >= 0
 		add(c, x)
-		out.items = append(out.items, item{c, pos})
+		next := item{column: c, pos: pos}
+		if x, ok := x.(*expr.Column); ok {
+			next.bound = in.scope.bound(x.Index)
+		}
+		out.items = append(out.items, next)
 	}
 	if len(cols) == 0 {
 		return nil, fail(list[0], "SQ2015", "the projection is empty")
@@ -189,7 +193,7 @@ func (b *binder) typed(it *lang.Item, x expr.Expr) (expr.Expr, error) {
 	if b.Dialect.Has(dialect.NullNeedsType) {
 		return nil, fail(it, "SQ2006", "the type of NULL is unknown: CAST it")
 	}
-	return expr.Lit(flow.String, nil), nil
+	return expr.Typed(x), nil
 }
 
 // keyPosition returns the position of an item in the key: that of the same expression in a new key,

@@ -4,6 +4,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -46,7 +47,7 @@ type selected struct {
 	rel
 	items    []item
 	keyItems []int // the columns of the items that are the key, in its order
-	carried  []int // the key's columns, items or internal ones, which an enclosing query may need
+	carried  []int // all columns of the key, selected or not; an enclosing query may need them
 
 	keyless error // the reason why a union has no key, so that no topic can be written from it
 
@@ -55,7 +56,8 @@ type selected struct {
 
 type item struct {
 	column
-	pos int // position in the key, -1: not part of it
+	pos   int  // position in the key, -1: not part of it
+	bound role // windowStart or windowEnd if the item is that column
 }
 
 // query binds a query without the parts of a job.
@@ -75,6 +77,10 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if m == push && out.upsert && (out.identified() || !b.Dialect.Has(dialect.PushAddsOnly)) {
+		// Only a row that was shown may be deleted, so the query keeps the rows.
+		out.node, out.upsert = normalized(out.node, out.over(out.node, out.scope).keyed(out.carried)), false
 	}
 	if len(q.OrderBy) > 0 {
 		if out, err = b.orderBy(q, out, m); err != nil {
@@ -134,8 +140,6 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 		return nil, unsupported(s, "SELECT DISTINCT")
 	case len(s.Joins) > 0:
 		return nil, unsupported(s.Joins[0], "JOIN")
-	case s.From == nil:
-		return b.constants(s)
 	}
 	if s.Using != nil {
 		n, err := versionNumber(s.Using, s.Using.Version)
@@ -145,7 +149,7 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 		defer func(outer int) { b.using = outer }(b.using)
 		b.using = n
 	}
-	in, err := b.from(s.From, m)
+	in, err := b.input(s, m)
 	if err != nil {
 		return nil, err
 	}
@@ -184,13 +188,18 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 	return b.project(s.Items, in, nil)
 }
 
-// constants binds a SELECT without FROM, which has one row.
-func (b *binder) constants(s *lang.Select) (*selected, error) {
+// input binds FROM. A SELECT without FROM reads one row without columns.
+func (b *binder) input(s *lang.Select, m mode) (*rel, error) {
+	if s.From != nil {
+		return b.from(s.From, m)
+	}
+	if s.Window != nil {
+		return nil, fail(s.Window, "SQ3006", "WINDOW needs FROM")
+	}
 	cols := []column{b.column(flow.RowTime, flow.Bigint, byName, eventTime)}
 	sch := schemaOf(cols)
 	one := flow.NewBatch(sch, []arrow.Array{flow.Column(flow.Bigint, int64(0))}, 1, nil)
-	return b.project(s.Items, &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.exact()}},
-		nil)
+	return &rel{node: &op.Values{Out: sch, Batch: one}, scope: &scope{cols: cols, exact: b.exact()}}, nil
 }
 
 func (b *binder) where(e lang.Expr, in *rel) (*rel, error) {

@@ -19,17 +19,16 @@ func memoize(b *binder, n exec.Node) exec.Node {
 	return b.keepDrawn(giveOld(n, false), !sink)
 }
 
-// giveOld makes an aggregate emit old rows if its results are filtered or grouped.
+// giveOld makes an aggregate emit old rows if its results are filtered, or read by an operator that determines the
+// changes itself.
 func giveOld(n exec.Node, want bool) exec.Node {
-	switch a := n.(type) {
-	case *op.Aggregate:
-		if !a.Retract && want && a.Emit == op.EmitChanges {
-			out := *a
-			out.Retract = true
-			n = &out
-		}
-		want = true
-	case *op.Filter:
+	if a, ok := n.(*op.Aggregate); ok && !a.Retract && want && a.Emit == op.EmitChanges {
+		out := *a
+		out.Retract = true
+		n = &out
+	}
+	switch n.(type) {
+	case op.Changer, *op.Filter:
 		want = true
 	}
 	return over(n, func(in exec.Node) exec.Node { return giveOld(in, want) })
@@ -47,7 +46,7 @@ func (b *binder) keepDrawn(n exec.Node, values bool) exec.Node {
 		below = true
 	}
 	n = over(n, func(in exec.Node) exec.Node { return b.keepDrawn(in, below) })
-	if !slices.ContainsFunc(n.Inputs(), retracts) {
+	if !slices.ContainsFunc(n.Inputs(), op.Retracts) {
 		return n
 	}
 	switch n := n.(type) {
@@ -74,18 +73,6 @@ func outputs(n *op.Predict) []int {
 	return out
 }
 
-// retracts reports whether a node may retract rows.
-func retracts(n exec.Node) bool {
-	switch n := n.(type) {
-	case *op.Normalize:
-		return !n.Final
-	case *op.Aggregate:
-		session := n.Window != nil && n.Window.Gap > 0
-		return n.Emit == op.EmitChanges && (n.Retract || session)
-	}
-	return slices.ContainsFunc(n.Inputs(), retracts)
-}
-
 // drawn reports whether an expression may have different values for a row's insertion and its
 // retraction.
 func drawn(e expr.Expr, s *flow.Schema) bool {
@@ -106,8 +93,8 @@ func (b *binder) keepCondition(f *op.Filter) exec.Node {
 	return &op.Filter{Input: kept, Predicate: cols[0]}
 }
 
-// keepExprs computes the drawn expressions of a projection below it. Event time and stream time are
-// not stored, because they are those of the change.
+// keepExprs moves the drawn expressions of a projection into a memo below the projection. The event
+// time and the stream time of the projection stay in it: they belong to the change, not to the row.
 func (b *binder) keepExprs(p *op.Project) exec.Node {
 	in := p.Input.Schema()
 	var list []expr.Expr
@@ -141,59 +128,6 @@ func (b *binder) memoOf(in exec.Node, list []expr.Expr) (*op.Memo, []expr.Expr) 
 
 // memoOver stores columns of a node.
 func memoOver(n exec.Node, cols []int) *op.Memo {
-	id := identity(n)
-	return &op.Memo{Input: n, Key: id.columns, Window: id.window, Lasts: id.lasts, Columns: cols}
-}
-
-// identified is the set of columns that identify a row of a node. With window the first of them is
-// the end of a window, and a row may change until stream time is lasts ms after that end.
-type identified struct {
-	columns []int
-	window  bool
-	lasts   int64
-}
-
-// identity returns the columns that identify a row of a node that retracts. The binder ensures that
-// every node above a Normalize or an Aggregate passes these columns.
-func identity(n exec.Node) identified {
-	switch n := n.(type) {
-	case *op.Normalize:
-		return identified{columns: n.Key}
-	case *op.Aggregate:
-		return aggregateIdentity(n)
-	case *op.Project:
-		id := identity(n.Input)
-		out := identified{window: id.window, lasts: id.lasts}
-		for _, c := range id.columns {
-			out.columns = append(out.columns, columnOf(n, c))
-		}
-		return out
-	}
-	in := n.Inputs()
-	if len(in) != 1 {
-		panic(fmt.Sprintf("planner: %s retracts rows that no columns identify", n))
-	}
-	return identity(in[0])
-}
-
-func aggregateIdentity(n *op.Aggregate) identified {
-	var id identified
-	if w := n.Window; w != nil {
-		id.window, id.lasts = true, w.Grace+w.Gap
-		id.columns = append(id.columns, n.Out.ID(len(n.Keys)+1), n.Out.ID(len(n.Keys)))
-	}
-	for i := range n.Keys {
-		id.columns = append(id.columns, n.Out.ID(i))
-	}
-	return id
-}
-
-// columnOf returns the column of a projection that passes a column of its input.
-func columnOf(p *op.Project, c int) int {
-	for i, e := range p.Exprs {
-		if col, ok := e.(*expr.Column); ok && col.Index == c {
-			return p.Out.ID(i)
-		}
-	}
-	panic(fmt.Sprintf("planner: %s does not pass column %d of its input", p, c))
+	id := op.Identify(n)
+	return &op.Memo{Input: n, Key: id.Columns, Window: id.Window, Lasts: id.Lasts, Columns: cols}
 }

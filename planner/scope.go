@@ -151,6 +151,16 @@ func (s *scope) role(r role) (column, bool) {
 	return column{}, false
 }
 
+// bound returns windowStart or windowEnd if the column with an identity is that, else ordinary.
+func (s *scope) bound(id int) role {
+	for _, r := range []role{windowStart, windowEnd} {
+		if c, ok := s.role(r); ok && c.id == id {
+			return r
+		}
+	}
+	return ordinary
+}
+
 // column returns the column with an identity.
 func (s *scope) column(id int) (column, bool) {
 	i := slices.IndexFunc(s.cols, func(c column) bool { return c.id == id })

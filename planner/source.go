@@ -101,7 +101,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		if err != nil {
 			return nil, err
 		}
-		sc.Time = t
+		sc.Time, sc.From1970 = t, b.Dialect.Has(dialect.TimesFrom1970)
 	}
 	sc.Number = b.leaf(Leaf{Topic: source.Topic, Relation: source, Scan: r.Scan, Bounded: m == pull,
 		Earliest: b.earliest(m)})
@@ -191,8 +191,11 @@ func (b *binder) earliest(m mode) bool {
 }
 
 // keyAndWindow returns the columns that identify a row of a table.
-func (r *rel) keyAndWindow() []int {
-	key := slices.Clone(r.key)
+func (r *rel) keyAndWindow() []int { return r.keyed(r.key) }
+
+// keyed returns the columns of a key and, if the rows have windows, the start of the window.
+func (r *rel) keyed(key []int) []int {
+	key = slices.Clone(key)
 	if r.window != nil {
 		if c, ok := r.scope.role(windowStart); ok {
 			key = append(key, c.id)

@@ -103,7 +103,7 @@ func (b *binder) united(branches []*selected, at []lang.Node) (*selected, error)
 		c := b.column(it.name, t, shown, ordinary)
 		c.key = it.pos >= 0
 		cols = append(cols, c)
-		out.items = append(out.items, item{c, it.pos})
+		out.items = append(out.items, item{column: c, pos: it.pos})
 		for j, s := range branches {
 			lists[j] = append(lists[j], expr.Convert(s.items[i].ref(), t))
 		}

@@ -67,7 +67,10 @@ func (p *Page) Rows(b *flow.Batch) []Change {
 		switch {
 		case !p.Changes:
 		case len(p.key) == 0:
-			op = map[flow.Op]string{flow.Insert: "+", flow.Retract: "-"}[b.Op(i)]
+			op = "+"
+			if b.Op(i).Gone() {
+				op = "-"
+			}
 		case b.Op(i) == flow.Insert:
 			op = "upsert"
 		default:

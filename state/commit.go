@@ -22,6 +22,7 @@ func (s *store) Pending(read map[topic.Partition]topic.Offset) []topic.Record {
 		return nil
 	}
 	for _, name := range s.names {
+		// In the order of names, so that the same changes make the same changelog.
 		s.sealed = s.spaces[name].seal(s.sealed)
 	}
 	s.seq++
@@ -84,6 +85,7 @@ func (s *store) Commit(applied bool) error {
 	for _, k := range s.spaces { // in any order: keyspaces are independent
 		k.clean()
 	}
+	// Only now, because a failed apply leaves the store as sealed, and broken.
 	s.position, s.next, s.pending, s.sealed = s.next, nil, false, s.sealed[:0]
 	return nil
 }
@@ -161,6 +163,7 @@ func (s *store) Rollback() error {
 	if s.broken {
 		return errBroken
 	}
+	// The sealed commit did not happen, so its number is used again.
 	if s.pending && s.db != nil {
 		s.seq--
 	}
@@ -183,6 +186,7 @@ func (s *store) Rollback() error {
 		if k.order != nil {
 			k.order = newOrder(&k.table)
 		}
+		// The table is empty now, so it has all keys only if the database has none.
 		k.whole, k.loadFail = empty(s.db, k.prefix)
 		failed = errors.Join(failed, k.loadFail)
 	}

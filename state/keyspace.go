@@ -169,6 +169,7 @@ func (k *keyspace) Put(key, val []byte) error {
 }
 
 // move copies a dirty record into a new record with more capacity.
+// The old record stays in changed and is skipped there as dead.
 func (k *keyspace) move(slot uint64, old ref, size int) ref {
 	before := k.bytes
 	r := k.add(k.key(old), 0, size+size/4, k.flags(old))
@@ -340,6 +341,8 @@ func (k *keyspace) UpdateBatch(keys *topic.Bytes, size int, rows [][]byte, fresh
 // rebuild copies the records to retain into a new arena: all dirty records, and without evict
 // all others. With evict, it retains only records that were read since the last rebuild, and
 // none of them if they exceed half of the keyspace's share of the budget.
+// All refs of the keyspace are invalid afterwards: it replaces the arena, changed and the order,
+// and increments version, from which a scan in progress learns that it must seek again.
 func (k *keyspace) rebuild(evict bool) {
 	old, oldOrder := k.table, k.order
 	room := int64(math.MaxInt64)

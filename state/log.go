@@ -136,6 +136,8 @@ func (r *Replay) Put(rec topic.Record, at Log) (err error) {
 	if err := r.batch.Set(append(slices.Clone(r.prefix), keyLog), at.encode(), nil); err != nil {
 		return err
 	}
+	// The changes, the task's position and the changelog position are in one batch: after a crash
+	// the stored state belongs to a position in the changelog.
 	b := r.batch
 	r.batch = nil
 	if err := b.Commit(pebble.NoSync); err != nil {
@@ -149,6 +151,7 @@ func (r *Replay) Put(rec topic.Record, at Log) (err error) {
 func (r *Replay) isPosition(key []byte) bool { return len(key) == 1 && key[0] == keyPosition }
 
 // drop discards the records of an incomplete transaction.
+// A transaction whose position record has not been read yet has changed nothing in the database.
 func (r *Replay) drop() {
 	if r.batch != nil {
 		_ = r.batch.Close()

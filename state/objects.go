@@ -53,6 +53,8 @@ func (d directory) Create(_ context.Context, name string, data io.Reader) (err e
 	if err := d.root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
+	// The process id keeps the files of several processes apart. Within a process, one goroutine at
+	// a time writes a name.
 	temp := fmt.Sprintf("%s.%d.tmp", name, os.Getpid())
 	f, err := d.root.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
 	if err != nil {

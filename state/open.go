@@ -46,6 +46,8 @@ func Open(db *pebble.DB, task string, opts ...Option) (Store, error) {
 	if err := errors.Join(err, closer.Close()); err != nil {
 		return nil, fmt.Errorf("state of %q: %w", task, err)
 	}
+	// Read after the position without a snapshot: no store or replay of the task is open that could
+	// change it in between.
 	r := Replay{db: db, prefix: s.prefix}
 	if err := r.load(); err != nil {
 		return nil, fmt.Errorf("state of %q: %w", task, err)

@@ -54,6 +54,8 @@ func (s *scan) seek(key []byte, after bool) {
 	if r, ok := s.record(); ok && after && bytes.Equal(k.key(r), key) {
 		s.at++
 	}
+	// The table may become incomplete during the scan, by an eviction. The next seek then opens the
+	// database's iterator.
 	if s.db != nil || k.whole {
 		return // the database's iterator need not move: changes do not reach the database before a commit
 	}

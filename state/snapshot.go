@@ -102,6 +102,8 @@ func (s *Snapshots) Save(ctx context.Context, db *DB, task string) (sent int64, 
 	if err != nil {
 		return sent, err
 	}
+	// The manifest comes last: a snapshot is visible only when all its tables exist. A crash before
+	// this leaves tables without a manifest, which sweep deletes after orphanAge.
 	err = s.create(ctx, fmt.Sprintf("%s/m/%020d", s.dir(task), seq), text)
 	if err != nil && !errors.Is(err, fs.ErrExist) { // the same commit has the same state
 		return sent, err
@@ -249,6 +251,8 @@ func (s *Snapshots) load(ctx context.Context, db *DB, task string, m manifest) (
 	if err != nil {
 		return err
 	}
+	// After all tables have been checked. A crash between Clear and Ingest leaves the old state or
+	// none, each with its own changelog position, and the changelog has the rest.
 	if err := r.Clear(); err != nil {
 		return err
 	}
@@ -285,7 +289,8 @@ func (s *Snapshots) fetch(ctx context.Context, db *DB, name, path string, t piec
 // sum returns the hash in hexadecimal.
 func sum(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
 
-// sweep deletes the manifests and tables that the retained snapshots do not need.
+// sweep deletes the manifests and tables that the retained snapshots do not need. If a retained
+// manifest cannot be read, its tables are unknown, and no table is deleted before the next Save.
 func (s *Snapshots) sweep(ctx context.Context, task string) error {
 	list, err := s.Objects.List(ctx, s.dir(task)+"/m/")
 	if err != nil {
@@ -301,7 +306,7 @@ func (s *Snapshots) sweep(ctx context.Context, task string) error {
 		}
 		m, err := s.manifest(ctx, o.Name)
 		if err != nil {
-			continue
+			return ctx.Err()
 		}
 		for _, t := range m.Tables {
 			used[s.dir(task)+"/sst/"+t.SHA256] = true

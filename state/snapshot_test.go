@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -268,5 +269,44 @@ func TestDirectory(t *testing.T) {
 	}
 	if _, err := d.Get(ctx, "a/b/1"); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
+	}
+}
+
+// unreadable fails to read manifests.
+type unreadable struct{ Objects }
+
+func (u unreadable) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+	if !strings.Contains(name, "/sst/") {
+		return nil, errors.New("the store does not respond")
+	}
+	return u.Objects.Get(ctx, name)
+}
+
+// TestSnapshotUnreadableManifest: old tables of a manifest that cannot be read at the moment are not
+// deleted.
+func TestSnapshotUnreadableManifest(t *testing.T) {
+	ctx := context.Background()
+	objects, err := Directory(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := func() time.Time { return time.Now().Add(2 * orphanAge) }
+	db := filled(t, t.TempDir(), 100, 1)
+	s := &Snapshots{Objects: objects, Prefix: "p", Now: later}
+	if _, err := s.Save(ctx, db, "job.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, db, "job.0.1", 1, 100)
+	failing := &Snapshots{Objects: unreadable{objects}, Prefix: "p", Now: later}
+	if _, err := failing.Save(ctx, db, "job.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := OpenDB(t.TempDir(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer empty.Close()
+	if ok, err := s.Load(ctx, empty, "job.0.1", all); !ok || err != nil {
+		t.Errorf("the snapshot cannot be loaded: %v, %v", ok, err)
 	}
 }

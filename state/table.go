@@ -53,6 +53,7 @@ func (t *table) reserve(n int) {
 	for size < need {
 		size *= 2
 	}
+	// Slots move, so a slot that find returned before is invalid. Refs stay valid.
 	old := t.slots
 	t.slots = make([]uint64, size)
 	mask := uint64(size - 1)

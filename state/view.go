@@ -15,6 +15,8 @@ func (s *store) View() (View, error) {
 	if s.db == nil {
 		return nil, fmt.Errorf("state: a view of a store in memory: %w", errors.ErrUnsupported)
 	}
+	// The view uses only db and prefix of the store, which never change. The snapshot contains all
+	// changes of a commit or none of them.
 	return &view{store: s, snap: s.db.NewSnapshot()}, nil
 }
 

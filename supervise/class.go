@@ -13,6 +13,7 @@ import (
 	"github.com/streamql/streamql/state"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
+	"github.com/streamql/streamql/udf/ml"
 )
 
 // Class is the category of an error that has ended a job. It determines what happens to the
@@ -48,6 +49,7 @@ var classes = []struct {
 		topic.ErrRefused,
 		Decision,
 	}, {topic.ErrTooLarge, Decision}, {flow.ErrFull, Heals}, {flow.ErrQuota, Decision}, {udf.ErrLimit, Decision},
+	{ml.ErrNoRows, Decision}, {ml.ErrLoss, Decision}, {ml.ErrCannot, Decision}, // the same rows train the same model again
 	{topic.ErrUnknownTopic, Unknown},
 	{
 		models.ErrNoVersion,
@@ -102,12 +104,16 @@ func (t *trouble) next(err error, ran time.Duration) (wait time.Duration, again 
 	}
 	wait = t.pace.First << min(t.attempts, 16)
 	wait = min(wait, t.pace.Longest)
+	// The delay is random between half of it and all of it. Jobs that failed together, in several
+	// processes, do not restart together.
 	wait = wait/2 + time.Duration(t.random()%uint64(wait/2+1))
 	t.attempts++
 	switch Classify(err) {
 	case Decision:
 		return 0, false
 	case Unknown:
+		// A topic counts as unknown during the whole time between the failures, including the
+		// delay.
 		t.unknown += ran + wait
 		return wait, t.unknown < t.pace.Unknown
 	case Bug:

@@ -16,6 +16,7 @@ var ErrCrash = errors.New("crash")
 func (r *runner) hold(ctx context.Context, j *catalog.Job) error {
 	if j.Bounded {
 		r.set(Status{State: exec.Paused})
+		// Drain builds, runs and closes the job itself, on the goroutine of its caller.
 		<-ctx.Done()
 		return ctx.Err()
 	}
@@ -49,6 +50,8 @@ func (s *Supervisor) Drain(ctx context.Context, after func(job string) error) er
 	return nil
 }
 
+// drain runs one job on the caller's goroutine until its inputs are read. The runner's loop waits
+// meanwhile: in hold, or in attempt until the catalog changes.
 func (r *runner) drain(ctx context.Context, j *catalog.Job, after func(string) error) error {
 	hook := func() error { return nil }
 	if after != nil {
@@ -58,6 +61,8 @@ func (r *runner) drain(ctx context.Context, j *catalog.Job, after func(string) e
 		return err
 	}
 	defer func() { _ = r.s.world.Sync(ctx, j) }() // if the broker cannot be read, the job has failed already
+	// A job that is not bounded is open already: hold keeps it. A bounded job is opened here, so
+	// that its spans end at the present ends of its inputs.
 	run := r.running()
 	if run == nil {
 		var err error
@@ -71,6 +76,7 @@ func (r *runner) drain(ctx context.Context, j *catalog.Job, after func(string) e
 	for {
 		err := run.Drain(ctx, hook)
 		if errors.Is(err, ErrCrash) {
+			// Crash drops the uncommitted changes and opens the tasks again, as of their last commit.
 			if err := run.Crash(ctx); err != nil {
 				return err
 			}

@@ -19,7 +19,7 @@ import (
 type runner struct {
 	s *Supervisor
 
-	mu      sync.Mutex
+	mu      sync.Mutex    // guards the fields below; never held during a call of World or of exec.Job.Drain
 	job     *catalog.Job  // from the catalog; nil: it has ended for good
 	last    *catalog.Job  // the last job that was not nil
 	changed chan struct{} // closed and replaced when job changes
@@ -53,6 +53,8 @@ func (r *runner) want(j *catalog.Job) {
 	if j != nil {
 		r.last = j
 	}
+	// The pointer is stored in any case, for Status. The present generation continues with the job
+	// that it was started with; World reads a field that may differ, like Made, from the catalog.
 	if j == before ||
 		j != nil && before != nil && j.Generation == before.Generation && j.Runs() == before.Runs() &&
 			j.Failure == before.Failure {
@@ -62,12 +64,16 @@ func (r *runner) want(j *catalog.Job) {
 	r.changed = make(chan struct{})
 }
 
+// target returns the job to run and the channel that reports its next change. Both are read under
+// one lock, so that loop misses no change between them.
 func (r *runner) target() (*catalog.Job, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.job, r.changed
 }
 
+// loop runs until the job has ended for good or the supervisor closes. It closes gone last: then no
+// task of the job runs here, and its local data is deleted, unless the supervisor was closed first.
 func (r *runner) loop() {
 	defer close(r.gone)
 	ctx := r.s.ctx
@@ -100,6 +106,8 @@ func resting(j *catalog.Job) exec.State {
 	return exec.Paused
 }
 
+// forget deletes the local data of a job that the catalog no longer contains. It retries until it
+// succeeds or the supervisor closes; data that remains then is unused but stays on disk.
 func (r *runner) forget(ctx context.Context) {
 	r.mu.Lock()
 	last := r.last
@@ -126,6 +134,8 @@ func (r *runner) generation(ctx context.Context, j *catalog.Job, changed <-chan 
 		case <-ctx.Done():
 		}
 	}()
+	// The counts of failures belong to the generation: RESTART or RESUME begins with the first
+	// delay.
 	t := trouble{pace: r.s.pace, random: r.s.random}
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -151,6 +161,8 @@ func (r *runner) generation(ctx context.Context, j *catalog.Job, changed <-chan 
 			r.report(ctx, s, Status{State: exec.Failed, Failure: f})
 			continue
 		}
+		// attempt has closed its run, so the job holds no task, transaction or memory while it
+		// waits.
 		r.set(Status{State: exec.Restarting, Failure: f, Attempt: t.attempts, Next: time.Now().Add(wait)})
 		sleep(ctx, wait)
 	}
@@ -190,6 +202,8 @@ func (r *runner) attempt(ctx context.Context, j *catalog.Job) error {
 	r.enter(run)
 	defer r.leave()
 	r.set(Status{State: exec.Running})
+	// ctx ends when the catalog changes the job or the supervisor closes. The run then makes a last
+	// commit, releases its tasks and closes Ended.
 	run.Start(ctx)
 	<-run.Ended()
 	_, _, err = run.Status()
@@ -223,6 +237,7 @@ func (r *runner) running() *exec.Job {
 // set changes the status and notifies World.Changed and the goroutines that wait for it.
 func (r *runner) set(s Status) {
 	r.mu.Lock()
+	// Since is the beginning of the state, not of its last report.
 	s.Job, s.Since = r.last, time.Now()
 	if s.State == r.now.State {
 		s.Since = r.now.Since
@@ -235,11 +250,14 @@ func (r *runner) set(s Status) {
 	close(r.moved)
 	r.moved = make(chan struct{})
 	r.mu.Unlock()
+	// World is called without the lock, because it may read the status of this job.
 	if !known {
 		r.s.world.Changed(s)
 	}
 }
 
+// watch returns the status and the channel that reports the next change. The channel is read first,
+// so that a change between the two reads is reported, at worst twice.
 func (r *runner) watch() (Status, <-chan struct{}) {
 	r.mu.Lock()
 	moved := r.moved

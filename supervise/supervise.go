@@ -73,9 +73,11 @@ type Supervisor struct {
 	stop   context.CancelFunc
 	work   sync.WaitGroup
 
-	mu      sync.Mutex // guards runners and order; never held during I/O
+	mu      sync.Mutex // guards the fields below; never held during I/O
 	runners map[string]*runner
 	order   []string
+	// A runner is in runners from the first snapshot that contains its job until the first that
+	// does not. It is then in leaving until Gone finds it stopped.
 	leaving []*runner // of jobs that have ended for good and have not stopped yet
 }
 
@@ -87,9 +89,12 @@ func New(ctx context.Context, w World, p Policy, pace Pace, random func() uint64
 }
 
 // Set sets the jobs that should run to those of a catalog. It does not wait for them.
+// One goroutine at a time calls it, with the snapshots in the order of the log.
 func (s *Supervisor) Set(c *catalog.Catalog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// Close cancels ctx under mu. No runner is therefore added to work after Close has begun to
+	// wait.
 	if s.ctx.Err() != nil {
 		return
 	}
@@ -210,6 +215,9 @@ func (s *Supervisor) Ended(ctx context.Context, job string) (Status, error) {
 	return s.until(ctx, job, func(st Status) bool { return st.State == exec.Done || st.State == exec.Failed })
 }
 
+// until waits for a status of a job. It finds the runner again after each change, because the
+// catalog may have dropped the job. The error reports the end of ctx, of the supervisor or of the
+// job.
 func (s *Supervisor) until(ctx context.Context, job string, is func(Status) bool) (Status, error) {
 	for {
 		r := s.runner(job)

@@ -230,6 +230,11 @@ func TestQuantileIsClose(t *testing.T) {
 	if got := fold(t, "APPROX_QUANTILE", []any{1.5}, nil, col, col); !strings.HasPrefix(got, "bind: argument 2") {
 		t.Error(got)
 	}
+	for _, x := range []float64{1e-300, -1e-30, -7, 3e40, 1e300} {
+		if got := bucketValue(bucketOf(x)); math.Abs(got/x-1) > 0.0101 {
+			t.Errorf("%v is shown as %v", x, got)
+		}
+	}
 	q, state := quantile{0.5}, []byte(nil)
 	for i := range 3 * maxBuckets {
 		state = q.put(state, int64(i), 1)

@@ -61,7 +61,7 @@ func withElement(name string, have []flow.Type) (flow.Type, error) {
 var _ = builtin(
 	Scalar{
 		Name: "ARRAY_CONTAINS",
-		Doc:  "whether an ARRAY has an element equal to a value (NULL equals NULL); false of a NULL array",
+		Doc:  "whether an ARRAY has an element equal to a value (NULL equals NULL); a NULL array has none",
 		Bind: func(have []flow.Type) (Signature, error) {
 			t, err := withElement("ARRAY_CONTAINS", have)
 			if err != nil {
@@ -256,7 +256,7 @@ var (
 	_ = builtin(
 		onArray(
 			"ARRAY_MAX",
-			"the greatest element of an ARRAY that is not NULL",
+			"the greatest of the elements of an ARRAY that are not NULL",
 			sortable,
 			element,
 			func(_ flow.Type, list []any) any { return outmost(list, 1) },
@@ -266,7 +266,7 @@ var (
 	_ = builtin(
 		onArray(
 			"ARRAY_MIN",
-			"the least element of an ARRAY that is not NULL",
+			"the least of the elements of an ARRAY that are not NULL",
 			sortable,
 			element,
 			func(_ flow.Type, list []any) any { return outmost(list, -1) },
@@ -354,7 +354,8 @@ func sortBy(list []any, part func(any) any) {
 var _ = builtin(
 	Scalar{
 		Name: "ARRAY_CONCAT",
-		Doc:  "the elements of one ARRAY and then of another; a NULL array adds nothing, and two are NULL",
+		Doc: "the elements of one ARRAY, followed by those of another; a NULL array adds nothing, and " +
+			"of two NULL arrays the result is NULL",
 		Bind: func(have []flow.Type) (Signature, error) {
 			t, err := arraysOf("ARRAY_CONCAT", have)
 			if err != nil {

@@ -86,8 +86,8 @@ var _ = builtin(
 var _ = builtin(
 	Scalar{
 		Name: "MAP_UNION",
-		Doc: "the entries of two maps; of a key in both, the second map's value; a NULL map adds nothing, and " +
-			"two are NULL",
+		Doc: "the entries of two maps; a key of both maps has the value of the second; a NULL map adds nothing, and " +
+			"the union of two NULL maps is NULL",
 		Bind: func(have []flow.Type) (Signature, error) {
 			var t flow.Type = flow.Null
 			if len(have) == 2 {
@@ -134,8 +134,8 @@ func union(k flow.Type, lists ...[]flow.Entry) []flow.Entry {
 var _ = builtin(
 	Scalar{
 		Name: "AS_MAP",
-		Doc: "a MAP of an ARRAY of keys and an ARRAY of values, as long as the shorter; of equal keys the last " +
-			"counts, and NULL keys are left out",
+		Doc: "a MAP of an ARRAY of keys and an ARRAY of values, with as many entries as the shorter ARRAY; of equal keys " +
+			"the last counts, and NULL keys are left out",
 		Bind: func(have []flow.Type) (Signature, error) {
 			if len(have) != 2 || have[0].ID() != arrow.LIST || have[1].ID() != arrow.LIST {
 				return Signature{}, Mismatch("AS_MAP", have, "ARRAY<K>, ARRAY<V>")

@@ -150,9 +150,15 @@ func absolute[T int32 | int64](x T) (T, error) {
 	return -x, nil
 }
 
+// carrying marks a function that rounds.
+func carrying(f Scalar) Scalar {
+	f.Carries = true
+	return f
+}
+
 func same[T any](x T) T { return x }
 
-var _ = builtin(
+var _ = builtin(carrying(
 	overload(
 		"CEIL",
 		"the least whole number that is not less, in the argument's type",
@@ -166,9 +172,9 @@ var _ = builtin(
 		ofDecimal("CEIL", keepType, toward(ceiling)),
 		Func1("CEIL", "", math.Ceil),
 	),
-)
+))
 
-var _ = builtin(
+var _ = builtin(carrying(
 	overload(
 		"FLOOR",
 		"the greatest whole number that is not greater, in the argument's type",
@@ -182,9 +188,9 @@ var _ = builtin(
 		ofDecimal("FLOOR", keepType, toward(floor)),
 		Func1("FLOOR", "", math.Floor),
 	),
-)
+))
 
-var _ = builtin(
+var _ = builtin(carrying(
 	overload(
 		"ROUND",
 		"the nearest whole number (a DOUBLE becomes a BIGINT), or ROUND(x, d) with d digits after the point "+
@@ -196,7 +202,7 @@ var _ = builtin(
 			{"ROUND(12.345, 2)", "12.350"},
 		},
 		rounding("ROUND", nearest)...),
-)
+))
 
 var _ = builtin(
 	overload(

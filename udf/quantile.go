@@ -14,7 +14,7 @@ import (
 var _ = builtin(
 	Aggregate{
 		Name: "APPROX_QUANTILE",
-		Doc: "the value below which a share of the values lies, APPROX_QUANTILE(x, share), the share a literal " +
+		Doc: "APPROX_QUANTILE(x, share): the value below which that share of the values of x lies; share is a literal " +
 			"from 0 to 1; within 1 % of the value; NULL without values",
 		Bind: func(args []flow.Type, literals []any) (Bound, error) {
 			if err := Accept("APPROX_QUANTILE", args, flow.Double, flow.Double); err != nil {

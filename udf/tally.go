@@ -29,8 +29,9 @@ var _ = builtin(Aggregate{Name: "ATTR", Doc: "the one value that all rows have, 
 
 // A tally is a list whose items are a count of 8 bytes and a cell.
 
-// tallyAdd counts an item n times more. A count of nothing leaves the list; a new item enters
-// it only below the limit.
+// tallyAdd adds n to the count of an item. An item whose count is not above 0 any more is removed
+// from the list. An item that is not in the list is added only if the list has fewer than limit
+// items.
 func tallyAdd(s, item []byte, n int64, limit int) ([]byte, error) {
 	c := walk(s)
 	for c.next() {
@@ -94,11 +95,11 @@ func (histogram) Value(s []byte, to array.Builder) error {
 }
 func (h histogram) Merge(into, from []byte) ([]byte, error) { return tallyMerge(into, from, h.limit) }
 
-// attr counts each distinct value, so that rows of a table can go again.
+// attr counts the rows of each distinct value, so that rows can be retracted.
 type attr struct{}
 
-// attrLimit bounds the state; a group with more distinct values has none that all rows share
-// until rows go.
+// attrLimit is the maximum number of distinct values in the state. A group with more of them has no
+// value that all its rows share, until rows are retracted.
 const attrLimit = 10_000
 
 func (attr) Size() int { return -1 }

@@ -22,7 +22,7 @@ var (
 	_ = builtin(Func1("UPPER", "the text in capitals", strings.ToUpper, Example{"UPPER('ab')", "AB"}))
 	_ = builtin(Func1("LCASE", "the text in small letters", strings.ToLower, Example{"LCASE('Ab')", "ab"}))
 	_ = builtin(Func1("LOWER", "the text in small letters", strings.ToLower, Example{"LOWER('Ab')", "ab"}))
-	_ = builtin(Func1("INITCAP", "each word, up to white space, with a capital first and small letters after it", initcap, Example{"INITCAP('the qUICK fox')", "The Quick Fox"}))
+	_ = builtin(Func1("INITCAP", "the text with the first character of each word in capitals and the others in small letters; white space separates words", initcap, Example{"INITCAP('the qUICK fox')", "The Quick Fox"}))
 	_ = builtin(Func1("TRIM", "the text without the blanks and control characters at its ends", trim, Example{"TRIM('  a b ')", "a b"}))
 	_ = builtin(Try3("REPLACE", "the text with every occurrence of the second argument replaced by the third", replace, Example{"REPLACE('anaconda', 'a', 'o')", "onocondo"}))
 )

@@ -58,6 +58,9 @@ type Scalar struct {
 	// Words means that the first argument may be a bare word, as in DATEADD(DAYS, ..); it is
 	// bound as the STRING 'DAYS'.
 	Words bool
+	// Carries means that rounding a DECIMAL may carry into one more digit, as in ROUND(9.5). The
+	// first argument then gets that digit, except in the ksql dialect.
+	Carries bool
 }
 
 // World is the environment of functions: the clock and the source of random numbers that the
@@ -133,6 +136,8 @@ type Aggregate struct {
 	Name, Doc string
 	Bind      func(args []flow.Type, literals []any) (Bound, error)
 	Examples  []Example
+	// KSQL is Bind in the ksql dialect, if that differs (optional).
+	KSQL func(args []flow.Type, literals []any) (Bound, error)
 	// Within returns Bind for aggregates with settings (optional).
 	Within func(*World) func(args []flow.Type, literals []any) (Bound, error)
 }

@@ -20,7 +20,7 @@ type genCmd struct {
 	Seed uint64            `placeholder:"N" default:"1" help:"The same seed generates the same rows."`
 	Rate float64           `placeholder:"N" help:"Rows per second; without it there is no limit."`
 	To   string            `placeholder:"TOPIC" help:"Write JSON records into this topic of --dir or --brokers instead of stdout."`
-	Set  map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"An option of the kind."`
+	Set  map[string]string `mapsep:"none" placeholder:"NAME=VALUE" help:"An option of this kind of rows; repeatable."`
 }
 
 // Help returns the text below the command's flags.

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"math"
 	"math/big"
 	"strings"
 
@@ -10,8 +11,7 @@ import (
 	"github.com/streamql/streamql/flow"
 )
 
-// acc is an aggregate function over the rows of a group. It leaves out a row whose result would not fit the
-// type. merge appends the rows of another group.
+// acc is an aggregate function over the rows of a group. A result that does not fit its type is NULL. merge appends the rows of another group.
 type acc interface {
 	add(args []any, gone bool)
 	value() any
@@ -46,11 +46,14 @@ func accumulator(name string, c op.AggregateCall) (func() acc, error) {
 		return func() acc { return &count{} }, nil
 	case "SUM":
 		if c.Result.ID() == arrow.FLOAT64 {
-			return func() acc { return &floatSum{} }, nil
+			return func() acc { return &floatSum{zero: c.KSQL} }, nil
 		}
-		return func() acc { return &exactSum{t: c.Result, total: new(big.Int)} }, nil
+		return func() acc { return &exactSum{t: c.Result, total: new(big.Int), zero: c.KSQL} }, nil
 	case "AVG":
-		return func() acc { return &floatSum{mean: true} }, nil
+		if c.Bound.Args[0].ID() == arrow.FLOAT64 {
+			return func() acc { return &floatSum{mean: true, zero: c.KSQL} }, nil
+		}
+		return func() acc { return &exactSum{t: c.Bound.Args[0], mean: true, total: new(big.Int), zero: c.KSQL} }, nil
 	case "MIN", "MAX":
 		return func() acc { return &extreme{least: name == "MIN"} }, nil
 	case "LATEST_BY_OFFSET", "EARLIEST_BY_OFFSET":
@@ -76,36 +79,58 @@ func (c *count) add(args []any, gone bool) {
 func (c *count) value() any      { return c.n }
 func (c *count) merge(other acc) { c.n += other.(*count).n }
 
-// exactSum is SUM of INT, BIGINT or DECIMAL.
+// exactSum is SUM or AVG of INT, BIGINT or DECIMAL.
 type exactSum struct {
-	t     flow.Type
-	total *big.Int
+	t          flow.Type // of the sum
+	mean, zero bool      // the mean; 0 instead of NULL if there is no value
+	total      *big.Int
+	n          int64
 }
 
 func (s *exactSum) add(args []any, gone bool) {
-	if args[0] == nil {
-		return
-	}
-	n := unscaled(args[0])
-	if gone {
-		n = new(big.Int).Neg(n)
-	}
-	s.put(n)
-}
-
-func (s *exactSum) put(n *big.Int) {
-	if sum := new(big.Int).Add(s.total, n); fits(sum, s.t, 38) {
-		s.total = sum
+	switch {
+	case args[0] == nil:
+	case gone:
+		s.total, s.n = new(big.Int).Sub(s.total, unscaled(args[0])), s.n-1
+	default:
+		s.total, s.n = new(big.Int).Add(s.total, unscaled(args[0])), s.n+1
 	}
 }
-func (s *exactSum) value() any      { return fromUnscaled(s.total, s.t) }
-func (s *exactSum) merge(other acc) { s.put(other.(*exactSum).total) }
 
-// floatSum is SUM of DOUBLE, added in the order of the rows, and AVG.
+func (s *exactSum) value() any {
+	switch {
+	case s.n == 0 && !s.zero:
+		return nil
+	case s.mean:
+		f, _ := new(big.Float).SetInt(s.total).Float64()
+		if d, ok := s.t.(*arrow.Decimal128Type); ok {
+			f /= math.Pow10(int(d.Scale))
+		}
+		return f / float64(max(s.n, 1))
+	case !fits(s.total, s.t, digits(s.t)):
+		return nil
+	}
+	return fromUnscaled(s.total, s.t)
+}
+
+// digits returns the precision of a DECIMAL.
+func digits(t flow.Type) int32 {
+	if d, ok := t.(*arrow.Decimal128Type); ok {
+		return d.Precision
+	}
+	return 0
+}
+
+func (s *exactSum) merge(other acc) {
+	o := other.(*exactSum)
+	s.total, s.n = new(big.Int).Add(s.total, o.total), s.n+o.n
+}
+
+// floatSum is SUM or AVG of DOUBLE, added in the order of the rows.
 type floatSum struct {
-	mean bool
-	sum  float64
-	n    int64
+	mean, zero bool
+	sum        float64
+	n          int64
 }
 
 func (s *floatSum) add(args []any, gone bool) {
@@ -121,12 +146,14 @@ func (s *floatSum) add(args []any, gone bool) {
 
 func (s *floatSum) value() any {
 	switch {
-	case !s.mean:
-		return s.sum
+	case s.n == 0 && !s.zero:
+		return nil
 	case s.n == 0:
 		return 0.0
+	case s.mean:
+		return s.sum / float64(s.n)
 	}
-	return s.sum / float64(s.n)
+	return s.sum
 }
 
 func (s *floatSum) merge(other acc) {

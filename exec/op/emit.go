@@ -43,7 +43,7 @@ func (a *aggregate) Finish(emit exec.Emit) error {
 	if a.Emit == EmitChanges {
 		return nil
 	}
-	if len(a.Keys) == 0 && a.Emit == EmitEnd {
+	if len(a.Keys) == 0 && a.Window == nil && a.Emit == EmitEnd {
 		if err := a.empty(); err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (a *aggregate) Finish(emit exec.Emit) error {
 	return a.flush(nil, emit)
 }
 
-// empty creates the only group of an aggregate without keys, which has a result even without rows.
+// empty creates the only group of an aggregate without keys and windows, which has a result even without rows.
 func (a *aggregate) empty() error {
 	_, _, err := a.groups.Update(nil, a.size)
 	return err

@@ -32,12 +32,8 @@ type limit struct{ left int64 }
 
 // Process implements exec.Operator.
 func (l *limit) Process(_ int, in *flow.Batch, emit exec.Emit) error {
-	n := 0
-	for ; n < in.Rows() && l.left > 0; n++ {
-		if in.Op(n) != flow.Before {
-			l.left--
-		}
-	}
+	n, changes := in.Head(l.left)
+	l.left -= changes
 	if n > 0 {
 		if err := emit(in.Slice(0, n)); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
@@ -21,14 +22,19 @@ import (
 // + Grace < stream time is closed, whether or not its state has been deleted: no row joins it any
 // more, and a row that would create a closed session is late.
 //
-// The state of a session is stored under its key and start: its end, then the accumulators' states,
-// each with its length before it.
+// The state of a session is stored under its key and end: its start, then the accumulators' states,
+// each with its length before it. Sessions of one key are disjoint, so they have one order by start
+// and by end, and those that an event joins are found by one seek, however many there are.
 type session struct {
 	*Aggregate
 	ctx   *exec.Context
 	open  state.Keyspace
 	accs  []udf.Merger
 	swept int64 // stream time of the last deletion of closed sessions
+
+	// Buffers of one row.
+	key, from, to, val []byte
+	met                []span
 }
 
 func (a *Aggregate) openSession(ctx *exec.Context) (exec.Operator, error) {
@@ -61,13 +67,14 @@ func (s *session) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	late := int64(0)
 next:
 	for row := range in.Rows() {
-		var key []byte
+		key := s.key[:0]
 		for _, k := range keys {
 			if k.IsNull(row) {
 				continue next
 			}
 			key = state.AppendKey(key, k, row)
 		}
+		s.key = key
 		old, err := s.meeting(key, times[row], clock[row])
 		if err != nil {
 			return err
@@ -78,16 +85,25 @@ next:
 			continue
 		}
 		for i := range old {
-			out.append(row, &old[i], flow.Retract)
-			if err := s.open.Delete(sessionKey(key, old[i].start)); err != nil {
+			if s.Emit == EmitChanges {
+				out.append(row, &old[i], flow.Retract)
+			}
+			if old[i].end == merged.end {
+				continue // the merged session replaces it
+			}
+			s.from = sessionKey(s.from, key, old[i].end)
+			if err := s.open.Delete(s.from); err != nil {
 				return err
 			}
 		}
 		s.add(merged, args, row, in.Op(row))
-		if err := s.open.Put(sessionKey(key, merged.start), merged.bytes()); err != nil {
+		s.from, s.val = sessionKey(s.from, key, merged.end), merged.append(s.val[:0])
+		if err := s.open.Put(s.from, s.val); err != nil {
 			return err
 		}
-		out.append(row, merged, flow.Insert)
+		if s.Emit == EmitChanges {
+			out.append(row, merged, flow.Insert)
+		}
 	}
 	if late > 0 {
 		s.ctx.Late(late)
@@ -98,15 +114,17 @@ next:
 	return emit(out.batch(in))
 }
 
-func sessionKey(key []byte, start int64) []byte {
-	return binary.BigEndian.AppendUint64(append([]byte(nil), key...), uint64(start)^1<<63)
+// sessionKey writes the key of a session to a buffer.
+func sessionKey(to, key []byte, end int64) []byte {
+	return binary.BigEndian.AppendUint64(append(to[:0], key...), uint64(end)^1<<63)
 }
 
 // meeting returns the sessions of a key that an event at time t joins when stream time is now, the
-// oldest first.
+// oldest first. The result is valid until the next call.
 func (s *session) meeting(key []byte, t, now int64) ([]span, error) {
-	var out []span
-	for e, err := range s.open.Scan(key, sessionKey(key, t+s.Window.Gap+1)) {
+	out := s.met[:0]
+	s.from, s.to = sessionKey(s.from, key, t-s.Window.Gap), sessionKey(s.to, key, math.MaxInt64)
+	for e, err := range s.open.Scan(s.from, s.to) {
 		if err != nil {
 			return nil, err
 		}
@@ -116,37 +134,49 @@ func (s *session) meeting(key []byte, t, now int64) ([]span, error) {
 		if len(e.Key) != len(key)+8 {
 			continue // a longer key with the same beginning
 		}
-		sp, err := s.read(windowStart(e.Key[len(key):]), e.Val)
-		if err != nil {
+		var sp span
+		if len(out) < cap(out) {
+			sp = out[:len(out)+1][len(out)] // its buffers
+		}
+		if err := s.read(&sp, windowStart(e.Key[len(key):]), e.Val); err != nil {
 			return nil, err
 		}
-		if sp.end >= t-s.Window.Gap && sp.end+s.Window.Gap+s.Window.Grace >= now {
+		if sp.start > t+s.Window.Gap {
+			break
+		}
+		if sp.end+s.Window.Gap+s.Window.Grace >= now {
 			out = append(out, sp)
 		}
 	}
+	s.met = out
 	return out, nil
 }
 
 var errSession = errors.New("a stored session cannot be decoded")
 
-func (s *session) read(start int64, val []byte) (span, error) {
+// read decodes a session into a span, whose buffers it reuses.
+func (s *session) read(sp *span, end int64, val []byte) error {
 	if len(val) < 8 {
-		return span{}, errSession
+		return errSession
 	}
-	sp := span{start: start, end: int64(binary.BigEndian.Uint64(val))}
-	for val = val[8:]; len(sp.states) < len(s.accs); {
+	sp.start, sp.end = int64(binary.BigEndian.Uint64(val)), end
+	if sp.states == nil {
+		sp.states = make([][]byte, len(s.accs))
+	}
+	val = val[8:]
+	for i, acc := range s.accs {
 		n, k := binary.Uvarint(val)
-		if k <= 0 || uint64(len(val)-k) < n {
-			return span{}, errSession
+		if k <= 0 || uint64(len(val)-k) < n || acc.Size() >= 0 && int(n) != acc.Size() {
+			return errSession
 		}
-		sp.states = append(sp.states, append([]byte(nil), val[k:k+int(n)]...))
+		sp.states[i] = append(sp.states[i][:0], val[k:k+int(n)]...)
 		val = val[k+int(n):]
 	}
-	return sp, nil
+	return nil
 }
 
-func (sp *span) bytes() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(sp.end))
+func (sp *span) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(sp.start))
 	for _, s := range sp.states {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
@@ -154,7 +184,13 @@ func (sp *span) bytes() []byte {
 }
 
 // merge merges sessions and extends them to the time of an event, which is added later.
+// The result may be a changed element of old.
 func (s *session) merge(old []span, t int64) *span {
+	if len(old) == 1 {
+		m := old[0]
+		m.start, m.end = min(m.start, t), max(m.end, t)
+		return &m
+	}
 	m := &span{start: t, end: t}
 	for _, acc := range s.accs {
 		m.states = append(m.states, make([]byte, max(acc.Size(), 0)))
@@ -199,7 +235,7 @@ func (s *session) Advance(now flow.Time, _ exec.Emit) error {
 		if err != nil {
 			return err
 		}
-		if len(e.Val) >= 8 && int64(binary.BigEndian.Uint64(e.Val))+reach < int64(now) {
+		if len(e.Key) >= 8 && windowStart(e.Key[len(e.Key)-8:])+reach < int64(now) {
 			if err := s.open.Delete(append([]byte(nil), e.Key...)); err != nil {
 				return err
 			}
@@ -214,6 +250,7 @@ func (s *session) Finish(emit exec.Emit) error {
 	if s.Emit != EmitEnd {
 		return nil
 	}
+	var sp span
 	out, keys, bytes := newSpans(s), s.keyBuilders(), 0
 	for e, err := range s.open.Scan(nil, nil) {
 		if err != nil {
@@ -225,8 +262,7 @@ func (s *session) Finish(emit exec.Emit) error {
 				return err
 			}
 		}
-		sp, err := s.read(windowStart(rest), e.Val)
-		if err != nil {
+		if err := s.read(&sp, windowStart(rest), e.Val); err != nil {
 			return err
 		}
 		out.append(0, &sp, flow.Insert)

@@ -19,7 +19,7 @@ import (
 	"github.com/streamql/streamql/peer"
 )
 
-// Handler serves requests. Its functions are the engine; Over builds them from one.
+// Handler serves requests. It calls an engine through its function fields, which Over sets.
 type Handler struct {
 	// Query runs one statement with rows. A context of streamql.Local requests only the rows of
 	// this process.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	nethttp "net/http"
 	"time"
@@ -190,10 +191,13 @@ func (h *Handler) copy(rows *streamql.Rows, limit *int64, out result.Writer) err
 		if err != nil {
 			return err
 		}
-		if limit != nil && n+int64(b.Rows()) > *limit {
-			b = b.Slice(0, int(*limit-n))
+		rest := int64(math.MaxInt64)
+		if limit != nil {
+			rest = *limit - n
 		}
-		if n += int64(b.Rows()); rows.Bounded && n > most {
+		head, changes := b.Head(rest)
+		b = b.Slice(0, head)
+		if n += changes; rows.Bounded && n > most {
 			return &streamql.Error{Code: "SQ7202", Stage: lang.StageRun, Msg: fmt.Sprintf("the query has more than %d rows",
 				most), Hint: "aggregate, add LIMIT, or read the topic"}
 		}

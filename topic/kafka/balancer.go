@@ -40,6 +40,7 @@ func (b *balancer) JoinGroupMetadata([]string, map[string][]int32, int32) []byte
 
 // ParseSyncAssignment implements kgo.GroupBalancer.
 func (b *balancer) ParseSyncAssignment(data []byte) (map[string][]int32, error) {
+	// assigned publishes next. Until then the worker sees the assignment of the generation before.
 	b.m.next = topic.Assignment{Owners: map[topic.Partition]string{}}
 	b.m.unowned = true
 	if len(data) == 0 {
@@ -95,7 +96,7 @@ func (r *round) IntoSyncAssignment() []kmsg.SyncGroupRequestGroupAssignment {
 			claims[i], _ = decodeClaim(meta.UserData)
 		}
 		claims[i].id = m.MemberID
-		epoch = max(epoch, claims[i].epoch+1) // a group that the broker has forgotten starts at 1 again
+		epoch = max(epoch, claims[i].epoch+1) // a group that the broker no longer knows starts at 1 again
 	}
 	shares := balance(claims)
 	all, owners := map[topic.Partition]bool{}, map[topic.Partition]string{}

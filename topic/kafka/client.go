@@ -59,6 +59,8 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 		cl.Close()
 		return nil, err
 	}
+	// Last, because it starts a goroutine. After an error of Open no goroutine and no connection
+	// remains.
 	if b.fetch, err = newFetcher(b); err != nil {
 		cl.Close()
 		return nil, fmt.Errorf("kafka: invalid settings: %w", err)
@@ -69,6 +71,8 @@ func Open(ctx context.Context, c Config) (*Broker, error) {
 
 // Close closes the connections and ends background work. Waiting readers return an error.
 func (b *Broker) Close() error {
+	// The order is: first the members and transactions, whose contexts derive from b.ctx; then the senders, which
+	// use b.cl; then b.cl.
 	b.cancel()
 	b.fetch.close()
 	b.cl.Close()
@@ -140,7 +144,9 @@ func (b *Broker) greet(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	seeds := b.cl.SeedBrokers()
-	// all brokers are contacted at once, so that an unreachable one does not delay the others
+	// All brokers are contacted at once, so that an unreachable one does not delay the others.
+	// answers has room for all responses, so that no goroutine waits after the first success has been
+	// received.
 	answers := make(chan error, len(seeds))
 	var wg sync.WaitGroup
 	defer wg.Wait()

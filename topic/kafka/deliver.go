@@ -14,7 +14,8 @@ import (
 // errNoAnswer reports a partition that is missing in a response.
 var errNoAnswer = errors.New("the broker's response does not include the partition")
 
-// deliver passes the parts of a response to the feeds that requested them.
+// deliver passes the parts of a response to the feeds that requested them. The sender's goroutine
+// calls it. When it returns, no feed of the order is in flight.
 func (f *fetcher) deliver(l *sender, o *order, resp *kmsg.FetchResponse, err error) {
 	answers := map[topic.Partition]*kmsg.FetchResponseTopicPartition{}
 	total := 0
@@ -57,12 +58,16 @@ func (f *fetcher) deliver(l *sender, o *order, resp *kmsg.FetchResponse, err err
 		for k, d := range p.feeds {
 			d.inFlight = false
 			switch {
+			// The reader has moved since the request, or has ended: the data belongs to another
+			// position.
 			case d.gen != p.gens[k] || d.err != nil:
 			case failed != nil:
 				f.failed(d, failed)
 			default:
 				f.accept(d, r, answer, i == 0)
 			}
+			// collect has left out the feed while it was in flight, and nothing else would wake a
+			// sender for it.
 			if d.err == nil && f.due(d) {
 				f.wakeLocked(d)
 			}
@@ -113,6 +118,8 @@ func (f *fetcher) accept(d *feed, r response, answer *kmsg.FetchResponseTopicPar
 		d.doubt = false
 		d.stuck = r.next <= d.want // no valid batch at its start
 		d.note(r.raw)
+	// The reader is at the end of the decided transactions. The long sender requests the feed
+	// again, and waits at the node.
 	case stable <= d.want:
 		d.doubt, d.hot = false, false
 		return

@@ -50,8 +50,8 @@ func (b *Broker) Sizes(ctx context.Context, topics ...string) (map[string]int64,
 	return out, nil
 }
 
-// sizesOf adds the sizes on one broker. A broker without authorization responds with an error
-// code, before version 3 with no directories.
+// sizesOf adds the sizes of the partitions on one broker. If the client is not authorized, the
+// response has an error code. Before version 3 of the request it has no directories instead.
 func sizesOf(resp *kmsg.DescribeLogDirsResponse, out map[string]int64) error {
 	err := kerr.ErrorForCode(resp.ErrorCode)
 	for _, dir := range resp.Dirs {

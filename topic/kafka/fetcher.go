@@ -69,8 +69,9 @@ func (f *fetcher) close() {
 
 // feed is one partition of one reader. fetcher.mu guards all fields except the constant ones.
 type feed struct {
-	span  topic.Span    // constant
-	id    topicID       // constant
+	span topic.Span // constant
+	id   topicID    // constant
+	// ready is shared by the feeds of a reader.
 	ready chan struct{} // constant; wakes the reader
 
 	want     topic.Offset // next offset to request
@@ -147,10 +148,12 @@ func (f *fetcher) drop(d *feed) {
 }
 
 // take returns the next response of a feed, or the error that ended it.
+// The queue comes before the error: the data that arrived before the feed ended is returned first.
 func (f *fetcher) take(d *feed) (r response, ok bool, err error) {
 	f.mu.Lock()
 	if len(d.queue) > 0 {
 		r, ok = d.queue[0], true
+		// A new slice, so that the old one does not retain the bytes of the response.
 		d.queue = append(d.queue[:0:0], d.queue[1:]...)
 		f.buffered -= len(r.raw)
 	} else {
@@ -164,6 +167,8 @@ func (f *fetcher) take(d *feed) (r response, ok bool, err error) {
 }
 
 // seek empties the queue and continues from an offset.
+// A response in flight is dropped when it arrives, because drop has changed gen. The feed stays in
+// flight until then.
 func (f *fetcher) seek(d *feed, at topic.Offset) {
 	f.mu.Lock()
 	f.drop(d)
@@ -188,6 +193,8 @@ func (f *fetcher) wakeLocked(d *feed) {
 	}
 	senders, ok := f.senders[d.leader]
 	if !ok {
+		// close cancels ctx under mu, so that no sender is added to wg after close has begun to
+		// wait.
 		if f.ctx.Err() != nil {
 			return
 		}
@@ -202,6 +209,8 @@ func (f *fetcher) wakeLocked(d *feed) {
 }
 
 // signal makes a receive from c succeed, without blocking.
+// c has room for one signal. A pending signal is enough: its receiver looks at everything that has
+// changed before.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -211,6 +220,9 @@ func signal(c chan struct{}) {
 
 // due reports whether a feed should be part of a request. mu is held.
 func (f *fetcher) due(d *feed) bool {
+	// A feed without a queued response is requested even if buffered exceeds its limit. Otherwise a
+	// reader that waits for this feed could not proceed, and its other feeds would never be
+	// drained.
 	room := maxQueue
 	if f.buffered >= maxBuffered {
 		room = 1

@@ -14,7 +14,9 @@ import (
 // health tracks the nodes that do not respond. All clients of a Broker share it; kgo calls it
 // for every connection and every response.
 type health struct {
-	now  func() time.Time
+	now func() time.Time
+	// kgo calls the hooks from the goroutines of its connections, so mu is held only for the update
+	// of the map.
 	mu   sync.Mutex
 	sick map[int32]trouble
 }
@@ -65,6 +67,8 @@ func (h *health) note(node int32, err error) {
 		delete(h.sick, node)
 	case err != nil && !sick:
 		h.sick[node] = trouble{h.now(), err}
+	// since stays: the duration counts from the first failure, and the message shows the newest
+	// cause.
 	case err != nil:
 		h.sick[node] = trouble{before.since, err}
 	}

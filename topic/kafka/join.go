@@ -45,9 +45,13 @@ func (b *Broker) Join(ctx context.Context, g topic.Group) (topic.Member, error) 
 	slices.Sort(m.topics)
 	m.topics = slices.Compact(m.topics)
 	m.limits = limits{b: b, known: map[string]int{}}
+	// ctx ends with Close or with the broker, work also when the membership is lost. Requests that
+	// leave the group use ctx, because work has ended then.
 	m.ctx, m.cancel = context.WithCancel(b.ctx)
 	m.work, m.lost = context.WithCancelCause(m.ctx)
-	context.AfterFunc(b.ctx, func() { m.end(errClosed) })
+	m.forget = context.AfterFunc(b.ctx, func() { m.end(errClosed) })
+	// Close is called for a member that has not started completely; it checks whether there is a
+	// client.
 	if err := m.start(ctx); err != nil {
 		m.Close()
 		return nil, b.explain(err, fmt.Sprintf("join group %q", m.name))
@@ -64,10 +68,15 @@ func (m *member) start(ctx context.Context) error {
 	if m.cl, err = kgo.NewClient(m.limits.producing(m.options()...)...); err != nil {
 		return err
 	}
+	// kgo may call claim from its own goroutine before NewClient has returned. claim waits for
+	// ready, so that it finds m.cl.
 	close(m.ready)
 	if m.group.AtLeastOnce {
 		return nil
 	}
+	// This request makes the coordinator abort the open transaction of the earlier process and
+	// increment the producer's epoch. Until the abort is complete, Committed is refused and
+	// retries.
 	_, _, err = m.cl.ProducerID(ctx)
 	return err
 }

@@ -18,7 +18,9 @@ const (
 	patience = 2 * time.Second
 )
 
-// find determines the leaders of feeds that have none, until the broker is closed.
+// find determines the leaders of feeds that have none, until the broker is closed. It is the only
+// goroutine that determines leaders and inspects positions, so that a feed is in one such request
+// at most.
 func (f *fetcher) find() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -88,6 +90,8 @@ func (f *fetcher) locate(lost []*feed) {
 	for _, d := range lost {
 		f.setLeader(d, by[d.span.Topic], err)
 		if (d.outside || d.hole > 0) && d.err == nil && d.leader >= 0 {
+			// inspect compares the generation to find out whether the reader has moved during its requests, which
+			// are sent without mu.
 			doubts = append(doubts, doubt{d, d.gen})
 			d.leader = -1 // until it is known
 		}
@@ -148,7 +152,10 @@ func (f *fetcher) inspect(ctx context.Context, d *feed, gen int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
+	// Nothing is decided; the feed is examined again after a pause.
 	case err != nil || d.gen != gen:
+	// A gap is final, because the beginning of a partition never moves back. The reader decides
+	// what to do about it.
 	case d.want < from[p]:
 		d.fail(topic.ErrGap{Span: topic.Span{Partition: p, From: d.want, To: min(from[p], d.span.To)}})
 		return

@@ -28,6 +28,7 @@ type member struct {
 	cl     *kgo.Client
 	ready  chan struct{} // closed when cl is set
 	cancel context.CancelFunc
+	forget func() bool     // ends the broker's reference to the member, which Join creates
 	ctx    context.Context // of the client
 	work   context.Context // context of writes; ends with the membership
 	lost   context.CancelCauseFunc
@@ -35,17 +36,21 @@ type member struct {
 	limits limits
 	txn2   bool // transaction.version 2 (KIP-890): positions need no AddOffsetsToTxn
 
-	next    topic.Assignment // between ParseSyncAssignment and assigned; used by kgo's goroutine only
+	// kgo calls ParseSyncAssignment and assigned from two goroutines, but never at the same time:
+	// it starts no join before assigned has returned.
+	next    topic.Assignment // between ParseSyncAssignment and assigned
 	unowned bool             // some task has no owner in next
 
 	mu       sync.Mutex
 	changed  chan struct{} // closed and replaced at every change of the fields below
 	id       string        // member id of the broker, set by the first assignment
 	now      topic.Assignment
-	returned topic.Assignment         // the last one that Next returned
-	held     map[topic.Partition]bool // the tasks that the worker may be running
-	err      error                    // why the membership has ended
-	open     *memberTxn               // the open transaction, if any
+	returned topic.Assignment // the last one that Next returned
+	// held contains the tasks of the last two assignments that Next returned: the worker runs the
+	// old ones until it calls Next again.
+	held map[topic.Partition]bool // the tasks that the worker may be running
+	err  error                    // why the membership has ended
+	open *memberTxn               // the open transaction, if any
 }
 
 const leaveTimeout = 3 * time.Second
@@ -57,6 +62,8 @@ var errLeft = errors.New("the member has left its group")
 func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	// By calling Next, the worker confirms that it runs the tasks of the last assignment and no
+	// others. This releases revoked tasks, and assigned may be waiting for it.
 	m.held = map[topic.Partition]bool{}
 	for _, t := range m.returned.Tasks {
 		m.held[t] = true
@@ -70,6 +77,7 @@ func (m *member) Next(ctx context.Context) (topic.Assignment, error) {
 	if m.err != nil {
 		return topic.Assignment{}, m.err
 	}
+	// From here on, the worker may run the new tasks, too.
 	m.returned = m.now
 	for _, t := range m.returned.Tasks {
 		m.held[t] = true
@@ -90,6 +98,8 @@ func (m *member) wake() {
 }
 
 // wait releases the lock until something changes and acquires it again.
+// The channel is taken before the lock is released, so that no change is missed. The caller checks
+// its condition again.
 func (m *member) wait(ctx context.Context, late <-chan time.Time) error {
 	changed := m.changed
 	m.mu.Unlock()
@@ -114,6 +124,8 @@ func (m *member) assigned(_ context.Context, cl *kgo.Client, _ map[string][]int3
 	first := m.id == ""
 	m.id, m.now = id, m.next
 	m.wake()
+	// While this callback waits, kgo starts no new join. No other member can therefore be assigned
+	// a task that is still running here.
 	taken := m.takenAway()
 	if taken {
 		late := time.NewTimer(m.b.c.RebalanceTimeout)
@@ -141,6 +153,8 @@ func (m *member) assigned(_ context.Context, cl *kgo.Client, _ map[string][]int3
 // lookAgain forces a rebalance if a task still has no owner after the session timeout. The
 // member that should have released the task and joined again was lost in between, and no other
 // member would trigger the rebalance.
+// The timer is not stopped when the member closes: its function then finds m.err set and does
+// nothing.
 func (m *member) lookAgain(cl *kgo.Client, epoch int64) {
 	time.AfterFunc(m.b.c.SessionTimeout, func() {
 		m.mu.Lock()
@@ -183,7 +197,7 @@ func (m *member) stale() bool {
 	return m.unowned
 }
 
-// claim returns the user data of the subscription. If the broker has forgotten this member, kgo
+// claim returns the user data of the subscription. If the broker no longer knows this member, kgo
 // joins as a new one; other members may have had the tasks meanwhile, so the membership is
 // lost.
 func (m *member) claim() claim {
@@ -197,7 +211,7 @@ func (m *member) claim() claim {
 	defer m.mu.Unlock()
 	c.epoch = m.now.Epoch
 	if m.id != "" && id != m.id {
-		m.lose(errors.New("the broker has forgotten the member"))
+		m.lose(errors.New("the broker no longer knows the member"))
 		return c
 	}
 	c.owned = m.now.Tasks
@@ -224,6 +238,8 @@ func (m *member) lose(cause error) {
 		topic.ErrLost,
 		m.b.explain(cause, "stay in it"),
 	)
+	// Cancels the writes in progress. A transaction that is open is not ended here: its owner
+	// aborts it, or the next Join fences it.
 	m.lost(m.err)
 	m.wake()
 	m.startLeaving()
@@ -238,8 +254,11 @@ func (m *member) startLeaving() {
 
 // Close implements topic.Member. A member that is not durable leaves the group at once, so that
 // the others do not wait for its session to expire.
+// It ends the waiting calls first, then leaves the group while the client still works, and closes
+// the client last. A second call waits until the first has returned.
 func (m *member) Close() error {
 	m.once.Do(func() {
+		m.forget()
 		m.end(errLeft)
 		if m.cl != nil {
 			m.leave()
@@ -253,6 +272,8 @@ func (m *member) Close() error {
 }
 
 // end sets the final error and wakes all waiting goroutines.
+// It does not make kgo leave the group, unlike lose: Close does that itself, and a closed broker
+// has no connection.
 func (m *member) end(why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -235,4 +236,27 @@ func TestMemberOfAClosedBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, m.Close())
+}
+
+// TestMemberCollected: an open broker does not retain the members that have left.
+func TestMemberCollected(t *testing.T) {
+	s := newFakeSite(t)
+	b, _ := s.open("a")
+	c := newCrew(s, b)
+	collected := make(chan bool)
+	func() {
+		m, err := b.Join(t.Context(), c.group)
+		must(t, err)
+		must(t, m.Close())
+		runtime.AddCleanup(m.(*member), func(c chan bool) { close(c) }, collected)
+	}()
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-collected:
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	t.Error("the broker retains the member")
 }

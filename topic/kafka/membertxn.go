@@ -40,6 +40,7 @@ func (m *member) Begin(ctx context.Context) (topic.Txn, error) {
 			return nil, m.err
 		}
 	}
+	// base is work, so that the loss of the membership cancels unsent records.
 	t := &memberTxn{m: m, writer: writer{cl: m.cl, limits: &m.limits, base: m.work}}
 	if !m.group.AtLeastOnce {
 		t.after = m.b.c.TransactionTimeout
@@ -169,7 +170,7 @@ func (m *member) membership() (string, int32, error) {
 		return "", 0, m.err
 	}
 	if id != m.id {
-		return "", 0, errors.New("the broker has forgotten the member")
+		return "", 0, errors.New("the broker no longer knows the member")
 	}
 	return id, generation, nil
 }

@@ -31,6 +31,8 @@ func (b *Broker) Owners(ctx context.Context, group string) (topic.Assignment, er
 	if err != nil {
 		return out, b.explain(err, fmt.Sprintf("describe group %q", name))
 	}
+	// Between two generations, members may have verdicts of different epochs. The newest one
+	// counts.
 	for _, m := range resp.Groups[0].Members {
 		var a kmsg.ConsumerMemberAssignment
 		if len(m.MemberAssignment) == 0 || a.ReadFrom(m.MemberAssignment) != nil {

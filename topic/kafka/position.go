@@ -104,6 +104,7 @@ func (t *memberTxn) move(ctx context.Context, read map[topic.Partition]topic.Off
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	if t.ctx != nil {
+		// t.ctx ends when the transaction exceeds its timeout or the membership is lost.
 		defer context.AfterFunc(t.ctx, stop)()
 	}
 	if !t.m.group.AtLeastOnce && !t.m.txn2 {
@@ -112,6 +113,7 @@ func (t *memberTxn) move(ctx context.Context, read map[topic.Partition]topic.Off
 		}
 	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		// Read again for each try, because a rebalance changes the generation.
 		id, generation, err := t.m.membership()
 		if err != nil {
 			return err

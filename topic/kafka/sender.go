@@ -18,10 +18,12 @@ type sender struct {
 	cl    *kgo.Client
 	quick bool
 	wake  chan struct{}
-	away  bool // a request is in flight; guarded by fetcher.mu
+	// The fields above are constant. wake has room for one signal.
+	away bool // a request is in flight; guarded by fetcher.mu
 }
 
 // order is a request and the feeds that wait for its parts.
+// The sender's goroutine owns it from collect to deliver.
 type order struct {
 	parts []part
 	ids   bool // all topics have one
@@ -67,6 +69,8 @@ func (l *sender) collect() (o order, later time.Duration) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	later = time.Hour
+	// The last request has been delivered by now, because a sender has one request in flight at
+	// most.
 	l.away = false
 	if l.quick && !f.senders[l.node][0].away { // the long sender is idle and will request them
 		return o, later
@@ -89,6 +93,7 @@ func (l *sender) collect() (o order, later time.Duration) {
 		}
 	}
 	l.away = len(o.parts) > 0
+	// The quick sender may request the feeds that become due while this request waits at the node.
 	if l.away && !l.quick {
 		signal(f.senders[l.node][1].wake)
 	}
@@ -123,6 +128,7 @@ func (o *order) add(d *feed, at map[topic.Partition]int, seq int) {
 	p.feeds, p.gens = append(p.feeds, d), append(p.gens, d.gen)
 	p.bytes = max(p.bytes, d.bytes())
 	o.ids = o.ids && d.id != topicID{}
+	// From here until deliver, no other sender requests the feed.
 	d.inFlight, d.seq = true, seq
 }
 

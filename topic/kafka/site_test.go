@@ -84,7 +84,13 @@ func (s *site) topic(b *Broker, name string, partitions int32, settings ...strin
 	if _, err := kadm.NewClient(b.cl).CreateTopic(s.t.Context(), partitions, 1, configs, name); err != nil {
 		s.t.Fatal(err)
 	}
-	return name
+	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) { // a broker applies a creation shortly after the controller
+		if _, err := b.Describe(s.t.Context(), name); err == nil {
+			return name
+		} else if time.Since(begun) > 10*time.Second {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 // committed returns the records that a read_committed consumer sees now. It stops when none has

@@ -41,6 +41,8 @@ func (b *Broker) Begin(ctx context.Context, id string) (topic.Txn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka: invalid settings: %w", err)
 	}
+	// The request for the producer id is the fence: the coordinator aborts the open transaction of
+	// the id before it responds.
 	if _, _, err = cl.ProducerID(ctx); err == nil {
 		err = cl.BeginTransaction()
 	}

@@ -36,6 +36,8 @@ func (l *limits) of(ctx context.Context, name string) (int, error) {
 	if ok {
 		return n, nil
 	}
+	// Without the lock, because it is a request. Two goroutines may both send it, and store the
+	// same value.
 	n, err := l.b.MaxMessage(ctx, name)
 	if err != nil {
 		return 0, err
@@ -48,6 +50,8 @@ func (l *limits) of(ctx context.Context, name string) (int, error) {
 }
 
 // batch returns a topic's limit without reading it, for kgo.
+// kgo calls it while it builds a batch, so it must not block. Write has read the limit before it
+// passed the first record.
 func (l *limits) batch(name string) int32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,15 +97,18 @@ type writer struct {
 	base   context.Context
 	after  time.Duration // counted from the first record; 0: no limit
 
+	// records and copies belong to the goroutine of the transaction.
 	records int
 	copies  copies
 	mu      sync.Mutex
+	// kgo calls acknowledged, on its own goroutine, until each record is acknowledged or refused.
 	ends    map[topic.Partition]topic.Offset
 	refused error // the error of the first record that was not accepted
 }
 
 // Ends implements topic.Placer. The ends are known for acknowledged records, so for all of them
 // after Commit.
+// The caller must not use the map while records are in flight, because it is not a copy.
 func (w *writer) Ends() map[topic.Partition]topic.Offset {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -13,13 +13,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/streamql/streamql/topic"
 )
 
@@ -37,13 +34,17 @@ type Broker struct {
 	lock   io.Closer
 	db     *pebble.DB
 
+	// Locks are acquired in the order writing, mu, segment.mu. Topics, partitions and segments
+	// change only while writing and mu are both held. A goroutine that holds writing may therefore
+	// read them without mu.
 	writing sync.Mutex // serializes changes of the database and of segments; acquired before mu
 	number  uint64     // of the next topic
 	file    uint64     // of the next segment file
 	swept   int64      // time of the last retention check, ms
 
-	mu      sync.Mutex // guards the fields below and the committed fields of partitions
-	topics  map[string]*topicState
+	mu     sync.Mutex // guards the fields below and the committed fields of partitions
+	topics map[string]*topicState
+	// A transaction is in writers from Begin until it ends or another Begin of its id replaces it.
 	writers map[string]*txn // the newest transaction of each id
 	changed chan struct{}   // closed and replaced whenever something changes that readers wait for
 	failed  error
@@ -60,6 +61,8 @@ type topicState struct {
 }
 
 // partition is a partition with its segments in the order of offsets.
+// start and end are the offsets that readers see. Broker.mu guards them and the slice of segments;
+// a goroutine copies the slice or an element under the lock and reads the files without it.
 type partition struct {
 	topic      *topicState
 	id         int32
@@ -98,6 +101,8 @@ func Open(dir string, opts ...Option) (*Broker, error) {
 }
 
 // open acquires the lock, opens the database and loads the topics.
+// The order matters: the lock comes first, so that no other process changes the files; the database
+// says which files and bytes are committed, so sweep runs after load and deletes the rest.
 func (b *Broker) open(dir string) error {
 	fs := b.o.fs
 	b.logDir = fs.PathJoin(dir, "log")
@@ -122,63 +127,6 @@ func (b *Broker) open(dir string) error {
 	return b.Retain(context.Background())
 }
 
-// syncDirs makes new directories durable, including their entry in the parent of the root.
-func (b *Broker) syncDirs(dir string) error {
-	for _, d := range []string{dir, b.o.fs.PathDir(dir)} {
-		if err := b.syncDir(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// syncDir syncs one directory.
-func (b *Broker) syncDir(dir string) error {
-	d, err := b.o.fs.OpenDir(dir)
-	if err != nil {
-		return fmt.Errorf("directory %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("directory %s: sync: %w", dir, err)
-	}
-	return nil
-}
-
-// takeLock locks the directory. The process id is in a separate file, because closing a locked
-// file after reading it would release the lock.
-func (b *Broker) takeLock(dir string) error {
-	fs := b.o.fs
-	pidFile := fs.PathJoin(dir, "pid")
-	lock, err := fs.Lock(fs.PathJoin(dir, "lock"))
-	if err != nil {
-		if errors.Is(err, os.ErrPermission) && !isLocked(err) {
-			return fmt.Errorf("lock: %w", err)
-		}
-		pid := "unknown"
-		if f, err := fs.Open(pidFile); err == nil {
-			text, _ := io.ReadAll(io.LimitReader(f, 20))
-			if f.Close(); len(text) > 0 {
-				pid = strings.TrimSpace(string(text))
-			}
-		}
-		return fmt.Errorf("%w, process id %s (%v)", topic.ErrLocked, pid, err)
-	}
-	b.lock = lock
-	f, err := fs.Create(pidFile, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("process id: %w", err)
-	}
-	_, err = fmt.Fprintln(f, os.Getpid())
-	return errors.Join(err, f.Close())
-}
-
-// isLocked distinguishes a held lock (EACCES on some systems) from a directory without write
-// permission.
-func isLocked(err error) bool {
-	var path *os.PathError
-	return !errors.As(err, &path)
-}
-
 // DB returns the database that the broker shares with state.Open. The broker closes it. Keys
 // that begin with 'b' belong to the broker.
 func (b *Broker) DB() *pebble.DB { return b.db }
@@ -201,6 +149,8 @@ func (b *Broker) wake() {
 }
 
 // usable returns an error if the broker is closed or has failed. mu is held.
+// It is checked under the same lock as the data that the caller reads next: a failure between the
+// two would otherwise be missed.
 func (b *Broker) usable() error {
 	switch {
 	case b.closed:
@@ -359,10 +309,14 @@ func (b *Broker) Delete(ctx context.Context, name string) error {
 		return fmt.Errorf("delete topic %q: %w", name, err)
 	}
 	b.mu.Lock()
+	// Readers and transactions hold a pointer to the topic. They see gone under mu or writing, even
+	// if a new topic has the name by then.
 	t.gone = true
 	delete(b.topics, name)
 	b.wake()
 	b.mu.Unlock()
+	// After the change of the database is durable. A crash before this leaves files that no segment
+	// names, and the next open deletes them.
 	for _, s := range segments {
 		s.remove(b)
 	}
@@ -379,6 +333,8 @@ func (b *Broker) Close() error {
 		b.mu.Unlock()
 		return nil
 	}
+	// From here on, reads and writes return errClosed. Close holds writing, so that no commit is in
+	// progress when the database is closed.
 	b.closed = true
 	failed := b.failed
 	b.wake()

@@ -46,6 +46,7 @@ func (b *Broker) compact(ctx context.Context, p *partition) error {
 	if err != nil || rows == 0 {
 		return err
 	}
+	// The second walk reads the same records as the first: commits need writing, which is held.
 	c := compaction{b: b, part: p, next: p.start}
 	err = b.walk(ctx, p, func(f *topic.Fetch) error {
 		for i, at := range f.Offsets {
@@ -78,19 +79,19 @@ func (b *Broker) compact(ctx context.Context, p *partition) error {
 
 // walk reads all committed rows of a partition.
 func (b *Broker) walk(ctx context.Context, p *partition, f func(*topic.Fetch) error) error {
-	c := cursor{span: topic.Span{Partition: p.name(), From: p.start, To: p.end}, part: p, at: p.start}
+	c := cursor{Cursor: batch.Cursor{Span: topic.Span{Partition: p.name(), From: p.start, To: p.end}, At: p.start}, b: b, part: p}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		more, err := c.fill(b)
+		more, err := c.Fill()
 		if err != nil || !more {
 			return err
 		}
-		if !c.ahead {
+		if !c.Ahead() {
 			return nil
 		}
-		fetch := c.next(c.chunk.Rows())
+		fetch := c.Take(0)
 		if err := f(&fetch); err != nil {
 			return err
 		}
@@ -138,6 +139,8 @@ func (c *compaction) flush() error {
 	}
 	n := len(c.segments)
 	if n == 0 || c.segments[n-1].size+int64(len(raw)) > c.b.segmentBytes(c.part.topic) {
+		// Segments are contiguous: each begins where its predecessor ends, and the first at the
+		// beginning of the partition, even if the records there were removed.
 		base := c.part.start
 		if n > 0 {
 			base = c.segments[n-1].next
@@ -154,6 +157,7 @@ func (c *compaction) flush() error {
 	if err := s.write(c.b, raw, s.size); err != nil {
 		return err
 	}
+	// The segment is not published yet, so its fields need no lock.
 	s.note(&h, s.size)
 	s.size += int64(len(raw))
 	s.newest = max(s.newest, h.MaxTime)
@@ -186,7 +190,11 @@ func (c *compaction) drop() error {
 	return nil
 }
 
-// swap replaces the segments of a partition, in the database and for readers.
+// swap replaces the segments of a partition, in the database and for readers. The new files are
+// durable before the database names them. A crash before the change of the database leaves the old
+// segments, one after it leaves the new ones; the next open deletes the files of the others. A read
+// in progress completes, because a file is deleted only when it has no user; the next read finds
+// the new segments.
 func (b *Broker) swap(p *partition, segments []*segment) error {
 	change := b.db.NewBatch()
 	for _, s := range p.segments {

@@ -10,16 +10,27 @@ import (
 // failing open does not wait for a compaction that it has started, and the compaction would
 // panic after the open has released its caches.
 type compactor struct {
-	mu   sync.Mutex // never held during a call of the database
-	db   pebble.DBForCompaction
-	free bool
+	db    pebble.DBForCompaction
+	calls sync.WaitGroup // of release, which may call the database
+
+	// mu is never held during a call of the database, which calls TrySchedule with its own lock
+	// held. It guards the fields below.
+	mu   sync.Mutex
+	free bool // a compaction may start
+	over bool // the database is being closed
 }
 
 // Register implements pebble.CompactionScheduler.
 func (c *compactor) Register(_ int, db pebble.DBForCompaction) { c.db = db }
 
-// Unregister implements pebble.CompactionScheduler.
-func (c *compactor) Unregister() { c.take() }
+// Unregister implements pebble.CompactionScheduler: when it returns, the database is not called
+// any more, although a compaction may still be running.
+func (c *compactor) Unregister() {
+	c.mu.Lock()
+	c.over = true
+	c.mu.Unlock()
+	c.calls.Wait()
+}
 
 // TrySchedule implements pebble.CompactionScheduler.
 func (c *compactor) TrySchedule() (bool, pebble.CompactionGrantHandle) {
@@ -33,22 +44,41 @@ func (c *compactor) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 func (c *compactor) take() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	was := c.free
+	if !c.free || c.over {
+		return false
+	}
 	c.free = false
-	return was
+	return true
 }
 
 // release ends a compaction and starts the next one, if one is waiting.
 func (c *compactor) release() {
+	if !c.enter() {
+		return
+	}
+	defer c.calls.Done()
 	for {
-		c.mu.Lock()
-		c.free = true
-		c.mu.Unlock()
+		// free is set before the database is called. A compaction that begins to wait in between
+		// either finds free set or is found here.
 		waits, _ := c.db.GetWaitingCompaction()
 		if !waits || !c.take() || c.db.Schedule(c) {
 			return
 		}
+		c.mu.Lock()
+		c.free = true
+		c.mu.Unlock()
 	}
+}
+
+// enter marks the compaction as ended, and reports whether the database may be called.
+func (c *compactor) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.free = true
+	if !c.over {
+		c.calls.Add(1) // not after Unregister has begun to wait
+	}
+	return !c.over
 }
 
 // Done implements pebble.CompactionGrantHandle.

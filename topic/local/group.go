@@ -12,6 +12,8 @@ import (
 
 // member is the only member of its group and has all its tasks, because there is only one
 // process.
+// The worker's goroutine calls Next, Committed and Begin, and owns told. Any goroutine may call
+// Close.
 type member struct {
 	b      *Broker
 	group  topic.Group

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/batch"
 )
 
 var (
@@ -176,7 +177,7 @@ func TestLiveReaderWakes(t *testing.T) {
 		}
 	}
 	r.Close()
-	if g := receive(t, got); g != errReaderClosed.Error() {
+	if g := receive(t, got); g != batch.ErrReaderClosed.Error() {
 		t.Fatal(g)
 	}
 }

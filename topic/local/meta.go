@@ -128,6 +128,7 @@ func (b *Broker) load() error {
 		if err != nil || parts == 0 || parts > maxPartitions {
 			return fmt.Errorf("topic %q: %w", k, ErrCorrupt)
 		}
+		// A retention without limit is stored as the unsigned form of -1, and converted back here.
 		t.config = topic.Config{
 			Partitions:   int32(parts),
 			RetentionMs:  int64(retention),
@@ -197,6 +198,8 @@ func (b *Broker) loadPartition(t *topicState, id int32) (*partition, error) {
 			return ErrCorrupt
 		}
 		p.segments = append(p.segments, s)
+		// Files of transactions that were not committed may have larger numbers. sweep deletes them
+		// before any of their numbers is used again.
 		b.file = max(b.file, s.file+1)
 		return nil
 	})

@@ -26,6 +26,7 @@ func (b *Broker) retainNow(force bool) error {
 	if !force && now-b.swept < retainEvery && now >= b.swept {
 		return nil
 	}
+	// Set even if the check fails, so that a commit does not repeat it at once.
 	b.swept = now
 	b.mu.Lock()
 	err := b.usable()
@@ -107,6 +108,7 @@ func (b *Broker) shorten(expired []expiry) error {
 	for _, e := range expired {
 		removed = append(removed, e.part.segments[:e.n]...)
 		e.part.start = e.start
+		// A copy, so that the removed segments and their indexes can be collected.
 		e.part.segments = append([]*segment(nil), e.part.segments[e.n:]...)
 	}
 	b.wake()

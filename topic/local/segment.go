@@ -70,6 +70,8 @@ func (s *segment) open(b *Broker) (vfs.File, error) {
 		return nil, errClosed
 	}
 	if s.handle == nil {
+		// OpenReadWrite would create a missing file, and its data would seem to be empty. Stat
+		// finds the damage.
 		path := b.path(s)
 		if _, err := b.o.fs.Stat(path); err != nil {
 			return nil, fmt.Errorf("segment %s: %w: %w", path, ErrCorrupt, err)
@@ -124,6 +126,7 @@ func (s *segment) tidy(b *Broker) {
 }
 
 // create creates the segment's file.
+// It needs no lock, because no other goroutine knows the segment before it is published.
 func (s *segment) create(b *Broker) error {
 	f, err := b.o.fs.Create(b.path(s), vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -184,6 +187,7 @@ func (s *segment) readAt(b *Broker, pos int64, n int) ([]byte, error) {
 }
 
 // note adds a batch at pos to the index; batches are added in order.
+// s.mu is held, or the segment is not published yet.
 func (s *segment) note(h *batch.Header, pos int64) {
 	if pos != s.indexed {
 		return // the index does not extend to here yet: reads will extend it
@@ -204,6 +208,8 @@ func (s *segment) places(b *Broker, size int64) ([]place, error) {
 	s.mu.Lock()
 	from := s.indexed
 	s.mu.Unlock()
+	// The file is read without the lock. Another goroutine may extend the index meanwhile; the
+	// inner loop then stops, and the next read begins where the index ends.
 	for from < size {
 		raw, err := s.readAt(b, from, int(min(size-from, 1<<20)))
 		if err != nil {
@@ -237,6 +243,8 @@ func (s *segment) places(b *Broker, size int64) ([]place, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The entries of the index never change, so the caller may read them without the lock. Clip
+	// makes an append by the caller copy them.
 	return slices.Clip(s.index), nil
 }
 

@@ -39,6 +39,8 @@ func (b *Broker) openStore(dir string) error {
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
+	// done and broken have room for one error each, so that the goroutine and the listener can end
+	// even if opened has returned.
 	done := make(chan error, 1)
 	go func() { // its own goroutine, because logger.Fatalf may end it
 		err := errors.New("the store cannot be opened")
@@ -49,6 +51,7 @@ func (b *Broker) openStore(dir string) error {
 	if err := opened(done, broken); err != nil {
 		return b.reason(err)
 	}
+	// Compactions are allowed from here on, see compactor.
 	compactor.release()
 	o.Cache.Unref()
 	o.FileCache.Unref()

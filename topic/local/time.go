@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"github.com/streamql/streamql/topic"
+	"github.com/streamql/streamql/topic/batch"
 )
 
 // OffsetAt implements topic.Timed.
@@ -40,20 +41,21 @@ func (b *Broker) OffsetAt(ctx context.Context, p topic.Partition, ms int64) (top
 	}
 	// The record is after the last index entry before which every timestamp is too small.
 	i := sort.Search(len(index), func(i int) bool { return i > 0 && index[i].before >= ms }) - 1
-	c := cursor{span: topic.Span{Partition: p, To: next}, part: part, at: s.base, segment: s, base: s.base}
+	c := cursor{Cursor: batch.Cursor{Span: topic.Span{Partition: p, To: next}, At: s.base}, b: b, part: part,
+		segment: s, base: s.base}
 	if i >= 0 {
-		c.at, c.base, c.pos = max(index[i].offset, s.base), index[i].offset, index[i].pos
+		c.At, c.base, c.pos = max(index[i].offset, s.base), index[i].offset, index[i].pos
 	}
-	for c.at < next {
-		if err := c.read(b, s, size, next); err != nil {
+	for c.At < next {
+		if err := c.read(s, size, next); err != nil {
 			return 0, fmt.Errorf("%s: %w", p, err)
 		}
-		for row, t := range c.chunk.Times {
+		f := c.Take(0)
+		for row, t := range f.Times {
 			if t >= ms {
-				return c.chunk.Offsets[row], nil
+				return f.Offsets[row], nil
 			}
 		}
-		c.at = c.chunk.Next
 	}
 	return end, nil
 }

@@ -17,15 +17,19 @@ import (
 // leaves no bytes in any file. One goroutine uses it; Broker.mu guards the fields that another
 // Begin of the same id changes.
 type txn struct {
-	b      *Broker
-	id     string
-	parts  map[topic.Partition]*output
+	b     *Broker
+	id    string
+	parts map[topic.Partition]*output
+	// kept receives the state and the positions, and in Commit the ends of partitions. It is the
+	// one batch of the database that commits all of them.
 	kept   *pebble.Batch // created when it is needed
 	newest uint64        // number of the newest topic when the transaction began
 	done   bool
 }
 
 // output is the data that a transaction writes to one partition.
+// writer and raw belong to the goroutine of the transaction. The offsets in raw are relative until
+// plan sets them, because only Commit knows the end of the partition.
 type output struct {
 	topic  *topicState
 	part   *partition
@@ -50,6 +54,8 @@ func (b *Broker) Begin(ctx context.Context, id string) (topic.Txn, error) {
 		return nil, err
 	}
 	t := &txn{b: b, id: id, parts: map[topic.Partition]*output{}, newest: b.number}
+	// An earlier transaction of the id is fenced from here on: each of its calls finds that it is
+	// not the newest.
 	b.writers[id] = t
 	return t, nil
 }
@@ -177,6 +183,8 @@ func (t *txn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset)
 	b := t.b
 	b.writing.Lock()
 	defer b.writing.Unlock()
+	// Whatever happens below, the transaction has ended: a caller begins a new one, it does not
+	// commit again.
 	if err := t.end(); err != nil {
 		return err
 	}
@@ -199,6 +207,8 @@ func (t *txn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset)
 	if len(changes) == 0 && t.kept == nil {
 		return nil
 	}
+	// Until here only memory has changed. From here to apply, a crash leaves bytes after the
+	// committed sizes, which the next commit overwrites or the next open deletes.
 	fault.Point("local-before-append")
 	if err := b.append(changes); err != nil {
 		return b.fail(err)
@@ -216,11 +226,14 @@ func (t *txn) Commit(ctx context.Context, read map[topic.Partition]topic.Offset)
 	}
 	t.kept = nil
 	fault.Point("local-committed")
+	// Readers see the records only after they are durable.
 	b.publish(changes)
 	return b.retainNow(false)
 }
 
 // end ends the transaction, whatever its outcome.
+// It returns an error if the transaction cannot be committed any more: it has ended, is fenced, or
+// the broker has failed.
 func (t *txn) end() error {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
@@ -242,6 +255,8 @@ func (t *txn) position(read map[topic.Partition]topic.Offset) error {
 		}
 		var id uint64 // 0: a topic of another broker
 		if top := t.b.topics[p.Topic]; top != nil {
+			// The topic was created after the transaction began, so the position belongs to a
+			// deleted topic of that name.
 			if id = top.id; id > t.newest {
 				return fmt.Errorf("topic %q: %w", p.Topic, topic.ErrTopicReplaced)
 			}
@@ -307,6 +322,8 @@ func (b *Broker) plan(out *output) []*change {
 }
 
 // append writes the changes into the files and syncs them.
+// It changes no field of a published segment: sizes and ends change in publish, after the database
+// has them.
 func (b *Broker) append(changes []*change) error {
 	made := false
 	for _, c := range changes {
@@ -349,6 +366,7 @@ func (b *Broker) publish(changes []*change) {
 			pos += int64(c.headers[i].Size)
 		}
 		s.mu.Unlock()
+		// A size never shrinks, so that a size that was read under mu stays valid without it.
 		s.size, s.next, s.newest = c.size, c.next, c.newest
 		if c.fresh {
 			c.part.segments = append(c.part.segments, s)

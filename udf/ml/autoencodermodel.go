@@ -132,7 +132,7 @@ func (m *autoencoderModel) Explain(x, out Matrix) error {
 				out.Cols[c][r] = 0
 				continue
 			}
-			// as Predict does
+			// the difference of two float32, as in Predict
 			e := float64(float32(out.Cols[c][r]) - float32(min(max(x.Cols[c][r], -netLimit), netLimit)))
 			out.Cols[c][r] = float64(e*e) / float64(m.inputs())
 		}

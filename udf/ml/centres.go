@@ -11,17 +11,18 @@ import (
 // rowLimit clamps values so that sums of their squares stay finite.
 const rowLimit = 1e150
 
-// centres are rows of stride(features) values with the weight each has gathered.
+// centres are the centres of clusters.
 type centres struct {
 	features int
-	c        []float64
-	counts   []float64
+	c        []float64 // stride(features) values per centre
+	counts   []float64 // per centre: the sum of the weights of the rows that it has learned from
 }
 
 func (v *centres) len() int { return len(v.counts) }
 
-// nearest is the centre closest to a row and the squared distance; the lowest of equals, NaN
-// without centres.
+// nearest returns the number of the centre that is closest to a row, and the square of their
+// distance. Of equally close centres it returns the lowest number. Without centres the distance is
+// NaN.
 func (v *centres) nearest(row []float64) (int, float64) {
 	best, at := 0, math.NaN()
 	n := stride(v.features)

@@ -142,6 +142,19 @@ func TestSketch(t *testing.T) {
 	}
 }
 
+// TestSketchNearOne holds apart the probabilities of a confident classifier, which a grid of one ratio over all
+// numbers puts in one bin.
+func TestSketchNearOne(t *testing.T) {
+	e := NewEvaluator(Anomaly, 0, 0)
+	for range 100 {
+		e.Add([]float64{0.999}, []float64{0}, Matrix{})
+		e.Add([]float64{0.9999}, []float64{1}, Matrix{})
+	}
+	if got := metric(e.Metrics(), "auc"); got != 1 {
+		t.Errorf("auc %v, want 1", got)
+	}
+}
+
 func TestThreshold(t *testing.T) {
 	if v, ok := Threshold("quantile:0.25", []float64{4, 0, math.NaN(), 2}, nil); !ok || v != 1 {
 		t.Error(v, ok)

@@ -23,8 +23,8 @@ var linearOptions = []Option{
 var _ = builtin(Type{
 	Name: "logistic_regression", Task: Classify, Version: 1, Prepare: true, Options: linearOptions,
 	Trains: Once | Window | Warm | Event,
-	Doc: "the probability of a class is the sigmoid of a weighted sum; with more than two classes the softmax " +
-		"of one sum each; learned by stochastic gradient descent on the log loss",
+	Doc: "the probability of a class is the sigmoid of a weighted sum; with more than two classes it is the softmax " +
+		"of one weighted sum per class; learned by stochastic gradient descent on the log loss",
 	Paper: "D. R. Cox, The regression analysis of binary sequences, 1958; H. Robbins and S. Monro, A stochastic " +
 		"approximation method, 1951",
 	Examples: []Example{
@@ -148,8 +148,8 @@ func (v *weights) see(class int) {
 	}
 }
 
-// linear learns weights row by row. When it trains ONCE or by windows it gathers the rows and
-// descends them in passes.
+// linear learns weights row by row with EACH EVENT. With ONCE and EACH WINDOW it collects the rows
+// first, and then trains in several passes over them.
 type linear struct {
 	spec Spec
 	lr   float64

@@ -273,16 +273,16 @@ func (o Option) accept(v any) (any, error) {
 	switch o.Kind {
 	case Bool:
 		if _, ok := v.(bool); !ok {
-			return refuse("wants true or false, not %s", literal(v))
+			return refuse("must be true or false, not %s", literal(v))
 		}
 	case List:
 		if _, ok := v.([]any); !ok {
-			return refuse("wants an ARRAY, not %s", literal(v))
+			return refuse("must be an ARRAY, not %s", literal(v))
 		}
 	case Text:
 		s, ok := v.(string)
 		if !ok {
-			return refuse("wants a string, not %s", literal(v))
+			return refuse("must be a string, not %s", literal(v))
 		}
 		if o.Legal == nil {
 			return s, nil
@@ -293,14 +293,14 @@ func (o Option) accept(v any) (any, error) {
 			}
 		}
 		return nil, &OptionError{Option: o.Name, Nearest: lang.Suggest(s, o.Legal),
-			Reason: fmt.Sprintf("wants one of '%s', not %s", strings.Join(o.Legal, "', '"), literal(v))}
+			Reason: fmt.Sprintf("must be one of '%s', not %s", strings.Join(o.Legal, "', '"), literal(v))}
 	case Int:
 		i, ok := v.(int64)
 		if f, isFloat := v.(float64); isFloat && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
 			i, ok = int64(f), true
 		}
 		if !ok {
-			return refuse("wants a whole number, not %s", literal(v))
+			return refuse("must be a whole number, not %s", literal(v))
 		}
 		if !o.within(float64(i)) {
 			return refuse("%d is out of range: %s", i, o.bounds())
@@ -312,7 +312,7 @@ func (o Option) accept(v any) (any, error) {
 			f, ok = float64(i), true
 		}
 		if !ok {
-			return refuse("wants a number, not %s", literal(v))
+			return refuse("must be a number, not %s", literal(v))
 		}
 		if math.IsNaN(f) || math.IsInf(f, 0) || !o.within(f) {
 			return refuse("%v is out of range: %s", f, o.bounds())

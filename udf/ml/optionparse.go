@@ -13,7 +13,7 @@ func parsePositive(v any) (any, error) {
 	case string, int64, bool:
 		return fmt.Sprint(v), nil
 	}
-	return nil, fmt.Errorf("wants a value of the target, not %v", v)
+	return nil, fmt.Errorf("must be a value of the target, not %v", v)
 }
 
 func parseKeep(v any) (any, error) {
@@ -27,7 +27,7 @@ func parseKeep(v any) (any, error) {
 			return "all", nil
 		}
 	}
-	return nil, fmt.Errorf("wants a number from 1 or 'all', not %v", v)
+	return nil, fmt.Errorf("must be a number from 1 or 'all', not %v", v)
 }
 
 func parseThreshold(v any) (any, error) {
@@ -47,8 +47,8 @@ func parseThreshold(v any) (any, error) {
 			if f, err := strconv.ParseFloat(q, 64); err == nil && f >= 0 && f <= 1 {
 				return s, nil
 			}
-			return nil, fmt.Errorf("wants 'quantile:q' with q from 0 to 1, not '%s'", v)
+			return nil, fmt.Errorf("must be 'quantile:q' with q from 0 to 1, not '%s'", v)
 		}
 	}
-	return nil, fmt.Errorf("wants 'quantile:q', a number or 'none', not %v", v)
+	return nil, fmt.Errorf("must be 'quantile:q', a number or 'none', not %v", v)
 }

@@ -111,7 +111,7 @@ func NewPreparation(items []Item, inputs []flow.Type) (*Preparation, error) {
 			st, _ = LookupStep(x.Step)
 		}
 		if t.ID() == arrow.STRING && st.number != nil {
-			return refuse("%s wants a number, not %s", orRaw(st.Name), flow.TypeName(t))
+			return refuse("%s requires a number, not %s", orRaw(st.Name), flow.TypeName(t))
 		}
 		if x.Impute != "" && x.Impute != "most_frequent" && st.number == nil {
 			return refuse("'%s' imputes numbers; for %s use 'most_frequent'", x.Impute, orRaw(st.Name))

@@ -39,7 +39,7 @@ func (s *Scoring) Read(cols []arrow.Array, rows int) error {
 	}
 	s.x, s.ok, s.done, s.assigned = x, ok, false, false
 	s.out = reuse(s.out, rows)
-	for c := range x.Cols { // a value of no meaning must not slow or upset a kernel
+	for c := range x.Cols { // rows without a valid value are 0: NaN and infinity would slow the kernels or spread to other rows
 		for r, good := range ok {
 			if !good {
 				x.Cols[c][r] = 0
@@ -200,7 +200,8 @@ func (s *Scoring) RawProba() (Matrix, error) {
 	return s.proba, m.Proba(s.x, s.proba)
 }
 
-// Proba is MAP<STRING, DOUBLE> from class to probability. A type without it: ErrCannot.
+// Proba returns a MAP<STRING, DOUBLE> from class to probability. If the type of the model predicts no
+// probabilities, the error is ErrCannot.
 func (s *Scoring) Proba() (arrow.Array, error) {
 	if _, _, err := s.Raw(); err != nil {
 		return nil, err
@@ -249,7 +250,8 @@ func (s *Scoring) scores() ([]float64, []bool, error) {
 	return s.dist, s.ok, nil
 }
 
-// AnomalyScore is DOUBLE >= 0, larger is odder. A type without it: ErrCannot.
+// AnomalyScore returns a DOUBLE >= 0 per row, which is larger for more unusual rows. If the type of the
+// model computes no score, the error is ErrCannot.
 func (s *Scoring) AnomalyScore() (arrow.Array, error) {
 	v, ok, err := s.scores()
 	if err != nil {
@@ -276,7 +278,8 @@ func (s *Scoring) IsAnomaly() (arrow.Array, error) {
 	return b.NewArray(), nil
 }
 
-// Cluster is the number of the nearest centre, INT from 0. A type without it: ErrCannot.
+// Cluster returns the number of the nearest centre of each row, an INT from 0. If the type of the model
+// has no centres, the error is ErrCannot.
 func (s *Scoring) Cluster() (arrow.Array, error) {
 	if s.task() != Cluster {
 		return nil, ErrCannot
@@ -294,7 +297,8 @@ func (s *Scoring) Cluster() (arrow.Array, error) {
 	return flow.Fixed(flow.Int, v, arrow.Int32Traits.CastToBytes, validity(ok)), nil
 }
 
-// Distance is the distance to the nearest centre, DOUBLE. A type without it: ErrCannot.
+// Distance returns the distance of each row to the nearest centre, a DOUBLE. If the type of the model
+// has no centres, the error is ErrCannot.
 func (s *Scoring) Distance() (arrow.Array, error) {
 	if s.task() != Cluster {
 		return nil, ErrCannot
@@ -305,8 +309,9 @@ func (s *Scoring) Distance() (arrow.Array, error) {
 // ExplainType is the type of EXPLAIN.
 var ExplainType = flow.Array(flow.Struct(flow.Field("feature", flow.String), flow.Field("part", flow.Double)))
 
-// Explain is the k features with the largest parts by absolute value, largest first, equal ones
-// in order. A type without it: ErrCannot.
+// Explain returns the k features whose parts have the largest absolute values, the largest first and
+// equal ones in the order of the features. If the type of the model does not explain its results, the
+// error is ErrCannot.
 func (s *Scoring) Explain(k int) (arrow.Array, error) {
 	m, is := s.Model.(Explainer)
 	if !is {
@@ -348,7 +353,8 @@ func (s *Scoring) Explain(k int) (arrow.Array, error) {
 	return b.NewArray(), nil
 }
 
-// Embed is ARRAY<DOUBLE> of the narrowest layer. A type without it: ErrCannot.
+// Embed returns the values of the narrowest layer as an ARRAY<DOUBLE>. If the type of the model has no
+// layers, the error is ErrCannot.
 func (s *Scoring) Embed() (arrow.Array, error) {
 	m, is := s.Model.(Embedder)
 	if !is {

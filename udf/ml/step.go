@@ -194,9 +194,9 @@ func checkMinMax(args []any) error {
 	v, ok := floats(args)
 	switch {
 	case !ok || len(v) != 0 && len(v) != 2 && len(v) != 4:
-		return fmt.Errorf("takes the column, or also numbers lo and hi, or also a and b")
+		return fmt.Errorf("takes the column, optionally followed by the numbers lo and hi, and then by a and b")
 	case len(v) >= 2 && !(v[0] < v[1]):
-		return fmt.Errorf("wants lo < hi, not %v and %v", v[0], v[1])
+		return fmt.Errorf("requires lo < hi, not %v and %v", v[0], v[1])
 	}
 	return nil
 }
@@ -339,7 +339,7 @@ func checkImputer(args []any) error {
 	if s, ok := args[0].(string); ok && len(args) == 1 && newFiller(s) != nil {
 		return nil
 	}
-	return fmt.Errorf("takes the column and perhaps 'mean', 'median' or 'most_frequent'")
+	return fmt.Errorf("takes the column and optionally 'mean', 'median' or 'most_frequent'")
 }
 
 var _ = step(StepType{Name: "ML_ONE_HOT_ENCODER", Args: "[, top_k]", Nominal: true, check: checkTop,
@@ -353,7 +353,7 @@ func checkTop(args []any) error {
 	if n, ok := plain(args[0]).(int64); ok && len(args) == 1 && n >= 1 && n <= maxClasses {
 		return nil
 	}
-	return fmt.Errorf("takes the column and perhaps a number of values from 1 to %d", maxClasses)
+	return fmt.Errorf("takes the column and optionally a number of values from 1 to %d", maxClasses)
 }
 
 var _ = step(StepType{Name: "ML_LABEL_ENCODER", Args: "[, levels]", Nominal: true, check: checkLevels,
@@ -367,5 +367,5 @@ func checkLevels(args []any) error {
 	if list, ok := plain(args[0]).([]any); ok && len(args) == 1 && len(list) > 0 {
 		return nil
 	}
-	return fmt.Errorf("takes the column and perhaps an ARRAY of levels")
+	return fmt.Errorf("takes the column and optionally an ARRAY of levels")
 }

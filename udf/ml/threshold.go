@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// Scores writes the anomaly score of each row: the prediction of an anomaly type, the distance
-// to the nearest centre of one that Assigns. Other types: ErrCannot.
+// Scores writes the anomaly score of each row. It is the prediction of a type for anomalies, and the
+// distance to the nearest centre of a type that assigns rows to centres. For other types the error is
+// ErrCannot.
 func Scores(t Type, m Model, x Matrix, out []float64) error {
 	if t.Task == Anomaly {
 		return m.Predict(x, out)

@@ -2,8 +2,9 @@ package nn
 
 import "math"
 
-// Trainer descends a net and its gradient. Use: for each batch, for each block of its rows:
-// Forward, write the loss' gradient by the output into Delta, Backward; then Step.
+// Trainer trains a net by gradient descent. For each block of a batch's rows, the caller calls
+// Forward, writes the gradient of the loss with respect to the output into Delta, and calls
+// Backward. After the last block of the batch it calls Step.
 type Trainer struct {
 	*Net
 	Opt   Optimizer
@@ -48,17 +49,16 @@ func (t *Trainer) Repack() {
 	}
 }
 
-// Input is where a block's inputs go. Output and Delta are the last layer's values and their
-// gradient.
+// Input returns the memory into which the caller writes the inputs of a block.
 func (t *Trainer) Input() []Lane { return t.acts[0][:t.Layers[0].In] }
 
-// Output returns the output of the last forward pass.
+// Output returns the values of the last layer, as of the last forward pass.
 func (t *Trainer) Output() []Lane { return t.acts[len(t.Layers)][:t.Layers[len(t.Layers)-1].Out] }
 
 // Delta returns the gradient of the loss with respect to the output, which the caller sets.
 func (t *Trainer) Delta() []Lane { return t.delta[len(t.Layers)-1][:t.Layers[len(t.Layers)-1].Out] }
 
-// Hidden is the values of layer i's units.
+// Hidden returns the values of the units of layer i, as of the last forward pass.
 func (t *Trainer) Hidden(i int) []Lane { return t.acts[i+1][:t.Layers[i].Out] }
 
 // Forward runs the block.
@@ -71,7 +71,7 @@ func (t *Trainer) Forward(rows int) {
 }
 
 // Backward adds the block's gradient. l1 is added, with the sign of the value and per row's
-// weight, to the gradient by layer 0's output (an activity penalty); weights nil: 1.
+// weight, to the gradient with respect to the output of layer 0 (an activity penalty); weights nil: 1.
 func (t *Trainer) Backward(rows int, l1 float32, weights []float32) {
 	at := len(t.Params)
 	for i := len(t.Layers) - 1; i >= 0; i-- {
@@ -134,7 +134,8 @@ func penalize(delta, out []Lane, rows int, l1 float32, weights []float32) {
 	}
 }
 
-// derive turns the gradient by a unit's value into that by its sum.
+// derive converts gradients with respect to the values of units into gradients with respect to
+// their sums, which are the inputs of the activation function.
 func derive(act Activation, delta, out []Lane, rows int) {
 	switch act {
 	case ReLU:
@@ -224,7 +225,7 @@ type SGD struct {
 	next  []float32
 }
 
-// Memory of SGD is the step count alone.
+// Memory returns the step count; SGD has no state per parameter.
 func (s *SGD) Memory() ([][]float32, *int64) { return nil, &s.steps }
 
 // Step subtracts the rate times the gradient.
@@ -258,10 +259,10 @@ func NewAdam(rate float64, n int) *Adam {
 	return &Adam{Rate: rate, m: make([]float32, n), v: make([]float32, n)}
 }
 
-// Memory is the two moments.
+// Memory returns the two moments of each parameter and the step count.
 func (a *Adam) Memory() ([][]float32, *int64) { return [][]float32{a.m, a.v}, &a.steps }
 
-// Step moves by the corrected first moment over the root of the second.
+// Step moves each parameter by the corrected first moment, divided by the root of the second.
 func (a *Adam) Step(params, grad []float32) bool {
 	const b1, b2, epsilon = 0.9, 0.999, 1e-7
 	n := len(params)
@@ -292,7 +293,8 @@ func (a *Adam) Step(params, grad []float32) bool {
 	return true
 }
 
-// power is x^n for 0 < x < 1 by squaring, equal on every machine.
+// power returns x^n for 0 < x < 1. It multiplies squares, so that the result is the same on every
+// machine.
 func power(x float64, n int64) float64 {
 	out := 1.0
 	for ; n > 0; n >>= 1 {
