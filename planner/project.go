@@ -157,8 +157,7 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		add(c, c.ref())
 	}
 	for pos, id := range in.key {
-		at := out.itemOf(pos)
-		if at >= 0 {
+		if at := out.itemOf(pos); at >= 0 {
 			out.carried = append(out.carried, out.items[at].id)
 			continue
 		}
