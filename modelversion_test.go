@@ -1,6 +1,7 @@
 package streamql_test
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
 )
 
 const halves = `CREATE STREAM points (id INT KEY, x DOUBLE, y DOUBLE, label STRING, n INT) WITH (topic='points', format='json');
@@ -53,6 +55,10 @@ func TestReplacedModel(t *testing.T) {
 	if got := result(t, e, `SELECT value FROM ML_EVALUATE(side$1, points) WHERE metric = 'accuracy'`); got != "1\n" {
 		t.Errorf("the accuracy of version 1 is %q", got)
 	}
+	err = e.Exec(t.Context(), `CREATE STREAM old AS SELECT id, PREDICT(side$1, *) AS p FROM points;`)
+	if wrong := new(lang.Error); !errors.As(err, &wrong) || wrong.Code != "SQ6303" {
+		t.Errorf("a job over version 1: %v", err)
+	}
 	if got := result(t, e, `SELECT version FROM side WHERE manifest LIKE '%x + 0.5%' AND created > 0`); got != "1\n" {
 		t.Errorf("manifests with the first expression: %q", got)
 	}
@@ -61,7 +67,8 @@ func TestReplacedModel(t *testing.T) {
 // TestSkippedRows counts rows that are not learned, by code and reason, and with the place of the first of each.
 func TestSkippedRows(t *testing.T) {
 	for _, mode := range []string{"ONCE", "EACH EVENT"} {
-		for _, poll := range []int{1, 1024} {
+		for poll, from := range map[int]string{1: "s SINCE EARLIEST UNTIL NOW",
+			1024: "(SELECT x, a, y FROM s SINCE EARLIEST UNTIL NOW WHERE id < 100)"} {
 			e := open(t, streamql.WithPollRecords(poll))
 			array := "a"
 			if mode == "EACH EVENT" {
@@ -69,7 +76,7 @@ func TestSkippedRows(t *testing.T) {
 			}
 			exec(t, e, `CREATE STREAM s (id INT KEY, x DOUBLE, a ARRAY<DOUBLE>, y STRING) WITH (topic='s', format='json', partitions=1);
 				INSERT INTO s VALUES (1, 0, ARRAY[1.0, 2.0], 'p'), (2, NULL, ARRAY[1.0, 2.0], 'p'), (3, 1, ARRAY[1.0, 2.0], 'q'), (4, 1, ARRAY[1.0, 2.0], 'r'), (5, NULL, ARRAY[1.0, 2.0], 'q'), (6, 1, ARRAY[1.0], 'q');
-				CREATE MODEL m TRANSFORM (x, `+array+`) TARGET y FROM s SINCE EARLIEST UNTIL NOW TRAIN `+mode+` WITH (type='logistic_regression', classes=ARRAY['p', 'q']);`)
+				CREATE MODEL m TRANSFORM (x, `+array+`) TARGET y FROM `+from+` TRAIN `+mode+` WITH (type='logistic_regression', classes=ARRAY['p', 'q']);`)
 			got := result(t, e, `SELECT message, code, SUM(count) AS n, MIN(offset) AS o, MAX(partition) AS p, MAX(topic) AS t FROM streamql.errors GROUP BY message, code`)
 			want := []string{"feature x is missing SQ6101 2 1 0 s\n", "target y: the value is none of the declared classes SQ6102 1 3 0 s\n"}
 			if mode == "ONCE" {

@@ -88,7 +88,7 @@ type Input struct {
 	// Rows returns the rows of relations that are computed when they are read. It is nil for
 	// definitions.
 	Rows func(name string, args []any) (*planner.Made, bool, error)
-	// Version returns a version of a model; number 0 selects the newest. It is nil for definitions.
+	// Version returns a version of a model; number 0 selects the newest.
 	Version func(model string, number int) *ml.Bundle
 }
 

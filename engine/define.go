@@ -20,7 +20,8 @@ func (s *Session) define(ctx context.Context, args []any,
 	var d *decide.Decision
 	err := e.log.Decide(ctx, func(c *catalog.Catalog) (*catalog.Entry, error) {
 		in := &decide.Input{Context: ctx, Catalog: c, Session: settings, Args: args,
-			Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s}}
+			Facts:   &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
+			Version: e.version(ctx)}
 		var err error
 		if d, err = decided(in); err != nil {
 			return nil, err

@@ -257,7 +257,7 @@ func (c *delimitedCodec) value(col *column, text []byte) error {
 		}
 		col.addDecimal(v)
 	case arrow.FLOAT32, arrow.FLOAT64:
-		v, err := parseDouble(text)
+		v, err := parseDouble(javaSpelling(text))
 		if err == nil && col.kind == arrow.FLOAT32 && overflows32(v) {
 			err = errOutOfRange
 		}

@@ -133,7 +133,7 @@ var versionFields = []arrow.Field{
 	flow.Field("created", flow.Bigint), flow.Field("manifest", flow.String),
 }
 
-// VersionFields returns the columns of SHOW MODEL VERSIONS and streamql.models.
+// VersionFields returns the columns of streamql.models. SHOW MODEL VERSIONS has all but the last.
 func VersionFields() []arrow.Field { return versionFields }
 
 // Versions returns one row per version of the named models.
@@ -154,6 +154,16 @@ func manifest(m ml.Manifest) any {
 		return nil
 	}
 	return string(b)
+}
+
+// briefVersions returns one row per version of a model, without the manifest, which is long.
+func briefVersions(e Engine, model string) *flow.Batch {
+	n := len(versionFields) - 1
+	var rows [][]any
+	for _, v := range e.Versions(model) {
+		rows = append(rows, versionRow(model, v)[:n])
+	}
+	return Batch(versionFields[:n], rows)
 }
 
 func versionRow(model string, v models.Version) []any {

@@ -107,7 +107,7 @@ func Object(e Engine, s Session, st *lang.ShowObject) (*flow.Batch, error) {
 			return nil, planner.NoModel(c, st.Name.Name)
 		}
 		if st.What == "MODEL VERSIONS" {
-			return Versions(e, m.Name), nil
+			return briefVersions(e, m.Name), nil
 		}
 		return table([]string{"statement"}, [][]any{{m.Statement + ";"}}), nil
 	}

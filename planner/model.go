@@ -35,6 +35,7 @@ type Training struct {
 // RETRAIN does; the training is then ONCE.
 func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Training, error) {
 	b := newBinder(o, job)
+	b.placing = true
 	t := &Training{Name: b.fold(st.Name), Statement: st}
 	if err := b.modelClauses(st); err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Train
 	if in, err = b.target(st, t, typ, in, train); err != nil {
 		return nil, err
 	}
-	train.Input, train.Place = in.node, in.scope.place()
+	train.Input, train.Place = in.node, in.place()
 	if err := b.features(st, t, in, train); err != nil {
 		return nil, err
 	}
@@ -116,7 +117,9 @@ func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once 
 		}
 	}
 	if !typ.Trains.Has(t.Mode) {
-		return fail(at, "SQ6007", "model type %s cannot be trained that way", typ.Name)
+		e := fail(at, "SQ6007", "model type %s cannot be trained that way", typ.Name)
+		e.Hint = "it can be trained " + ways(typ.Trains)
+		return e
 	}
 	windowed := t.Mode&(ml.Window|ml.Warm|ml.Decay) != 0
 	if st.Window != nil && !windowed && !once {
@@ -126,6 +129,17 @@ func (b *binder) trainMode(st *lang.CreateModel, t *Training, typ ml.Type, once 
 		return fail(at, "SQ6007", "TRAIN EACH WINDOW needs a WINDOW")
 	}
 	return nil
+}
+
+// ways lists ways of training as SQL.
+func ways(m ml.Modes) string {
+	var out []string
+	for mode, text := range []string{"ONCE", "EACH WINDOW FRESH", "EACH WINDOW WARM START", "EACH WINDOW DECAY x", "EACH EVENT"} {
+		if m.Has(ml.Once << mode) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // modelScan returns the scan clause of a model: that of its source, or of the only source in its

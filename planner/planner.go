@@ -39,8 +39,8 @@ type Options struct {
 	// no models.
 	Model func(name string) (*Training, bool)
 	// Version returns a version of a model, number 0 the newest, or nil if there is none. A query
-	// predicts with the features of that version; nil: with those of the model's definition, as
-	// jobs do.
+	// predicts with the features of that version. A job, whose Rows is nil, predicts with those of the
+	// model's definition, which a version that it names must have.
 	Version func(model string, number int) *ml.Bundle
 	// Rows returns the rows of a table function, or of a relation of the engine that has no topic,
 	// such as streamql.models. It returns false if there is none. The rows are computed when the
@@ -98,7 +98,8 @@ type binder struct {
 	ids       int    // the last identity of a column
 	leaves    []Leaf // by number; cut sets Node
 	exchanges int
-	using     int // the version that USING VERSION selects; 0: the serving one
+	placing   bool // projections pass on the place of a row, which a training names in messages
+	using     int  // the version that USING VERSION selects; 0: the serving one
 }
 
 // column returns a column with a new identity.

@@ -123,7 +123,7 @@ func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, 
 	key := fmt.Sprint(t.Name, version, cols)
 	n := &op.Predict{Input: in.node, Model: t.Name, Version: version, Columns: cols,
 		Features: t.Features, Names: t.Names, Type: t.Type, Target: t.Target.Type, Source: t.Source,
-		Place: in.scope.place(), Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
+		Place: in.place(), Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
 	if top, ok := in.node.(*op.Predict); ok && key == last {
 		n.Input, n.Outputs = top.Input, append(slices.Clip(top.Outputs), out)
 	}

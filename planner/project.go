@@ -153,9 +153,11 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 		}
 		add(own, c.ref())
 	}
+	for _, c := range b.placed(in.scope) {
+		add(c, c.ref())
+	}
 	for pos, id := range in.key {
-		at := out.itemOf(pos)
-		if at >= 0 {
+		if at := out.itemOf(pos); at >= 0 {
 			out.carried = append(out.carried, out.items[at].id)
 			continue
 		}
@@ -166,6 +168,20 @@ func (b *binder) project(list []*lang.Item, in *rel, keyed []expr.Expr) (*select
 	p.Out = schemaOf(cols)
 	out.node, out.scope = p, &scope{cols: cols, exact: b.exact()}
 	return out, nil
+}
+
+// placed returns the columns of a row's place, which the projections of a training pass on.
+func (b *binder) placed(s *scope) (out []column) {
+	if !b.placing {
+		return nil
+	}
+	for _, r := range []role{rowPartition, rowOffset} {
+		if c, ok := s.role(r); ok {
+			c.source, c.key, c.name, c.show = "", false, "$"+c.name, internal
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // typed sets the type of an item that is NULL.

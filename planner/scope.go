@@ -30,6 +30,8 @@ const (
 	windowStart
 	windowEnd
 	rawHeaders
+	rowPartition
+	rowOffset
 )
 
 // carried has the roles that a projection passes although no item names them, in the order of its

@@ -174,8 +174,8 @@ func (l *leafBinder) window() {
 
 // pseudoColumns adds ROWPARTITION, ROWOFFSET, ROWTIME and the internal columns.
 func (l *leafBinder) pseudoColumns() {
-	l.add(l.column(flow.RowPartition, flow.Int, byName, ordinary), op.ScanColumn{From: op.FromPartition})
-	l.add(l.column(flow.RowOffset, flow.Bigint, byName, ordinary), op.ScanColumn{From: op.FromOffset})
+	l.add(l.column(flow.RowPartition, flow.Int, byName, rowPartition), op.ScanColumn{From: op.FromPartition})
+	l.add(l.column(flow.RowOffset, flow.Bigint, byName, rowOffset), op.ScanColumn{From: op.FromOffset})
 	if l.mode == persistent && !l.source.Table && l.shape == connect.KeyedRecords {
 		l.scan.Nulls = op.NullsPass
 		l.add(l.column(flow.RawHeaders, op.HeadersType, internal, rawHeaders), op.ScanColumn{From: op.FromRawHeaders})

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
-	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/udf/ml"
 )
@@ -12,12 +11,19 @@ import (
 // trainedAs returns the training of a model as it was when a version was trained. The definition of
 // the model may have been replaced since; the version contains its own features.
 func (b *binder) trainedAs(at lang.Node, t *Training, version int) (*Training, error) {
-	if b.Version == nil {
+	defines := b.Rows == nil // a job, which is planned again by the definition of the model
+	if b.Version == nil || defines && version == 0 {
 		return t, nil
 	}
 	v := b.Version(t.Name, version)
 	if v == nil || !v.Source.Known() || v.Source.Equal(t.Source) && v.Spec.Type == t.Type {
 		return t, nil
+	}
+	if defines {
+		e := fail(at, "SQ6303", "version %d of model %s was trained with other features or another type than the model "+
+			"now has", version, quote(t.Name))
+		e.Hint = "a job can use the versions of the present definition; a query can use every version"
+		return nil, e
 	}
 	out := &Training{Name: t.Name, Type: v.Spec.Type, Options: v.Spec.Options, Source: v.Source,
 		Target: catalog.Column{Name: v.Target.Name, Type: v.Target.Type}}
@@ -69,19 +75,13 @@ func (b *binder) bindSource(t *Training, v *ml.Bundle) error {
 	return nil
 }
 
-// place returns the columns of a row's partition and offset, or nil if the scope has none.
-func (s *scope) place() []int {
-	var out []int
-	for _, name := range []string{flow.RowPartition, flow.RowOffset} {
-		for _, c := range s.cols {
-			if c.name == name && c.show == byName {
-				out = append(out, c.id)
-				break
-			}
-		}
-	}
-	if len(out) < 2 {
+// place returns the columns of a row's partition and offset, or nil if there are none. A table's
+// state would have to store them with each row.
+func (r *rel) place() []int {
+	partition, ok := r.scope.role(rowPartition)
+	offset, both := r.scope.role(rowOffset)
+	if !ok || !both || r.table {
 		return nil
 	}
-	return out
+	return []int{partition.id, offset.id}
 }

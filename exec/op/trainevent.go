@@ -308,6 +308,9 @@ func (e *trainEvent) version() error {
 	if e.typ.Task == ml.Classify {
 		b.Classes = slices.Clone(e.levels.Names)
 	}
+	if limit, ok := e.Options.Value("threshold").(float64); ok && !e.typ.Task.Supervised() {
+		b.Threshold, b.HasThreshold = limit, true // a quantile needs the scores of all rows
+	}
 	m := e.manifest(e.at.First, e.at.Last, map[string]int64{"read": e.at.Read, "used": e.at.Used, "seen": e.at.Used,
 		"skipped": e.at.Skipped})
 	var metrics []ml.Metric

@@ -111,11 +111,15 @@ func (v *weights) probabilities(z, p []float64) int {
 // most probable one. If there is none, all classes count as seen.
 func (v *weights) predict(z, p []float64) int {
 	best := v.probabilities(z, p)
-	if v.unseen == 0 || v.unseen == v.classes {
-		return best
+	if v.unseen != 0 && v.unseen != v.classes {
+		best = v.mask(p)
 	}
-	best = -1
-	sum := 0.0
+	return best
+}
+
+// mask sets the probability of classes without rows to 0, and returns the most probable of the others.
+func (v *weights) mask(p []float64) int {
+	best, sum := -1, 0.0
 	for k := range p {
 		if !v.seen[k] {
 			p[k] = 0
@@ -274,7 +278,9 @@ func (l *linear) learn(row []float64, class int, weight float64, known bool) (lo
 		l.admit(class)
 		known = false
 	}
-	l.see(class)
+	if l.unseen != 0 {
+		l.see(class)
+	}
 	if !known {
 		l.margins(row, l.z)
 		l.probabilities(l.z, l.p)
