@@ -24,7 +24,7 @@ func Show(ctx context.Context, e Engine, s Session, st *lang.Show) (*flow.Batch,
 		return Jobs(e.Jobs(ctx)), nil
 	case "FUNCTIONS":
 		var rows [][]any
-		for _, f := range e.Functions().All() {
+		for _, f := range planner.Functions(e.Functions()) {
 			rows = append(rows, []any{f.Name, f.Kind, f.Doc})
 		}
 		return table([]string{"name", "kind", "doc"}, rows), nil
@@ -38,6 +38,8 @@ func Show(ctx context.Context, e Engine, s Session, st *lang.Show) (*flow.Batch,
 			rows = append(rows, []any{m.Name, m.Type, int32(len(e.Versions(m.Name))), int32(e.Serving(m.Name)), m.Job, m.Topic})
 		}
 		return table([]string{"name", "type", "versions", "serving", "job", "topic"}, rows), nil
+	case "MODEL TYPES":
+		return modelTypes(), nil
 	case "TYPES":
 		var rows [][]any
 		for _, t := range c.Types() {
@@ -125,6 +127,9 @@ func Describe(e Engine, s Session, st *lang.Describe) (*flow.Batch, error) {
 	if st.What == "FUNCTION" {
 		return function(e, st)
 	}
+	if st.What == "MODEL TYPE" {
+		return modelType(st)
+	}
 	if st.What == "CONNECTOR" || st.What == "FORMAT" {
 		return declared(e, st)
 	}
@@ -167,14 +172,14 @@ func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	name := strings.ToUpper(st.Name.Name.Text)
 	var rows [][]any
 	var legal []string
-	for _, f := range e.Functions().All() {
+	for _, f := range planner.Functions(e.Functions()) {
 		legal = append(legal, f.Name)
 		if f.Name != name {
 			continue
 		}
 		rows = append(rows, []any{f.Name, f.Kind, f.Doc, nil, nil})
-		for _, ex := range e.Functions().Examples(name) {
-			rows = append(rows, []any{f.Name, f.Kind, "example", ex.SQL, ex.Want})
+		for _, ex := range f.Examples {
+			rows = append(rows, []any{f.Name, f.Kind, "example", ex.SQL, text(ex.Want)})
 		}
 	}
 	if rows == nil {
