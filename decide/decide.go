@@ -19,6 +19,7 @@ import (
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
+	"github.com/streamql/streamql/udf/ml"
 )
 
 // Decider makes decisions for one application.
@@ -87,6 +88,8 @@ type Input struct {
 	// Rows returns the rows of relations that are computed when they are read. It is nil for
 	// definitions.
 	Rows func(name string, args []any) (*planner.Made, bool, error)
+	// Version returns a version of a model; number 0 selects the newest. It is nil for definitions.
+	Version func(model string, number int) *ml.Bundle
 }
 
 // Decision is the effect of a statement.
@@ -107,7 +110,7 @@ func done(format string, args ...any) *Decision {
 func (d *Decider) Options(in *Input) planner.Options {
 	return planner.Options{Catalog: in.Catalog, Functions: d.functions(in.Session.Properties), Dialect: in.Session.Rules(),
 		Properties: in.Session.Properties, Params: in.Args, Model: d.model(in.Catalog, in.Session.Exact()),
-		Rows: in.Rows, Prefix: d.Prefix, Context: in.Context, Connectors: d.Connectors, Formats: d.Formats, Limits: d.Limits}
+		Rows: in.Rows, Version: in.Version, Prefix: d.Prefix, Context: in.Context, Connectors: d.Connectors, Formats: d.Formats, Limits: d.Limits}
 }
 
 // model returns a lookup of the models in a catalog, by name.

@@ -2,9 +2,11 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
@@ -29,6 +31,9 @@ func (d *Decider) Model(st *lang.CreateModel, in *Input) (*Decision, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := d.replaces(st, name, t, in); err != nil {
+		return nil, err
+	}
 	job.Bounded = t.Bounded
 	if err := d.job(job, t.Stages, in, st, nil); err != nil {
 		return nil, err
@@ -45,6 +50,35 @@ func (d *Decider) Model(st *lang.CreateModel, in *Input) (*Decision, error) {
 		out.Entry.Change.Delete = append(out.Entry.Change.Delete, in.topicsOf(j.Name)...)
 	}
 	return out, nil
+}
+
+// replaces returns an error if a job predicts with the model of the name and could not use versions of
+// the new training: their features, type or target are others than those that the job was planned for.
+func (d *Decider) replaces(st *lang.CreateModel, name string, t *planner.Training, in *Input) error {
+	old, ok := in.Catalog.Model(name, in.Session.Exact())
+	if !ok {
+		return nil
+	}
+	user := in.user(old.Name)
+	if user == "" {
+		return nil
+	}
+	before, err := d.Training(old)
+	if err == nil && before.Source.Known() && before.Source.Equal(t.Source) && before.Type == t.Type &&
+		flow.TypeName(before.Target.Type) == flow.TypeName(t.Target.Type) {
+		return nil
+	}
+	return inUse(st.Name, "model", old.Name, user)
+}
+
+// user returns a job that predicts with a model, or "" if there is none.
+func (in *Input) user(model string) string {
+	for _, j := range in.Catalog.Jobs() {
+		if slices.Contains(j.Uses, model) {
+			return j.Name
+		}
+	}
+	return ""
 }
 
 // trainings returns the jobs that train a model.
@@ -98,12 +132,8 @@ func (d *Decider) DropModel(st *lang.DropModel, in *Input) (*Decision, error) {
 		}
 		return nil, planner.NoModel(in.Catalog, name)
 	}
-	for _, j := range in.Catalog.Jobs() {
-		for _, used := range j.Uses {
-			if used == m.Name {
-				return nil, inUse(st.Name, "model", m.Name, j.Name)
-			}
-		}
+	if user := in.user(m.Name); user != "" {
+		return nil, inUse(st.Name, "model", m.Name, user)
 	}
 	out := done("model %s dropped", m.Name)
 	out.Entry = &catalog.Entry{Kind: "DROP", Name: m.Name, Statement: st.Text(),

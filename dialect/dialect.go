@@ -36,6 +36,8 @@ const (
 	TimesAsNumbers
 	SumsAsKSQL
 	RoundsInPlace
+	TimesFrom1970
+	PushAddsOnly
 )
 
 // Set is a dialect: the set of the differences that apply in it. The zero Set is the default

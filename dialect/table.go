@@ -58,4 +58,12 @@ var Table = []Row{
 		"one more than those of the argument: ROUND(9.5) is 10",
 		"those of the argument; a result that needs one more is NULL",
 		"planner/call.go", ""},
+	{TimesFrom1970, "times before 1970",
+		"an event before 1970 counts as any other, and windows start before 1970 too",
+		"an event before 1970 is a dead letter, and no window starts before 1970",
+		"planner/source.go, planner/plan.go, planner/group.go", ""},
+	{PushAddsOnly, "EMIT CHANGES of an aggregate whose rows the columns do not identify",
+		"an update is the old row with - and the new row with +",
+		"an update is the new row with +",
+		"planner/group.go, planner/query.go", ""},
 }

@@ -5,11 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 
-	"github.com/apache/arrow/go/v15/arrow"
-
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/exec"
-	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/inspect"
 	"github.com/streamql/streamql/lang"
@@ -17,7 +14,6 @@ import (
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/supervise"
 	"github.com/streamql/streamql/topic"
-	"github.com/streamql/streamql/udf"
 	"github.com/streamql/streamql/udf/ml"
 )
 
@@ -41,6 +37,23 @@ func (e *Engine) Serving(model string) int {
 		return 0
 	}
 	return n
+}
+
+// version returns the function that finds the versions of models for planning one statement. It returns nil for a
+// version that is not known here; number 0 selects the newest.
+func (e *Engine) version(ctx context.Context) func(model string, number int) *ml.Bundle {
+	read := map[string]bool{}
+	return func(model string, number int) *ml.Bundle {
+		if !read[model] {
+			read[model] = true
+			e.fresh(ctx, model)
+		}
+		b, _, err := e.models.Get(model, number)
+		if err != nil {
+			return nil
+		}
+		return b
+	}
 }
 
 // Topics lists the topics of the broker.
@@ -165,85 +178,4 @@ func (s *Session) modelArg(fn string, args []any) (*catalog.Model, int, error) {
 		return nil, 0, planner.NoModel(s.engine.Catalog(), lang.Name{Text: name})
 	}
 	return m, n, nil
-}
-
-// evaluate plans ML_EVALUATE(m, t): the metrics of a version over the rows of a stream or table, from its beginning to
-// its present end. The scan runs when the query runs.
-func (s *Session) evaluate(ctx context.Context, args []any) (*planner.Made, error) {
-	m, n, err := s.modelArg("ML_EVALUATE", args)
-	if err != nil {
-		return nil, err
-	}
-	if len(args) < 2 {
-		return nil, &lang.Error{Code: "SQ2007", Stage: lang.StagePlan, Msg: "ML_EVALUATE needs a model and a stream or table"}
-	}
-	t, err := s.engine.Training(m)
-	if err != nil {
-		return nil, err
-	}
-	if t.Target.Type == nil {
-		return nil, &lang.Error{Code: "SQ6008", Stage: lang.StagePlan,
-			Msg: fmt.Sprintf("model %q has no TARGET, which ML_EVALUATE compares with the predictions", m.Name)}
-	}
-	rows, err := s.query(ctx, evaluated(t, fmt.Sprint(args[1])), nil)
-	if err != nil {
-		return nil, err
-	}
-	fields := []arrow.Field{flow.Field("version", flow.Int), flow.Field("metric", flow.String),
-		flow.Field("value", flow.Double), flow.Field("rows", flow.Bigint)}
-	return &planner.Made{Fields: fields, Rows: func() (*flow.Batch, error) {
-		s.engine.fresh(ctx, m.Name)
-		bundle, n, err := s.engine.models.Get(m.Name, n)
-		if err != nil {
-			return nil, err
-		}
-		if bundle == nil {
-			return nil, fmt.Errorf("model %q: %w", m.Name, models.ErrNoVersion)
-		}
-		ev, count, err := evaluateRows(rows, t, bundle)
-		if err != nil {
-			return nil, err
-		}
-		var out [][]any
-		for _, metric := range ev.Metrics() {
-			if metric.Value-metric.Value == 0 {
-				out = append(out, []any{int32(n), metric.Name, metric.Value, count})
-			}
-		}
-		return inspect.Batch(fields, out), nil
-	}}, nil
-}
-
-// evaluated returns the query that reads a model's inputs and its target from a relation.
-func evaluated(t *planner.Training, relation string) *lang.Query {
-	name := func(s string) lang.Name { return lang.Name{Text: s, Quoted: true} }
-	sel := &lang.Select{From: &lang.Relation{Source: &lang.Source{Name: name(relation)}}}
-	for _, in := range append(append([]catalog.Column(nil), t.Inputs...), t.Target) {
-		sel.Items = append(sel.Items, &lang.Item{Expr: &lang.Ident{Name: name(in.Name)}})
-	}
-	return &lang.Query{Select: sel}
-}
-
-// evaluateRows scores the rows of a model's inputs and target. It returns the evaluator and the number of rows.
-func evaluateRows(rows *Rows, t *planner.Training, bundle *ml.Bundle) (*ml.Evaluator, int64, error) {
-	typ, err := ml.Lookup(t.Type)
-	if err != nil {
-		return nil, 0, err
-	}
-	ev, n := ml.NewEvaluator(typ.Task, 0, 0), int64(0)
-	cols := make([]int, len(t.Inputs))
-	for i := range cols {
-		cols[i] = i
-	}
-	for b, err := range rows.Batches() {
-		if err != nil {
-			return nil, 0, err
-		}
-		n += int64(b.Rows())
-		features := op.Features(b, cols, op.ReadSchema(b.Schema, cols), t.Features, udf.Env{Fail: func(int, error) {}})
-		if err := op.Evaluate(bundle, op.Spread(features, t.Names, bundle), b.Column(len(cols)), ev); err != nil {
-			return nil, 0, err
-		}
-	}
-	return ev, n, nil
 }

@@ -34,7 +34,7 @@ func (s *Session) input(ctx context.Context, args []any) *decide.Input {
 	c := s.engine.Catalog()
 	return &decide.Input{Context: ctx, Catalog: c, Session: s.settings.Load(), Args: args,
 		Facts: &facts{e: s.engine, ctx: ctx, catalog: c, session: s},
-		Rows:  s.made(ctx)}
+		Rows:  s.made(ctx), Version: s.engine.version(ctx)}
 }
 
 // query plans a query. The query runs when its rows are read.

@@ -154,10 +154,10 @@ func (c *Context) Codec(s format.Spec, topic string, key bool) (format.Codec, er
 // Models provides versions of models to running queries. Operators look for new versions
 // between two batches. A version has type any because exec does not depend on package ml.
 type Models interface {
-	// Version returns a version and its number; number 0 selects the version that serves by
-	// default. If there is none yet, it returns nil, or an error if wait is true. It never
-	// blocks: a job starts only once a version exists.
-	Version(model string, number int, wait bool) (version any, n int, err error)
+	// Version returns a version and its number; number 0 selects the newest one for which accepts
+	// returns true (nil: any). If there is none yet, it returns nil, or an error if wait is true. It
+	// never blocks: a job starts only once a version exists.
+	Version(model string, number int, accepts func(version any) bool, wait bool) (version any, n int, err error)
 	// Swapped records, in the job's transaction, that a job has changed from one version (0:
 	// none) to another.
 	Swapped(job, model string, from, to int, out Output) error

@@ -302,18 +302,19 @@ func parseInteger(text []byte) (int64, error) {
 	return n.integer(body)
 }
 
-// parseDouble parses a number from a text field. NaN, Infinity and -Infinity, the spellings of Java, are values, too.
+// parseDouble parses a number from a text field. NaN, Infinity and -Infinity, the spellings of Java, are values, too,
+// and so are nan, inf and -inf, those of C and Python.
 func parseDouble(text []byte) (float64, error) {
 	n, body := textNumber(text)
 	if body != nil {
 		return n.double(body)
 	}
 	switch string(text) {
-	case "NaN":
+	case "NaN", "nan":
 		return math.NaN(), nil
-	case "Infinity":
+	case "Infinity", "inf", "+inf":
 		return math.Inf(1), nil
-	case "-Infinity":
+	case "-Infinity", "-inf":
 		return math.Inf(-1), nil
 	}
 	body = trimBlanks(text)

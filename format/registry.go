@@ -150,6 +150,11 @@ func (r *Registry) Find(name string) (*Format, error) {
 		return f, nil
 	}
 	upper := strings.ToUpper(strings.TrimSpace(name))
+	for _, f := range r.All() { // the ending of a file names its format
+		if f.File != nil && slices.Contains(f.File.Endings, "."+strings.ToLower(upper)) {
+			return f, nil
+		}
+	}
 	if slices.Contains(planned, upper) {
 		return nil, fmt.Errorf("format %s is %w yet; supported are %s", upper, ErrUnsupported, strings.Join(r.Names(), ", "))
 	}

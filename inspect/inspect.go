@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"encoding/json"
 	"sort"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/streamql/streamql/planner"
 	"github.com/streamql/streamql/topic"
 	"github.com/streamql/streamql/udf"
+	"github.com/streamql/streamql/udf/ml"
 )
 
 // Engine is the view of an engine that this package shows. It has one method per kind of object, because each
@@ -128,6 +130,7 @@ var versionFields = []arrow.Field{
 	flow.Field("rows", flow.Bigint), flow.Field("metrics", flow.Map(flow.String, flow.Double)),
 	flow.Field("threshold", flow.Double),
 	flow.Field("bytes", flow.Bigint), flow.Field("sha256", flow.String),
+	flow.Field("created", flow.Bigint), flow.Field("manifest", flow.String),
 }
 
 // VersionFields returns the columns of SHOW MODEL VERSIONS and streamql.models.
@@ -144,6 +147,15 @@ func Versions(e Engine, names ...string) *flow.Batch {
 	return Batch(versionFields, rows)
 }
 
+// manifest returns a manifest as JSON.
+func manifest(m ml.Manifest) any {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil
+	}
+	return string(b)
+}
+
 func versionRow(model string, v models.Version) []any {
 	m := v.Manifest
 	var threshold any
@@ -157,7 +169,7 @@ func versionRow(model string, v models.Version) []any {
 	sort.Slice(metrics, func(i, j int) bool { return metrics[i].Key.(string) < metrics[j].Key.(string) })
 	return []any{model, int32(v.Number), string(v.Status), m.Type, int32(m.Parent), m.TrainedFrom, m.TrainedTo,
 		m.KnownAt, m.Rows["used"], metrics,
-		threshold, int64(m.Payload.Bytes), m.Payload.SHA256}
+		threshold, int64(m.Payload.Bytes), m.Payload.SHA256, m.Finished, manifest(m)}
 }
 
 // PassFields are the columns of ML_TRAINING_INFO.

@@ -134,7 +134,7 @@ func Describe(e Engine, s Session, st *lang.Describe) (*flow.Batch, error) {
 		return declared(e, st)
 	}
 	if m, ok := c.Model(name, s.Exact); ok && (st.What == "MODEL" || st.What == "") {
-		return model(e, m, st.Name.Version.Number)
+		return model(e, m, st)
 	}
 	if st.What == "MODEL" {
 		return nil, planner.NoModel(c, st.Name.Name)
@@ -192,11 +192,15 @@ func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	return table([]string{"function", "kind", "doc", "example", "result"}, rows), nil
 }
 
-// model returns the properties of a model, and its versions, or only version number if that is not 0.
-func model(e Engine, m *catalog.Model, number int) (*flow.Batch, error) {
+// model returns the properties of a model and its versions, or of one version. EXTENDED adds the manifests.
+func model(e Engine, m *catalog.Model, st *lang.Describe) (*flow.Batch, error) {
 	t, err := e.Training(m)
 	if err != nil {
 		return nil, err
+	}
+	number := st.Name.Version.Number
+	if all := len(e.Versions(m.Name)); number > all {
+		return nil, fail(st.Name, len(st.Name.Name.Text), "SQ6003", "model %q has no version %d", m.Name, number)
 	}
 	rows := [][]any{{"model", m.Name}, {"type", m.Type}, {"job", m.Job}, {"topic", m.Topic}}
 	var inputs []string
@@ -216,6 +220,9 @@ func model(e Engine, m *catalog.Model, number int) (*flow.Batch, error) {
 			s += ": " + v.Err.Error()
 		}
 		rows = append(rows, []any{fmt.Sprintf("version %d", v.Number), s})
+		if st.Extended {
+			rows = append(rows, []any{fmt.Sprintf("manifest of version %d", v.Number), manifest(v.Manifest)})
+		}
 	}
 	rows = append(rows, []any{"statement", m.Statement})
 	return table([]string{"property", "value"}, rows), nil

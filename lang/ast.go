@@ -308,6 +308,12 @@ type VersionRef struct {
 	AsOf    bool   // VERSION AS OF ROWTIME
 }
 
+// RelationArg is a query in parentheses, or a name with a scan clause, as an argument of a table function.
+type RelationArg struct {
+	At
+	Relation *Relation
+}
+
 // TableRef is TABLE t as an argument of a table function.
 type TableRef struct {
 	At
@@ -320,29 +326,30 @@ type Param struct {
 	N int
 }
 
-func (*Ident) expr()      {}
-func (*Star) expr()       {}
-func (*Number) expr()     {}
-func (*Text) expr()       {}
-func (*Bool) expr()       {}
-func (*NullLit) expr()    {}
-func (*Interval) expr()   {}
-func (*Unary) expr()      {}
-func (*Binary) expr()     {}
-func (*Between) expr()    {}
-func (*In) expr()         {}
-func (*Like) expr()       {}
-func (*IsNull) expr()     {}
-func (*IsDistinct) expr() {}
-func (*Case) expr()       {}
-func (*Cast) expr()       {}
-func (*Call) expr()       {}
-func (*Field) expr()      {}
-func (*Index) expr()      {}
-func (*ArrayLit) expr()   {}
-func (*MapLit) expr()     {}
-func (*StructLit) expr()  {}
-func (*Lambda) expr()     {}
-func (*ModelRef) expr()   {}
-func (*TableRef) expr()   {}
-func (*Param) expr()      {}
+func (*Ident) expr()       {}
+func (*Star) expr()        {}
+func (*Number) expr()      {}
+func (*Text) expr()        {}
+func (*Bool) expr()        {}
+func (*NullLit) expr()     {}
+func (*Interval) expr()    {}
+func (*Unary) expr()       {}
+func (*Binary) expr()      {}
+func (*Between) expr()     {}
+func (*In) expr()          {}
+func (*Like) expr()        {}
+func (*IsNull) expr()      {}
+func (*IsDistinct) expr()  {}
+func (*Case) expr()        {}
+func (*Cast) expr()        {}
+func (*Call) expr()        {}
+func (*Field) expr()       {}
+func (*Index) expr()       {}
+func (*ArrayLit) expr()    {}
+func (*MapLit) expr()      {}
+func (*StructLit) expr()   {}
+func (*Lambda) expr()      {}
+func (*ModelRef) expr()    {}
+func (*TableRef) expr()    {}
+func (*RelationArg) expr() {}
+func (*Param) expr()       {}

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/alecthomas/participle/v2"
@@ -63,6 +64,10 @@ func (r *reader) arguments(c *Call, table bool) (parts []sized) {
 			x := r.climb(precLambda)
 			unit := &Text{At{position(t.Pos)}, strings.ToUpper(t.Value)}
 			c.Args, parts = append(c.Args, unit, x.Expr), append(parts, x)
+		case table && r.relation != nil && (isOp(t, "(") && isWord(r.peek2(), "SELECT") ||
+			isName(t) && isAnyWord(r.peek2(), scanStarts)):
+			x := &RelationArg{r.here(), r.relation(r)}
+			c.Args, parts = append(c.Args, x), append(parts, sized{x, 1})
 		default:
 			x := r.argument()
 			c.Args, parts = append(c.Args, x.Expr), append(parts, x)
@@ -73,6 +78,23 @@ func (r *reader) arguments(c *Call, table bool) (parts []sized) {
 	}
 	return parts
 }
+
+// relation reads a relation as in FROM.
+func relation(r *reader) *Relation {
+	v, err := relationGrammar().ParseFromLexer(r.lex, participle.AllowTrailing(true))
+	var ours *Error
+	switch {
+	case r.err != nil:
+	case errors.As(err, &ours):
+		r.err = ours
+	case err != nil:
+		r.fail(r.peek(), "SQ1001", err.Error(), "", "")
+	}
+	return v
+}
+
+// scanStarts are the words that begin a scan clause.
+var scanStarts = []string{"PARTITIONS", "SINCE", "UNTIL"}
 
 // argument reads one argument: an expression, *, TABLE t, MODEL m, a model with its version, or an interval.
 func (r *reader) argument() sized {
@@ -181,7 +203,7 @@ func (r *reader) order() (*Order, sized) {
 // Parse reads a table function in FROM. It returns NextMatch unless the next tokens are a name and an opening
 // parenthesis.
 func (c *Call) Parse(lex *lexer.PeekingLexer) error {
-	r := reader{lex: lex, table: true}
+	r := reader{lex: lex, table: true, relation: relation}
 	t := r.peek()
 	if !isName(t) || in(t, reserved) {
 		return participle.NextMatch

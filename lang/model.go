@@ -32,6 +32,12 @@ func (s *CreateModel) Traits() Traits {
 	return t
 }
 
+// order returns the clauses of CREATE MODEL in their order.
+func (*CreateModel) order() []string {
+	return []string{"TRANSFORM (..)", "TARGET column", "WEIGHT expression", "FROM source", "SINCE ..", "UNTIL ..",
+		"PER column", "WINDOW ..", "TRAIN ..", "LABELS FROM ..", "EVALUATE ..", "ON DRIFT ..", "PROMOTE ..", "WITH (..)"}
+}
+
 func (*CreateModel) names() []string { return []string{"CREATE MODEL", "CREATE OR REPLACE MODEL"} }
 
 // Train is TRAIN ONCE, EACH WINDOW or EACH EVENT. Memory is set for EACH WINDOW only: FRESH, WARM START, DECAY

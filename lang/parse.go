@@ -180,6 +180,9 @@ func translate(err error, tokens []lexer.Token, f *form) *Error {
 		if e.Label == "" {
 			e.Label = "not expected here"
 		}
+		if f != nil && e.Hint == "" {
+			e.Hint = f.order(token.Unexpected.Value)
+		}
 		return e
 	}
 	e := &Error{Code: "SQ1001", Stage: StageParse, Msg: "the statement cannot be read"}
@@ -283,11 +286,27 @@ var queryGrammar = sync.OnceValue(func() *participle.Parser[Query] {
 	return participle.MustBuild[Query](grammarOptions()...)
 })
 
+// relationGrammar returns the grammar of a relation in FROM, for the arguments of table functions.
+var relationGrammar = sync.OnceValue(func() *participle.Parser[Relation] {
+	return participle.MustBuild[Relation](grammarOptions()...)
+})
+
 // form is one form of statement: its first words and its reader. Its grammar is built at its first use.
 type form struct {
 	zero     Statement // of the form's type
 	parse    func(*lexer.PeekingLexer) (Statement, error)
 	keywords func() []string
+}
+
+// order returns a hint about the order of a statement's clauses if word begins one of them, else "".
+func (f *form) order(word string) string {
+	s, ok := f.zero.(interface{ order() []string })
+	if !ok || !slices.ContainsFunc(s.order(), func(c string) bool {
+		return strings.EqualFold(strings.Fields(c)[0], word)
+	}) {
+		return ""
+	}
+	return "the clauses are, in this order, " + strings.Join(s.order(), ", ")
 }
 
 // grammar returns a form whose grammar is in the struct tags of G.

@@ -122,6 +122,8 @@ func (p *printer) expr(e Expr, least int) {
 	case *ModelRef:
 		p.when(e.Marked, "MODEL ")
 		p.model(e.Name, e.Version)
+	case *RelationArg: // for messages; a table function is not an expression that is printed to be read again
+		p.add("(..)")
 	case *TableRef:
 		p.add("TABLE ")
 		p.name(e.Name)

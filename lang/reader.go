@@ -13,10 +13,11 @@ import (
 // reader reads tokens for the hand-written rules of the grammar. It keeps its first error and from then on returns
 // EOF tokens. A rule therefore need not check for errors between its steps; its caller checks once, with result.
 type reader struct {
-	lex   *lexer.PeekingLexer
-	err   *Error
-	depth int  // expressions within expressions
-	table bool // reading the arguments of a table function, where name => value is an argument by name
+	lex      *lexer.PeekingLexer
+	err      *Error
+	depth    int                     // expressions within expressions
+	relation func(*reader) *Relation // reads a relation; nil outside table functions
+	table    bool                    // reading the arguments of a table function, where name => value is an argument by name
 }
 
 // syntaxError is an Error in the form that participle passes through. It implements participle.Error.

@@ -38,14 +38,17 @@ func (r *Registry) ForJob() *Job { return &Job{r: r, mine: map[string][]publishe
 // That version is then the last one that the job itself has published, committed or not, so
 // that the result does not depend on when commits happen. Its number is the one that it will
 // have if no other process publishes.
-func (j *Job) Version(model string, number int, wait bool) (any, int, error) {
+func (j *Job) Version(model string, number int, accepts func(any) bool, wait bool) (any, int, error) {
 	if number == 0 && !wait {
 		known := j.r.Versions(model)
-		if mine := j.unseen(model, known); len(mine) > 0 {
-			return mine[len(mine)-1].bundle, len(known) + len(mine), nil
+		mine := j.unseen(model, known)
+		for i := len(mine) - 1; i >= 0; i-- {
+			if accepts == nil || accepts(mine[i].bundle) {
+				return mine[i].bundle, len(known) + i + 1, nil
+			}
 		}
 	}
-	b, n, err := j.r.Get(model, number)
+	b, n, err := j.r.get(model, number, accepts)
 	switch {
 	case err != nil:
 		return nil, 0, err

@@ -154,12 +154,20 @@ func (r *Registry) Versions(model string) []Version {
 // Get returns a version's bundle and number. Number 0 selects the newest valid version; the
 // bundle is nil if there is none yet.
 func (r *Registry) Get(model string, number int) (*ml.Bundle, int, error) {
+	return r.get(model, number, nil)
+}
+
+// get is Get, with number 0 for the newest version for which accepts returns true (nil: any).
+func (r *Registry) get(model string, number int, accepts func(any) bool) (*ml.Bundle, int, error) {
 	f, err := r.follower(model)
 	if err != nil {
 		return nil, 0, err
 	}
 	s, _ := f.look()
 	v, err := s.serving(model, number)
+	if number == 0 {
+		v, err = s.newest(model, accepts)
+	}
 	if v == nil || err != nil {
 		return nil, 0, err
 	}

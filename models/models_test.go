@@ -197,10 +197,10 @@ func TestWaiting(t *testing.T) {
 		t.Errorf("it waits for %v", err)
 	}
 	j := r.ForJob()
-	if _, _, err := j.Version("m", 0, true); !errors.Is(err, models.ErrNoVersion) {
+	if _, _, err := j.Version("m", 0, nil, true); !errors.Is(err, models.ErrNoVersion) {
 		t.Errorf("a job that cannot do without a version gets %v", err)
 	}
-	if v, n, err := j.Version("m", 0, false); v != nil || n != 0 || err != nil {
+	if v, n, err := j.Version("m", 0, nil, false); v != nil || n != 0 || err != nil {
 		t.Errorf("a job that can do without a version gets %v %d %v", v, n, err)
 	}
 	waits := func(ctx context.Context) <-chan error {
@@ -279,7 +279,7 @@ func TestOwnVersions(t *testing.T) {
 	r := following(t, b, "a")
 	j := r.ForJob()
 	last := func() float64 {
-		v, _, err := j.Version("m", 0, false)
+		v, _, err := j.Version("m", 0, nil, false)
 		must(t, err)
 		if v == nil {
 			return 0
@@ -296,7 +296,7 @@ func TestOwnVersions(t *testing.T) {
 	if got := last(); got != 2 {
 		t.Errorf("before the commit the newest says %v", got)
 	}
-	if _, _, err := j.Version("m", 2, true); code(err) != "SQ6003" && err == nil {
+	if _, _, err := j.Version("m", 2, nil, true); code(err) != "SQ6003" && err == nil {
 		t.Error("others see what is not committed")
 	}
 	must(t, out.Abort(t.Context()))

@@ -87,7 +87,7 @@ func version(t testing.TB, mean float64, options map[string]any) op.Version {
 	must(t, err)
 	cols := []arrow.Array{flow.Column(flow.Double, 1.0)}
 	var buf ml.Buffers
-	must(t, prep.Fit(cols, 1, nil, &buf))
+	must(t, prep.Fit(cols, 1, nil, nil, &buf))
 	prep.Freeze()
 	x, _, err := prep.Transform(cols, 1, &buf)
 	must(t, err)

@@ -59,7 +59,7 @@ type snapshot struct {
 // neither a version nor an error, there may be one later.
 func (s *snapshot) serving(model string, number int) (*Version, error) {
 	if number == 0 {
-		return s.newest(model)
+		return s.newest(model, nil)
 	}
 	if number > len(s.list) {
 		if !s.caught {
@@ -77,11 +77,12 @@ func (s *snapshot) serving(model string, number int) (*Version, error) {
 	return v, nil
 }
 
-func (s *snapshot) newest(model string) (*Version, error) {
+// newest returns the newest version that is ready and for which accepts returns true (nil: any).
+func (s *snapshot) newest(model string, accepts func(any) bool) (*Version, error) {
 	var corrupt error
 	for i := len(s.list) - 1; i >= 0; i-- {
 		switch v := &s.list[i]; {
-		case v.Status == Ready:
+		case v.Status == Ready && (accepts == nil || accepts(v.bundle)):
 			return v, nil
 		case v.Status == Corrupt && corrupt == nil:
 			corrupt = fmt.Errorf("model %q has no valid version: %w", model, v.Err)

@@ -34,6 +34,9 @@ func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
 	if out, ok, err := b.lambdaCall(e, s); ok {
 		return out, err
 	}
+	if err := b.plannedCall(e, name); err != nil {
+		return nil, err
+	}
 	given := e.Args
 	if f, ok := b.Functions.Scalar(name); ok && f.Words && len(given) > 0 {
 		given = append([]lang.Expr{b.word(given[0], s)}, given[1:]...)

@@ -14,6 +14,15 @@ import (
 	"github.com/streamql/streamql/udf/ml"
 )
 
+// featureBinder collects the features of a model and the columns that they read.
+type featureBinder struct {
+	*binder
+	t     *Training
+	train *op.Train
+	used  map[int]int // column of the source to input of the model
+	known bool        // SQL alone determines the features
+}
+
 // features binds TRANSFORM. An item is an expression over the row, or a preparation step applied to
 // one.
 func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.Train) error {
@@ -21,71 +30,106 @@ func (b *binder) features(st *lang.CreateModel, t *Training, in *rel, train *op.
 	if len(items) == 0 {
 		items = []*lang.Item{{At: lang.At{Pos: st.Name.Pos}, Expr: &lang.Star{At: lang.At{Pos: st.Name.Pos}}}}
 	}
-	used := map[int]int{} // column of the source to input of the model
-	add := func(at lang.Node, name, step string, args []any, x expr.Expr) error {
-		list, isList := x.Type().(*arrow.ListType)
-		if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
-			return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not support arrays yet", name,
-				flow.TypeName(x.Type()))
-		}
-		if !ml.Usable(x.Type()) && !(isList && flow.IsNumber(list.Elem())) {
-			return fail(at, "SQ6005",
-				"feature %s is %s: a feature must be a number, an ARRAY of numbers, a STRING or a BOOLEAN", name,
-				flow.TypeName(x.Type()))
-		}
-		expr.Columns(x, func(c *expr.Column) {
-			if _, known := used[c.Index]; !known {
-				used[c.Index] = len(t.Inputs)
-				t.Inputs = append(t.Inputs, catalog.Column{Name: c.Name, Type: c.T})
-				train.Columns = append(train.Columns, c.Index)
-			}
-		})
-		t.Features = append(t.Features, expr.Substitute(x, func(c *expr.Column) expr.Expr {
-			return &expr.Column{Index: used[c.Index], Name: c.Name, T: c.T}
-		}))
-		t.Names = append(t.Names, name)
-		t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Step: step, Args: args})
-		return nil
-	}
+	f := &featureBinder{binder: b, t: t, train: train, used: map[int]int{}, known: true}
 	for _, it := range items {
-		if star, ok := it.Expr.(*lang.Star); ok {
-			cols, err := b.starFeatures(star, t, in, train)
-			if err != nil {
-				return err
-			}
-			for _, i := range cols {
-				if err := add(it, in.scope.cols[i].name, "", nil, in.scope.cols[i].ref()); err != nil {
-					return err
-				}
-			}
-			continue
-		}
-		step, args, e, err := b.step(it.Expr)
-		if err != nil {
-			return err
-		}
-		x, err := b.expr(e, in.scope)
-		if err != nil {
-			return err
-		}
-		if train.Target >= 0 && mentions(x, train.Target) {
-			return fail(it, "SQ6008", "TARGET %s must not be in TRANSFORM", t.Target.Name)
-		}
-		name := lang.PrintExpr(e)
-		if c, ok := x.(*expr.Column); ok {
-			name = c.Name
-		}
-		if it.Alias != nil {
-			name = b.fold(*it.Alias)
-		}
-		if err := add(it, name, step, args, x); err != nil {
+		if err := f.item(it, in); err != nil {
 			return err
 		}
 	}
 	if len(t.Features) == 0 {
 		return fail(st, "SQ6004", "model %s has no features", quote(t.Name))
 	}
+	if !f.known {
+		t.Source = ml.Source{}
+		return nil
+	}
+	for _, c := range t.Inputs {
+		t.Source.Columns = append(t.Source.Columns, ml.SourceColumn{Name: c.Name, Type: flow.TypeName(c.Type)})
+	}
 	return nil
+}
+
+// item binds an item of TRANSFORM. A star is a feature per column.
+func (f *featureBinder) item(it *lang.Item, in *rel) error {
+	if star, ok := it.Expr.(*lang.Star); ok {
+		cols, err := f.starFeatures(star, f.t, in, f.train)
+		if err != nil {
+			return err
+		}
+		for _, i := range cols {
+			c := in.scope.cols[i]
+			id := &lang.Ident{At: it.At, Name: lang.Name{At: it.At, Text: c.name, Quoted: true}}
+			if err := f.add(it, c.name, preparing{of: id}, c.ref()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s, err := f.step(it.Expr)
+	if err != nil {
+		return err
+	}
+	x, err := f.expr(s.of, in.scope)
+	if err != nil {
+		return err
+	}
+	if f.train.Target >= 0 && mentions(x, f.train.Target) {
+		return fail(it, "SQ6008", "TARGET %s must not be in TRANSFORM", f.t.Target.Name)
+	}
+	name := lang.PrintExpr(s.of)
+	if c, ok := x.(*expr.Column); ok {
+		name = c.Name
+	}
+	if it.Alias != nil {
+		name = f.fold(*it.Alias)
+	}
+	return f.add(it, name, s, x)
+}
+
+// add adds a feature, and the columns that it reads to the inputs of the model.
+func (f *featureBinder) add(at lang.Node, name string, s preparing, x expr.Expr) error {
+	t := f.t
+	list, isList := x.Type().(*arrow.ListType)
+	if isList && flow.IsNumber(list.Elem()) && t.Mode == ml.Event {
+		return fail(at, "SQ6007", "feature %s is %s: TRAIN EACH EVENT does not support arrays yet", name,
+			flow.TypeName(x.Type()))
+	}
+	if !ml.Usable(x.Type()) && !(isList && flow.IsNumber(list.Elem())) {
+		return fail(at, "SQ6005",
+			"feature %s is %s: a feature must be a number, an ARRAY of numbers, a STRING or a BOOLEAN", name,
+			flow.TypeName(x.Type()))
+	}
+	expr.Columns(x, func(c *expr.Column) {
+		if _, known := f.used[c.Index]; !known {
+			f.used[c.Index] = len(t.Inputs)
+			t.Inputs = append(t.Inputs, catalog.Column{Name: c.Name, Type: c.T})
+			f.train.Columns = append(f.train.Columns, c.Index)
+		}
+	})
+	t.Features = append(t.Features, expr.Substitute(x, func(c *expr.Column) expr.Expr {
+		return &expr.Column{Index: f.used[c.Index], Name: c.Name, T: c.T}
+	}))
+	t.Names = append(t.Names, name)
+	text := lang.PrintExpr(s.of)
+	f.known = f.known && !parameterized(s.of)
+	t.Items = append(t.Items, ml.Item{Input: len(t.Features) - 1, Name: name, Expr: text, Step: s.step, Args: s.args,
+		Impute: s.impute})
+	t.Source.Features = append(t.Source.Features, ml.SourceFeature{Name: name, Expr: text,
+		Type: flow.TypeName(x.Type())})
+	return nil
+}
+
+// parameterized reports whether an expression contains a parameter, whose value its text lacks.
+func parameterized(e lang.Expr) bool {
+	if _, ok := e.(*lang.Param); ok {
+		return true
+	}
+	for _, x := range operands(e) {
+		if x != nil && parameterized(x) {
+			return true
+		}
+	}
+	return false
 }
 
 func mentions(x expr.Expr, column int) bool {
@@ -115,15 +159,49 @@ func (b *binder) starFeatures(star *lang.Star, t *Training, in *rel, train *op.T
 	return out, nil
 }
 
-// step splits an item into the name of a preparation step, its literal arguments, and the
-// expression that it applies to.
-func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
+// preparing is an item of TRANSFORM: a preparation step with its literal arguments, the imputation
+// before it, and the expression that they apply to.
+type preparing struct {
+	step, impute string
+	args         []any
+	of           lang.Expr
+}
+
+// step splits an item. An ML_IMPUTER may be the argument of another step.
+func (b *binder) step(e lang.Expr) (preparing, error) {
+	out, err := b.oneStep(e)
+	if err != nil || out.step == "" || out.step == "ML_IMPUTER" {
+		return out, err
+	}
+	inner, err := b.oneStep(out.of)
+	if err != nil || inner.step == "" {
+		return out, err
+	}
+	if inner.step != "ML_IMPUTER" {
+		return out, fail(out.of, "SQ6009", "%s cannot be applied to %s: only ML_IMPUTER can be the argument of another "+
+			"preparation", out.step, inner.step)
+	}
+	if out.of, out.impute = inner.of, "mean"; out.step == "ML_ONE_HOT_ENCODER" || out.step == "ML_LABEL_ENCODER" {
+		out.impute = "most_frequent"
+	}
+	if len(inner.args) > 0 {
+		text, ok := inner.args[0].(string)
+		if !ok || len(inner.args) > 1 {
+			return out, fail(e, "SQ6009", "ML_IMPUTER takes the column and perhaps 'mean', 'median' or 'most_frequent'")
+		}
+		out.impute = text
+	}
+	return out, nil
+}
+
+// oneStep splits an item into the outermost step and its argument.
+func (b *binder) oneStep(e lang.Expr) (preparing, error) {
 	c, ok := e.(*lang.Call)
 	if !ok || !strings.HasPrefix(strings.ToUpper(c.Name.Text), "ML_") {
-		return "", nil, e, nil
+		return preparing{of: e}, nil
 	}
 	if _, scalar := b.Functions.Scalar(c.Name.Text); scalar {
-		return "", nil, e, nil
+		return preparing{of: e}, nil
 	}
 	s, err := ml.LookupStep(c.Name.Text)
 	if err != nil || len(c.Args) == 0 {
@@ -132,20 +210,23 @@ func (b *binder) step(e lang.Expr) (string, []any, lang.Expr, error) {
 		}
 		out := fail(c, "SQ6009", "%s", err.Error())
 		var option *ml.OptionError
-		if errors.As(err, &option) && option.Nearest != "" {
-			out.Label = "did you mean " + option.Nearest + "?"
+		if errors.As(err, &option) {
+			if option.Nearest != "" {
+				out.Label = "did you mean " + option.Nearest + "?"
+			}
+			out.Hint = "the preparations are " + strings.Join(option.Legal, ", ")
 		}
-		return "", nil, nil, out
+		return preparing{}, out
 	}
 	var args []any
 	for _, a := range c.Args[1:] {
 		v, err := optionValue(a)
 		if err != nil {
-			return "", nil, nil, err
+			return preparing{}, err
 		}
 		args = append(args, v)
 	}
-	return s.Name, args, c.Args[0], nil
+	return preparing{step: s.Name, args: args, of: c.Args[0]}, nil
 }
 
 // impute sets the imputation of the features that do not declare one: numbers by their mean,

@@ -69,7 +69,8 @@ func (b *binder) grouped(s *lang.Select, in *rel, calls []*lang.Call, m mode, em
 	if window != nil && window.Gap > 0 && emit == op.EmitFinal {
 		return nil, unsupported(s.Window, "EMIT FINAL over sessions")
 	}
-	g := &grouping{b: b, in: in, calls: calls, window: window, emit: emit, retract: s.Having != nil || in.table || m == push}
+	g := &grouping{b: b, in: in, calls: calls, window: window, emit: emit, retract: s.Having != nil || in.table ||
+		m == push && !b.Dialect.Has(dialect.PushAddsOnly)}
 	if s.GroupBy != nil {
 		if err := g.keys(s); err != nil {
 			return nil, err
@@ -96,7 +97,7 @@ func (b *binder) window(s *lang.Select, in *rel) (*op.Window, error) {
 	if size == 0 {
 		return nil, fail(s.Window.Size, "SQ2010", "the size of a window must not be 0")
 	}
-	w := &op.Window{Size: size, Advance: size, Grace: defaultGrace}
+	w := &op.Window{Size: size, Advance: size, Grace: defaultGrace, From1970: b.Dialect.Has(dialect.TimesFrom1970)}
 	if s.Window.Kind == lang.Session {
 		w = &op.Window{Gap: size, Grace: defaultGrace}
 	}

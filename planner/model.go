@@ -23,6 +23,7 @@ type Training struct {
 	Inputs    []catalog.Column // the inputs of PREDICT, in order
 	Features  []expr.Expr      // the feature expressions, over a batch of Inputs
 	Names     []string         // the names of the features
+	Source    ml.Source        // inputs and features in SQL
 	Items     []ml.Item
 	Target    catalog.Column // Type is nil for a model without a target
 	Mode      ml.Modes
@@ -53,7 +54,7 @@ func Model(st *lang.CreateModel, scan *lang.Scan, job string, o Options) (*Train
 	if in, err = b.target(st, t, typ, in, train); err != nil {
 		return nil, err
 	}
-	train.Input = in.node
+	train.Input, train.Place = in.node, in.scope.place()
 	if err := b.features(st, t, in, train); err != nil {
 		return nil, err
 	}
@@ -234,6 +235,7 @@ func (b *binder) learner(st *lang.CreateModel, t *Training, typ ml.Type, train *
 	}
 	train.Features, train.Names, train.Items, train.Type, train.Options = t.Features, t.Names, t.Items, t.Type,
 		t.Options
+	train.Source = t.Source
 	train.TargetColumn = ml.Input{Name: t.Target.Name, Type: t.Target.Type}
 	train.Mode = t.Mode
 	train.Statement = st.Text()

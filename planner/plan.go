@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamql/streamql/catalog"
 	"github.com/streamql/streamql/connect"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/flow"
@@ -230,7 +231,7 @@ func (b *binder) handed(w *with, side, name string, from format.Spec) map[string
 // sink returns the node that writes a relation's topic.
 func (b *binder) sink(sel *selected, r *catalog.Relation) (exec.Node, error) {
 	s := &op.Sink{Input: sel.node, Topic: r.Topic, Partitions: max(r.Partitions, 1), Key: r.Key, Value: r.Value,
-		KeyCols: sel.keyItems, Headers: -1}
+		KeyCols: sel.keyItems, Headers: -1, From1970: b.Dialect.Has(dialect.TimesFrom1970)}
 	for _, it := range sel.items {
 		if !slices.Contains(sel.keyItems, it.id) {
 			s.ValueCols = append(s.ValueCols, it.id)

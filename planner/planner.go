@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"context"
+	"github.com/streamql/streamql/udf/ml"
 	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -37,6 +38,10 @@ type Options struct {
 	// Model returns the training of a model by name, with its inputs and its target; nil: there are
 	// no models.
 	Model func(name string) (*Training, bool)
+	// Version returns a version of a model, number 0 the newest, or nil if there is none. A query
+	// predicts with the features of that version; nil: with those of the model's definition, as
+	// jobs do.
+	Version func(model string, number int) *ml.Bundle
 	// Rows returns the rows of a table function, or of a relation of the engine that has no topic,
 	// such as streamql.models. It returns false if there is none. The rows are computed when the
 	// query runs.
@@ -93,6 +98,7 @@ type binder struct {
 	ids       int    // the last identity of a column
 	leaves    []Leaf // by number; cut sets Node
 	exchanges int
+	using     int // the version that USING VERSION selects; 0: the serving one
 }
 
 // column returns a column with a new identity.

@@ -15,6 +15,27 @@ import (
 var modelFunctions = names("PREDICT", "PREDICT_PROBA", "ANOMALY_SCORE", "IS_ANOMALY", "CLUSTER", "DISTANCE", "EXPLAIN",
 	"EMBED", "MODEL_VERSION")
 
+// plannedFunctions are functions of models that are not supported yet.
+var plannedFunctions = names("MODEL_INFO", "PREDICT_INTERVAL", "RECONSTRUCT", "RECOMMEND", "ML_PREDICT", "ML_COMPARE",
+	"ML_CONFUSION_MATRIX", "ML_ROC_CURVE", "ML_WEIGHTS", "ML_CENTROIDS", "ML_FEATURE_IMPORTANCE", "ML_TREE",
+	"ML_FEATURE_INFO", "ML_DESCRIBE_DATA", "ML_LINEAGE", "ML_FORECAST", "ML_DRIFT")
+
+// plannedCall returns an error for a function of models that is not supported yet, and for a
+// preparation outside TRANSFORM. Without it, the error would be about the column m of f(m).
+func (b *binder) plannedCall(c *lang.Call, name string) error {
+	name = strings.ToUpper(name)
+	if _, known := b.Functions.Scalar(name); known {
+		return nil
+	}
+	if plannedFunctions[name] {
+		return unsupported(c, name)
+	}
+	if _, err := ml.LookupStep(name); err == nil && name != "" {
+		return fail(c, "SQ2008", "preparation %s is allowed only as an item of TRANSFORM", name)
+	}
+	return nil
+}
+
 func modelFunction(name string) bool { return modelFunctions[strings.ToUpper(name)] }
 
 // predictions adds a Predict over the input for each model that the query uses. All functions of
@@ -68,6 +89,9 @@ func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, 
 	if err != nil {
 		return bad(err)
 	}
+	if t, err = b.trainedAs(c, t, version); err != nil {
+		return bad(err)
+	}
 	args := c.Args[1:]
 	out := op.PredictOutput{Func: name}
 	if name == "EXPLAIN" {
@@ -98,8 +122,8 @@ func (b *binder) predictCall(c *lang.Call, in *rel, last string) (*rel, string, 
 	next := in.scope.calling(lang.PrintExpr(c), col)
 	key := fmt.Sprint(t.Name, version, cols)
 	n := &op.Predict{Input: in.node, Model: t.Name, Version: version, Columns: cols,
-		Features: t.Features, Names: t.Names,
-		Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
+		Features: t.Features, Names: t.Names, Type: t.Type, Target: t.Target.Type, Source: t.Source,
+		Place: in.scope.place(), Absent: t.Options.Text("on_absent"), Outputs: []op.PredictOutput{out}, Out: schemaOf(next.cols)}
 	if top, ok := in.node.(*op.Predict); ok && key == last {
 		n.Input, n.Outputs = top.Input, append(slices.Clip(top.Outputs), out)
 	}
@@ -116,7 +140,7 @@ func (b *binder) cannot(at lang.Node, t *Training, err error) error {
 // for the serving version.
 func (b *binder) modelArg(e lang.Expr) (*Training, int, error) {
 	var name lang.Name
-	version := 0
+	version := b.using
 	switch e := e.(type) {
 	case *lang.Ident:
 		if e.Source != nil {
@@ -124,15 +148,30 @@ func (b *binder) modelArg(e lang.Expr) (*Training, int, error) {
 		}
 		name = e.Name
 	case *lang.ModelRef:
-		name, version = e.Name, e.Version.Number
-		if e.Version.Alias != "" || e.Version.AsOf {
-			return nil, 0, unsupported(e, "an alias or AS OF in a model reference")
+		name = e.Name
+		if e.Version != (lang.VersionRef{}) {
+			var err error
+			if version, err = versionNumber(e, e.Version); err != nil {
+				return nil, 0, err
+			}
 		}
 	default:
 		return nil, 0, fail(e, "SQ6001", "the first argument must be the name of a model")
 	}
 	t, err := b.model(name)
 	return t, version, err
+}
+
+// versionNumber returns the number of the version that a reference selects. It is 0 for the serving
+// version, which DEFAULT and LATEST mean: every version is promoted when it is published.
+func versionNumber(at lang.Node, v lang.VersionRef) (int, error) {
+	switch {
+	case v.Alias != "":
+		return 0, unsupported(at, "an alias of a model's version")
+	case v.AsOf:
+		return 0, unsupported(at, "VERSION AS OF ROWTIME")
+	}
+	return v.Number, nil
 }
 
 func (b *binder) model(name lang.Name) (*Training, error) {
@@ -288,7 +327,7 @@ func (t *Training) result(name string) (flow.Type, error) {
 	case "EMBED":
 		return flow.Array(flow.Double), has(typ.Task == ml.Anomaly)
 	case "EXPLAIN":
-		return flow.Array(flow.Struct(flow.Field("feature", flow.String), flow.Field("part", flow.Double))), nil
+		return ml.ExplainType, nil
 	case "MODEL_VERSION":
 		return flow.Int, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 
 	"github.com/streamql/streamql/catalog"
+	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/exec/op"
 	"github.com/streamql/streamql/expr"
@@ -77,7 +78,7 @@ func (b *binder) query(q *lang.Query, m mode) (*selected, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m == push && out.upsert {
+	if m == push && out.upsert && (out.identified() || !b.Dialect.Has(dialect.PushAddsOnly)) {
 		// Only a row that was shown may be deleted, so the query keeps the rows.
 		out.node, out.upsert = normalized(out.node, out.over(out.node, out.scope).keyed(out.carried)), false
 	}
@@ -139,6 +140,14 @@ func (b *binder) selectOf(s *lang.Select, order []*lang.Order, m mode, emit op.E
 		return nil, unsupported(s, "SELECT DISTINCT")
 	case len(s.Joins) > 0:
 		return nil, unsupported(s.Joins[0], "JOIN")
+	}
+	if s.Using != nil {
+		n, err := versionNumber(s.Using, s.Using.Version)
+		if err != nil {
+			return nil, err
+		}
+		defer func(outer int) { b.using = outer }(b.using)
+		b.using = n
 	}
 	in, err := b.input(s, m)
 	if err != nil {

@@ -101,7 +101,7 @@ func (b *binder) scan(source *catalog.Relation, r *lang.Relation, alias string, 
 		if err != nil {
 			return nil, err
 		}
-		sc.Time = t
+		sc.Time, sc.From1970 = t, b.Dialect.Has(dialect.TimesFrom1970)
 	}
 	sc.Number = b.leaf(Leaf{Topic: source.Topic, Relation: source, Scan: r.Scan, Bounded: m == pull,
 		Earliest: b.earliest(m)})

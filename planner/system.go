@@ -78,7 +78,10 @@ func alias(b *binder, r *lang.Relation, name string) string {
 func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 	c := r.Call
 	var args []any
-	for _, a := range c.Args {
+	for i, a := range c.Args {
+		if id, ok := a.(*lang.Ident); ok && i == 0 && b.using > 0 && id.Source == nil {
+			a = &lang.ModelRef{At: id.At, Name: id.Name, Version: lang.VersionRef{Number: b.using}}
+		}
 		switch a := a.(type) {
 		case *lang.Ident:
 			args = append(args, b.fold(a.Name))
@@ -86,6 +89,8 @@ func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 			args = append(args, a)
 		case *lang.TableRef:
 			args = append(args, b.fold(a.Name))
+		case *lang.RelationArg:
+			args = append(args, a.Relation)
 		default:
 			v, err := optionValue(a)
 			if err != nil {
@@ -97,13 +102,22 @@ func (b *binder) tableCall(r *lang.Relation) (*rel, error) {
 	for _, n := range c.Named {
 		return nil, unsupported(n.Name, "a named argument here")
 	}
-	return b.rows(r, strings.ToUpper(c.Name.Text), args)
+	name := strings.ToUpper(c.Name.Text)
+	if name == "ML_EVALUATE" && len(args) == 2 {
+		args = append(args, &r.Scan)
+		out, err := b.rows(&lang.Relation{At: r.At, Call: c, Alias: r.Alias}, name, args)
+		return out, err
+	}
+	return b.rows(r, name, args)
 }
 
 // rows returns a leaf of rows that are computed when the query runs.
 func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 	if b.Rows == nil {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
+	}
+	if !r.Scan.Empty() {
+		return nil, fail(&r.Scan, "SQ3008", "a scan clause must follow a stream or table; %s has no topic", name)
 	}
 	made, ok, err := b.Rows(name, args)
 	if err != nil {
@@ -114,6 +128,9 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 			return nil, e
 		}
 		return nil, fail(r, "SQ2007", "%s: %v", name, err)
+	}
+	if !ok && plannedFunctions[name] {
+		return nil, unsupported(r, name)
 	}
 	if !ok {
 		return nil, fail(r, "SQ2001", "%q does not exist", name)
@@ -141,6 +158,9 @@ func (b *binder) rows(r *lang.Relation, name string, args []any) (*rel, error) {
 func (b *binder) modelVersions(r *lang.Relation) (*rel, bool, error) {
 	if _, ok := b.Catalog.Model(b.fold(r.Source.Name), b.exact()); !ok {
 		return nil, false, nil
+	}
+	if b.using > 0 {
+		return nil, true, unsupported(r, "USING VERSION over the versions of a model")
 	}
 	out, err := b.rows(r, "versions", []any{b.fold(r.Source.Name)})
 	return out, true, err

@@ -35,7 +35,11 @@ func (g *groups) starts(t int64) []int64 {
 		return []int64{0}
 	}
 	var out []int64
-	for s := t - t%w.Advance; s >= 0 && s+w.Size > t; s -= w.Advance {
+	latest := t - t%w.Advance
+	if latest > t { // before 1970
+		latest -= w.Advance
+	}
+	for s := latest; s+w.Size > t && (s >= 0 || !w.From1970); s -= w.Advance {
 		out = append([]int64{s}, out...)
 	}
 	return out

@@ -140,7 +140,7 @@ func (s *scanner) rows(rec *Record) ([]row, error) {
 	if s.Time != nil {
 		at, ok := eval(s.EventTime(), r.vals).(int64)
 		switch {
-		case ok && at >= 0:
+		case ok && (at >= 0 || !s.From1970):
 			r.vals[s.Out.Time] = at
 		case r.op != flow.Retract:
 			return nil, nil

@@ -57,7 +57,7 @@ func (t *task) sink(n *op.Sink, next step) (step, error) {
 	return func(rows []row) error {
 		for i, r := range rows {
 			at, ok := r.vals[s.Time].(int64)
-			if !ok || at < 0 {
+			if !ok || at < 0 && n.From1970 {
 				continue
 			}
 			plain, key, err := keyOf(r)

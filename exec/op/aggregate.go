@@ -35,12 +35,14 @@ const (
 )
 
 // Window is WINDOW TUMBLING or WINDOW HOPPING: it contains the rows of one key with event time in
-// [start, start + Size). Starts are the multiples of Advance from 0. A row is late for a window if
+// [start, start + Size). Starts are the multiples of Advance, also before 1970. A row is late for a window if
 // the window's end + Grace <= stream time; late rows are counted. If Gap is not 0, it is WINDOW
 // SESSION (session.go) and Size and Advance are not used. Times are in ms.
 type Window struct {
 	Size, Advance, Grace int64
 	Gap                  int64
+	// From1970 leaves out the windows that start before 1970, as Kafka Streams does.
+	From1970 bool
 }
 
 // Panes returns the maximum number of windows that contain one event time.
@@ -54,7 +56,10 @@ func (w *Window) Panes() int64 {
 // first returns the start of the oldest window that contains an event time.
 func (w *Window) first(t int64) int64 {
 	t = t - w.Size + w.Advance
-	return max(t-mod(t, w.Advance), 0)
+	if t -= mod(t, w.Advance); w.From1970 {
+		return max(t, 0)
+	}
+	return t
 }
 
 // Aggregate groups rows by the Keys columns, and by window if there is one, and computes the Calls.

@@ -137,7 +137,7 @@ func totals(t testing.TB, in exec.Node, w *Window, emit Emission, retract bool, 
 func drawEvents(t *rapid.T) []event {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
 		return event{k: rapid.SampledFrom([]any{"a", "b", "c", nil}).Draw(t, "k"),
-			v: rapid.Int64Range(-9, 9).Draw(t, "v"), t: rapid.Int64Range(0, 60).Draw(t, "t")}
+			v: rapid.Int64Range(-9, 9).Draw(t, "v"), t: rapid.Int64Range(-20, 60).Draw(t, "t")}
 	}), 0, 40).Draw(t, "events")
 }
 
@@ -171,7 +171,7 @@ func TestWindows(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		list := drawEvents(rt)
 		w := &Window{Size: 10, Advance: rapid.SampledFrom([]int64{10, 5, 3}).Draw(rt, "advance"),
-			Grace: rapid.SampledFrom([]int64{0, 7, 100}).Draw(rt, "grace")}
+			Grace: rapid.SampledFrom([]int64{0, 7, 100}).Draw(rt, "grace"), From1970: rapid.Bool().Draw(rt, "from 1970")}
 		emit := rapid.SampledFrom([]Emission{EmitChanges, EmitFinal, EmitEnd}).Draw(rt, "emit")
 		retract := emit == EmitChanges && rapid.Bool().Draw(rt, "retract")
 
@@ -193,7 +193,10 @@ func TestWindows(t *testing.T) {
 			if clock = max(clock, e.t); e.k == nil {
 				continue
 			}
-			for start := int64(0); start <= e.t; start += w.Advance {
+			for start := -30 * w.Advance; start <= e.t; start += w.Advance {
+				if w.From1970 && start < 0 {
+					continue
+				}
 				g := group{start, e.k.(string)}
 				switch {
 				case start+w.Size <= e.t:

@@ -35,9 +35,16 @@ type Predict struct {
 	// The feature expressions, over a batch of Columns. The model's preparation reads their values.
 	Features []expr.Expr
 	Names    []string // the names of the features
-	Outputs  []PredictOutput
-	Absent   string // 'wait' or 'null': the behaviour while the model has no version
-	Out      *flow.Schema
+	// Type, Target and Source are those of the versions for which the node was planned.
+	Type   string
+	Target flow.Type // nil: none
+	Source ml.Source
+	// Place has the columns of a row's partition and offset, for messages; it is empty if the input
+	// has none.
+	Place   []int
+	Outputs []PredictOutput
+	Absent  string // 'wait' or 'null': the behaviour while the model has no version
+	Out     *flow.Schema
 }
 
 // Schema implements exec.Node.
@@ -50,6 +57,7 @@ func (p *Predict) Inputs() []exec.Node { return []exec.Node{p.Input} }
 func (p *Predict) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	out := *p
 	out.Input, out.Columns, out.Out = in[0], rewireAll(p.Columns, move), rebased(p.Out, p.Input, in[0])
+	out.Place = rewireAll(p.Place, move)
 	return &out
 }
 
@@ -132,8 +140,8 @@ func (p *predict) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	if err := p.scoring.Read(spread(features, p.widths), in.Rows()); err != nil {
 		return fmt.Errorf("model %s$%d: %w", p.Model, p.used, err)
 	}
-	if n := p.scoring.Missing(); n > 0 {
-		p.missing(n)
+	if p.scoring.Missing() > 0 {
+		p.missing(in, features)
 	}
 	for _, o := range p.Outputs {
 		col, err := p.output(o, in.Rows())
@@ -157,11 +165,30 @@ func Features(in *flow.Batch, cols []int, read *flow.Schema, features []expr.Exp
 	return out
 }
 
-func (p *predict) missing(n int) {
-	for range n {
-		err := errors.New("a feature is missing or not finite: the prediction is NULL")
-		p.ctx.Fail(exec.Failure{Code: "SQ6101", Err: err, Source: p.Model, Side: "row"})
+// missing counts the rows that have no prediction, each with its reason and place.
+func (p *predict) missing(in *flow.Batch, features []arrow.Array) {
+	for i := range in.Rows() {
+		why, ok := p.scoring.Why(i)
+		if ok {
+			continue
+		}
+		f := exec.Failure{Code: "SQ6101", Err: fmt.Errorf("the prediction is NULL: %s", why), Source: p.Model, Side: "row"}
+		if err := misfit(features, p.widths, p.Names, i); err != nil {
+			f.Code, f.Err = "SQ6103", fmt.Errorf("the prediction is NULL: %w", err)
+		}
+		if len(p.Place) == 2 {
+			placed(&f, p.ctx, in.Column(p.Place[0]), in.Column(p.Place[1]), i)
+		}
+		p.ctx.Fail(f)
 	}
+}
+
+// fits reports whether the node can predict with a version: its features are those that the node
+// computes, and its predictions have the planned type.
+func (p *Predict) fits(version any) bool {
+	b, ok := version.(*ml.Bundle)
+	return ok && b.Spec.Type == p.Type && p.Source.Accepts(b) && (p.Target == nil) == (b.Target.Type == nil) &&
+		(p.Target == nil || arrow.TypeEqual(p.Target, b.Target.Type))
 }
 
 // swap loads the version that now serves. The first batch after a restart restores the number of
@@ -187,15 +214,19 @@ func (p *predict) swap() error {
 	return p.ctx.Models.Swapped(p.ctx.Job, p.Model, old, number, p.ctx.Out)
 }
 
-// version returns the version to predict with. A version older than the one in use serves only if
-// the one in use is no longer available. A process that has just started may not have read all
-// versions, and predictions must not return to an older version for that reason.
+// version returns the version to predict with: the newest that fits. A version older than the one
+// in use serves only if the one in use is no longer available. A process that has just started may
+// not have read all versions, and predictions must not return to an older version for that reason.
 func (p *predict) version() (any, int, error) {
-	v, number, err := p.ctx.Models.Version(p.Model, p.Version, p.Absent != "null")
+	v, number, err := p.ctx.Models.Version(p.Model, p.Version, p.fits, p.Absent != "null")
+	if p.Version > 0 && v != nil && !p.fits(v) {
+		return nil, 0, fmt.Errorf("%w: version %d of model %s was trained with other features, types or target than "+
+			"the model now has; a job can only use versions of the present definition", ml.ErrShape, number, p.Model)
+	}
 	if p.Version > 0 || err != nil || v == nil || number >= p.used {
 		return v, number, err
 	}
-	if used, n, err := p.ctx.Models.Version(p.Model, p.used, false); err == nil && used != nil {
+	if used, n, err := p.ctx.Models.Version(p.Model, p.used, nil, false); err == nil && used != nil && p.fits(used) {
 		return used, n, nil
 	}
 	return v, number, nil

@@ -50,8 +50,9 @@ type Scan struct {
 	Columns    []ScanColumn
 	Out        *flow.Schema
 	// Time is the event time in ms, computed from the scanned columns; nil: the record's timestamp.
-	// A row for which it is NULL or negative is a dead letter.
-	Time expr.Expr
+	// A row for which it is NULL is a dead letter, and with From1970 one before 1970 as well.
+	Time     expr.Expr
+	From1970 bool
 	// Table reports that a record replaces the one with its key, and that a null value deletes it.
 	// Records without a key are skipped.
 	Table bool
@@ -361,7 +362,7 @@ func (s *scan) stamp(f *topic.Fetch, b *flow.Batch, drop *flow.Validity) (*flow.
 		switch {
 		case drop.IsNull(i):
 			continue
-		case col.IsValid(i) && col.Value(i) >= 0:
+		case col.IsValid(i) && (col.Value(i) >= 0 || !s.From1970):
 			times[i] = col.Value(i)
 			continue
 		case b.Op(i).Gone():
@@ -370,7 +371,7 @@ func (s *scan) stamp(f *topic.Fetch, b *flow.Batch, drop *flow.Validity) (*flow.
 		}
 		reason := reasons[i]
 		if reason == nil {
-			reason = errors.New("the timestamp column is NULL or negative")
+			reason = errors.New("the timestamp column is NULL or before 1970")
 		}
 		if err := s.fail(f, i, "row", "SQ5104", reason); err != nil {
 			return nil, err

@@ -37,6 +37,8 @@ type Sink struct {
 	// Keep has the columns that are stored by key in the keyspace "rows", from which pull queries
 	// read a table's present rows; nil: none.
 	Keep []int
+	// From1970 makes a row before 1970 a dead letter.
+	From1970 bool
 }
 
 // Schema implements exec.Node.
@@ -97,8 +99,8 @@ func (s *sink) Process(_ int, in *flow.Batch, emit exec.Emit) error {
 	keyCols, valueCols := pick(in, s.KeyCols), pick(in, s.ValueCols)
 	clock := in.Column(in.Schema.Time)
 	for i := range in.Rows() {
-		if clock.IsNull(i) || times[i] < 0 {
-			err := errors.New("the timestamp is NULL or negative: the row is not written")
+		if clock.IsNull(i) || times[i] < 0 && s.From1970 {
+			err := errors.New("the timestamp is NULL or before 1970: the row is not written")
 			s.ctx.Fail(exec.Failure{Code: "SQ5104", Err: err, Source: s.Topic, Side: "row"})
 			continue
 		}

@@ -55,6 +55,20 @@ func widthsIn(names []string, inputs []ml.Input) []int {
 	return widths
 }
 
+// misfit returns an error if an array feature of a row does not have the width of its column.
+func misfit(cols []arrow.Array, widths []int, names []string, row int) error {
+	for i, width := range widths {
+		list, ok := cols[i].(*array.List)
+		if !ok || list.IsNull(row) {
+			continue
+		}
+		if from, to := list.ValueOffsets(row); int(to-from) != width {
+			return fmt.Errorf("feature %s does not have %d elements, as the first row of the training has", names[i], width)
+		}
+	}
+	return nil
+}
+
 // Spread returns feature columns in the layout of a version, with a column per element of an array
 // feature. names are the features' names.
 func Spread(cols []arrow.Array, names []string, b *ml.Bundle) []arrow.Array {

@@ -3,12 +3,9 @@ package op
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/exec"
 	"github.com/streamql/streamql/expr"
@@ -31,6 +28,10 @@ type Train struct {
 	Items    []ml.Item
 	Target   int // the target's column, -1: none
 	Weight   int // the weight's DOUBLE column, -1: all rows weigh 1
+	// Place has the columns of a row's partition and offset, for messages; it is empty if the input
+	// has none.
+	Place  []int
+	Source ml.Source // the input of the versions, in SQL
 
 	TargetColumn ml.Input
 	Mode         ml.Modes
@@ -59,6 +60,7 @@ func (t *Train) Rewire(in []exec.Node, move exec.Move) exec.Node {
 	out := *t
 	out.Input, out.Columns = in[0], rewireAll(t.Columns, move)
 	out.Target, out.Weight = rewireOne(t.Target, move), rewireOne(t.Weight, move)
+	out.Place = rewireAll(t.Place, move)
 	return &out
 }
 
@@ -68,7 +70,7 @@ func (t *Train) Keeps() bool { return true }
 // String implements exec.Node.
 func (t *Train) String() string {
 	mode := map[ml.Modes]string{ml.Once: "once", ml.Window: "each window", ml.Warm: "each window, warm start",
-		ml.Event: "each event"}[t.Mode]
+		ml.Event: "each event", ml.Decay: fmt.Sprintf("each window, decay %v", t.Decay)}[t.Mode]
 	return fmt.Sprintf("Train %s type=%s %s features=(%s)", t.Model, t.Type, mode, strings.Join(t.Names, ", "))
 }
 
@@ -104,16 +106,20 @@ type trainer struct {
 	items  []ml.Item   // the items of TRANSFORM, with array features spread
 	names  []string    // the names of the preparation's inputs
 	reads  []flow.Type // the types of the preparation's inputs
+	first  error       // the reason for which the first row that is not learned is not
 }
 
 // shape lays out the features when the widths of arrays are known.
 func (t *trainer) shape(widths []int) {
 	t.widths = widths
 	t.items, t.names, t.reads = spreadItems(t.Items, t.Names, t.types()[:len(t.Features)], widths)
+	if t.typ.Blind {
+		t.items = nil
+	}
 }
 
-// part is a set of rows to learn from: the features, then the target and the weight if there are
-// any.
+// part is a set of rows to learn from: the features, then the target, the weight and the place if
+// there are any.
 type part struct {
 	cols []arrow.Array
 	rows int
@@ -148,6 +154,9 @@ func (t *trainer) part(in *flow.Batch) (part, error) {
 	if t.Weight >= 0 {
 		p.cols = append(p.cols, in.Column(t.Weight))
 	}
+	for _, c := range t.Place {
+		p.cols = append(p.cols, in.Column(c))
+	}
 	for i, ms := range in.Times() {
 		if i == 0 {
 			p.from, p.to = ms, ms
@@ -168,6 +177,9 @@ func (t *trainer) types() []flow.Type {
 	if t.Weight >= 0 {
 		types = append(types, flow.Double)
 	}
+	if len(t.Place) == 2 {
+		types = append(types, flow.Int, flow.Bigint)
+	}
 	return types
 }
 
@@ -181,69 +193,15 @@ func (t *trainer) inputs() []ml.Input {
 	return in
 }
 
-// target returns the target: class numbers for classifiers, values for regressors, 0 or 1 for the
-// evaluation of anomaly models. NaN is a missing target.
-func (t *trainer) target(p part, levels *ml.Levels) ([]float64, error) {
-	if t.Target < 0 {
-		return nil, nil
-	}
-	col := p.cols[len(t.Features)]
-	y := make([]float64, p.rows)
-	if t.typ.Task == ml.Regress {
-		for i := range y {
-			y[i] = numberAt(col, i)
-		}
-		return y, nil
-	}
-	codes := make([]int32, p.rows)
-	if err := levels.Codes(col, codes); err != nil {
-		return nil, err
-	}
-	if slices.Contains(codes, -1) && !t.Options.Has("classes") {
-		for i, c := range codes {
-			if c != -1 {
-				continue
-			}
-			// A class name is stored in the JSON head of a version, so it must be valid UTF-8.
-			if name := ml.Level(col, i); utf8.ValidString(name) {
-				codes[i] = levels.Add(strings.Clone(name))
-			}
-		}
-	}
-	for i, c := range codes {
-		if y[i] = float64(c); c < 0 {
-			y[i] = nan
-		}
-	}
-	return y, nil
-}
-
-// weights returns the weights. A row whose weight is not a finite number >= 0 is not used.
-func (t *trainer) weights(p part, use []bool) []float64 {
-	if t.Weight < 0 {
-		return nil
-	}
-	col := p.cols[len(p.cols)-1].(*array.Float64)
-	w := make([]float64, p.rows)
-	for i := range w {
-		w[i] = col.Value(i)
-		if col.IsNull(i) || !(w[i] >= 0) || w[i]-w[i] != 0 {
-			w[i], use[i] = 0, false
-		}
-	}
-	return w
-}
-
-func (t *trainer) levels() *ml.Levels {
-	l := ml.NewLevels()
-	for _, c := range t.Options.List("classes") {
-		l.Add(fmt.Sprint(c))
-	}
-	return l
-}
-
 func (t *trainer) evaluator() *ml.Evaluator {
 	return ml.NewEvaluator(t.typ.Task, t.EvaluateWindow, t.EvaluateFading)
+}
+
+// positive sets the positive class of an evaluator to the one among the classes so far.
+func (t *trainer) positive(ev *ml.Evaluator, classes []string) {
+	if t.typ.Task == ml.Classify {
+		ev.Positive(ml.PositiveClass(t.Options, t.TargetColumn.Type, classes))
+	}
 }
 
 // manifest returns a version's metadata. The model registry adds id, clock and checksums.
@@ -268,6 +226,9 @@ func (t *trainer) publish(v Version, event string, metrics []ml.Metric) error {
 		if m.Value-m.Value == 0 {
 			v.Manifest.Metrics[event+"."+m.Name] = m.Value
 		}
+	}
+	if c, ok := v.Bundle.Model.(ml.Centred); ok { // there may be fewer than k, if there are fewer distinct rows
+		v.Manifest.Metrics["training.centres"] = float64(c.Centres())
 	}
 	id, err := t.ctx.Models.Publish(t.Model, v, t.ctx.Out)
 	if err != nil {

@@ -60,7 +60,7 @@ func newTrainEvent(t *trainer) (exec.Operator, error) {
 }
 
 func (e *trainEvent) spec() ml.Spec {
-	return ml.Spec{Type: e.Type, Features: e.prep.Features(), Classes: len(e.Options.List("classes")),
+	return ml.Spec{Type: e.Type, Features: e.prep.Features(), Classes: len(e.trainer.levels().Names),
 		Options: e.Options, Mode: ml.Event}
 }
 
@@ -136,6 +136,9 @@ func (e *trainEvent) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 			if err := e.learnRows(in.Slice(from, to)); err != nil {
 				return err
 			}
+			if b, ok := e.learner.(ml.Batcher); ok && b.Room() == 0 {
+				b.Scale(e.prep.Lines())
+			}
 		}
 		if err := e.due(in, to); err != nil {
 			return err
@@ -149,6 +152,9 @@ func (e *trainEvent) Process(_ int, in *flow.Batch, _ exec.Emit) error {
 // after the row that makes a log entry due.
 func (e *trainEvent) next(in *flow.Batch, from int) int {
 	to := in.Rows()
+	if b, ok := e.learner.(ml.Batcher); ok {
+		to = min(to, from+b.Room())
+	}
 	to = min(to, from+int(logEvery-e.at.Read%logEvery))
 	if e.PublishRows > 0 {
 		to = min(to, from+int(e.PublishRows-e.at.Read%e.PublishRows))
@@ -170,6 +176,7 @@ func (e *trainEvent) next(in *flow.Batch, from int) int {
 // due publishes and logs what the rows before next have made due.
 func (e *trainEvent) due(in *flow.Batch, next int) error {
 	if e.at.Read%logEvery == 0 && e.at.Read > 0 && e.Evaluate {
+		e.positive(e.eval, e.levels.Names)
 		if err := e.note("prequential", "", e.at.Read, e.at.Last, e.eval.Metrics()); err != nil {
 			return err
 		}
@@ -190,33 +197,29 @@ func (e *trainEvent) learnRows(in *flow.Batch) error {
 	if err != nil || p.rows == 0 {
 		return err
 	}
-	use := make([]bool, p.rows)
-	for i := range use {
-		use[i] = true
-	}
-	y, err := e.target(p, e.levels)
+	use, w, err := e.choose(p)
 	if err != nil {
 		return err
 	}
-	w := e.weights(p, use)
-	if e.typ.Task.Supervised() {
-		for i, v := range y {
-			use[i] = use[i] && v == v
-		}
-	}
 	old, now, ok, err := e.prep.Roll(e.features(p), p.rows, use, w, &e.buf)
+	if err != nil {
+		return err
+	}
+	if _, unscaled := e.learner.(ml.Batcher); unscaled {
+		now = e.prep.Unscaled(now, &e.buf)
+	}
+	y, err := e.target(p, e.levels, ok)
 	if err != nil {
 		return err
 	}
 	e.at.Read += int64(p.rows)
 	u := compress(old, now, y, w, ok)
 	if n := p.rows - u.now.Rows; n > 0 {
+		e.skip(p, ok, e.prep)
 		if e.Options.Text("on_null") == "error" {
-			return fmt.Errorf("model %s: %d rows have a missing feature or target, and on_null is 'error'", e.Model, n)
+			return fmt.Errorf("model %s: a row cannot be learned, and on_null is 'error'; the first: %w", e.Model, e.first)
 		}
 		e.at.Skipped += int64(n)
-		e.ctx.Fail(exec.Failure{Code: "SQ6101",
-			Err: fmt.Errorf("rows with a missing feature or target are not learned"), Source: e.Model, Side: "row"})
 	}
 	if u.now.Rows == 0 {
 		return nil
@@ -247,6 +250,7 @@ func (e *trainEvent) test(u rolled) error {
 		return err
 	}
 	if e.Evaluate && u.y != nil {
+		e.positive(e.eval, e.levels.Names)
 		e.eval.Add(out, u.y, proba)
 	}
 	return nil
@@ -271,7 +275,7 @@ func compress(old, now ml.Matrix, y, w []float64, ok []bool) rolled {
 // because a bounded input ends with a version.
 func (e *trainEvent) Finish(exec.Emit) error {
 	if e.at.Used == 0 {
-		return fmt.Errorf("model %s: %w", e.Model, ml.ErrNoRows)
+		return fmt.Errorf("model %s: %w", e.Model, e.complete(0, e.at.Read))
 	}
 	if e.at.Used == e.at.Published {
 		return nil
@@ -295,8 +299,12 @@ func (e *trainEvent) version() error {
 	if err != nil {
 		return err
 	}
+	if b, ok := e.learner.(ml.Batcher); ok {
+		b.Scale(e.prep.Lines())
+	}
 	spec := e.spec()
-	b := &ml.Bundle{Spec: spec, Inputs: e.inputs(), Preparation: prep, Model: e.learner.Model(), Target: e.TargetColumn}
+	b := &ml.Bundle{Spec: spec, Inputs: e.inputs(), Source: e.Source, Preparation: prep, Model: e.learner.Model(),
+		Target: e.TargetColumn}
 	if e.typ.Task == ml.Classify {
 		b.Classes = slices.Clone(e.levels.Names)
 	}
@@ -304,6 +312,7 @@ func (e *trainEvent) version() error {
 		"skipped": e.at.Skipped})
 	var metrics []ml.Metric
 	if e.Evaluate {
+		e.positive(e.eval, e.levels.Names)
 		metrics = e.eval.Metrics()
 	}
 	e.ctx.Progress(exec.Progress{Job: e.ctx.Job, Model: e.Model, Rows: e.at.Read})

@@ -2,23 +2,14 @@ package op
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/exec"
-	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/udf/ml"
 )
-
-var nan = math.NaN()
-
-func numberAt(col arrow.Array, i int) float64 {
-	return expr.Float64(flow.Value(col, i), col.DataType())
-}
 
 // sample holds at most max rows to learn from. Of more rows it keeps those with the smallest hash
 // of (seed, row number): a uniform sample that does not depend on how the input was cut into
@@ -126,7 +117,7 @@ func (t *trainOnce) Finish(exec.Emit) error {
 }
 
 // learn fits the preparation, trains a learner over the sample in one or more passes, and sets the
-// threshold.
+// threshold. warm: it starts from the newest version.
 func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 	s.cut()
 	for _, p := range s.parts {
@@ -135,48 +126,51 @@ func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 			break
 		}
 	}
-	prep, err := ml.NewPreparation(t.items, t.reads)
+	var last *ml.Bundle
+	if warm {
+		last = t.earlier()
+	}
+	prep, err := t.fit(s, last)
 	if err != nil {
 		return Version{}, err
 	}
-	for _, p := range s.parts {
-		if err := prep.Fit(t.features(p), p.rows, nil, &t.buf); err != nil {
-			return Version{}, err
+	levels := t.levels()
+	if last != nil && !t.Options.Has("classes") {
+		for _, name := range last.Classes { // a class that no row of this training has is not forgotten
+			levels.Add(name)
 		}
 	}
-	prep.Freeze()
-	levels := t.levels()
-	spec := ml.Spec{Type: t.Type, Features: prep.Features(), Options: t.Options, Mode: ml.Once}
 	used, err := t.tidy(s, prep, levels)
 	if err != nil {
 		return Version{}, err
 	}
-	spec.Classes = len(levels.Names)
+	rows := int64(0)
+	for _, u := range used {
+		rows += int64(u.x.Rows)
+	}
+	if err := t.complete(rows, int64(s.held)); err != nil {
+		return Version{}, err
+	}
+	spec := ml.Spec{Type: t.Type, Features: prep.Features(), Options: t.Options, Mode: ml.Once,
+		Classes: len(levels.Names)}
 	learner, err := t.typ.New(spec)
 	if err != nil {
 		return Version{}, err
 	}
-	if warm {
-		t.warm(learner)
-	}
-	rows := int64(0)
-	if err := t.complete(used, int64(s.held)); err != nil {
-		return Version{}, err
+	if last != nil {
+		t.warm(learner, last, prep, levels)
 	}
 	for _, u := range used {
-		rows += int64(u.x.Rows)
 		if err := learner.Learn(u.x, u.y, u.w); err != nil {
 			return Version{}, err
 		}
-	}
-	if rows == 0 {
-		return Version{}, ml.ErrNoRows
 	}
 	losses, err := t.passes(learner, rows)
 	if err != nil {
 		return Version{}, err
 	}
-	b := &ml.Bundle{Spec: spec, Inputs: t.inputs(), Preparation: prep, Model: learner.Model(), Target: t.TargetColumn}
+	b := &ml.Bundle{Spec: spec, Inputs: t.inputs(), Source: t.Source, Preparation: prep, Model: learner.Model(),
+		Target: t.TargetColumn}
 	if t.typ.Task == ml.Classify {
 		b.Classes = levels.Names
 	}
@@ -192,16 +186,38 @@ func (t *trainer) learn(s *sample, warm bool) (Version, error) {
 	return Version{b, m}, nil
 }
 
-// complete returns an error if rows cannot be learned and the model has on_null='error'.
-func (t *trainer) complete(used []rowsOf, held int64) error {
-	if t.Options.Text("on_null") != "error" {
-		return nil
+// fit learns the preparation from the rows of the sample that may be learned.
+func (t *trainer) fit(s *sample, last *ml.Bundle) (*ml.Preparation, error) {
+	prep, err := ml.NewPreparation(t.items, t.reads)
+	if err != nil {
+		return nil, err
 	}
-	for _, u := range used {
-		held -= int64(u.x.Rows)
+	if last != nil {
+		prep.Remember(last.Preparation)
 	}
-	if held > 0 {
-		return fmt.Errorf("%d rows have a missing feature or target, and on_null is 'error'", held)
+	for _, p := range s.parts {
+		use, w, err := t.choose(p)
+		if err != nil {
+			return nil, err
+		}
+		if err := prep.Fit(t.features(p), p.rows, use, w, &t.buf); err != nil {
+			return nil, err
+		}
+	}
+	prep.Freeze()
+	return prep, nil
+}
+
+// complete returns an error if no row can be learned, or if one cannot and the model has
+// on_null='error'.
+func (t *trainer) complete(used, held int64) error {
+	switch {
+	case held > used && t.Options.Text("on_null") == "error":
+		return fmt.Errorf("%d rows cannot be learned, and on_null is 'error'; the first: %w", held-used, t.first)
+	case used == 0 && t.first != nil:
+		return fmt.Errorf("%w among %d; the first: %w", ml.ErrNoRows, held, t.first)
+	case used == 0:
+		return ml.ErrNoRows
 	}
 	return nil
 }
@@ -213,25 +229,26 @@ type rowsOf struct {
 }
 
 // tidy prepares the sample and drops the rows that cannot be learned, because of a missing feature,
-// a missing target or a bad weight.
+// a missing target or a bad weight. It counts each of them.
 func (t *trainer) tidy(s *sample, prep *ml.Preparation, levels *ml.Levels) ([]rowsOf, error) {
 	var out []rowsOf
 	for k, p := range s.parts {
-		x, ok, err := prep.Transform(t.features(p), p.rows, &t.buf)
+		x, ok, err := prep.TransformToLearn(t.features(p), p.rows, &t.buf)
 		if err != nil {
 			return nil, err
 		}
-		use := slices.Clone(ok)
-		y, err := t.target(p, levels)
+		use, w, err := t.choose(p)
 		if err != nil {
 			return nil, err
 		}
-		w := t.weights(p, use)
-		if t.typ.Task.Supervised() {
-			for i, v := range y {
-				use[i] = use[i] && v == v
-			}
+		for i := range use {
+			use[i] = use[i] && ok[i]
 		}
+		y, err := t.target(p, levels, use)
+		if err != nil {
+			return nil, err
+		}
+		t.skip(p, use, prep)
 		if !t.typ.Task.Supervised() {
 			y = nil
 		}
@@ -268,19 +285,43 @@ func usable(x ml.Matrix, y, w []float64, use []bool) rowsOf {
 	return u
 }
 
-func (t *trainer) warm(l ml.Learner) {
+// earlier returns the version from which a training starts, or nil if there is none that fits.
+func (t *trainer) earlier() *ml.Bundle {
+	if !t.typ.Trains.Has(ml.Warm) && t.Mode != ml.Decay {
+		return nil
+	}
+	v, _, err := t.ctx.Models.Version(t.Model, 0, nil, false)
+	if err != nil || v == nil {
+		return nil
+	}
+	last := v.(*ml.Bundle)
+	if now := t.TargetColumn; t.typ.Task.Supervised() && (last.Target.Name != now.Name || last.Target.Type == nil ||
+		!arrow.TypeEqual(last.Target.Type, now.Type)) {
+		t.cold(fmt.Errorf("%w: it predicts %s", ml.ErrShape, last.Target.Name))
+		return nil
+	}
+	return last
+}
+
+// warm starts a learner from an earlier version, with the weight that DECAY leaves to it.
+func (t *trainer) warm(l ml.Learner, last *ml.Bundle, prep *ml.Preparation, levels *ml.Levels) {
 	w, ok := l.(ml.Warmer)
 	if !ok {
 		return
 	}
-	last, _, err := t.ctx.Models.Version(t.Model, 0, false)
-	if err != nil || last == nil {
+	if err := w.Warm(last.Model, last.Carry(prep, levels.Names)); err != nil {
+		t.cold(err)
 		return
 	}
-	if err := w.Warm(last.(*ml.Bundle).Model); err != nil {
-		t.ctx.Fail(exec.Failure{Code: "SQ6303", Err: fmt.Errorf("no warm start: %w", err), Source: t.Model,
-			Side: "row"})
+	if d, ok := l.(ml.Decayer); ok && t.Mode == ml.Decay {
+		d.Decay(t.Decay)
 	}
+}
+
+// cold reports that a training starts without the earlier version, and why.
+func (t *trainer) cold(why error) {
+	t.ctx.Fail(exec.Failure{Code: "SQ6303", Err: fmt.Errorf("the training starts anew: %w", why), Source: t.Model,
+		Side: "row"})
 }
 
 // passes repeats a learner's pass over its rows until the learner has finished or the job is
@@ -318,7 +359,7 @@ func (t *trainer) threshold(b *ml.Bundle, used []rowsOf) error {
 	if t.typ.Task != ml.Anomaly && t.typ.Task != ml.Cluster {
 		return nil
 	}
-	var scores []float64
+	var scores, weights []float64
 	for _, u := range used {
 		out := make([]float64, u.x.Rows)
 		if a, ok := b.Model.(ml.Assigner); ok && t.typ.Task == ml.Cluster {
@@ -328,63 +369,8 @@ func (t *trainer) threshold(b *ml.Bundle, used []rowsOf) error {
 		} else if err := b.Model.Predict(u.x, out); err != nil {
 			return err
 		}
-		scores = append(scores, out...)
+		scores, weights = append(scores, out...), append(weights, u.w...)
 	}
-	b.Threshold, b.HasThreshold = ml.Threshold(t.Options.Value("threshold"), scores)
+	b.Threshold, b.HasThreshold = ml.Threshold(t.Options.Value("threshold"), scores, weights)
 	return nil
-}
-
-// Evaluate scores a version over rows with a target and adds the scores to an evaluator.
-func Evaluate(b *ml.Bundle, features []arrow.Array, target arrow.Array, ev *ml.Evaluator) error {
-	rows := target.Len()
-	s := b.NewScoring()
-	if err := s.Read(features, rows); err != nil {
-		return err
-	}
-	out, ok, err := s.Raw()
-	if err != nil {
-		return err
-	}
-	actual := make([]float64, rows)
-	levels := ml.NewLevels(b.Classes...)
-	codes := make([]int32, rows)
-	classes := len(b.Classes) > 0
-	if classes {
-		if err := levels.Codes(target, codes); err != nil {
-			return err
-		}
-	}
-	for i := range actual {
-		switch {
-		case !ok[i] || target.IsNull(i):
-			actual[i] = nan
-		case classes:
-			actual[i] = float64(codes[i])
-		case target.DataType().ID() == arrow.BOOL:
-			if target.(*array.Boolean).Value(i) {
-				actual[i] = 1
-			}
-		default:
-			if actual[i] = numberAt(target, i); actual[i] != actual[i] {
-				actual[i] = anomalous(flow.Value(target, i))
-			}
-		}
-	}
-	proba, err := s.RawProba()
-	if err != nil {
-		return err
-	}
-	ev.Add(out, actual, proba)
-	return nil
-}
-
-// anomalous returns 1 for the text target of an anomaly, 'true' or 'yes', else 0.
-func anomalous(v any) float64 {
-	switch v {
-	case "true", "TRUE", "yes", "1":
-		return 1
-	case "false", "FALSE", "no", "0":
-		return 0
-	}
-	return nan
 }

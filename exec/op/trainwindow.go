@@ -140,7 +140,7 @@ func (t *trainWindow) window(start int64) error {
 	if err != nil {
 		return err
 	}
-	v, err := t.learn(s, t.Mode == ml.Warm)
+	v, err := t.learn(s, t.Mode != ml.Window)
 	if errors.Is(err, ml.ErrNoRows) {
 		t.ctx.Fail(exec.Failure{Code: "SQ6201", Err: err, Source: t.Model, Side: "row"})
 		return nil
@@ -157,13 +157,14 @@ func (t *trainWindow) before(p part) ([]ml.Metric, error) {
 	if !t.Evaluate || t.Target < 0 {
 		return nil, nil
 	}
-	last, _, err := t.ctx.Models.Version(t.Model, 0, false)
+	last, _, err := t.ctx.Models.Version(t.Model, 0, t.Source.Accepts, false)
 	if err != nil || last == nil {
 		return nil, err
 	}
 	ev := t.evaluator()
 	b := last.(*ml.Bundle)
-	if err := Evaluate(b, Spread(p.cols[:len(t.Features)], t.Names, b), p.cols[len(t.Features)], ev); err != nil {
+	err = NewEvaluation(b, ev).Add(Spread(p.cols[:len(t.Features)], t.Names, b), t.targets(p))
+	if err != nil {
 		return nil, err
 	}
 	return ev.Metrics(), nil

@@ -249,18 +249,6 @@ func (a *autoencoder) model(params []float32) *autoencoderModel {
 	return newAutoencoderModel(&nn.Net{Layers: a.train.Layers, Params: params})
 }
 
-// Warm starts from an earlier net with the same layers; the optimizer's state is reset.
-func (a *autoencoder) Warm(m Model) error {
-	from, ok := m.(*autoencoderModel)
-	if !ok || layersText(from.net.Layers) != layersText(a.train.Layers) ||
-		from.net.Layers[0].In != a.train.Layers[0].In {
-		return fmt.Errorf("%w: cannot start from another net", ErrShape)
-	}
-	copy(a.train.Params, from.net.Params)
-	a.train.Repack()
-	return nil
-}
-
 func (a *autoencoder) MarshalBinary() ([]byte, error) {
 	var p Payload
 	putNet(&p, a.train.Net)

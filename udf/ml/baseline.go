@@ -8,7 +8,7 @@ import (
 // The baselines that every model must outperform. They ignore all features.
 
 var _ = builtin(Type{
-	Name: "majority_class", Task: Classify, Version: 1, Trains: Once | Window | Decay | Event,
+	Name: "majority_class", Task: Classify, Version: 1, Blind: true, Trains: Once | Window | Decay | Event,
 	Doc: "predicts the class seen most often so far; ties go to the lowest class",
 	Examples: []Example{
 		{
@@ -21,7 +21,7 @@ var _ = builtin(Type{
 })
 
 var _ = builtin(Type{
-	Name: "no_change", Task: Classify, Version: 1, Trains: Once | Window | Event,
+	Name: "no_change", Task: Classify, Version: 1, Blind: true, Trains: Once | Window | Event,
 	Doc: "predicts the class of the row before; a classifier of a stream that does not beat it shows no skill",
 	Examples: []Example{
 		{
@@ -34,7 +34,7 @@ var _ = builtin(Type{
 })
 
 var _ = builtin(Type{
-	Name: "mean", Task: Regress, Version: 1, Trains: Once | Window | Decay | Event,
+	Name: "mean", Task: Regress, Version: 1, Blind: true, Trains: Once | Window | Decay | Event,
 	Doc:      "predicts the weighted mean of the target so far",
 	Examples: []Example{{"CREATE MODEL base TARGET price FROM houses WITH (type='mean')", "r2 0"}},
 	New:      func(s Spec) (Learner, error) { return &baseline{kind: mean}, nil },
@@ -175,10 +175,37 @@ func (b *baseline) proba(out Matrix, r int) {
 	}
 }
 
+// Explain returns 0 for every feature, because a baseline looks at none.
+func (b *baseline) Explain(x, out Matrix) error {
+	for _, col := range out.Cols {
+		clear(col[:x.Rows])
+	}
+	return nil
+}
+
 func (b *baseline) Model() Model {
 	c := *b
 	c.counts = append([]float64(nil), b.counts...)
 	return &c
+}
+
+// Warm starts from the counts of an earlier version.
+func (b *baseline) Warm(m Model, c Carry) error {
+	from, ok := m.(*baseline)
+	if !ok || from.kind != b.kind {
+		return fmt.Errorf("%w: cannot start from %T", ErrShape, m)
+	}
+	b.counts, b.value, b.weight = nil, from.value, from.weight
+	for k, n := range from.counts {
+		if k = c.class(k); k >= 0 {
+			b.counts = append(b.counts, make([]float64, max(k+1-len(b.counts), 0))...)
+			b.counts[k] = n
+		}
+	}
+	if b.kind == noChange {
+		b.value = float64(max(c.class(int(from.value)), 0))
+	}
+	return nil
 }
 
 // Decay multiplies the counts by x.

@@ -38,7 +38,7 @@ func prepared(t testing.TB, typ Type, cols []arrow.Array, rows int) (*Preparatio
 		t.Fatal(err)
 	}
 	b := new(Buffers)
-	if err := p.Fit(cols, rows, nil, b); err != nil {
+	if err := p.Fit(cols, rows, nil, nil, b); err != nil {
 		t.Fatal(err)
 	}
 	p.Freeze()

@@ -18,7 +18,8 @@ type Input struct {
 // may be shared; each user has its own Scoring.
 type Bundle struct {
 	Spec         Spec
-	Inputs       []Input
+	Source       Source
+	Inputs       []Input // the values of the source's features, an array's by element
 	Preparation  *Preparation
 	Model        Model
 	Target       Input    // Type nil: none
@@ -34,6 +35,7 @@ type bundleMeta struct {
 	Features    []Feature   `json:"features"`
 	Options     Options     `json:"options"`
 	Mode        Modes       `json:"mode"`
+	Source      *Source     `json:"source,omitempty"`
 	Inputs      [][2]string `json:"inputs"`
 	Target      *[2]string  `json:"target,omitempty"`
 	Classes     []string    `json:"classes,omitempty"`
@@ -53,6 +55,9 @@ func (b *Bundle) MarshalBinary() ([]byte, error) {
 		Options:     b.Spec.Options,
 		Mode:        b.Spec.Mode,
 		Classes:     b.Classes,
+	}
+	if b.Source.Known() {
+		meta.Source = &b.Source
 	}
 	for _, in := range b.Inputs {
 		meta.Inputs = append(meta.Inputs, [2]string{in.Name, flow.TypeName(in.Type)})
@@ -112,6 +117,9 @@ func (b *Bundle) UnmarshalBinary(data []byte) error {
 			Options:  meta.Options,
 		},
 		Classes: meta.Classes,
+	}
+	if meta.Source != nil {
+		out.Source = *meta.Source
 	}
 	inputs := make([]flow.Type, len(meta.Inputs))
 	for i, in := range meta.Inputs {
@@ -194,6 +202,7 @@ type Manifest struct {
 	Target      string             `json:"target,omitempty"`
 	Classes     []string           `json:"classes,omitempty"`
 	Transform   []Item             `json:"transform,omitempty"`
+	Source      *Source            `json:"source,omitempty"`
 	Cut         []Cut              `json:"cut,omitempty"`
 	Window      []int64            `json:"window,omitempty"` // start and end, ms
 	TrainedFrom int64              `json:"trained_from"`     // event time, ms

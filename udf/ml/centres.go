@@ -126,10 +126,11 @@ func (s rowset) draw(dist []float64, at float64) int {
 	return last
 }
 
-// update moves the centres by a mini-batch: (c n a + sum) / (n a + m), with a the weight of the
-// past (the rule of Spark's streaming k-means). It returns the sum of squared distances before
-// the move, and whether an assignment differs from assigned, which it rewrites.
-func (v *centres) update(rows rowset, past float64, assigned []int32) (sse float64, changed bool) {
+// update moves the centres by a mini-batch: (c n a + sum) / (n a + m), with c and n the prior
+// centres and their weights, and a the weight of the past (the rule of Spark's streaming k-means).
+// It returns the sum of squared distances before the move, and whether an assignment differs from
+// assigned, which it rewrites.
+func (v *centres) update(rows rowset, prior centres, past float64, assigned []int32) (sse float64, changed bool) {
 	n := stride(v.features)
 	sums, m := make([]float64, len(v.c)), make([]float64, v.len())
 	for i := range rows.n {
@@ -146,11 +147,18 @@ func (v *centres) update(rows rowset, past float64, assigned []int32) (sse float
 		}
 	}
 	for k := range m {
-		old := float64(v.counts[k] * past)
+		old := 0.0
+		if k < prior.len() {
+			old = float64(prior.counts[k] * past)
+		}
 		total := old + m[k]
 		if m[k] > 0 {
 			for c := k * n; c < (k+1)*n; c++ {
-				v.c[c] = (float64(v.c[c]*old) + sums[c]) / total
+				before := 0.0
+				if old > 0 {
+					before = float64(prior.c[c] * old)
+				}
+				v.c[c] = (before + sums[c]) / total
 			}
 		}
 		v.counts[k] = total
@@ -158,25 +166,40 @@ func (v *centres) update(rows rowset, past float64, assigned []int32) (sse float
 	return sse, changed
 }
 
-func (v *centres) put(p *Payload) {
-	p.PutInts("shape", []int64{int64(v.features), int64(v.len())})
-	p.PutFloats("centres", v.c, v.len(), stride(v.features))
-	p.PutFloats("weights", v.counts)
+// settle moves new centres by Lloyd's passes over the first mini-batch until no row changes its
+// centre, as one bad start would last.
+func (v *centres) settle(rows rowset) {
+	assigned := make([]int32, rows.n)
+	for i := range assigned {
+		assigned[i] = -1
+	}
+	for range 100 {
+		if _, changed := v.update(rows, centres{}, 0, assigned); !changed {
+			return
+		}
+	}
 }
 
-func (v *centres) get(p *Payload) error {
-	n, err := p.Ints("shape", 2)
+// put and get carry centres under names that begin with a prefix.
+func (v *centres) put(p *Payload, prefix string) {
+	p.PutInts(prefix+"shape", []int64{int64(v.features), int64(v.len())})
+	p.PutFloats(prefix+"centres", v.c, v.len(), stride(v.features))
+	p.PutFloats(prefix+"weights", v.counts)
+}
+
+func (v *centres) get(p *Payload, prefix string) error {
+	n, err := p.Ints(prefix+"shape", 2)
 	if err != nil {
 		return err
 	}
 	if n[0] < 0 || n[0] > 1<<24 || n[1] < 0 || n[1] > 10_000 {
 		return fmt.Errorf("%w: %d centres of %d features", ErrShape, n[1], n[0])
 	}
-	c, err := p.Floats("centres", stride(int(n[0]))*int(n[1]))
+	c, err := p.Floats(prefix+"centres", stride(int(n[0]))*int(n[1]))
 	if err != nil {
 		return err
 	}
-	counts, err := p.Floats("weights", int(n[1]))
+	counts, err := p.Floats(prefix+"weights", int(n[1]))
 	if err != nil {
 		return err
 	}
@@ -190,13 +213,16 @@ func loadKMeans(_ Spec, data []byte) (Model, error) {
 		return nil, err
 	}
 	m := new(kmeansModel)
-	return m, m.get(&p)
+	return m, m.get(&p, "")
 }
 
 // kmeansModel is frozen centres.
 type kmeansModel struct{ centres }
 
 var tiles = sync.Pool{New: func() any { return new(tile) }}
+
+// Centres implements Centred.
+func (m *kmeansModel) Centres() int { return m.len() }
 
 // Predict returns the cluster, NaN without centres.
 func (m *kmeansModel) Predict(x Matrix, out []float64) error { return m.Assign(x, out, nil) }
@@ -263,6 +289,6 @@ func (m *kmeansModel) Table(name string, features []Feature) (Table, error) {
 
 func (m *kmeansModel) MarshalBinary() ([]byte, error) {
 	var p Payload
-	m.put(&p)
+	m.put(&p, "")
 	return p.MarshalBinary()
 }

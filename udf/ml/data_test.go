@@ -236,7 +236,7 @@ func TestCars(t *testing.T) {
 				train[i] = flow.Take(withRatio[i], healthy)
 			}
 			var buf Buffers
-			if err := p.Fit(train, len(healthy), nil, &buf); err != nil {
+			if err := p.Fit(train, len(healthy), nil, nil, &buf); err != nil {
 				t.Fatal(err)
 			}
 			p.Freeze()

@@ -1,10 +1,13 @@
 package ml
 
 import (
-	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
+	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/udf/ml/fmath"
 )
 
@@ -20,13 +23,16 @@ type Metric struct {
 type Evaluator struct {
 	task   Task
 	fading float64
-	sum    tally
-	ring   []outcome // the last rows, oldest at next; nil: no window
-	size   int
-	next   int
-	last   float64 // the class of the row before
-	seen   int64
-	totals []float64 // rows per class so far, for the majority
+	// the class that precision, recall and f1 are of; sure: at any number of classes, and auc too
+	positive int
+	sure     bool
+	sum      tally
+	ring     []outcome // the last rows, oldest at next; nil: no window
+	size     int
+	next     int
+	last     float64 // the class of the row before
+	seen     int64
+	totals   []float64 // rows per class so far, for the majority
 }
 
 // outcome is one evaluated row.
@@ -35,12 +41,39 @@ type outcome struct {
 	before, majority  float64 // predictions of the no-change and majority classifiers
 	pActual           float64 // predicted probability of the actual class; NaN: none
 	brier             float64
-	score             float64 // probability of class 1, or anomaly score; NaN: none
+	score             float64 // probability of the positive class, or anomaly score; NaN: none
 }
 
 // NewEvaluator returns an evaluator for a task; window 0 and fading 0: all rows count equally.
 func NewEvaluator(task Task, window int, fading float64) *Evaluator {
-	return &Evaluator{task: task, size: window, fading: fading}
+	return &Evaluator{task: task, size: window, fading: fading, positive: 1}
+}
+
+// Positive sets the class that precision, recall and f1 are of, as PositiveClass returns it; without
+// it, it is class 1. It precedes Add when it is sure, and Metrics otherwise.
+func (e *Evaluator) Positive(class int, sure bool) { e.positive, e.sure = class, sure }
+
+// Anomalies reports whether the evaluator compares anomaly scores.
+func (e *Evaluator) Anomalies() bool { return e.task == Anomaly }
+
+// PositiveClass returns the number of the class that precision, recall and f1 are of: that of the
+// option positive, else true, else the larger of two numbers, else the second seen. It is -1 while
+// that class is none of the classes. sure: the option or the type of the target determines it, not
+// the classes so far.
+func PositiveClass(o Options, target flow.Type, classes []string) (class int, sure bool) {
+	switch {
+	case o.Has("positive"):
+		return slices.Index(classes, o.Text("positive")), true
+	case target != nil && target.ID() == arrow.BOOL:
+		return slices.Index(classes, "true"), true
+	case target != nil && flow.IsNumber(target) && len(classes) == 2:
+		a, err := strconv.ParseFloat(classes[0], 64)
+		b, err2 := strconv.ParseFloat(classes[1], 64)
+		if err == nil && err2 == nil && a > b {
+			return 0, false
+		}
+	}
+	return 1, false
 }
 
 // Add adds rows: predictions, actual values, and the probabilities of each class (no columns:
@@ -74,11 +107,30 @@ func (e *Evaluator) outcome(p, y float64, proba Matrix, r int) outcome {
 			}
 			o.brier += float64(d * d)
 		}
-		if len(proba.Cols) == 2 {
-			o.score = proba.Cols[1][r]
+		classes := len(proba.Cols)
+		switch { // a class that the model does not know has probability 0
+		case classes > 0 && int(y) >= classes:
+			o.pActual, o.brier = 0, o.brier+1
+		case classes == 2: // both classes have the same error, which counts once
+			o.brier /= 2
+		}
+		if side := e.side(); classes == 2 || e.sure && classes > 0 {
+			o.score = 0
+			if side >= 0 && side < classes {
+				o.score = proba.Cols[side][r]
+			}
 		}
 	}
 	return o
+}
+
+// side is the class whose rows are the positive ones of auc. Unless it is sure it is class 1: of two
+// classes, both have the same auc.
+func (e *Evaluator) side() int {
+	if e.sure && e.task == Classify {
+		return e.positive
+	}
+	return 1
 }
 
 func argmax(v []float64) int {
@@ -97,7 +149,7 @@ func (e *Evaluator) add(o outcome) {
 		if e.fading > 0 && e.fading < 1 {
 			e.sum.fade(e.fading)
 		}
-		e.sum.add(o)
+		e.sum.add(o, e.side())
 		return
 	}
 	if len(e.ring) < e.size {
@@ -118,13 +170,13 @@ func (e *Evaluator) Metrics() []Metric {
 	if e.size > 0 {
 		t = new(tally)
 		for i := range e.ring {
-			t.add(e.ring[(e.next+i)%len(e.ring)])
+			t.add(e.ring[(e.next+i)%len(e.ring)], e.side())
 		}
 	}
 	out := []Metric{{"rows", t.rows}}
 	switch e.task {
 	case Classify:
-		out = append(out, t.classification()...)
+		out = append(out, t.classification(e.positive, e.sure)...)
 	case Regress:
 		out = append(out, t.regression()...)
 	case Anomaly:
@@ -163,7 +215,7 @@ func (t *tally) fade(x float64) {
 	t.positive.unit, t.negative.unit = unit, unit
 }
 
-func (t *tally) add(o outcome) {
+func (t *tally) add(o outcome, side int) {
 	t.rows++
 	d := o.predicted - o.actual
 	t.abs += math.Abs(d)
@@ -179,7 +231,7 @@ func (t *tally) add(o outcome) {
 		t.brier += o.brier
 	}
 	if o.score == o.score {
-		if o.actual == 1 {
+		if o.actual == float64(side) {
 			t.positive.add(o.score)
 		} else {
 			t.negative.add(o.score)
@@ -211,9 +263,9 @@ func (t *tally) confuse(actual, predicted float64) {
 }
 
 // classification returns kappa against chance, kappa_t against no-change, kappa_m against the
-// majority; precision, recall and f1 of class 1 if there are two classes, else their means over
-// the classes.
-func (t *tally) classification() []Metric {
+// majority; precision, recall and f1 of the positive class if it is sure or there are two classes,
+// else their means over the classes.
+func (t *tally) classification(positive int, sure bool) []Metric {
 	accuracy := t.correct / t.rows
 	chance := 0.0
 	var precision, recall, f1, counted float64
@@ -224,7 +276,7 @@ func (t *tally) classification() []Metric {
 			predicted += t.confusion[j*t.classes+k]
 		}
 		chance += float64(actual / t.rows * (predicted / t.rows))
-		if t.classes == 2 && k == 0 {
+		if (t.classes == 2 || sure) && (k != positive || actual+predicted == 0) {
 			continue
 		}
 		hit := t.confusion[k*t.classes+k]
@@ -300,96 +352,4 @@ func AUC(scores []float64, positive []bool) float64 {
 		below, positives, i = below+here-pos, positives+pos, j
 	}
 	return wins / positives / below
-}
-
-// MarshalBinary and UnmarshalBinary carry an evaluator over a restart.
-func (e *Evaluator) MarshalBinary() ([]byte, error) {
-	var p Payload
-	t := &e.sum
-	p.PutFloats(
-		"sums",
-		[]float64{
-			t.rows,
-			t.correct,
-			t.before,
-			t.majority,
-			t.probed,
-			t.logLoss,
-			t.brier,
-			t.abs,
-			t.square,
-			t.actual.n,
-			t.actual.mean,
-			t.actual.m2,
-			e.last,
-		},
-	)
-	p.PutInts("counts", []int64{e.seen, int64(e.next), int64(t.classes)})
-	p.PutFloats("confusion", t.confusion)
-	p.PutFloats("totals", e.totals)
-	t.positive.put(&p, "positive")
-	t.negative.put(&p, "negative")
-	ring := make([]float64, 0, 7*len(e.ring))
-	for _, o := range e.ring {
-		ring = append(ring, o.predicted, o.actual, o.before, o.majority, o.pActual, o.brier, o.score)
-	}
-	p.PutFloats("ring", ring, len(e.ring), 7)
-	return p.MarshalBinary()
-}
-
-// UnmarshalBinary reads into an evaluator made with the same task, window and fading.
-func (e *Evaluator) UnmarshalBinary(data []byte) error {
-	var p Payload
-	if err := p.UnmarshalBinary(data); err != nil {
-		return err
-	}
-	s, err := p.Floats("sums", 13)
-	if err != nil {
-		return err
-	}
-	n, err := p.Ints("counts", 3)
-	if err != nil {
-		return err
-	}
-	t := tally{
-		rows:     s[0],
-		correct:  s[1],
-		before:   s[2],
-		majority: s[3],
-		probed:   s[4],
-		logLoss:  s[5],
-		brier:    s[6],
-		abs:      s[7],
-		square:   s[8],
-		actual:   standard{s[9], s[10], s[11]},
-	}
-	if n[2] < 0 || n[2] > 1024 || n[1] < 0 || n[1] > 0 && int(n[1]) >= e.size {
-		return fmt.Errorf("%w: an evaluation of %d classes", ErrShape, n[2])
-	}
-	t.classes = int(n[2])
-	if t.confusion, err = p.Floats("confusion", t.classes*t.classes); err != nil {
-		return err
-	}
-	if e.totals, err = p.Floats("totals", -1); err != nil {
-		return err
-	}
-	if err := t.positive.get(&p, "positive"); err != nil {
-		return err
-	}
-	if err := t.negative.get(&p, "negative"); err != nil {
-		return err
-	}
-	ring, err := p.Floats("ring", -1)
-	if err != nil {
-		return err
-	}
-	if len(ring)%7 != 0 || len(ring)/7 > e.size {
-		return fmt.Errorf("%w: a window of %d values", ErrShape, len(ring))
-	}
-	e.ring = nil
-	for ; len(ring) > 0; ring = ring[7:] {
-		e.ring = append(e.ring, outcome{ring[0], ring[1], ring[2], ring[3], ring[4], ring[5], ring[6]})
-	}
-	e.sum, e.last, e.seen, e.next = t, s[12], n[0], int(n[1])
-	return nil
 }

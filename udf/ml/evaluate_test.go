@@ -20,7 +20,7 @@ func TestClassificationMetrics(t *testing.T) {
 	}
 	e.Add(predicted, actual, proba)
 	loss := -(math.Log(0.9) + math.Log(0.4) + math.Log(0.9) + math.Log(0.4) + math.Log(0.8)) / 5
-	brier := 2 * (0.01 + 0.36 + 0.01 + 0.36 + 0.04) / 5
+	brier := (0.01 + 0.36 + 0.01 + 0.36 + 0.04) / 5
 	chance := (0.6*0.6 + 0.4*0.4)
 	for name, want := range map[string]float64{"rows": 5, "correct": 3, "accuracy": 0.6, "kappa": (0.6 - chance) / (1 - chance), "kappa_t": (0.6 - 0.4) / 0.6,
 		"kappa_m": (0.6 - 0.2) / 0.8, "precision": 2.0 / 3, "recall": 2.0 / 3, "f1": 2.0 / 3, "auc": 5.0 / 6, "log_loss": loss, "brier": brier} {
@@ -111,7 +111,7 @@ func TestSketch(t *testing.T) {
 		if got, want := metric(e.Metrics(), "auc"), AUC(scores, positive); math.Abs(got-want) > 0.02 {
 			t.Errorf("scale %v: auc %v, want %v", scale, got, want)
 		}
-		exact, _ := Threshold("quantile:0.99", scores)
+		exact, _ := Threshold("quantile:0.99", scores, nil)
 		if got := metric(e.Metrics(), "score_q99"); math.Abs(got/exact-1) > 0.06 {
 			t.Errorf("scale %v: q99 %v, want %v", scale, got, exact)
 		}
@@ -156,16 +156,21 @@ func TestSketchNearOne(t *testing.T) {
 }
 
 func TestThreshold(t *testing.T) {
-	if v, ok := Threshold("quantile:0.25", []float64{4, 0, math.NaN(), 2}); !ok || v != 1 {
+	if v, ok := Threshold("quantile:0.25", []float64{4, 0, math.NaN(), 2}, nil); !ok || v != 1 {
 		t.Error(v, ok)
 	}
-	if v, ok := Threshold(2.5, nil); !ok || v != 2.5 {
+	// a weight counts as repeated rows
+	repeated, _ := Threshold("quantile:0.9", []float64{1, 2, 2, 2, 5, 5}, nil)
+	if v, ok := Threshold("quantile:0.9", []float64{5, 1, 2, 9}, []float64{2, 1, 3, 0}); !ok || v != repeated {
+		t.Error(v, repeated)
+	}
+	if v, ok := Threshold(2.5, nil, nil); !ok || v != 2.5 {
 		t.Error(v, ok)
 	}
-	if _, ok := Threshold("none", []float64{1}); ok {
+	if _, ok := Threshold("none", []float64{1}, nil); ok {
 		t.Error("'none' is a threshold")
 	}
-	if _, ok := Threshold("quantile:0.5", nil); ok {
+	if _, ok := Threshold("quantile:0.5", nil, nil); ok {
 		t.Error("no scores are a threshold")
 	}
 	if a := AUC([]float64{1, 1, 2, 3}, []bool{true, false, false, true}); a != 0.625 {

@@ -1,6 +1,7 @@
 package ml
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -38,11 +39,14 @@ var _ = builtin(Type{
 	Load: loadKMeans,
 })
 
-// kmeans is the learner. In passes it stores all rows; by events only the current mini-batch.
+// kmeans is the learner. In passes it stores all rows; by events only the current mini-batch. Its
+// centres and rows by events are not scaled: lines scales them for a mini-batch and for a model.
 type kmeans struct {
 	spec Spec
 	k    int
 	centres
+	lines    []Line  // by feature; a feature beyond them is not scaled
+	prior    centres // of an earlier version, with the weight of its rows in each pass; none without Decay
 	kept     reservoir[float64]
 	passes   bool
 	epoch    int
@@ -53,7 +57,7 @@ type kmeans struct {
 }
 
 func newKMeans(s Spec) *kmeans {
-	l := &kmeans{spec: s, k: s.Options.Int("k"), passes: !s.online() && s.Mode != Decay}
+	l := &kmeans{spec: s, k: s.Options.Int("k"), passes: !s.online()}
 	l.features = len(s.Features)
 	l.kept = newReservoir[float64](s.Options.Int("max_rows"), l.features, s.seed())
 	if !l.passes {
@@ -83,9 +87,10 @@ func (l *kmeans) learn(x Matrix, w, out []float64, old Matrix) error {
 		return nil
 	}
 	for from := 0; from < x.Rows; {
-		n := min(x.Rows-from, l.batch()-l.kept.kept)
+		l.flush()
+		n := min(x.Rows-from, l.Room())
 		if out != nil {
-			m := kmeansModel{l.centres}
+			m := kmeansModel{l.scaled()}
 			if err := m.Predict(old.Slice(from, from+n), out[from:from+n]); err != nil {
 				return err
 			}
@@ -96,23 +101,66 @@ func (l *kmeans) learn(x Matrix, w, out []float64, old Matrix) error {
 		}
 		l.skipped += int64(l.kept.add(x.Slice(from, from+n), weights, rowLimit))
 		from += n
-		if l.kept.kept == l.batch() {
-			l.centres = l.flushed()
-			l.kept.kept, l.kept.seen, l.kept.rows, l.kept.weights = 0, 0, l.kept.rows[:0], nil
-		}
 	}
 	return nil
 }
 
-// flushed is the centres after the mini-batch being gathered.
-func (l *kmeans) flushed() centres {
-	v := l.centres.clone()
-	rows := l.rowset()
-	if v.len() == 0 {
-		v.start(l.k, rows, NewRand(l.spec.seed(), "kmeans", 0))
+// Room implements Batcher.
+func (l *kmeans) Room() int { return l.batch() - l.kept.kept }
+
+// Scale implements Batcher.
+func (l *kmeans) Scale(lines []Line) {
+	l.lines = lines
+	l.flush()
+}
+
+// flush learns the mini-batch if it is full.
+func (l *kmeans) flush() {
+	if l.passes || l.Room() > 0 {
+		return
 	}
-	if v.len() > 0 && rows.n > 0 {
-		v.update(rows, l.past(rows.n), nil)
+	l.centres = l.flushed()
+	for c, line := range l.lines {
+		for at := c; at < len(l.c); at += stride(l.features) {
+			if l.c[at] -= line.Shift; line.Scale != 0 {
+				l.c[at] /= line.Scale
+			}
+		}
+	}
+	l.kept.kept, l.kept.seen, l.kept.rows, l.kept.weights = 0, 0, l.kept.rows[:0], nil
+}
+
+// scaled is the centres on the scale of prepared rows.
+func (l *kmeans) scaled() centres {
+	if len(l.lines) == 0 {
+		return l.centres
+	}
+	v := l.centres.clone()
+	scaleRows(v.c, stride(v.features), l.lines)
+	return v
+}
+
+func scaleRows(values []float64, stride int, lines []Line) {
+	for c, line := range lines {
+		for at := c; at < len(values); at += stride {
+			values[at] = float64(values[at]*line.Scale) + line.Shift
+		}
+	}
+}
+
+// flushed is the scaled centres after the mini-batch being gathered.
+func (l *kmeans) flushed() centres {
+	scaled := l.scaled()
+	v, rows := scaled.clone(), l.rowset()
+	if len(l.lines) > 0 {
+		rows.values = append([]float64(nil), rows.values...)
+		scaleRows(rows.values, rows.stride, l.lines)
+	}
+	if v.len() == 0 && rows.n > 0 {
+		v.start(l.k, rows, NewRand(l.spec.seed(), "kmeans", 0))
+		v.settle(rows)
+	} else if v.len() > 0 && rows.n > 0 {
+		v.update(rows, v.clone(), l.past(rows.n), nil)
 	}
 	return v
 }
@@ -148,7 +196,7 @@ func (l *kmeans) Pass() (bool, error) {
 			l.assigned[i] = -1
 		}
 	}
-	sse, changed := l.update(rows, 0, l.assigned)
+	sse, changed := l.update(rows, l.prior, 1, l.assigned)
 	l.losses = append(l.losses, sse/float64(rows.n))
 	l.epoch++
 	l.done = !changed || l.epoch >= l.spec.Options.Int("epochs")
@@ -164,22 +212,40 @@ func (l *kmeans) Rows(visit func(Matrix) error) error { return l.kept.visit(visi
 // Undone counts the rows that were not finite.
 func (l *kmeans) Undone() int64 { return l.skipped }
 
-// Warm starts from an earlier model's centres and, when rows come by events, its weights.
-func (l *kmeans) Warm(m Model) error {
+// Warm starts from an earlier model's centres and weights.
+func (l *kmeans) Warm(m Model, c Carry) error {
 	from, ok := m.(*kmeansModel)
-	if !ok || from.features > l.features && l.features > 0 {
+	if !ok || from.len() > l.k {
 		return fmt.Errorf("%w: cannot start from %T", ErrShape, m)
 	}
-	features := l.features
-	l.centres = from.centres.clone()
-	l.grow(features)
+	now := centres{features: l.features, counts: append([]float64(nil), from.counts...)}
+	if c.Features == nil {
+		now.features = max(l.features, from.features)
+	}
+	n, had := stride(now.features), stride(from.features)
+	now.c = make([]float64, now.len()*n)
+	for k := range now.counts {
+		for f := range now.features {
+			// a feature that the earlier version did not have is 0, the mean of a scaled number
+			if i, line := c.feature(f, from.features); i >= 0 {
+				now.c[k*n+f] = (from.c[k*had+i] - line.Shift) / line.Scale
+			}
+		}
+	}
+	if err := finite("centres", now.c...); err != nil {
+		return err
+	}
+	l.centres = now
 	return nil
 }
 
-// Decay reduces the weight of all rows that the centres have learned.
+// Decay reduces the weight of all rows that the centres have learned. They keep that weight in each pass over new rows.
 func (l *kmeans) Decay(x float64) {
 	for k := range l.counts {
 		l.counts[k] = float64(l.counts[k] * x)
+	}
+	if l.passes {
+		l.prior = l.centres.clone()
 	}
 }
 
@@ -193,7 +259,8 @@ func (l *kmeans) Model() Model {
 
 func (l *kmeans) MarshalBinary() ([]byte, error) {
 	var p Payload
-	l.centres.put(&p)
+	l.centres.put(&p, "")
+	l.prior.put(&p, "prior.")
 	l.kept.put(&p)
 	done := int64(0)
 	if l.done {
@@ -206,6 +273,11 @@ func (l *kmeans) MarshalBinary() ([]byte, error) {
 	}
 	p.PutInts("assigned", assigned)
 	p.PutFloats("losses", l.losses)
+	lines := make([]float64, 0, 2*len(l.lines))
+	for _, line := range l.lines {
+		lines = append(lines, line.Scale, line.Shift)
+	}
+	p.PutFloats("lines", lines)
 	return p.MarshalBinary()
 }
 
@@ -214,7 +286,7 @@ func (l *kmeans) UnmarshalBinary(data []byte) error {
 	if err := p.UnmarshalBinary(data); err != nil {
 		return err
 	}
-	if err := l.centres.get(&p); err != nil {
+	if err := errors.Join(l.centres.get(&p, ""), l.prior.get(&p, "prior.")); err != nil {
 		return err
 	}
 	if err := l.kept.get(&p); err != nil {
@@ -242,6 +314,19 @@ func (l *kmeans) UnmarshalBinary(data []byte) error {
 	for i, k := range assigned {
 		l.assigned[i] = int32(k)
 	}
-	l.losses, err = p.Floats("losses", -1)
-	return err
+	if l.losses, err = p.Floats("losses", -1); err != nil {
+		return err
+	}
+	lines, err := p.Floats("lines", -1)
+	if err != nil {
+		return err
+	}
+	if len(lines)%2 != 0 || len(lines)/2 > stride(l.features) {
+		return fmt.Errorf("%w: %d lines for %d features", ErrShape, len(lines)/2, l.features)
+	}
+	l.lines = nil
+	for ; len(lines) > 0; lines = lines[2:] {
+		l.lines = append(l.lines, Line{lines[0], lines[1]})
+	}
+	return nil
 }

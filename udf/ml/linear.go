@@ -58,6 +58,8 @@ type weights struct {
 	features int
 	classes  int
 	w, bias  []float64
+	seen     []bool // by class: a row of it was learned; a class without rows is not predicted
+	unseen   int    // the number of classes without rows
 }
 
 func (v *weights) planes() int { return len(v.bias) }
@@ -105,6 +107,43 @@ func (v *weights) probabilities(z, p []float64) int {
 	return best
 }
 
+// predict turns margins into the probabilities of the classes that have been seen, and returns the
+// most probable one. If there is none, all classes count as seen.
+func (v *weights) predict(z, p []float64) int {
+	best := v.probabilities(z, p)
+	if v.unseen == 0 || v.unseen == v.classes {
+		return best
+	}
+	best = -1
+	sum := 0.0
+	for k := range p {
+		if !v.seen[k] {
+			p[k] = 0
+			continue
+		}
+		if sum += p[k]; best < 0 || p[k] > p[best] {
+			best = k
+		}
+	}
+	for k := range p {
+		if p[k] /= sum; sum == 0 {
+			p[k] = 0
+		}
+	}
+	if sum == 0 {
+		p[best] = 1
+	}
+	return best
+}
+
+// see records that a class has rows.
+func (v *weights) see(class int) {
+	if !v.seen[class] {
+		v.seen[class] = true
+		v.unseen--
+	}
+}
+
 // linear learns weights row by row with EACH EVENT. With ONCE and EACH WINDOW it collects the rows
 // first, and then trains in several passes over them.
 type linear struct {
@@ -128,6 +167,7 @@ type linear struct {
 func newLinear(s Spec, soft bool) *linear {
 	l := &linear{spec: s, lr: s.Options.Float("lr"), l2: s.Options.Float("l2"), passes: !s.online()}
 	l.soft, l.classes = soft, max(s.Classes, 2)
+	l.seen, l.unseen = make([]bool, l.classes), l.classes
 	l.bias = make([]float64, 1)
 	if soft {
 		l.bias = make([]float64, l.classes)
@@ -164,6 +204,8 @@ func (l *linear) admit(class int) {
 		l.w = append(make([]float64, n), l.w...)
 		l.bias = append([]float64{0}, l.bias...)
 	}
+	more := class + 1 - l.classes
+	l.seen, l.unseen = append(l.seen, make([]bool, more)...), l.unseen+more
 	l.classes = class + 1
 	l.w = append(l.w, make([]float64, l.classes*n-len(l.w))...)
 	l.bias = append(l.bias, make([]float64, l.classes-len(l.bias))...)
@@ -211,7 +253,7 @@ func (l *linear) descend(old, x Matrix, y, w, out []float64, proba Matrix) error
 			}
 			if out != nil {
 				l.margins(before.row(r), l.z)
-				out[from+r] = float64(l.probabilities(l.z, l.p))
+				out[from+r] = float64(l.predict(l.z, l.p))
 				for c := range proba.Cols {
 					proba.Cols[c][from+r] = 0
 					if c < len(l.p) {
@@ -219,7 +261,7 @@ func (l *linear) descend(old, x Matrix, y, w, out []float64, proba Matrix) error
 					}
 				}
 			}
-			l.learn(l.newTile.row(r), k, at(w, from+r), out != nil && before == &l.newTile)
+			l.learn(l.newTile.row(r), k, at(w, from+r), out != nil && before == &l.newTile && l.unseen == 0)
 		}
 	}
 	return nil
@@ -232,6 +274,7 @@ func (l *linear) learn(row []float64, class int, weight float64, known bool) (lo
 		l.admit(class)
 		known = false
 	}
+	l.see(class)
 	if !known {
 		l.margins(row, l.z)
 		l.probabilities(l.z, l.p)
@@ -298,19 +341,6 @@ func (l *linear) Undone() int64 { return l.undone }
 func (l *linear) Model() Model {
 	m := &linearModel{weights: l.weights}
 	m.w, m.bias = append([]float64(nil), l.w...), append([]float64(nil), l.bias...)
+	m.seen = append([]bool(nil), l.seen...)
 	return m
-}
-
-// Warm starts from an earlier model's weights.
-func (l *linear) Warm(m Model) error {
-	from, ok := m.(*linearModel)
-	if !ok || from.features > max(l.features, len(l.spec.Features)) && len(l.spec.Features) > 0 {
-		return fmt.Errorf("%w: cannot start from %T", ErrShape, m)
-	}
-	features := l.features
-	l.weights = from.weights
-	l.w, l.bias = append([]float64(nil), from.w...), append([]float64(nil), from.bias...)
-	l.size()
-	l.grow(features)
-	return nil
 }

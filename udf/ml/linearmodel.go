@@ -27,7 +27,7 @@ func (m *linearModel) each(x Matrix, f func(r, class int, p []float64)) {
 		s.gather(x, from, n, m.features)
 		for r := range n {
 			m.margins(s.row(r), s.z)
-			f(from+r, m.probabilities(s.z, s.p), s.p)
+			f(from+r, m.predict(s.z, s.p), s.p)
 		}
 	}
 	linearScratches.Put(s)
@@ -111,6 +111,13 @@ func (v *weights) put(p *Payload) {
 	p.PutInts("shape", []int64{soft, int64(v.features), int64(v.classes), int64(v.planes())})
 	p.PutFloats("weights", v.w, v.planes(), stride(v.features))
 	p.PutFloats("bias", v.bias)
+	seen := make([]int64, 0, v.classes)
+	for k, is := range v.seen {
+		if is {
+			seen = append(seen, int64(k))
+		}
+	}
+	p.PutInts("seen", seen)
 }
 
 func (v *weights) get(p *Payload) error {
@@ -134,7 +141,18 @@ func (v *weights) get(p *Payload) error {
 	if err := finite("weights", append(bias, w...)...); err != nil {
 		return err
 	}
-	*v = weights{soft: soft, features: int(features), classes: int(classes), w: w, bias: bias[:planes]}
+	*v = weights{soft: soft, features: int(features), classes: int(classes), w: w, bias: bias[:planes],
+		seen: make([]bool, classes), unseen: int(classes)}
+	seen, err := p.Ints("seen", -1)
+	if err != nil { // an early version of the program wrote none: all classes count as seen
+		return nil
+	}
+	for _, k := range seen {
+		if k < 0 || k >= classes {
+			return fmt.Errorf("%w: class %d of %d", ErrShape, k, classes)
+		}
+		v.see(int(k))
+	}
 	return nil
 }
 

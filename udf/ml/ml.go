@@ -67,7 +67,7 @@ const (
 	Once   Modes = 1 << iota // TRAIN ONCE
 	Window                   // TRAIN EACH WINDOW FRESH
 	Warm                     // TRAIN EACH WINDOW WARM START (its learner is a Warmer)
-	Decay                    // TRAIN EACH WINDOW DECAY x (its learner is a Decayer)
+	Decay                    // TRAIN EACH WINDOW DECAY x (its learner is a Warmer and a Decayer)
 	Event                    // TRAIN EACH EVENT
 )
 
@@ -84,6 +84,9 @@ type Type struct {
 	Version          int // of the meaning of its bytes
 	Options          []Option
 	Trains           Modes
+	// Blind means that the type looks at no feature: none is prepared, and a row is learned whichever
+	// of its features are missing.
+	Blind bool
 	// Prepare means that prepare='auto' scales numbers and one-hot encodes strings and booleans
 	// for this type.
 	Prepare  bool
@@ -124,6 +127,17 @@ type Tester interface {
 	Test(old, x Matrix, y, w, out []float64, proba Matrix) error
 }
 
+// Batcher is an optional interface of a Learner that learns mini-batches of rows by events. The
+// scaling of features changes with each row, so such a learner receives numbers without scaling and
+// scales a whole mini-batch alike.
+type Batcher interface {
+	// Room returns the number of rows that still fit into the mini-batch. At 0, Scale precedes the
+	// next row.
+	Room() int
+	// Scale sets the scaling of each feature as of the last row. It also precedes Model.
+	Scale([]Line)
+}
+
 // Passer is an optional interface of a Learner that iterates over its rows. Learn only stores
 // them; each Pass is one epoch and reports whether another is needed.
 type Passer interface {
@@ -141,10 +155,11 @@ type Loser interface {
 	Losses() []float64
 }
 
-// Warmer starts from an earlier version's model. It returns an error that wraps ErrShape when
-// the model is of another shape. Optional for a Learner.
+// Warmer starts from an earlier version's model, whose features and classes it finds by the Carry.
+// When the model is of another shape, it returns an error that wraps ErrShape and does not change.
+// Optional for a Learner.
 type Warmer interface {
-	Warm(Model) error
+	Warm(Model, Carry) error
 }
 
 // Decayer is an optional interface of a Learner that can multiply the weight of its past rows
@@ -177,6 +192,11 @@ type Prober interface {
 // to it.
 type Assigner interface {
 	Assign(x Matrix, cluster, distance []float64) error
+}
+
+// Centred is an optional interface of a Model that returns the number of its centres.
+type Centred interface {
+	Centres() int
 }
 
 // Explainer splits each prediction into parts, one per feature: out has the shape of x.

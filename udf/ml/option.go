@@ -145,6 +145,12 @@ var Common = []Option{
 	{Name: "rng", Kind: Text, Default: "pcg", Legal: []string{"pcg"}, Doc: "random number generator"},
 	{Name: "classes", Kind: List, Doc: "the target's values in order; otherwise as first seen"},
 	{
+		Name:  "positive",
+		Parse: parsePositive,
+		Doc: "the class that precision, recall, f1 and auc are of; otherwise true, the larger of two numbers, or the " +
+			"second value seen",
+	},
+	{
 		Name:    "prepare",
 		Kind:    Text,
 		Default: "auto",
@@ -198,43 +204,6 @@ var Common = []Option{
 	{Name: "shards", Kind: Int, Default: int64(1), Min: 1, Max: 1, Doc: "parts the work is split into"},
 }
 
-func parseKeep(v any) (any, error) {
-	switch v := v.(type) {
-	case int64:
-		if v >= 1 {
-			return v, nil
-		}
-	case string:
-		if strings.EqualFold(v, "all") {
-			return "all", nil
-		}
-	}
-	return nil, fmt.Errorf("must be a number from 1 or 'all', not %v", v)
-}
-
-func parseThreshold(v any) (any, error) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), nil
-	case float64:
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			return v, nil
-		}
-	case string:
-		s := strings.ToLower(strings.TrimSpace(v))
-		if s == "none" {
-			return s, nil
-		}
-		if q, ok := strings.CutPrefix(s, "quantile:"); ok {
-			if f, err := strconv.ParseFloat(q, 64); err == nil && f >= 0 && f <= 1 {
-				return s, nil
-			}
-			return nil, fmt.Errorf("must be 'quantile:q' with q from 0 to 1, not '%s'", v)
-		}
-	}
-	return nil, fmt.Errorf("must be 'quantile:q', a number or 'none', not %v", v)
-}
-
 // Accept checks the options in WITH against those of the type and the common ones, and adds
 // defaults. Names may have any case; "type" is ignored. The error is a *OptionError.
 func (t Type) Accept(given map[string]any) (Options, error) {
@@ -273,7 +242,20 @@ func (t Type) Accept(given map[string]any) (Options, error) {
 		}
 		o.values[low] = v
 	}
-	return o, nil
+	return o, o.positive(t)
+}
+
+// positive checks the option of that name against the type and the declared classes.
+func (o Options) positive(t Type) error {
+	known := func(c any) bool { return fmt.Sprint(c) == o.Text("positive") }
+	switch {
+	case !o.Has("positive"):
+	case t.Task != Classify:
+		return &OptionError{Option: "positive", Reason: "type " + t.Name + " does not predict classes"}
+	case o.Has("classes") && !slices.ContainsFunc(o.List("classes"), known):
+		return &OptionError{Option: "positive", Reason: o.Text("positive") + " is none of the classes"}
+	}
+	return nil
 }
 
 func (o Option) accept(v any) (any, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v15/arrow"
 
@@ -12,10 +13,12 @@ import (
 
 // Item is one entry of TRANSFORM: an input column, the step that prepares it ("" passes a
 // number unchanged) with its literal arguments, and the name of the feature. Impute first fills
-// missing values: "mean" for numbers, "most_frequent" for words, "" not at all.
+// missing values: by "mean", "median" or "most_frequent" for numbers, by "most_frequent" for words;
+// "" does not. Expr is the SQL that computes the input.
 type Item struct {
 	Input  int    `json:"input"`
 	Name   string `json:"name"`
+	Expr   string `json:"expr,omitempty"`
 	Step   string `json:"step,omitempty"`
 	Args   []any  `json:"args,omitempty"`
 	Impute string `json:"impute,omitempty"`
@@ -28,6 +31,9 @@ func AutoItems(t Type, items []Item, inputs []flow.Type) []Item {
 	items = slices.Clone(items)
 	for i := range items {
 		it := &items[i]
+		if it.Input >= 0 && it.Input < len(inputs) && strings.EqualFold(it.Step, "ML_IMPUTER") {
+			it.imputer(inputs[it.Input])
+		}
 		if it.Step != "" || it.Input < 0 || it.Input >= len(inputs) {
 			continue
 		}
@@ -57,8 +63,9 @@ type item struct {
 	Item
 	typ     flow.Type
 	scaler  scaler
-	mean    standard // of a number that is imputed
+	fill    filler // of a number that is imputed
 	levels  *Levels
+	carried int       // the first levels, which an earlier version knows
 	counts  []float64 // by level
 	oneHot  bool
 	top     int
@@ -97,14 +104,17 @@ func NewPreparation(items []Item, inputs []flow.Type) (*Preparation, error) {
 		x := &item{Item: it, typ: t}
 		x.Step = st.Name
 		if st.Name == "ML_IMPUTER" {
-			x.imputer()
+			x.imputer(t)
+			if x.Step == "" && t.ID() == arrow.STRING {
+				x.Step = "ML_ONE_HOT_ENCODER"
+			}
 			st, _ = LookupStep(x.Step)
 		}
 		if t.ID() == arrow.STRING && st.number != nil {
 			return refuse("%s requires a number, not %s", orRaw(st.Name), flow.TypeName(t))
 		}
-		if x.Impute == "most_frequent" && st.number != nil || x.Impute == "mean" && st.number == nil {
-			return refuse("'mean' imputes numbers and 'most_frequent' imputes words")
+		if x.Impute != "" && x.Impute != "most_frequent" && st.number == nil {
+			return refuse("'%s' imputes numbers; for %s use 'most_frequent'", x.Impute, orRaw(st.Name))
 		}
 		x.open(st)
 		p.items = append(p.items, x)
@@ -120,24 +130,20 @@ func orRaw(step string) string {
 	return step
 }
 
-// imputer replaces the step ML_IMPUTER by the step that follows it.
-func (x *item) imputer() {
-	word := x.typ.ID() == arrow.STRING
-	x.Step, x.Impute = "", "mean"
-	if len(x.Args) == 1 {
-		x.Impute = x.Args[0].(string)
-	} else if word {
-		x.Impute = "most_frequent"
+// imputer turns the step ML_IMPUTER into an imputation, after which the item has no step yet.
+func (it *Item) imputer(t flow.Type) {
+	it.Step, it.Impute = "", "mean"
+	if len(it.Args) == 1 {
+		it.Impute, _ = it.Args[0].(string)
+	} else if nominal(t) {
+		it.Impute = "most_frequent"
 	}
-	if word || x.Impute == "most_frequent" {
-		x.Step = "ML_ONE_HOT_ENCODER"
-	}
-	x.Args = nil
+	it.Args = nil
 }
 
 func (x *item) open(st StepType) {
 	if st.number != nil {
-		x.scaler = st.number(x.Args)
+		x.scaler, x.fill = st.number(x.Args), newFiller(x.Impute)
 		return
 	}
 	x.levels, x.oneHot, x.top = new(Levels), st.Name == "ML_ONE_HOT_ENCODER", maxLevels
@@ -184,6 +190,9 @@ func (p *Preparation) Clone() *Preparation {
 			st, _ := LookupStep(x.Step)
 			y.scaler = st.number(x.Args)
 			_ = y.scaler.restore(x.scaler.state()) // its own state always fits
+			if y.fill = newFiller(x.Impute); y.fill != nil {
+				_ = y.fill.restore(x.fill.state())
+			}
 		}
 		c.items = append(c.items, &y)
 	}
@@ -219,34 +228,6 @@ func (p *Preparation) Features() []Feature {
 // Undone counts the updates left out because a mean or deviation would not have been finite.
 func (p *Preparation) Undone() int64 { return p.undone }
 
-// Buffers is the working memory of one user of a Preparation; matrices made with it are valid
-// until its next use.
-type Buffers struct {
-	rows  int
-	nums  [][]float64 // by item
-	codes [][]int32   // by item
-	old   [][]float64 // by feature
-	now   [][]float64
-	ok    []bool
-}
-
-func reuse[T any](v []T, n int) []T {
-	if cap(v) < n {
-		return make([]T, n, n+n/4)
-	}
-	return v[:n]
-}
-
-func reuseAll[T any](v [][]T, cols, rows int) [][]T {
-	for len(v) < cols {
-		v = append(v, nil)
-	}
-	for c := range v[:cols] {
-		v[c] = reuse(v[c], rows)
-	}
-	return v
-}
-
 // decode converts the inputs into the buffers and marks the rows whose features are all
 // present.
 func (p *Preparation) decode(cols []arrow.Array, rows int, b *Buffers) error {
@@ -273,8 +254,9 @@ func (p *Preparation) decode(cols []arrow.Array, rows int, b *Buffers) error {
 	return nil
 }
 
-// present clears ok where an input is missing and nothing imputes it.
-func (p *Preparation) present(b *Buffers) {
+// present clears ok where an input is missing and nothing imputes it, and for learning where a
+// number is not below Limit.
+func (p *Preparation) present(b *Buffers, learning bool) {
 	for i, x := range p.items {
 		if x.levels != nil {
 			if x.Impute != "" { // filled, or found missing, with the words before
@@ -287,7 +269,11 @@ func (p *Preparation) present(b *Buffers) {
 			}
 			continue
 		}
-		onlyFinite(b.nums[i], b.ok)
+		if learning {
+			learnable(b.nums[i], b.ok)
+		} else {
+			onlyFinite(b.nums[i], b.ok)
+		}
 	}
 }
 
@@ -304,10 +290,11 @@ func onlyFinite(col []float64, ok []bool) {
 func (p *Preparation) fill(b *Buffers) {
 	for i, x := range p.items {
 		switch {
-		case x.Impute == "mean" && x.mean.n > 0:
+		case x.fill != nil:
+			top, known := x.fill.value()
 			for r, v := range b.nums[i] {
-				if v != v {
-					b.nums[i][r] = x.mean.mean
+				if v != v && known {
+					b.nums[i][r] = top
 				}
 			}
 		case x.Impute == "most_frequent":
@@ -339,11 +326,25 @@ func (x *item) mostFrequent() int32 {
 // Transform prepares rows with the present state. ok marks the rows whose features are all
 // present and finite; the values of other rows are undefined.
 func (p *Preparation) Transform(cols []arrow.Array, rows int, b *Buffers) (x Matrix, ok []bool, err error) {
+	return p.transform(cols, rows, b, false)
+}
+
+// TransformToLearn is Transform for rows that are learned: a row with a number that is not below
+// Limit is not ok.
+func (p *Preparation) TransformToLearn(
+	cols []arrow.Array,
+	rows int,
+	b *Buffers,
+) (x Matrix, ok []bool, err error) {
+	return p.transform(cols, rows, b, true)
+}
+
+func (p *Preparation) transform(cols []arrow.Array, rows int, b *Buffers, learning bool) (x Matrix, ok []bool, err error) {
 	if err := p.decode(cols, rows, b); err != nil {
 		return x, nil, err
 	}
 	p.fill(b)
-	p.present(b)
+	p.present(b, learning)
 	b.now = reuseAll(b.now, len(p.slots), rows)
 	for f, s := range p.slots {
 		x, out := p.items[s.item], b.now[f]
@@ -351,7 +352,7 @@ func (p *Preparation) Transform(cols []arrow.Array, rows int, b *Buffers) (x Mat
 		case x.oneHot:
 			hot(b.codes[s.item], int32(s.level), out)
 		case x.levels != nil:
-			label(b.codes[s.item], out)
+			x.label(b.codes[s.item], out)
 			onlyFinite(out, b.ok)
 		default:
 			x.scaler.apply(b.nums[s.item], out)
@@ -371,11 +372,18 @@ func hot(codes []int32, level int32, out []float64) {
 	}
 }
 
-func label(codes []int32, out []float64) {
+// label writes the numbers of levels. When an encoder has as many levels as it can have, all other
+// values share one more number.
+func (x *item) label(codes []int32, out []float64) {
+	full := !x.declare && len(x.levels.Names) >= x.top
 	for r, code := range codes {
-		out[r] = math.NaN()
-		if code >= 0 {
+		switch {
+		case code >= 0:
 			out[r] = float64(code)
+		case code == -1 && full:
+			out[r] = float64(x.top)
+		default:
+			out[r] = math.NaN()
 		}
 	}
 }

@@ -22,6 +22,19 @@ func mustPrepare(t testing.TB, cols []arrow.Array, items ...Item) *Preparation {
 	return p
 }
 
+// TestFullEncoder: when an encoder has all the levels that it can have, other values share one number and rows are not
+// dropped.
+func TestFullEncoder(t *testing.T) {
+	cols := []arrow.Array{flow.Column(flow.String, "a", "b", "c", "d")}
+	p := mustPrepare(t, cols, Item{Name: "w", Step: "ML_LABEL_ENCODER"})
+	p.items[0].top = 2
+	_, now, ok, err := p.Roll(cols, 4, nil, nil, new(Buffers))
+	must(t, err)
+	if got := fmt.Sprint(now.Cols[0], ok); got != "[0 1 2 2] [true true true true]" {
+		t.Error(got)
+	}
+}
+
 func TestSteps(t *testing.T) {
 	null := any(nil)
 	x := flow.Column(flow.Double, 1.0, 3.0, null, 5.0, math.Inf(1))
@@ -57,7 +70,7 @@ func TestSteps(t *testing.T) {
 		cols := []arrow.Array{c.col}
 		p := mustPrepare(t, cols, c.item)
 		var b Buffers
-		if err := p.Fit(cols, 5, nil, &b); err != nil {
+		if err := p.Fit(cols, 5, nil, nil, &b); err != nil {
 			t.Fatal(err)
 		}
 		p.Freeze()
@@ -124,7 +137,7 @@ func TestStepsRefused(t *testing.T) {
 		{Item{Input: 1, Step: "ML_ONE_HOT_ENCODER", Args: []any{int64(0)}}, "from 1 to"},
 		{Item{Input: 1, Step: "ML_LABEL_ENCODER", Args: []any{"a"}}, "ARRAY of levels"},
 		{Item{Input: 1, Step: "ML_IMPUTER", Args: []any{"mean"}}, "imputes numbers"},
-		{Item{Input: 0, Step: "ML_IMPUTER", Args: []any{"median"}}, "'mean' or 'most_frequent'"},
+		{Item{Input: 0, Step: "ML_IMPUTER", Args: []any{"mode"}}, "'median' or 'most_frequent'"},
 		{Item{Input: 9}, "no input column 9"},
 	} {
 		_, err := NewPreparation([]Item{c.item}, inputs)

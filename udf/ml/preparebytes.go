@@ -30,8 +30,8 @@ func (p *Preparation) MarshalBinary() ([]byte, error) {
 		} else {
 			out.PutFloats(fmt.Sprintf("state%d", i), x.scaler.state())
 		}
-		if x.Impute == "mean" {
-			out.PutFloats(fmt.Sprintf("mean%d", i), x.mean.state())
+		if x.fill != nil {
+			out.PutFloats(fmt.Sprintf("mean%d", i), x.fill.state())
 		}
 		meta.Items = append(meta.Items, st)
 	}
@@ -100,12 +100,12 @@ func jsonArg(v any) any {
 }
 
 func (x *item) restore(in *Payload, i int, names []string) error {
-	if x.Impute == "mean" {
-		v, err := in.Floats(fmt.Sprintf("mean%d", i), 3)
+	if x.fill != nil {
+		v, err := in.Floats(fmt.Sprintf("mean%d", i), -1)
 		if err != nil {
 			return err
 		}
-		if err := x.mean.restore(v); err != nil {
+		if err := x.fill.restore(v); err != nil {
 			return err
 		}
 	}

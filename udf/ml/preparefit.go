@@ -1,6 +1,7 @@
 package ml
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -8,42 +9,36 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Fit learns from rows of input columns; w nil weighs all rows 1. Rows with a missing input
-// teach only the columns that impute.
-func (p *Preparation) Fit(cols []arrow.Array, rows int, w []float64, b *Buffers) error {
+// Fit learns from rows of input columns; use selects the rows that are learned (nil: all), w nil
+// weighs all rows 1. Rows with a missing input teach only the columns that impute.
+func (p *Preparation) Fit(cols []arrow.Array, rows int, use []bool, w []float64, b *Buffers) error {
 	if err := p.decode(cols, rows, b); err != nil {
 		return err
+	}
+	for i, x := range p.items {
+		for r := range rows {
+			missing := x.levels != nil && b.codes[i][r] == -2 || x.levels == nil && b.nums[i][r] != b.nums[i][r]
+			if missing && x.Impute == "" || x.levels == nil && math.Abs(b.nums[i][r]) >= Limit || use != nil && !use[r] {
+				b.ok[r] = false
+			}
+		}
 	}
 	if err := p.admit(cols, b, true); err != nil {
 		return err
 	}
 	here := make([]bool, rows)
 	for i, x := range p.items {
-		if x.Impute == "" {
-			continue
-		}
-		for r := range here {
-			here[r] = x.levels == nil && b.nums[i][r]-b.nums[i][r] == 0
-		}
-		if x.levels == nil {
-			p.undone += x.mean.fit(b.nums[i], here, w)
-		}
-	}
-	for i, x := range p.items { // what imputes may be missing
-		for r := range rows {
-			if x.Impute == "" &&
-				(x.levels != nil && b.codes[i][r] == -2 || x.levels == nil && b.nums[i][r]-b.nums[i][r] != 0) {
-				b.ok[r] = false
-			}
-		}
-	}
-	for i, x := range p.items {
 		if x.levels != nil {
 			x.count(b.codes[i], b.ok, w)
 			continue
 		}
-		for r := range here {
-			here[r] = b.ok[r] && b.nums[i][r]-b.nums[i][r] == 0
+		for r, v := range b.nums[i] {
+			known := math.Abs(v) < Limit
+			if weight := at(w, r); x.fill != nil && known && (use == nil || use[r]) && weight > 0 &&
+				!x.fill.learn(v, weight) {
+				p.undone++
+			}
+			here[r] = b.ok[r] && known
 		}
 		p.undone += x.scaler.fit(b.nums[i], here, w)
 	}
@@ -84,9 +79,9 @@ func (x *item) keepTop() {
 		return 0
 	})
 	order = order[:min(len(order), x.top)]
-	for len(order) > 0 && x.counts[order[len(order)-1]] == 0 { // seen only in rows that were not used
-		order = order[:len(order)-1]
-	}
+	// levels that were seen only in rows that were not used; those of an earlier version stay
+	order = slices.DeleteFunc(order, func(k int) bool { return x.counts[k] == 0 && k >= x.carried })
+	x.carried = 0
 	slices.Sort(order)
 	names, counts := x.levels.Names, x.counts
 	x.levels, x.counts = new(Levels), nil
@@ -114,7 +109,7 @@ func (p *Preparation) admit(cols []arrow.Array, b *Buffers, whole bool) error {
 		}
 	}
 	for r := range b.rows {
-		if !whole && !b.ok[r] {
+		if !b.ok[r] {
 			continue
 		}
 		for i, x := range p.items {

@@ -1,6 +1,7 @@
 package ml
 
 import (
+	"math"
 	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
@@ -19,8 +20,8 @@ func (p *Preparation) Roll(
 	if err := p.decode(cols, rows, b); err != nil {
 		return old, now, nil, err
 	}
-	p.rollNumbers(w, b)
-	p.present(b)
+	p.rollNumbers(use, w, b)
+	p.present(b, true)
 	for r := range use {
 		b.ok[r] = b.ok[r] && use[r]
 	}
@@ -28,7 +29,7 @@ func (p *Preparation) Roll(
 	if err := p.admit(cols, b, false); err != nil {
 		return old, now, nil, err
 	}
-	p.rollWords(w, b)
+	p.rollWords(use, w, b)
 	b.old, b.now = reuseAll(b.old, len(p.slots), rows), reuseAll(b.now, len(p.slots), rows)
 	for f, s := range p.slots {
 		x := p.items[s.item]
@@ -42,7 +43,7 @@ func (p *Preparation) Roll(
 				}
 			}
 		case x.levels != nil:
-			label(b.codes[s.item], b.now[f])
+			x.label(b.codes[s.item], b.now[f])
 			copy(b.old[f], b.now[f])
 		default:
 			p.undone += x.scaler.roll(b.nums[s.item], b.ok, w, b.old[f], b.now[f])
@@ -60,28 +61,30 @@ func (p *Preparation) Roll(
 	return Matrix{rows, b.old[:len(p.slots)]}, Matrix{rows, b.now[:len(p.slots)]}, b.ok, nil
 }
 
-// rollNumbers fills missing numbers by the mean of the rows before.
-func (p *Preparation) rollNumbers(w []float64, b *Buffers) {
+// rollNumbers fills missing numbers from the rows before.
+func (p *Preparation) rollNumbers(use []bool, w []float64, b *Buffers) {
 	for i, x := range p.items {
-		if x.Impute != "mean" {
+		if x.fill == nil {
 			continue
 		}
 		for r, v := range b.nums[i] {
-			if v-v == 0 {
-				if weight := at(w, r); weight > 0 && !x.mean.learn(v, weight) {
+			if math.Abs(v) < Limit {
+				if weight := at(w, r); weight > 0 && (use == nil || use[r]) && !x.fill.learn(v, weight) {
 					p.undone++
 				}
-			} else if v != v && x.mean.n > 0 {
-				b.nums[i][r] = x.mean.mean
+			} else if v != v {
+				if top, known := x.fill.value(); known {
+					b.nums[i][r] = top
+				}
 			}
 		}
 	}
 }
 
 // rollWords fills missing words by the most frequent of the rows before.
-func (p *Preparation) rollWords(w []float64, b *Buffers) {
+func (p *Preparation) rollWords(use []bool, w []float64, b *Buffers) {
 	for i, x := range p.items {
-		if x.Impute != "most_frequent" {
+		if x.Impute != "most_frequent" || x.levels == nil {
 			continue
 		}
 		top, known := int32(0), false
@@ -91,6 +94,7 @@ func (p *Preparation) rollWords(w []float64, b *Buffers) {
 		}
 		for r, code := range b.codes[i] {
 			switch {
+			case code >= 0 && use != nil && !use[r]:
 			case code >= 0:
 				x.counts[code] += at(w, r)
 				if n := x.counts[code]; n > x.counts[top] || n == x.counts[top] && code < top {

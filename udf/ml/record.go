@@ -84,6 +84,9 @@ func Encode(b *Bundle, m Manifest) ([]topic.Record, Manifest, error) {
 	m.Format, m.Type, m.TypeVersion, m.Options = manifestFormat, t.Name, t.Version, b.Spec.Options
 	m.Features, m.Transform, m.Target, m.Classes = b.Preparation.Features(), b.Preparation.Items(), b.Target.Name, b.Classes
 	m.Seed, m.Rng = b.Spec.seed(), b.Spec.Options.Text("rng")
+	if b.Source.Known() {
+		m.Source = &b.Source
+	}
 	if b.HasThreshold {
 		m.Threshold = &b.Threshold
 	}

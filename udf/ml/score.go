@@ -60,6 +60,14 @@ func (s *Scoring) Missing() int {
 	return n
 }
 
+// Why returns the reason for which row r has no prediction. ok: it has one.
+func (s *Scoring) Why(r int) (why string, ok bool) {
+	if s.ok[r] {
+		return "", true
+	}
+	return s.Preparation.Why(&s.buf, r, false), false
+}
+
 // task returns the meaning of the type's predictions.
 func (b *Bundle) task() Task {
 	t, err := Lookup(b.Spec.Type)
@@ -299,7 +307,7 @@ func (s *Scoring) Distance() (arrow.Array, error) {
 }
 
 // ExplainType is the type of EXPLAIN.
-var ExplainType = flow.Array(flow.Struct(flow.Field("FEATURE", flow.String), flow.Field("PART", flow.Double)))
+var ExplainType = flow.Array(flow.Struct(flow.Field("feature", flow.String), flow.Field("part", flow.Double)))
 
 // Explain returns the k features whose parts have the largest absolute values, the largest first and
 // equal ones in the order of the features. If the type of the model does not explain its results, the

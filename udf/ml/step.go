@@ -40,11 +40,14 @@ func LookupStep(name string) (StepType, error) {
 		if strings.EqualFold(s.Name, name) {
 			return s, nil
 		}
-		names = append(names, s.Name)
+		if s.Name != "" {
+			names = append(names, s.Name)
+		}
 	}
 	return StepType{}, &OptionError{
 		Option:  "transform",
 		Nearest: lang.Suggest(name, names),
+		Legal:   names,
 		Reason:  fmt.Sprintf("there is no preparation %q", name),
 	}
 }
@@ -59,6 +62,8 @@ type scaler interface {
 	// roll transforms each row by the state before it, learns it, and transforms it again. It
 	// returns as fit.
 	roll(x []float64, use []bool, w []float64, old, now []float64) int64
+	// line returns the map that apply computes.
+	line() Line
 	state() []float64
 	restore([]float64) error
 }
@@ -318,12 +323,12 @@ func (s *maxAbs) restore(v []float64) error {
 var _ = step(
 	StepType{
 		Name:    "ML_IMPUTER",
-		Args:    "[, 'mean'|'most_frequent']",
+		Args:    "[, 'mean'|'median'|'most_frequent']",
 		Nominal: true,
 		check:   checkImputer,
 		number:  func([]any) scaler { return asIs{} },
-		Doc: "the value, or where it is missing the mean (of numbers) or the most frequent value (of words) " +
-			"seen in training",
+		Doc: "the value, or where it is missing the mean (of numbers), the median or the most frequent value (of " +
+			"words) seen in training; it may be the argument of another preparation",
 	},
 )
 
@@ -331,10 +336,10 @@ func checkImputer(args []any) error {
 	if len(args) == 0 {
 		return nil
 	}
-	if s, ok := args[0].(string); ok && len(args) == 1 && (s == "mean" || s == "most_frequent") {
+	if s, ok := args[0].(string); ok && len(args) == 1 && newFiller(s) != nil {
 		return nil
 	}
-	return fmt.Errorf("takes the column and optionally 'mean' or 'most_frequent'")
+	return fmt.Errorf("takes the column and optionally 'mean', 'median' or 'most_frequent'")
 }
 
 var _ = step(StepType{Name: "ML_ONE_HOT_ENCODER", Args: "[, top_k]", Nominal: true, check: checkTop,

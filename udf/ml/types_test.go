@@ -79,6 +79,7 @@ func TestClassesGrow(t *testing.T) {
 		before := probe(l.Model())
 		if name == "logistic_regression" {
 			l.(*linear).admit(2)
+			l.(*linear).see(2)
 			for i, p := range probe(l.Model()) {
 				// the new class takes half of class 0's odds; the ratio of the others stays
 				odds := before[i] / (1 - before[i])

@@ -254,7 +254,7 @@ func (k kit) saved(t *testing.T) {
 		}
 	}
 	if w, ok := k.learner(t).(ml.Warmer); ok {
-		k.fatal(t, w.Warm(loaded))
+		k.fatal(t, w.Warm(loaded, ml.Carry{}))
 		k.fatal(t, w.(ml.Learner).Model().Predict(x, b))
 		for r := range a {
 			if a[r] != b[r] {
