@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -170,10 +171,12 @@ func role(r *catalog.Relation, c catalog.Column) string {
 // function returns the documentation of a function and its examples.
 func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	name := strings.ToUpper(st.Name.Name.Text)
+	all := planner.Functions(e.Functions())
+	if ours, ok := lang.Ours(name); ok && !slices.ContainsFunc(all, func(f planner.Function) bool { return f.Name == name }) {
+		name = ours
+	}
 	var rows [][]any
-	var legal []string
-	for _, f := range planner.Functions(e.Functions()) {
-		legal = append(legal, f.Name)
+	for _, f := range all {
 		if f.Name != name {
 			continue
 		}
@@ -183,10 +186,8 @@ func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 		}
 	}
 	if rows == nil {
-		err := fail(st.Name, len(name), "SQ2005", "function %s does not exist", name)
-		if near := lang.Suggest(name, legal); near != "" {
-			err.Label = "did you mean " + near + "?"
-		}
+		err := planner.NoFunction(e.Functions(), st.Name, name)
+		err.Len = len(name)
 		return nil, err
 	}
 	return table([]string{"function", "kind", "doc", "example", "result"}, rows), nil

@@ -108,7 +108,9 @@ next:
 	if first[0].Type == word {
 		e.Label = didYouMean(first[0].Value, append(known, "EXPLAIN"), e.Label)
 	}
-	e.Hint = "statements begin with SELECT, CREATE, INSERT, DROP, SHOW, DESCRIBE, EXPLAIN and others"
+	if e.Hint == "" {
+		e.Hint = "statements begin with SELECT, CREATE, INSERT, DROP, SHOW, DESCRIBE, EXPLAIN and others"
+	}
 	return nil, e
 }
 
