@@ -156,6 +156,7 @@ func TestShellAtTerminal(t *testing.T) {
 	p.want("1 row")
 	p.want("streamql> ")
 	p.kind("SELECT car FROM live EMIT CHANGES;\r")
+	p.want("waiting for rows of car; Ctrl-C ends the query")
 	p.want("car-00")
 	p.kind("\x03")
 	p.want("stopped")
