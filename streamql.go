@@ -3,6 +3,9 @@ package streamql
 import (
 	"context"
 	"fmt"
+	"math"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/streamql/streamql/catalog"
@@ -149,7 +152,26 @@ func (s *Session) Parse(text string) ([]lang.Statement, error) { return s.sessio
 
 // Run runs one statement that Parse returned. args are the values of $1, $2, ..
 func (s *Session) Run(ctx context.Context, st lang.Statement, args ...any) (*Result, error) {
-	return s.session.Run(ctx, st, args...)
+	return s.session.Run(ctx, st, whole(args)...)
+}
+
+// whole returns arguments whose integers of any kind are INT or BIGINT. One that is too large for BIGINT stays as it is,
+// and is refused.
+func whole(args []any) []any {
+	out := slices.Clone(args)
+	for i, a := range args {
+		switch v := reflect.ValueOf(a); v.Kind() {
+		case reflect.Int8, reflect.Int16:
+			out[i] = int32(v.Int())
+		case reflect.Uint8, reflect.Uint16:
+			out[i] = int32(v.Uint())
+		case reflect.Uint, reflect.Uint32, reflect.Uint64:
+			if v.Uint() <= math.MaxInt64 {
+				out[i] = int64(v.Uint())
+			}
+		}
+	}
+	return out
 }
 
 // Exec runs the statements of a text in order, and stops at the first error. A definition returns when it is

@@ -38,6 +38,7 @@ const (
 	RoundsInPlace
 	TimesFrom1970
 	PushAddsOnly
+	GroupsByInput
 )
 
 // Set is a dialect: the set of the differences that apply in it. The zero Set is the default

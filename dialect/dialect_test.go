@@ -13,8 +13,8 @@ var update = flag.Bool("update", false, "write docs/dialects.md")
 // TestTable checks that Table has a complete row for each difference, and that each file named
 // there checks the difference.
 func TestTable(t *testing.T) {
-	if len(Table) != int(PushAddsOnly)+1 {
-		t.Errorf("%d rows for %d differences", len(Table), PushAddsOnly+1)
+	if len(Table) != int(GroupsByInput)+1 {
+		t.Errorf("%d rows for %d differences", len(Table), GroupsByInput+1)
 	}
 	source, err := os.ReadFile("dialect.go")
 	if err != nil {

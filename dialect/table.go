@@ -66,4 +66,8 @@ var Table = []Row{
 		"an update is the old row with - and the new row with +",
 		"an update is the new row with +",
 		"planner/group.go, planner/query.go", ""},
+	{GroupsByInput, "GROUP BY a position or an alias of the select list",
+		"the expression of that item; a column of the input with the same name is preferred",
+		"a number is a constant, and a name is a column of the input",
+		"planner/groupitem.go", ""},
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/streamql/streamql/decide"
@@ -20,7 +21,7 @@ var _ = declare(statement[*lang.Set]{
 var _ = declare(statement[*lang.Unset]{
 	role: Reader,
 	answer: func(_ context.Context, s *Session, st *lang.Unset, _ []any) (*Result, error) {
-		s.change(func(d *decide.Session) { delete(d.Properties, strings.ToLower(st.Key.Value)) })
+		s.change(func(d *decide.Session) { delete(d.Properties, property(st.Key.Value)) })
 		return &Result{Message: "unset " + st.Key.Value}, nil
 	},
 })
@@ -47,9 +48,19 @@ var _ = declare(statement[*lang.Undefine]{
 // have no effect.
 var properties = []string{"auto.offset.reset", "sql.identifiers", "emit.changes", decide.Guarantee}
 
+// property returns the name of a property. ksqlDB also accepts 'ksql.streams.auto.offset.reset' for
+// 'auto.offset.reset'.
+func property(key string) string {
+	name := strings.ToLower(key)
+	if short, ok := strings.CutPrefix(name, "ksql.streams."); ok && slices.Contains(properties, short) {
+		return short
+	}
+	return name
+}
+
 // set sets a property. The error is a *lang.Error.
 func (s *Session) set(st *lang.Set) (*Result, error) {
-	name := strings.ToLower(st.Key.Value)
+	name := property(st.Key.Value)
 	value, err := planner.Literal(st.Value)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -24,7 +25,7 @@ func Show(ctx context.Context, e Engine, s Session, st *lang.Show) (*flow.Batch,
 		return Jobs(e.Jobs(ctx)), nil
 	case "FUNCTIONS":
 		var rows [][]any
-		for _, f := range e.Functions().All() {
+		for _, f := range planner.Functions(e.Functions()) {
 			rows = append(rows, []any{f.Name, f.Kind, f.Doc})
 		}
 		return table([]string{"name", "kind", "doc"}, rows), nil
@@ -38,6 +39,8 @@ func Show(ctx context.Context, e Engine, s Session, st *lang.Show) (*flow.Batch,
 			rows = append(rows, []any{m.Name, m.Type, int32(len(e.Versions(m.Name))), int32(e.Serving(m.Name)), m.Job, m.Topic})
 		}
 		return table([]string{"name", "type", "versions", "serving", "job", "topic"}, rows), nil
+	case "MODEL TYPES":
+		return modelTypes(), nil
 	case "TYPES":
 		var rows [][]any
 		for _, t := range c.Types() {
@@ -125,6 +128,9 @@ func Describe(e Engine, s Session, st *lang.Describe) (*flow.Batch, error) {
 	if st.What == "FUNCTION" {
 		return function(e, st)
 	}
+	if st.What == "MODEL TYPE" {
+		return modelType(st)
+	}
 	if st.What == "CONNECTOR" || st.What == "FORMAT" {
 		return declared(e, st)
 	}
@@ -165,23 +171,23 @@ func role(r *catalog.Relation, c catalog.Column) string {
 // function returns the documentation of a function and its examples.
 func function(e Engine, st *lang.Describe) (*flow.Batch, error) {
 	name := strings.ToUpper(st.Name.Name.Text)
+	all := planner.Functions(e.Functions())
+	if ours, ok := lang.Ours(name); ok && !slices.ContainsFunc(all, func(f planner.Function) bool { return f.Name == name }) {
+		name = ours
+	}
 	var rows [][]any
-	var legal []string
-	for _, f := range e.Functions().All() {
-		legal = append(legal, f.Name)
+	for _, f := range all {
 		if f.Name != name {
 			continue
 		}
 		rows = append(rows, []any{f.Name, f.Kind, f.Doc, nil, nil})
-		for _, ex := range e.Functions().Examples(name) {
-			rows = append(rows, []any{f.Name, f.Kind, "example", ex.SQL, ex.Want})
+		for _, ex := range f.Examples {
+			rows = append(rows, []any{f.Name, f.Kind, "example", ex.SQL, text(ex.Want)})
 		}
 	}
 	if rows == nil {
-		err := fail(st.Name, len(name), "SQ2005", "function %s does not exist", name)
-		if near := lang.Suggest(name, legal); near != "" {
-			err.Label = "did you mean " + near + "?"
-		}
+		err := planner.NoFunction(e.Functions(), st.Name, name)
+		err.Len = len(name)
 		return nil, err
 	}
 	return table([]string{"function", "kind", "doc", "example", "result"}, rows), nil

@@ -30,14 +30,16 @@ var forms = []beginning{
 	{"ALTER MODEL", grammar[AlterModel]()},
 	{"ALTER ARCHIVE", grammar[AlterArchive]()},
 	{"ALTER", grammar[AlterSource]()},
+	{"SHOW MODEL TYPES", grammar[Show]()},
+	{"LIST MODEL TYPES", grammar[Show]()},
 	{"SHOW MODEL", grammar[ShowObject]()},
 	{"LIST MODEL", grammar[ShowObject]()},
 	{"SHOW CREATE", grammar[ShowObject]()},
 	{"LIST CREATE", grammar[ShowObject]()},
 	{"SHOW", grammar[Show]()},
 	{"LIST", grammar[Show]()},
-	{"DESCRIBE", byHand(&Describe{}, describeStatement, append(described, "DESCRIBE", "EXTENDED")...)},
-	{"DESC", byHand(&Describe{}, describeStatement, append(described, "DESC", "EXTENDED")...)},
+	{"DESCRIBE", byHand(&Describe{}, describeStatement, append(described, "DESCRIBE", "TYPE", "EXTENDED")...)},
+	{"DESC", byHand(&Describe{}, describeStatement, append(described, "DESC", "TYPE", "EXTENDED")...)},
 	{"PRINT", grammar[PrintTopic]()},
 	{"TERMINATE", grammar[Control]()},
 	{"PAUSE ARCHIVE", grammar[ControlArchive]()},
@@ -106,7 +108,9 @@ next:
 	if first[0].Type == word {
 		e.Label = didYouMean(first[0].Value, append(known, "EXPLAIN"), e.Label)
 	}
-	e.Hint = "statements begin with SELECT, CREATE, INSERT, DROP, SHOW, DESCRIBE, EXPLAIN and others"
+	if e.Hint == "" {
+		e.Hint = "statements begin with SELECT, CREATE, INSERT, DROP, SHOW, DESCRIBE, EXPLAIN and others"
+	}
 	return nil, e
 }
 
@@ -126,7 +130,7 @@ func byHand(zero Statement, read func(*reader) Statement, words ...string) *form
 // described lists the words after DESCRIBE for objects other than sources.
 var described = []string{"FUNCTION", "MODEL", "CONNECTOR", "FORMAT", "ARCHIVE"}
 
-// describeStatement reads DESCRIBE [EXTENDED] [FUNCTION | MODEL | ..] name [EXTENDED]. If no name follows one of
+// describeStatement reads DESCRIBE [EXTENDED] [FUNCTION | MODEL | MODEL TYPE | ..] name [EXTENDED]. If no name follows one of
 // these words, the word itself is the name.
 func describeStatement(r *reader) Statement {
 	d := &Describe{Origin: Origin{Pos: r.here().Pos}}
@@ -137,6 +141,10 @@ func describeStatement(r *reader) Statement {
 	}
 	if after := r.peek2(); isAnyWord(r.peek(), described) && isName(after) && !isWord(after, "EXTENDED") {
 		d.What = r.oneOf(described...)
+	}
+	if after := r.peek2(); d.What == "MODEL" && isWord(r.peek(), "TYPE") && isName(after) && !isWord(after, "EXTENDED") {
+		r.next()
+		d.What = "MODEL TYPE"
 	}
 	t := r.peek()
 	d.Name = ModelName{At: r.here(), Name: r.name()}

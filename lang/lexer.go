@@ -309,7 +309,7 @@ func (s *scanner) dollar(start lexer.Position) lexer.TokenType {
 func operatorLength(v string) int {
 	if len(v) > 1 {
 		switch v[:2] {
-		case "->", "=>", ":=", "||", "<>", "!=", "<=", ">=", "..":
+		case "->", "=>", ":=", "||", "<>", "!=", "<=", ">=", "..", "::":
 			return 2
 		}
 	}

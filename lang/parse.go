@@ -96,6 +96,9 @@ func (p *parser) statement(tokens []lexer.Token, start, stop int) {
 	}
 	stmt, err := parseTokens(used, end)
 	if err != nil {
+		if hint := construct(used, err.Pos); hint != "" {
+			err.Hint = hint
+		}
 		p.fail(err)
 		return
 	}

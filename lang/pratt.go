@@ -238,7 +238,7 @@ func (r *reader) prefix(least int) sized {
 	return r.postfix(r.primary())
 }
 
-// postfix reads x[i], x->f and x->*, as many as follow.
+// postfix reads x[i], x->f, x->* and x::type, as many as follow.
 func (r *reader) postfix(x sized) sized {
 	for r.err == nil && x.Expr != nil {
 		t := r.peek()
@@ -248,6 +248,8 @@ func (r *reader) postfix(x sized) sized {
 			i := r.climb(precLambda)
 			r.wantOp("]")
 			x = r.node(t, &Index{at, x.Expr, i.Expr}, x, i)
+		case r.op("::"):
+			x = r.node(t, &Cast{at, x.Expr, r.typeExpr(0)}, x)
 		case r.op("->"):
 			if r.op("*") {
 				return r.node(t, &Field{At: at, X: x.Expr, Star: true}, x)

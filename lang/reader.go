@@ -155,6 +155,9 @@ func unexpected(t *lexer.Token, expected []string) *Error {
 		if s := Suggest(t.Value, keywordsOf(expected)); s != "" && !strings.EqualFold(s, t.Value) {
 			e.Label = "did you mean " + s + "?"
 		}
+		if hint := Instead(t.Value); hint != "" {
+			e.Label, e.Hint = "expected "+list, hint
+		}
 	}
 	return e
 }

@@ -1,11 +1,11 @@
 package lang
 
-// Show is SHOW or LIST of the objects in What: STREAMS, TABLES, TOPICS, QUERIES, JOBS, FUNCTIONS, MODELS, TYPES,
+// Show is SHOW or LIST of the objects in What: STREAMS, TABLES, TOPICS, QUERIES, JOBS, FUNCTIONS, MODELS, MODEL TYPES, TYPES,
 // PROPERTIES, VARIABLES, CONNECTORS, FORMATS or ARCHIVES. All includes hidden objects, Extended includes details.
 type Show struct {
 	Origin
 	All      bool    `parser:"('SHOW' | 'LIST') @'ALL'?"`
-	What     Keyword `parser:"@('STREAMS' | 'TABLES' | 'TOPICS' | 'QUERIES' | 'JOBS' | 'FUNCTIONS' | 'MODELS' | 'TYPES' | 'PROPERTIES' | 'VARIABLES' | 'CONNECTORS' | 'FORMATS' | 'ARCHIVES')"`
+	What     Keyword `parser:"(@('STREAMS' | 'TABLES' | 'TOPICS' | 'QUERIES' | 'JOBS' | 'FUNCTIONS' | 'MODELS' | 'TYPES' | 'PROPERTIES' | 'VARIABLES' | 'CONNECTORS' | 'FORMATS' | 'ARCHIVES') | @('MODEL' 'TYPES'))"`
 	Extended bool    `parser:"@'EXTENDED'?"`
 }
 
@@ -14,7 +14,7 @@ func (s *Show) Traits() Traits { return shows("SHOW " + string(s.What)) }
 
 func (*Show) names() []string {
 	return append(each("SHOW ", choices[Show]("What"), ""),
-		append(each("LIST ", choices[Show]("What"), ""), "SHOW ALL TOPICS")...)
+		append(each("LIST ", choices[Show]("What"), ""), "SHOW ALL TOPICS", "SHOW MODEL TYPES", "LIST MODEL TYPES")...)
 }
 
 // ShowObject is SHOW MODEL VERSIONS m, SHOW CREATE MODEL m, or SHOW CREATE STREAM or TABLE s. The words between
@@ -32,8 +32,8 @@ func (*ShowObject) names() []string {
 	return []string{"SHOW MODEL VERSIONS", "SHOW CREATE MODEL", "SHOW CREATE STREAM", "SHOW CREATE TABLE"}
 }
 
-// Describe is DESCRIBE of a source, with an empty What, or of a FUNCTION, MODEL, CONNECTOR, FORMAT or ARCHIVE. EXTENDED
-// may be written before or after the name.
+// Describe is DESCRIBE of a source, with an empty What, or of a FUNCTION, MODEL, MODEL TYPE, CONNECTOR, FORMAT or
+// ARCHIVE. EXTENDED may be written before or after the name.
 type Describe struct {
 	Origin
 	What     Keyword
@@ -49,7 +49,9 @@ func (s *Describe) Traits() Traits {
 	return shows("DESCRIBE " + string(s.What))
 }
 
-func (*Describe) names() []string { return append(each("DESCRIBE ", described, ""), "DESCRIBE") }
+func (*Describe) names() []string {
+	return append(each("DESCRIBE ", described, ""), "DESCRIBE MODEL TYPE", "DESCRIBE")
+}
 
 // Explain is EXPLAIN statement, or EXPLAIN id, where Query is the id of a running job.
 type Explain struct {

@@ -140,7 +140,7 @@ func TestNext(t *testing.T) {
 	}{
 		{"", []string{"SELECT", "CREATE", "INSERT INTO", "RETRAIN MODEL", "WITH", "UNDEFINE"},
 			[]string{"ARCHIVE TOPIC", "RUN SCRIPT", "ALTER"}},
-		{"SHOW", []string{"STREAMS", "MODELS", "MODEL VERSIONS", "ALL TOPICS", "CREATE"}, []string{"ARCHIVES"}},
+		{"SHOW", []string{"STREAMS", "MODELS", "MODEL", "ALL TOPICS", "CREATE"}, []string{"ARCHIVES"}},
 		{"CREATE", []string{"STREAM", "MODEL", "OR REPLACE", "SOURCE", "TYPE"}, []string{"SINK CONNECTOR"}},
 		{"CREATE OR REPLACE", []string{"STREAM", "TABLE", "MODEL"}, nil},
 		{"DROP", []string{"MODEL", "TYPE"}, []string{"CONNECTOR", "ARCHIVE"}},

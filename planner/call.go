@@ -9,6 +9,7 @@ import (
 	"github.com/streamql/streamql/expr"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/udf"
 )
 
 // call binds a call of a scalar function.
@@ -56,20 +57,29 @@ func (b *binder) word(e lang.Expr, s *scope) lang.Expr {
 	return e
 }
 
+// NoFunction returns the error about a function that does not exist, with its form in this language or else the most
+// similar name.
+func NoFunction(r *udf.Registry, place lang.Node, name string) *lang.Error {
+	e := fail(place, "SQ2005", "function %s does not exist", name)
+	if e.Hint = lang.Instead(name); e.Hint != "" {
+		return e
+	}
+	var legal []string
+	for _, f := range Functions(r) {
+		legal = append(legal, f.Name)
+	}
+	if near := lang.Suggest(name, legal); near != "" {
+		e.Label = "did you mean " + near + "?"
+	}
+	return e
+}
+
 // function binds a scalar function by name over bound arguments, which it converts to the
 // function's types.
 func (b *binder) function(place lang.Node, name string, args []expr.Expr) (expr.Expr, error) {
 	f, ok := b.Functions.Scalar(name)
 	if !ok {
-		e := fail(place, "SQ2005", "function %s does not exist", name)
-		var legal []string
-		for _, f := range b.Functions.All() {
-			legal = append(legal, f.Name)
-		}
-		if near := lang.Suggest(name, legal); near != "" {
-			e.Label = "did you mean " + near + "?"
-		}
-		return nil, e
+		return nil, NoFunction(b.Functions, place, name)
 	}
 	if f.Carries && len(args) > 0 && !b.Dialect.Has(dialect.RoundsInPlace) {
 		if t, ok := args[0].Type().(*arrow.Decimal128Type); ok && t.Precision < 38 {

@@ -42,5 +42,7 @@ func length(at lang.Node) int {
 // unsupported returns the error for a construct that the grammar admits and the planner does not
 // support.
 func unsupported(at lang.Node, what string) *lang.Error {
-	return fail(at, "SQ3001", "%s is not supported yet", what)
+	e := fail(at, "SQ3001", "%s is not supported yet", what)
+	e.Hint = lang.Instead(what)
+	return e
 }

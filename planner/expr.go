@@ -47,7 +47,14 @@ func (b *binder) bind(e lang.Expr, s *scope) (expr.Expr, error) {
 	}
 	switch e := e.(type) {
 	case *lang.Ident:
-		return s.find(b, e)
+		x, err := s.find(b, e)
+		if ours, ok := lang.Ours(e.Name.Text); err != nil && ok && ours == "NOW" && e.Source == nil && !e.Name.Quoted {
+			return b.function(e, ours, nil) // CURRENT_TIMESTAMP, which the standard writes without brackets
+		}
+		if err != nil {
+			return nil, err
+		}
+		return x, nil
 	case *lang.Number:
 		return number(e)
 	case *lang.Text:
@@ -157,6 +164,9 @@ func (b *binder) unary(e *lang.Unary, s *scope) (expr.Expr, error) {
 func (b *binder) binary(e *lang.Binary, s *scope) (expr.Expr, error) {
 	if e.Op == "AND" || e.Op == "OR" {
 		return b.chain(e, s)
+	}
+	if i, ok := e.R.(*lang.Interval); ok && (e.Op == "+" || e.Op == "-") {
+		return b.later(e, i, s)
 	}
 	l, r, err := b.pair(e.L, e.R, s)
 	if err != nil {

@@ -137,6 +137,10 @@ type grouping struct {
 
 func (g *grouping) keys(s *lang.Select) error {
 	for _, e := range s.GroupBy.By {
+		e, err := g.item(e, s.Items)
+		if err != nil {
+			return err
+		}
 		x, err := g.b.expr(e, g.in.scope)
 		if err != nil {
 			return err

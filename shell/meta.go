@@ -17,6 +17,7 @@ import (
 	"github.com/streamql/streamql/dialect"
 	"github.com/streamql/streamql/flow"
 	"github.com/streamql/streamql/lang"
+	"github.com/streamql/streamql/lang/codes"
 )
 
 // command is a command of the shell, as opposed to an SQL statement.
@@ -33,7 +34,7 @@ var commands []command
 func init() { // init, because \? lists commands and commands contains \?
 	commands = []command{
 		{"?", "", "this list", (*Prompt).listCommands},
-		{"h", "[STATEMENT]", "SQL: the statements, or one of them with an example", (*Prompt).help},
+		{"h", "[STATEMENT]", "SQL: the statements, or one of them with an example; or an error code", (*Prompt).help},
 		{"d", "[NAME]", "streams and tables, or the columns of one", show("SHOW STREAMS; SHOW TABLES;", "DESCRIBE %s;")},
 		{"df", "[NAME]", "functions, or one of them with examples", show("SHOW FUNCTIONS;", "DESCRIBE FUNCTION %s;")},
 		{"dm", "[NAME]", "models, or one of them with its versions", show("SHOW MODELS;", "DESCRIBE MODEL %s;")},
@@ -151,7 +152,10 @@ func (p *Prompt) help(_ context.Context, args []string) error {
 		return nil
 	}
 	name := strings.ToUpper(strings.Join(args, " "))
-	found := false
+	page, found := codes.Page(name)
+	if found {
+		fmt.Fprint(p.Out, page)
+	}
 	for _, h := range Help {
 		if strings.HasPrefix(h.Name, name) {
 			found = true
@@ -160,7 +164,7 @@ func (p *Prompt) help(_ context.Context, args []string) error {
 		}
 	}
 	if !found {
-		return wrong("h", "one of the statements it lists")
+		return wrong("h", "one of the statements it lists, or an error code such as SQ2003")
 	}
 	return nil
 }

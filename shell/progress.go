@@ -3,9 +3,12 @@ package shell
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/streamql/streamql"
 	"github.com/streamql/streamql/exec"
@@ -137,8 +140,18 @@ func (p *Progress) show(a *activity, now time.Time) {
 		fmt.Fprintln(p.w, line)
 		return
 	}
-	fmt.Fprint(p.w, "\r\x1b[K"+line)
+	fmt.Fprint(p.w, "\r\x1b[K"+cut(line, p.width()-1))
 	p.painted = true
+}
+
+// width returns the number of columns of the terminal. A longer line would wrap, and could not be wiped.
+func (p *Progress) width() int {
+	if f, ok := p.w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 1 {
+			return n
+		}
+	}
+	return 80
 }
 
 func (p *Progress) wipe() {

@@ -34,6 +34,11 @@ var errInterrupt = errors.New("interrupted")
 // Edit reads with the line editor. Without it, Loop reads plain lines from in.
 func (p *Prompt) Edit() {
 	rl := readline.NewShell()
+	// The editor drops keys that arrive together with the response to its request for the cursor's position. Over a
+	// connection with latency that happens all the time, so the editor must not request it.
+	_ = rl.Config.Set("cursor-position-probe", false)
+	_ = rl.Config.Set("enable-bracketed-paste", true)
+	_ = rl.Config.Set("menu-complete-display-prefix", true) // Tab shows the list before it inserts a word
 	rl.Prompt.Primary(func() string { return p.paint("streamql> ") })
 	rl.Prompt.Secondary(func() string { return p.paint("      ... ") })
 	rl.AcceptMultiline = func(line []rune) bool { return accepts(string(line)) }
@@ -89,10 +94,33 @@ func (p *Prompt) Plain(in io.Reader) {
 	}
 }
 
-// accepts reports whether the input can be run: it is a command, or it consists of complete statements.
+// accepts reports whether the input can be run: its last part is a command, or consists of complete statements.
 func accepts(text string) bool {
-	_, isMeta := metaOf(text)
-	return isMeta || Complete(text)
+	list := parts(text)
+	_, isMeta := metaOf(list[len(list)-1])
+	return isMeta || Complete(list[len(list)-1])
+}
+
+// parts splits an input at the commands of the shell, which are lines. A pasted text can have several of them between
+// its statements.
+func parts(text string) (out []string) {
+	var open strings.Builder
+	for line := range strings.Lines(text) {
+		command := strings.HasPrefix(strings.TrimSpace(line), `\`) && Complete(open.String())
+		if command && strings.TrimSpace(open.String()) != "" {
+			out = append(out, open.String())
+		}
+		if command {
+			open.Reset()
+			out = append(out, line)
+			continue
+		}
+		open.WriteString(line)
+	}
+	if strings.TrimSpace(open.String()) != "" || len(out) == 0 {
+		out = append(out, open.String())
+	}
+	return out
 }
 
 // Loop runs inputs until the user quits or ctx ends. A failed statement is reported and does not end the
@@ -116,12 +144,11 @@ func (p *Prompt) Loop(ctx context.Context) error {
 		case err != nil:
 			return err
 		}
-		leave, err := p.one(ctx, text)
-		if err != nil {
-			return err
-		}
-		if leave {
-			return nil
+		for _, part := range parts(text) {
+			leave, err := p.one(ctx, part)
+			if err != nil || leave {
+				return err
+			}
 		}
 	}
 	return ctx.Err()

@@ -79,6 +79,7 @@ func TestShell(t *testing.T) {
 		{"\\jobs", `\jobs` + "\n", "status"},
 		{"\\errors", `\errors c` + "\n", "0 rows"},
 		{"\\h", `\h select` + "\n", "EMIT CHANGES"},
+		{"\\h of a code", `\h sq2003` + "\n", "there is no such column or field"},
 		{"\\?", `\?` + "\n", `\peek TOPIC [N]`},
 		{"help", "help\n", `\peek TOPIC [N]`},
 		{"exit", "exit\nSELECT 'unreachable' AS u;\n", "streamql> "},

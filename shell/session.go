@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,6 +116,13 @@ func (s *Session) show(ctx context.Context, rows *streamql.Rows, begun time.Time
 	s.writing.Unlock()
 	if err != nil {
 		return err
+	}
+	if !rows.Bounded && s.Look.Width > 0 {
+		var names []string
+		for _, c := range rows.Columns {
+			names = append(names, visible(c.Name))
+		}
+		s.say("waiting for rows of %s; Ctrl-C ends the query", strings.Join(names, ", "))
 	}
 	stop := s.Progress.scan(rows.Stats)
 	n, err := s.print(rows, p, stop)

@@ -113,7 +113,8 @@ func visible(s string) string {
 	}, s)
 }
 
-// settle writes the buffered rows. It writes the line of names first if it has not been written yet, or if
+// settle writes the buffered rows, with one column per line if the terminal is too narrow for all columns. It writes
+// the line of names first if it has not been written yet, or if
 // the widths have changed.
 func (t *table) settle() {
 	if len(t.held) == 0 && t.any {
@@ -121,6 +122,16 @@ func (t *table) settle() {
 	}
 	names := t.header()
 	grown := !t.any
+	if grown && t.look.Width > 0 && len(names)*(narrowest+3) > t.look.Width {
+		t.look.Expanded = true // the columns would not fit, however narrow
+		t.n -= len(t.held)
+		for _, row := range t.held {
+			t.n++
+			t.record(row)
+		}
+		t.held, t.any = nil, true
+		return
+	}
 	t.any = true
 	widths := make([]int, len(names))
 	copy(widths, t.widths)

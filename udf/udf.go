@@ -14,6 +14,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/array"
 
 	"github.com/streamql/streamql/flow"
+	"github.com/streamql/streamql/lang"
 )
 
 // Fail reports that a function failed on a row: the row's result is NULL, and the query's
@@ -238,20 +239,25 @@ func builtin(f any) bool {
 }
 
 // Scalar, Aggregate and Table find a function by name.
-func (r *Registry) Scalar(name string) (*Scalar, bool) {
-	f, ok := r.scalars[strings.ToUpper(name)]
-	return f, ok
-}
+func (r *Registry) Scalar(name string) (*Scalar, bool) { return find(r, r.scalars, name) }
 
 // Aggregate finds an aggregate function by name.
-func (r *Registry) Aggregate(name string) (*Aggregate, bool) {
-	f, ok := r.aggregates[strings.ToUpper(name)]
-	return f, ok
-}
+func (r *Registry) Aggregate(name string) (*Aggregate, bool) { return find(r, r.aggregates, name) }
 
 // Table finds a table function by name.
-func (r *Registry) Table(name string) (*Table, bool) {
-	f, ok := r.tables[strings.ToUpper(name)]
+func (r *Registry) Table(name string) (*Table, bool) { return find(r, r.tables, name) }
+
+// find finds a function of a kind. A name that no function of any kind has may be a synonym of one.
+func find[T any](r *Registry, kind map[string]*T, name string) (*T, bool) {
+	name = strings.ToUpper(name)
+	if f, ok := kind[name]; ok {
+		return f, true
+	}
+	ours, ok := lang.Ours(name)
+	if !ok || r.scalars[name] != nil || r.aggregates[name] != nil || r.tables[name] != nil {
+		return nil, false
+	}
+	f, ok := kind[ours]
 	return f, ok
 }
 

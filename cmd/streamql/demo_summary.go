@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -84,7 +85,15 @@ func (d *demo) tellSummary() {
 		network = "Kafka at " + s.Brokers
 	}
 	d.note("  files       %s (%.0f MB), no others; %s", d.dir, float64(s.DiskBytes)/1e6, network)
-	d.note("\nTry next:\n  streamql run examples/queries/connected_cars.sql\n  streamql gen fraud --rows 5\n  streamql --dir ./data")
+	d.note("\nTry next:\n  %[1]s gen fraud --rows 5\n  %[1]s --dir ./data", program())
+}
+
+// program returns the command that starts this program. A binary of go run is in a temporary directory and is removed.
+func program() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/streamql"
+	}
+	return os.Args[0]
 }
 
 func sizeOf(dir string) int64 {

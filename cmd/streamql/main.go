@@ -31,6 +31,13 @@ type cli struct {
 	Test    testCmd    `cmd:"" help:"Run SQL test files (*.sqltest)."`
 	Repair  repairCmd  `cmd:"" help:"List damaged entries of a catalog and damaged changelogs, and skip them on request."`
 	Version versionCmd `cmd:"" help:"Show the version."`
+
+	Help         helpCmd         `cmd:"" help:"Show the help of the program or of a command."`
+	ExplainError explainErrorCmd `cmd:"" help:"Explain an error code: its meaning, an example and the cure."`
+	Completion   completionCmd   `cmd:"" help:"Print a completion script for bash, zsh or fish."`
+	Man          manCmd          `cmd:"" help:"Print the manual page."`
+
+	ShowVersion bool `name:"version" env:"-" help:"Show the version."`
 }
 
 const examples = `A streaming SQL engine that trains models and predicts directly on topics.
@@ -82,6 +89,9 @@ func start(args []string) (code int) {
 		return w.report(err)
 	}
 	at.BindTo(w.ctx, (*context.Context)(nil))
+	if c.ShowVersion {
+		return w.report(versionCmd{}.Run())
+	}
 	err = at.Run(w)
 	if sig := w.interrupted(); sig != 0 && (err == nil || w.ctx.Err() != nil) {
 		w.resume(args)

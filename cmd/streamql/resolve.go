@@ -26,7 +26,8 @@ func (f *files) Validate(*kong.Application) error { return nil }
 
 // notKeys contains the flags that files cannot set: they select the file, belong to one run, or are tables in
 // files.
-var notKeys = map[string]bool{"help": true, "config": true, "env": true, "connect": true, "define": true, "files": true}
+var notKeys = map[string]bool{"help": true, "config": true, "env": true, "connect": true, "define": true, "files": true,
+	"version": true}
 
 // Resolve returns the value of a flag.
 func (f *files) Resolve(at *kong.Context, parent *kong.Path, flag *kong.Flag) (any, error) {

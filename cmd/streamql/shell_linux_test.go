@@ -23,7 +23,8 @@ type terminal struct {
 	master *os.File
 	mu     sync.Mutex
 	seen   bytes.Buffer
-	from   int // how much of seen has been matched
+	from   int           // how much of seen has been matched
+	delay  time.Duration // of responses to the process, as over a slow connection
 }
 
 func control(f *os.File, request uintptr, arg unsafe.Pointer) error {
@@ -35,7 +36,10 @@ func control(f *os.File, request uintptr, arg unsafe.Pointer) error {
 
 // openTerminal starts the command at a new pseudo-terminal. The file is opened in blocking mode: its readers
 // end when the process is killed.
-func openTerminal(t *testing.T, args ...string) *terminal {
+func openTerminal(t *testing.T, args ...string) *terminal { return openSlow(t, 0, args...) }
+
+// openSlow starts the command at a terminal whose responses are late.
+func openSlow(t *testing.T, delay time.Duration, args ...string) *terminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -57,7 +61,7 @@ func openTerminal(t *testing.T, args ...string) *terminal {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
-	p := &terminal{t: t, cmd: exec.CommandContext(ctx, binary, args...), master: master}
+	p := &terminal{t: t, cmd: exec.CommandContext(ctx, binary, args...), master: master, delay: delay}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = slave, slave, slave
 	p.cmd.Env = append(os.Environ(), "TERM=xterm", "XDG_STATE_HOME="+t.TempDir(), "INPUTRC=/dev/null")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -80,7 +84,7 @@ func (p *terminal) watch() {
 		p.seen.Write(buf[:n])
 		p.mu.Unlock()
 		if bytes.Contains(buf[:n], []byte("\x1b[6n")) {
-			_, _ = p.master.WriteString("\x1b[1;1R")
+			time.AfterFunc(p.delay, func() { _, _ = p.master.WriteString("\x1b[1;1R") })
 		}
 		if err != nil {
 			return
@@ -88,10 +92,16 @@ func (p *terminal) watch() {
 	}
 }
 
-// kind types keys as slowly as a person. Input may be lost while the editor waits for the cursor's position.
+// kind types keys as slowly as a person.
 func (p *terminal) kind(keys string) {
 	p.t.Helper()
 	time.Sleep(150 * time.Millisecond)
+	p.press(keys)
+}
+
+// press sends keys at once.
+func (p *terminal) press(keys string) {
+	p.t.Helper()
 	if _, err := p.master.WriteString(keys); err != nil {
 		p.t.Fatal(err)
 	}
@@ -146,6 +156,7 @@ func TestShellAtTerminal(t *testing.T) {
 	p.want("1 row")
 	p.want("streamql> ")
 	p.kind("SELECT car FROM live EMIT CHANGES;\r")
+	p.want("waiting for rows of car; Ctrl-C ends the query")
 	p.want("car-00")
 	p.kind("\x03")
 	p.want("stopped")
@@ -195,4 +206,32 @@ func TestTerminated(t *testing.T) {
 	if got := invoke(t, "SHOW STREAMS;", "--dir", dir, "-q"); !strings.Contains(got.out, `"name":"s"`) {
 		t.Errorf("after it: %s%s", got.out, got.err)
 	}
+}
+
+// TestSlowTerminal types and pastes over a connection with a round trip of 150 ms: no key is lost.
+func TestSlowTerminal(t *testing.T) {
+	p := openSlow(t, 150*time.Millisecond, "-o", "jsonl")
+	p.want("streamql> ")
+	for i := range 2 {
+		for _, key := range fmt.Sprintf("SELECT 'abcdefghijklmnopqrstuvwxyz' || '%d' AS x;", i) {
+			p.press(string(key))
+			time.Sleep(30 * time.Millisecond)
+		}
+		p.press("\r")
+		p.want(fmt.Sprintf(`{"x":"abcdefghijklmnopqrstuvwxyz%d"}`, i))
+		p.want("streamql> ")
+	}
+	p.press("SELECT 1 AS a;\rSELECT 2 AS b;\rSELECT 3 AS c;\r") // a paste without brackets
+	p.want(`{"a":1}`)
+	p.want(`{"b":2}`)
+	p.want(`{"c":3}`)
+	p.want("streamql> ")
+	p.press("\x1b[200~\\timing\rSELECT 4 AS d;\r\\timing\rSELECT\r5 AS e;\x1b[201~")
+	p.press("\r")
+	p.want("timing is on")
+	p.want(`{"d":4}`)
+	p.want("timing is off")
+	p.want(`{"e":5}`)
+	p.press("\x04")
+	p.exit(0)
 }

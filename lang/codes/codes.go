@@ -2,13 +2,25 @@
 // and the cure.
 package codes
 
-import "embed"
+import (
+	"embed"
+	"strings"
+)
 
 //go:embed *.md
 var pages embed.FS
 
-// Page returns the page of a code in Markdown, and false if the code has no page.
+// Codes returns the codes that have a page, sorted.
+func Codes() (out []string) {
+	files, _ := pages.ReadDir(".") // it is embedded
+	for _, f := range files {
+		out = append(out, strings.TrimSuffix(f.Name(), ".md"))
+	}
+	return out
+}
+
+// Page returns the page of a code in Markdown, and false if the code has no page. The case of the code does not matter.
 func Page(code string) (string, bool) {
-	text, err := pages.ReadFile(code + ".md")
+	text, err := pages.ReadFile(strings.ToUpper(code) + ".md")
 	return string(text), err == nil
 }
