@@ -44,6 +44,13 @@ func (s *Session) query(ctx context.Context, q *lang.Query, args []any) (*Rows, 
 	if err != nil {
 		return nil, err
 	}
+	stale, err := s.fresh(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	if stale != nil {
+		e.c.Warn(stale)
+	}
 	j := &catalog.Job{Name: fmt.Sprintf("query_%d", e.queries.Add(1))}
 	err = e.retry(ctx, "find offsets", func() error { return e.decider.Resolve(j, plan.Stages, in.Facts) })
 	if err != nil {

@@ -46,7 +46,7 @@ var _ = declare(statement[*lang.Undefine]{
 
 // properties lists the properties of SET other than ksqlDB's own. SET accepts and stores those (ksql.*), most of which
 // have no effect.
-var properties = []string{"auto.offset.reset", "sql.identifiers", "emit.changes", decide.Guarantee}
+var properties = []string{"auto.offset.reset", "sql.identifiers", "emit.changes", decide.Guarantee, waitProperty}
 
 // property returns the name of a property. ksqlDB also accepts 'ksql.streams.auto.offset.reset' for
 // 'auto.offset.reset'.
@@ -86,6 +86,8 @@ func (s *Session) set(st *lang.Set) (*Result, error) {
 		return nil, bad("SQ1103", "auto.offset.reset is 'earliest' or 'latest'")
 	case name == decide.Guarantee && value != decide.AtLeastOnce && !strings.HasPrefix(value, "exactly_once"):
 		return nil, bad("SQ1103", "%s is 'exactly_once' or '%s'", decide.Guarantee, decide.AtLeastOnce)
+	case name == waitProperty && !isWait(value):
+		return nil, bad("SQ1103", "%s is a duration such as '5s', or '0' for no wait", waitProperty)
 	case name == "emit.changes" && value != "row":
 		return nil, bad("SQ3001", "%s = %q is not supported yet", name, value)
 	}

@@ -117,6 +117,30 @@ func Awaited(plan []Stage) []Use {
 	return out
 }
 
+// Reads returns the names of the relations whose present rows a query reads: from their topics, up to an end, or from
+// the state of their jobs.
+func Reads(plan []Stage) []string {
+	var out []string
+	add := func(name string) {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	for _, s := range plan {
+		for _, l := range s.Leaves {
+			if l.Relation != nil && (l.Bounded || l.Scan.Until != nil) {
+				add(l.Relation.Name)
+			}
+		}
+		every(s.Root, func(n exec.Node) {
+			if p, ok := n.(*op.Present); ok {
+				add(p.Relation)
+			}
+		})
+	}
+	return out
+}
+
 // Uses returns the names of the models that a plan predicts with.
 func Uses(plan []Stage) map[string]bool {
 	out := map[string]bool{}
