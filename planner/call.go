@@ -19,7 +19,7 @@ func (b *binder) call(e *lang.Call, s *scope) (expr.Expr, error) {
 		return c.ref(), nil
 	}
 	if modelFunction(name) {
-		return nil, fail(e, "SQ3014", "%s is allowed only in SELECT and WHERE of a query that reads a source", name)
+		return nil, fail(e, "SQ3014", "%s is allowed only in SELECT and WHERE", name)
 	}
 	if _, ok := b.Functions.Aggregate(name); ok {
 		if _, scalar := b.Functions.Scalar(name); !scalar {
