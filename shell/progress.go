@@ -186,20 +186,20 @@ func (a *activity) trainLine(now time.Time, terminal bool) string {
 	if r.Pass == 0 {
 		return fmt.Sprintf("train  %s   %s", a.model, seconds(now.Sub(a.begun)))
 	}
-	line := fmt.Sprintf("train  %s   epoch %d/%d   loss %s %.4g", a.model, r.Pass, max(r.Passes, r.Pass),
-		Spark(a.losses), r.Loss)
-	if passed := r.Pass - 1; passed > 0 {
-		each := now.Sub(a.first).Seconds() / float64(passed)
-		line += fmt.Sprintf("   %s rows/s   eta %s", short(float64(r.Rows)/each),
-			seconds(time.Duration(each*float64(max(0, r.Passes-r.Pass))*float64(time.Second))))
-	}
+	// What matters most comes first, because the terminal's width cuts the end.
+	line := fmt.Sprintf("train  %s   epoch %d/%d   loss %.4g", a.model, r.Pass, max(r.Passes, r.Pass), r.Loss)
 	if terminal {
 		line += "   Ctrl-C keeps the best epoch"
 	}
-	return line
+	if passed := r.Pass - 1; passed > 0 {
+		each := now.Sub(a.first).Seconds() / float64(passed)
+		line += fmt.Sprintf("   eta %s   %s rows/s",
+			seconds(time.Duration(each*float64(max(0, r.Passes-r.Pass))*float64(time.Second))),
+			short(float64(r.Rows)/each))
+	}
+	return line + "   " + Spark(a.losses)
 }
 
-// bar draws a bar that is width characters wide and filled to a percentage.
 func bar(percent float64, width int) string {
 	full := percent / 100 * float64(width)
 	n := int(full)
