@@ -61,6 +61,9 @@ func (c *Cursor) Take(n int) topic.Fetch {
 
 func (c *Cursor) cursor() *Cursor { return c }
 
+// Only types that embed Cursor have this method, so only they are Fillers.
+var _ interface{ cursor() *Cursor } = (*Cursor)(nil)
+
 // Filler is a broker's cursor, which embeds Cursor.
 type Filler interface {
 	// Fill calls Hold with the next rows if nothing is ahead and rows have arrived. more is false if the span is
